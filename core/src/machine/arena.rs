@@ -1,0 +1,164 @@
+//! A slab whose keys know when their entry is gone.
+
+use core::fmt;
+use core::hash::{Hash, Hasher};
+use core::marker::PhantomData;
+use core::num::NonZeroU32;
+use core::ops::{Index, IndexMut};
+
+use slab::Slab;
+
+/// Names one entry of the machine for as long as it lives; afterwards it names nothing.
+///
+/// A key holds a 32-bit generation, so a key that is kept for longer than 2³² insertions into the
+/// same machine could in theory name a later entry.
+pub struct Key<Tag> {
+    ix: Ix<Tag>,
+    generation: u32,
+}
+
+/// The place of a live entry: what keys become once they were checked at the door.
+pub(super) struct Ix<Tag>(NonZeroU32, PhantomData<fn() -> Tag>);
+
+impl<Tag> Key<Tag> {
+    /// The key as one number, for maps and atomics of a shell.
+    #[must_use]
+    pub fn to_bits(self) -> u64 {
+        (u64::from(self.generation) << 32) | u64::from(self.ix.0.get())
+    }
+
+    /// The inverse of [`Key::to_bits`]; `None` for a number that is no key.
+    #[must_use]
+    pub fn from_bits(bits: u64) -> Option<Self> {
+        let (generation, index) = ((bits >> 32) as u32, bits as u32);
+        NonZeroU32::new(index).map(|index| Self { ix: Ix(index, PhantomData), generation })
+    }
+
+    /// The slot of the entry: small, and used again after the entry is gone.
+    #[must_use]
+    pub fn slot(self) -> usize {
+        self.ix.slot()
+    }
+
+    pub(super) fn ix(self) -> Ix<Tag> {
+        self.ix
+    }
+}
+
+impl<Tag> Ix<Tag> {
+    fn slot(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+pub(super) struct Arena<T, Tag> {
+    slab: Slab<(u32, T)>,
+    generation: u32,
+    tag: PhantomData<fn() -> Tag>,
+}
+
+impl<T, Tag> Arena<T, Tag> {
+    pub(super) const fn new() -> Self {
+        Self { slab: Slab::new(), generation: 0, tag: PhantomData }
+    }
+
+    pub(super) fn insert(&mut self, value: T) -> Key<Tag> {
+        let key = self.vacant();
+        self.generation = key.generation;
+        self.slab.insert((key.generation, value));
+        key
+    }
+
+    /// The key that the next `insert` will give.
+    pub(super) fn vacant(&self) -> Key<Tag> {
+        let index = u32::try_from(self.slab.vacant_key() + 1).ok().and_then(NonZeroU32::new);
+        let index = index.expect("fewer than 2^32 live entries");
+        Key { ix: Ix(index, PhantomData), generation: self.generation.wrapping_add(1) }
+    }
+
+    pub(super) fn remove(&mut self, ix: Ix<Tag>) -> T {
+        self.slab.remove(ix.slot()).1
+    }
+
+    /// The place of a key's entry, if it is still there.
+    pub(super) fn find(&self, key: Key<Tag>) -> Option<Ix<Tag>> {
+        let (generation, _) = self.slab.get(key.ix.slot())?;
+        (*generation == key.generation).then_some(key.ix)
+    }
+
+    pub(super) fn get(&self, key: Key<Tag>) -> Option<&T> {
+        self.find(key).map(|ix| &self[ix])
+    }
+
+    pub(super) fn key(&self, ix: Ix<Tag>) -> Key<Tag> {
+        Key { ix, generation: self.slab[ix.slot()].0 }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Ix<Tag>, &T)> {
+        self.slab.iter().filter_map(|(slot, (_, value))| {
+            let index = NonZeroU32::new(slot as u32 + 1)?;
+            Some((Ix(index, PhantomData), value))
+        })
+    }
+}
+
+impl<T, Tag> Index<Ix<Tag>> for Arena<T, Tag> {
+    type Output = T;
+
+    fn index(&self, ix: Ix<Tag>) -> &T {
+        &self.slab[ix.slot()].1
+    }
+}
+
+impl<T, Tag> IndexMut<Ix<Tag>> for Arena<T, Tag> {
+    fn index_mut(&mut self, ix: Ix<Tag>) -> &mut T {
+        &mut self.slab[ix.slot()].1
+    }
+}
+
+// Derived impls would ask `Tag` for the same traits.
+impl<Tag> Copy for Key<Tag> {}
+impl<Tag> Clone for Key<Tag> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<Tag> PartialEq for Key<Tag> {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_bits() == other.to_bits()
+    }
+}
+impl<Tag> Eq for Key<Tag> {}
+impl<Tag> Hash for Key<Tag> {
+    fn hash<S: Hasher>(&self, state: &mut S) {
+        self.to_bits().hash(state);
+    }
+}
+impl<Tag> fmt::Debug for Key<Tag> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tag = core::any::type_name::<Tag>();
+        let tag = tag.rsplit("::").next().unwrap_or(tag);
+        write!(f, "{tag}#{}.{}", self.ix.slot(), self.generation)
+    }
+}
+impl<Tag> Copy for Ix<Tag> {}
+impl<Tag> Clone for Ix<Tag> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<Tag> PartialEq for Ix<Tag> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+impl<Tag> Eq for Ix<Tag> {}
+impl<Tag> Hash for Ix<Tag> {
+    fn hash<S: Hasher>(&self, state: &mut S) {
+        self.0.hash(state);
+    }
+}

@@ -1,0 +1,81 @@
+//! The books check themselves: for tests and simulations.
+
+use alloc::format;
+use alloc::string::String;
+
+use super::results::EventStatus;
+use super::state::{Slot, VisitState};
+use super::{Concurrency, Machine};
+
+impl<P: Clone, R, H> Machine<P, R, H> {
+    /// Recounts everything that is kept as a count or a flag, by looking at all there is.
+    ///
+    /// # Errors
+    /// The first thing that does not agree.
+    pub fn audit(&self) -> Result<(), String> {
+        let mut hub = Slot::default();
+        for (ix, bus) in self.buses.iter() {
+            let mut slot = Slot::default();
+            let mut queued = 0;
+            let mut incomplete = 0;
+            for (_, visit) in self.visits.iter().filter(|(_, visit)| visit.bus == ix) {
+                queued += usize::from(visit.state == VisitState::Queued);
+                let event = &self.events[visit.event];
+                incomplete += usize::from(!event.is_complete());
+                let raise = if visit.state == VisitState::Queued { event.raise } else { 0 };
+                expect(visit.raise == raise, || {
+                    format!("raise of a visit: {} for {raise}", visit.raise)
+                })?;
+                let Some(work) = visit.work.map(|work| &self.works[work]) else { continue };
+                let counts = work.is_awake() == work.awake && work.waiting <= work.live;
+                expect(counts, || format!("work: {} of {} wait", work.waiting, work.live))?;
+                if visit.state == VisitState::Running {
+                    let (held, awake) = (1, usize::from(work.awake));
+                    if work.concurrency != Concurrency::Parallel {
+                        slot = Slot { occupied: slot.occupied + held, busy: slot.busy + awake };
+                    }
+                    if work.concurrency == Concurrency::HubSerial {
+                        hub = Slot { occupied: hub.occupied + held, busy: hub.busy + awake };
+                    }
+                }
+            }
+            let name = &bus.name;
+            expect(slot == bus.slot, || {
+                format!("slot of {name}: {:?}, counted {slot:?}", bus.slot)
+            })?;
+            expect(incomplete == bus.incomplete, || {
+                format!("incomplete on {name}: {}, counted {incomplete}", bus.incomplete)
+            })?;
+            let mut length = 0;
+            let mut next = bus.queue.first();
+            while let Some(visit) = next {
+                length += 1;
+                next = self.visits[visit].queue.next();
+            }
+            expect(length == queued, || format!("queue of {name}: {length}, counted {queued}"))?;
+        }
+        expect(hub == self.hub_slot, || format!("hub slot: {:?}, counted {hub:?}", self.hub_slot))?;
+        self.audit_events()
+    }
+
+    fn audit_events(&self) -> Result<(), String> {
+        for (ix, event) in self.events.iter() {
+            let key = self.events.key(ix);
+            let mut open = 0;
+            self.for_each_visit(key, |visit| open += u32::from(visit.state != VisitState::Done));
+            let children = self.events.iter().filter(|(_, child)| child.attached);
+            open += children.filter(|(_, child)| child.parent == Some(key)).count() as u32;
+            expect(open == event.open, || format!("{key:?}: {} open, counted {open}", event.open))?;
+            let complete = event.status == EventStatus::Completed;
+            expect(complete == (open == 0), || {
+                format!("{key:?}: {:?}, {open} open", event.status)
+            })?;
+            expect(!complete || event.remembered > 0, || format!("{key:?}: kept by nobody"))?;
+        }
+        Ok(())
+    }
+}
+
+fn expect(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(otherwise()) }
+}

@@ -1,0 +1,284 @@
+//! Buses come and go: names, places in a full bus, idle, stop, close (R6, R31–R33, R40).
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::config::BusConfig;
+use super::error::{BusGone, Refusal};
+use super::list::{Links, List};
+use super::output::{Dropped, Output, Warning};
+use super::registry::Registry;
+use super::results::{Cause, Outcome};
+use super::state::{BusIx, BusState, EventIx, History, Phase, Reservation, Slot};
+use super::timers::Timers;
+use super::{BusKey, Machine, ReservationKey};
+use crate::time::Instant;
+
+impl<P: Clone, R, H> Machine<P, R, H> {
+    /// Makes a bus. `suffix` is used for its name when that is taken: the same name with eight
+    /// hexadecimal digits.
+    pub fn add_bus(&mut self, config: BusConfig, suffix: u32) -> BusKey {
+        let wanted = identifier(&config.name);
+        let name = self.free_name(&wanted, suffix);
+        if *name != *wanted {
+            let taken = Warning::BusNameTaken { wanted, name: name.clone() };
+            self.outputs.push(Output::Warning(taken));
+        }
+        let bus = self.buses.insert(BusState {
+            config,
+            name: name.clone(),
+            handlers: Registry::new(),
+            phase: Phase::Open,
+            closed: false,
+            queue: List::default(),
+            raised: BTreeMap::new(),
+            raised_parallel: BTreeMap::new(),
+            continuing: VecDeque::new(),
+            running: List::default(),
+            slot: Slot::default(),
+            ready: false,
+            in_line: [false; 2],
+            called_to_hub: false,
+            roots: 0,
+            children: 0,
+            incomplete: 0,
+            granted: 0,
+            reservations: List::default(),
+            history: History::default(),
+            timers: Timers::new(),
+        });
+        self.bus_names.insert(name, bus);
+        bus
+    }
+
+    /// The name a bus has.
+    #[must_use]
+    pub fn bus_name(&self, bus: BusKey) -> Option<&Arc<str>> {
+        self.buses.get(bus).map(|bus| &bus.name)
+    }
+
+    /// The settings a bus was made with.
+    #[must_use]
+    pub fn bus_config(&self, bus: BusKey) -> Option<&BusConfig> {
+        self.buses.get(bus).map(|bus| &bus.config)
+    }
+
+    /// Whether nothing of a bus is queued, running or incomplete (R31). A bus that is gone is idle.
+    #[must_use]
+    pub fn is_idle(&self, bus: BusKey) -> bool {
+        self.incomplete(bus) == 0
+    }
+
+    /// The number of events of a bus that have not completed.
+    #[must_use]
+    pub fn incomplete(&self, bus: BusKey) -> usize {
+        self.buses.get(bus).map_or(0, |bus| bus.incomplete)
+    }
+
+    /// Whether a bus takes no events any more.
+    #[must_use]
+    pub fn is_stopped(&self, bus: BusKey) -> bool {
+        self.buses.get(bus).is_none_or(|bus| bus.phase != Phase::Open)
+    }
+
+    /// Takes no new events but the children of running handlers, so that what is there can end.
+    pub fn drain(&mut self, bus: BusKey) {
+        if let Some(bus) = self.bus(bus) {
+            if self.buses[bus].phase == Phase::Open {
+                self.buses[bus].phase = Phase::Draining;
+            }
+            self.answer_reservations(bus);
+        }
+    }
+
+    /// Stops a bus: what runs is aborted, what is queued is cancelled, on this bus (R32).
+    pub fn stop(&mut self, bus: BusKey, now: Instant) {
+        self.advance(now);
+        let Some(ix) = self.bus(bus) else { return };
+        self.buses[ix].phase = Phase::Stopped;
+        self.answer_reservations(ix);
+        while let Some(visit) = self.buses[ix].queue.first() {
+            let event = self.visits[visit].event;
+            self.events[event].cause.get_or_insert(Cause::Stopped);
+            self.end_visit(visit, Cause::Stopped, &mut Vec::new());
+        }
+        // Between two handlers nothing runs, but the rest is still to be cancelled.
+        let unsettled: Vec<_> = self.buses[ix].continuing.drain(..).collect();
+        for visit in
+            unsettled.into_iter().filter_map(|visit| self.visits.find(visit)).collect::<Vec<_>>()
+        {
+            let event = self.visits[visit].event;
+            self.events[event].cause.get_or_insert(Cause::Stopped);
+            let mut ends = Vec::new();
+            self.end_visit(visit, Cause::Stopped, &mut ends);
+            self.end_all(ends);
+        }
+        while let Some(invocation) = self.buses[ix].running.first() {
+            let visit = self.invocations[invocation].visit;
+            let event: EventIx = self.invocations[invocation].event;
+            self.events[event].cause.get_or_insert(Cause::Stopped);
+            let mut ends: Vec<(_, Outcome<R>)> = Vec::new();
+            self.end_visit(visit, Cause::Stopped, &mut ends);
+            self.end_all(ends);
+        }
+        self.pass_hub_slot_on(ix);
+    }
+
+    /// Nobody can dispatch on the bus any more: when it is idle, [`Output::Closed`] says so.
+    pub fn close(&mut self, bus: BusKey) {
+        if let Some(ix) = self.bus(bus) {
+            self.buses[ix].closed = true;
+            if self.buses[ix].incomplete == 0 {
+                self.outputs.push(Output::Closed { bus });
+            }
+        }
+    }
+
+    /// Somebody got hold of a closed bus that has not been removed.
+    ///
+    /// # Errors
+    /// It has been.
+    pub fn reopen(&mut self, bus: BusKey) -> Result<(), BusGone> {
+        let ix = self.bus(bus).ok_or(BusGone)?;
+        self.buses[ix].closed = false;
+        Ok(())
+    }
+
+    /// Drops a bus's handlers and what it remembers; the name is free again (R32).
+    pub fn clear(&mut self, bus: BusKey) {
+        let Some(ix) = self.bus(bus) else { return };
+        let name = self.buses[ix].name.clone();
+        if self.bus_names.get(&name) == Some(&bus) {
+            self.bus_names.remove(&name);
+        }
+        let lists: Vec<_> = self.buses[ix].handlers.take().collect();
+        for list in lists {
+            for handler in &*list {
+                self.handler_places.remove(&handler.info.key);
+                self.told_other_type.remove(&handler.info.key);
+            }
+            self.outputs.push(Output::Dropped(Dropped::Handlers(list)));
+        }
+        self.forget_completed(ix);
+    }
+
+    /// Takes a bus with everything it has out of the books, stopping it first.
+    pub fn remove_bus(&mut self, bus: BusKey, now: Instant) {
+        self.stop(bus, now);
+        self.clear(bus);
+        // Events that are still open elsewhere keep their visit here, and with it the bus.
+        if let Some(ix) = self.bus(bus) {
+            match self.buses[ix].incomplete {
+                0 => {
+                    self.forget_completed(ix);
+                    self.pass_hub_slot_on(ix);
+                    self.buses.remove(ix);
+                }
+                _ => self.buses[ix].closed = true,
+            }
+        }
+    }
+
+    /// Asks for a place in a bus (R6). It is there when [`is_granted`](Self::is_granted) says so,
+    /// at once or after [`Output::Granted`]; it is used by a dispatch or given back.
+    ///
+    /// # Errors
+    /// The bus is stopped.
+    pub fn reserve(&mut self, bus: BusKey) -> Result<ReservationKey, Refusal> {
+        let ix = self.bus(bus).ok_or(Refusal::Stopped)?;
+        if self.buses[ix].phase != Phase::Open {
+            return Err(Refusal::Stopped);
+        }
+        let links = Links::default();
+        let reservation = self.reservations.insert(Reservation { bus, granted: false, links });
+        let mut waiting = self.buses[ix].reservations;
+        waiting.push_back(&mut self.reservations, reservation.ix(), Reservation::links);
+        self.buses[ix].reservations = waiting;
+        self.grant(ix);
+        Ok(reservation)
+    }
+
+    /// Whether a reserved place is there, on this bus.
+    #[must_use]
+    pub fn is_granted(&self, reservation: ReservationKey, bus: BusKey) -> bool {
+        let reservation = self.reservations.get(reservation);
+        reservation.is_some_and(|reservation| reservation.granted && reservation.bus == bus)
+    }
+
+    /// Gives a place back that was not used, or stops waiting for one.
+    pub fn release(&mut self, reservation: ReservationKey) {
+        let Some(ix) = self.reservations.find(reservation) else { return };
+        let Reservation { bus, granted, .. } = self.reservations[ix];
+        if let Some(bus) = self.buses.find(bus) {
+            match granted {
+                true => self.buses[bus].granted -= 1,
+                false => self.leave_reservations(bus, ix),
+            }
+            self.reservations.remove(ix);
+            self.grant(bus);
+        } else {
+            self.reservations.remove(ix);
+        }
+    }
+
+    pub(super) fn use_permit(&mut self, reservation: ReservationKey) {
+        if let Some(ix) =
+            self.reservations.find(reservation).filter(|ix| self.reservations[*ix].granted)
+        {
+            let bus = self.reservations.remove(ix).bus;
+            if let Some(bus) = self.buses.find(bus) {
+                self.buses[bus].granted -= 1;
+            }
+        }
+    }
+
+    /// Gives free places to those who wait for one, first come first served.
+    pub(super) fn grant(&mut self, bus: BusIx) {
+        while let Some(first) = self.buses[bus].reservations.first() {
+            let state = &self.buses[bus];
+            if state.config.max_pending.is_some_and(|max| state.roots + state.granted >= max) {
+                return;
+            }
+            self.leave_reservations(bus, first);
+            self.reservations[first].granted = true;
+            self.buses[bus].granted += 1;
+            self.outputs.push(Output::Granted { reservation: self.reservations.key(first) });
+        }
+    }
+
+    fn leave_reservations(&mut self, bus: BusIx, ix: super::arena::Ix<super::ReservationTag>) {
+        let mut waiting = self.buses[bus].reservations;
+        waiting.remove(&mut self.reservations, ix, Reservation::links);
+        self.buses[bus].reservations = waiting;
+    }
+
+    /// A stopped bus has no places: who waits for one is told, and finds it refused.
+    fn answer_reservations(&mut self, bus: BusIx) {
+        while let Some(first) = self.buses[bus].reservations.first() {
+            self.leave_reservations(bus, first);
+            let reservation = self.reservations.key(first);
+            self.reservations.remove(first);
+            self.outputs.push(Output::Granted { reservation });
+        }
+    }
+
+    fn free_name(&self, wanted: &str, suffix: u32) -> Arc<str> {
+        let taken = |name: &str| self.bus_names.contains_key(name);
+        if !taken(wanted) {
+            return wanted.into();
+        }
+        let names = (0..=u32::MAX).map(|n| format!("{wanted}_{:08x}", suffix.wrapping_add(n)));
+        names.into_iter().find(|name| !taken(name)).unwrap_or_default().into()
+    }
+}
+
+/// The name as an identifier: other characters become `_`.
+fn identifier(name: &str) -> String {
+    let starts_well = name.starts_with(|c: char| c.is_alphabetic() || c == '_');
+    let prefix = if starts_well { "" } else { "_" };
+    let rest = name.chars().map(|c| if c.is_alphanumeric() || c == '_' { c } else { '_' });
+    prefix.chars().chain(rest).collect()
+}

@@ -1,0 +1,160 @@
+//! What can be set: on a hub, a bus, a handler and one event.
+
+use alloc::string::String;
+use core::time::Duration;
+
+use crate::time::Instant;
+
+/// How long one invocation may take (R22).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Limit {
+    /// The next one out decides: of a handler or an event, the bus.
+    #[default]
+    Inherit,
+    /// No limit.
+    Off,
+    /// This long, counted from the start of the handler; a zero duration is no limit.
+    After(Duration),
+}
+
+impl Limit {
+    /// The smaller of handler's and event's limit; the bus's only where both inherit.
+    pub(super) fn resolve(handler: Self, event: Self, bus: Self) -> Option<Duration> {
+        match (handler, event) {
+            (Self::Inherit, Self::Inherit) => bus.duration(),
+            _ => [handler, event].into_iter().filter_map(Self::duration).min(),
+        }
+    }
+
+    fn duration(self) -> Option<Duration> {
+        match self {
+            Self::After(duration) if !duration.is_zero() => Some(duration),
+            Self::After(_) | Self::Off | Self::Inherit => None,
+        }
+    }
+}
+
+/// Which events may start while others have not ended (R10).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Concurrency {
+    /// One after the other on each bus.
+    #[default]
+    BusSerial,
+    /// As `BusSerial`, and such events exclude each other over the whole hub.
+    HubSerial,
+    /// Takes no slot: starts as soon as it is at the head of its queue.
+    Parallel,
+}
+
+/// Whether the handlers of one event run one after the other or together (R9).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HandlerOrder {
+    /// The next starts when the last one ended.
+    #[default]
+    Serial,
+    /// All start at once, in order of registration.
+    Parallel,
+}
+
+/// When the handlers of an event are done (R11).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Completion {
+    /// When all of them ended.
+    #[default]
+    All,
+    /// At the first value that is not none and not an error; the others are ended.
+    First,
+}
+
+/// The settings of a hub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HubConfig {
+    /// The deepest level a child may be dispatched at (R18); `None` switches the check off.
+    pub max_depth: Option<u32>,
+}
+
+impl Default for HubConfig {
+    fn default() -> Self {
+        Self { max_depth: Some(1_000) }
+    }
+}
+
+/// The settings of a bus; they do not change while it lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BusConfig {
+    /// The name; characters no identifier has become `_`.
+    pub name: String,
+    /// Root events that may be incomplete at a time (R6); `None` for any number.
+    pub max_pending: Option<usize>,
+    /// Children that may be incomplete at a time (R6); `None` for any number.
+    pub max_pending_children: Option<usize>,
+    /// Events that are remembered (R29): `None` for all, 0 for those in flight only.
+    pub max_history: Option<usize>,
+    /// The limit of an invocation whose handler and event leave it open (R22).
+    pub limit: Limit,
+    /// An invocation that runs longer is reported once (R25); `None` reports none.
+    pub slow_after: Option<Duration>,
+    /// How events of this bus exclude each other, unless an event says otherwise.
+    pub concurrency: Concurrency,
+    /// How the handlers of an event follow each other, unless an event says otherwise.
+    pub handler_order: HandlerOrder,
+    /// When an event's handlers are done, unless the event says otherwise.
+    pub completion: Completion,
+}
+
+impl BusConfig {
+    /// The defaults, under this name.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            max_pending: Some(100),
+            max_pending_children: Some(10_000),
+            max_history: Some(50),
+            limit: Limit::After(Duration::from_secs(60)),
+            slow_after: Some(Duration::from_secs(15)),
+            concurrency: Concurrency::default(),
+            handler_order: HandlerOrder::default(),
+            completion: Completion::default(),
+        }
+    }
+}
+
+/// What one event decides for itself; what is `None` is left to the bus that processes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Overrides {
+    /// The limit of each of its invocations.
+    pub limit: Limit,
+    /// When the whole event is ended (R22).
+    pub deadline: Option<Instant>,
+    /// How it excludes other events.
+    pub concurrency: Option<Concurrency>,
+    /// How its handlers follow each other.
+    pub handler_order: Option<HandlerOrder>,
+    /// When its handlers are done.
+    pub completion: Option<Completion>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r22_the_smaller_of_handler_and_event_else_the_bus() {
+        let after = |s| Limit::After(Duration::from_secs(s));
+        let resolve = |h, e, b| Limit::resolve(h, e, b).map(|d| d.as_secs());
+        assert_eq!(resolve(Limit::Inherit, Limit::Inherit, after(60)), Some(60));
+        assert_eq!(resolve(Limit::Inherit, Limit::Inherit, Limit::Off), None);
+        assert_eq!(resolve(after(5), after(9), after(1)), Some(5));
+        assert_eq!(resolve(Limit::Inherit, after(90), after(60)), Some(90));
+        assert_eq!(resolve(Limit::Off, Limit::Inherit, after(60)), None);
+        assert_eq!(resolve(Limit::Off, after(7), after(60)), Some(7));
+        assert_eq!(resolve(after(0), Limit::Inherit, after(60)), None);
+    }
+}

@@ -1,0 +1,189 @@
+//! Events come in: capacity, depth, parent, queue (R5–R7, R12, R18).
+
+use alloc::boxed::Box;
+
+use super::config::Overrides;
+use super::error::{Refusal, Refused};
+use super::list::{Links, List};
+use super::registry::Kind;
+use super::results::EventStatus;
+use super::state::{BusIx, Counted, EventIx, EventState, Phase, Timer, Visit, VisitIx};
+use super::timers::NOWHERE;
+use super::{BusKey, EventKey, Machine, ReservationKey};
+use crate::time::Instant;
+
+/// What comes with a payload that is dispatched.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Dispatch {
+    /// Its type.
+    pub kind: Kind,
+    /// The event it is a child of.
+    pub parent: Option<Parent>,
+    /// A place that was reserved for it and is granted.
+    pub permit: Option<ReservationKey>,
+    /// What it decides for itself.
+    pub overrides: Option<Box<Overrides>>,
+}
+
+/// The parent of an event that is dispatched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Parent {
+    /// The parent; a key that is stale links nothing.
+    pub event: EventKey,
+    /// Its level, which outlives it in the books.
+    pub depth: u32,
+}
+
+impl Dispatch {
+    /// A root event with nothing of its own.
+    #[must_use]
+    pub const fn new(kind: Kind) -> Self {
+        Self { kind, parent: None, permit: None, overrides: None }
+    }
+
+    /// As a child of `event`, which is at level `depth`.
+    #[must_use]
+    pub const fn child_of(mut self, event: EventKey, depth: u32) -> Self {
+        self.parent = Some(Parent { event, depth });
+        self
+    }
+}
+
+impl<P: Clone, R, H> Machine<P, R, H> {
+    /// Accepts an event: it is queued and starts when its turn comes.
+    ///
+    /// # Errors
+    /// The payload comes back when the bus is full or stopped, or the event would be too deep. A
+    /// refused dispatch keeps its permit.
+    pub fn dispatch(
+        &mut self,
+        bus: BusKey,
+        payload: P,
+        spec: Dispatch,
+        now: Instant,
+    ) -> Result<EventKey, Refused<P>> {
+        self.advance(now);
+        match self.admit(bus, &spec) {
+            Ok(admitted) => Ok(self.accept(payload, spec, admitted)),
+            Err(reason) => Err(Refused { reason, payload }),
+        }
+    }
+
+    fn admit(&self, bus: BusKey, spec: &Dispatch) -> Result<Admitted, Refusal> {
+        let ix = self.bus(bus).ok_or(Refusal::Stopped)?;
+        let state = &self.buses[ix];
+        let parent = spec.parent.and_then(|parent| self.events.find(parent.event));
+        let attached = parent.filter(|parent| !self.events[*parent].is_complete());
+        let open = match state.phase {
+            Phase::Open => true,
+            Phase::Draining => attached.is_some(),
+            Phase::Stopped => false,
+        };
+        if !open {
+            return Err(Refusal::Stopped);
+        }
+        let depth = spec.parent.map_or(0, |parent| parent.depth.saturating_add(1));
+        if let Some(limit) = self.config.max_depth.filter(|limit| depth > *limit) {
+            return Err(Refusal::TooDeep { depth, limit });
+        }
+        let permit = spec.permit.is_some_and(|permit| self.is_granted(permit, bus));
+        let (held, limit) = match attached {
+            Some(_) => (state.children, state.config.max_pending_children),
+            None => (state.roots + state.granted - usize::from(permit), state.config.max_pending),
+        };
+        if let Some(limit) = limit.filter(|limit| held >= *limit) {
+            return Err(Refusal::Full { limit });
+        }
+        Ok(Admitted { bus: ix, parent, attached: attached.is_some(), depth })
+    }
+
+    fn accept(&mut self, payload: P, spec: Dispatch, admitted: Admitted) -> EventKey {
+        let Admitted { bus, parent, attached, depth } = admitted;
+        let bus_key = self.buses.key(bus);
+        let counted = if attached { Counted::Child(bus_key) } else { Counted::Root(bus_key) };
+        match counted {
+            Counted::Root(_) => self.buses[bus].roots += 1,
+            Counted::Child(_) => self.buses[bus].children += 1,
+        }
+        if let Some(permit) = spec.permit.filter(|_| !attached) {
+            self.use_permit(permit);
+        }
+        let key = self.insert_event(bus, |first_visit, seq| EventState {
+            payload,
+            kind: spec.kind,
+            status: EventStatus::Pending,
+            cause: None,
+            attached,
+            counted,
+            parent: spec.parent.map(|parent| parent.event),
+            depth,
+            siblings: Links::default(),
+            children: List::default(),
+            seq,
+            first_visit,
+            last_visit: first_visit,
+            open: 1,
+            remembered: 0,
+            raise: 0,
+            waits: List::default(),
+            started_at: Instant::FAR,
+            timer: NOWHERE,
+            overrides: spec.overrides,
+        });
+        let event = key.ix();
+        if let Some(parent) = parent {
+            self.adopt(parent, event, attached);
+        }
+        let deadline = self.events[event].overrides.as_ref().and_then(|o| o.deadline);
+        if let Some(deadline) = deadline {
+            self.set_timer(bus, deadline, Timer::Event(event));
+        }
+        self.arrived(self.events[event].first_visit);
+        self.kick(bus);
+        key
+    }
+
+    fn insert_event(
+        &mut self,
+        bus: BusIx,
+        make: impl FnOnce(VisitIx, u64) -> EventState<P>,
+    ) -> EventKey {
+        self.event_count += 1;
+        let seq = self.event_count;
+        let event = self.events.vacant();
+        let visit = self.visits.insert(Visit::new(event.ix(), bus, seq));
+        self.events.insert(make(visit.ix(), seq))
+    }
+
+    fn adopt(&mut self, parent: EventIx, child: EventIx, attached: bool) {
+        let mut children = self.events[parent].children;
+        if attached {
+            self.events[parent].open += 1;
+            self.events[child].raise = self.events[parent].raise;
+            children.push_back(&mut self.events, child, EventState::siblings);
+        } else {
+            children.push_front(&mut self.events, child, EventState::siblings);
+        }
+        self.events[parent].children = children;
+    }
+
+    /// An event has reached a bus: it is queued, remembered, and raised if a wait covers it.
+    pub(super) fn arrived(&mut self, visit: VisitIx) {
+        let bus = self.visits[visit].bus;
+        self.buses[bus].incomplete += 1;
+        let mut queue = self.buses[bus].queue;
+        queue.push_back(&mut self.visits, visit, Visit::queue);
+        self.buses[bus].queue = queue;
+        self.remember(visit);
+        self.place_raised(visit);
+    }
+}
+
+struct Admitted {
+    bus: BusIx,
+    parent: Option<EventIx>,
+    attached: bool,
+    depth: u32,
+}

@@ -1,0 +1,61 @@
+//! Refusals: what was asked could not be done, and the books are as before.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::EventKey;
+
+/// A dispatch that was refused, with what was to be dispatched.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Refused<P> {
+    /// Why.
+    pub reason: Refusal,
+    /// The payload, handed back.
+    pub payload: P,
+}
+
+/// Why a dispatch is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The bus holds as many incomplete events as it takes (R6).
+    #[error("the bus is full: {limit} events are pending")]
+    Full {
+        /// The capacity, in events.
+        limit: usize,
+    },
+    /// The bus is stopped, or is gone (R32).
+    #[error("the bus is stopped")]
+    Stopped,
+    /// The event would be deeper than children may be (R18).
+    #[error("too deep: level {depth}, at most {limit}")]
+    TooDeep {
+        /// The level it would have had; a root has level 0.
+        depth: u32,
+        /// The deepest level allowed.
+        limit: u32,
+    },
+}
+
+// The payload is the user's and may have no `Debug`.
+impl<P> fmt::Debug for Refused<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refused").field("reason", &self.reason).finish_non_exhaustive()
+    }
+}
+
+/// A wait that could never end (R15).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the wait would never end: the awaited event depends on the handler that waits")]
+#[non_exhaustive]
+pub struct Deadlock {
+    /// The events of the cycle: the one whose handler waits first, the awaited one last. Each
+    /// keeps the next from completing.
+    pub cycle: Vec<EventKey>,
+}
+
+/// A bus that is named by a key but is not there any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the bus is gone")]
+#[non_exhaustive]
+pub struct BusGone;

@@ -1,0 +1,30 @@
+//! One event over many buses (R17).
+
+use super::state::{EventIx, Phase, Visit};
+use super::{BusKey, Machine};
+
+impl<P: Clone, R, H> Machine<P, R, H> {
+    /// Sends an event on to a bus, unless it has been there. False when that bus takes none.
+    pub(super) fn forward(&mut self, event: EventIx, target: BusKey) -> bool {
+        let Some(bus) = self.buses.find(target) else {
+            return false;
+        };
+        let state = &self.buses[bus];
+        if state.phase != Phase::Open || state.closed {
+            return false;
+        }
+        let first = self.events[event].first_visit;
+        if self.visits[first].bus == bus || !self.forwarded.insert((event, bus)) {
+            return true;
+        }
+        self.event_count += 1;
+        let visit = self.visits.insert(Visit::new(event, bus, self.event_count));
+        let last = self.events[event].last_visit;
+        self.visits[last].next = Some(visit.ix());
+        self.events[event].last_visit = visit.ix();
+        self.events[event].open += 1;
+        self.arrived(visit.ix());
+        self.kick(bus);
+        true
+    }
+}

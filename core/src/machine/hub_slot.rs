@@ -1,0 +1,54 @@
+//! The line for the hub's slot (R10): when it is free, one bus is told; one that takes no use of it
+//! tells the next, so that nothing is scanned and nobody is forgotten.
+
+use super::Machine;
+use super::state::{BusIx, Line};
+
+impl<P: Clone, R, H> Machine<P, R, H> {
+    pub(super) fn stand_in_line(&mut self, bus: BusIx, line: Line) {
+        let key = self.buses.key(bus);
+        let state = &mut self.buses[bus];
+        let was_called = core::mem::take(&mut state.called_to_hub);
+        if core::mem::replace(&mut state.in_line[line as usize], true) {
+            return;
+        }
+        match was_called {
+            true => self.hub_lines[line as usize].push_front(key),
+            false => self.hub_lines[line as usize].push_back(key),
+        }
+    }
+
+    /// Tells the first bus of each line that the hub's slot is there to be taken.
+    pub(super) fn call_lines(&mut self) {
+        if self.hub_slot.busy == 0 {
+            self.call(Line::Raised);
+        }
+        if self.hub_slot.occupied == 0 {
+            self.call(Line::Queued);
+        }
+    }
+
+    /// A bus that was called and has nothing to start with it calls the next.
+    pub(super) fn pass_hub_slot_on(&mut self, bus: BusIx) {
+        if core::mem::take(&mut self.buses[bus].called_to_hub) {
+            self.call_lines();
+        }
+    }
+
+    fn call(&mut self, line: Line) {
+        while let Some(key) = self.hub_lines[line as usize].pop_front() {
+            let Some(bus) = self.buses.find(key) else { continue };
+            self.buses[bus].in_line[line as usize] = false;
+            self.buses[bus].called_to_hub = true;
+            self.kick(bus);
+            if self.buses[bus].ready {
+                return;
+            }
+            self.buses[bus].called_to_hub = false;
+            if self.buses[bus].in_line[line as usize] {
+                // Still waiting, for the same: it is first in line again.
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Invocations begin and end: results, the first one that counts, endings that spread (R11, R19–R23).
+
+use alloc::vec::Vec;
+
+use super::config::{Completion, Limit};
+use super::list::{Links, List};
+use super::output::Output;
+use super::results::{Cause, EventStatus, Outcome, Row};
+use super::state::{EventIx, Invocation, InvocationIx, Timer, Visit, VisitIx, VisitState, WorkIx};
+use super::timers::NOWHERE;
+use super::{EventKey, InvocationKey, Machine};
+use crate::time::Instant;
+
+impl<P: Clone, R, H> Machine<P, R, H> {
+    /// A handler has returned. An invocation that was ended before is not there any more, and its
+    /// outcome is handed back.
+    pub fn finished(
+        &mut self,
+        invocation: InvocationKey,
+        outcome: Outcome<R>,
+        now: Instant,
+    ) -> Option<Outcome<R>> {
+        self.advance(now);
+        let Some(ix) = self.invocations.find(invocation) else {
+            return Some(outcome);
+        };
+        let visit = self.invocations[ix].visit;
+        let is_value = matches!(outcome, Outcome::Value(_));
+        self.end(ix, outcome);
+        if is_value && self.ends_at_first(visit) {
+            let mut ends = Vec::new();
+            self.end_visit(visit, Cause::First, &mut ends);
+            self.end_all(ends);
+        } else {
+            self.settle(visit);
+        }
+        None
+    }
+
+    /// Ends an event that has not completed: what runs is aborted, what has not started cancelled.
+    pub fn abort(&mut self, event: EventKey, cause: Cause, now: Instant) {
+        self.advance(now);
+        if let Some(event) = self.events.find(event) {
+            let mut ends = Vec::new();
+            self.end_event(event, cause, &mut ends);
+            self.end_all(ends);
+        }
+    }
+
+    pub(super) fn begin(&mut self, visit: VisitIx, limit: Limit) -> InvocationIx {
+        let Visit { event, bus, work, .. } = self.visits[visit];
+        let work = work.expect("a visit that starts a handler has work");
+        let of_event =
+            self.events[event].overrides.as_ref().map_or(Limit::Inherit, |own| own.limit);
+        let limit = Limit::resolve(limit, of_event, self.buses[bus].config.limit);
+        let invocation = self.invocations.insert(Invocation {
+            visit,
+            event,
+            bus,
+            row: self.works[work].rows.len() - 1,
+            on_bus: Links::default(),
+            of_event: Links::default(),
+            waits: List::default(),
+            waiting: 0,
+            group: 0,
+            started_at: self.now,
+            limit,
+            slow_told: false,
+            timer: NOWHERE,
+        });
+        let ix = invocation.ix();
+        let mut running = self.buses[bus].running;
+        running.push_back(&mut self.invocations, ix, Invocation::on_bus);
+        self.buses[bus].running = running;
+        let mut of_event = self.works[work].invocations;
+        of_event.push_back(&mut self.invocations, ix, Invocation::of_event);
+        self.works[work].invocations = of_event;
+        self.works[work].live += 1;
+        self.arm(ix);
+        ix
+    }
+
+    /// Ends invocations, and what they were awaiting with them, down the tree (R23).
+    pub(super) fn end_all(&mut self, mut ends: Vec<(InvocationKey, Outcome<R>)>) {
+        while let Some((key, outcome)) = ends.pop() {
+            let Some(ix) = self.invocations.find(key) else { continue };
+            let Invocation { visit, bus, .. } = self.invocations[ix];
+            let awaited = self.awaited_descendants(ix);
+            self.end(ix, outcome);
+            let bus = self.buses.key(bus);
+            self.outputs.push(Output::Cancel { bus, invocation: key });
+            self.settle(visit);
+            for event in awaited {
+                if let Some(event) = self.events.find(event) {
+                    self.end_event(event, Cause::Aborted, &mut ends);
+                }
+            }
+        }
+    }
+
+    /// Cancels what has not started of an event and collects what runs.
+    pub(super) fn end_event(
+        &mut self,
+        event: EventIx,
+        cause: Cause,
+        ends: &mut Vec<(InvocationKey, Outcome<R>)>,
+    ) {
+        if self.events[event].status == EventStatus::Completed {
+            return;
+        }
+        self.events[event].cause.get_or_insert(cause);
+        // The event must outlast the loop, whichever of its visits ends it.
+        self.events[event].open += 1;
+        let mut next = Some(self.events[event].first_visit);
+        while let Some(visit) = next {
+            self.end_visit(visit, cause, ends);
+            next = self.visits[visit].next;
+        }
+        self.close_one(event);
+    }
+
+    /// The same for its stay on one bus.
+    pub(super) fn end_visit(
+        &mut self,
+        visit: VisitIx,
+        cause: Cause,
+        ends: &mut Vec<(InvocationKey, Outcome<R>)>,
+    ) {
+        match self.visits[visit].state {
+            VisitState::Done => {}
+            VisitState::Queued => {
+                let Visit { event, bus, .. } = self.visits[visit];
+                self.unqueue(visit);
+                self.visits[visit].state = VisitState::Done;
+                self.close_one(event);
+                self.kick(bus);
+            }
+            VisitState::Running => {
+                let work = self.visits[visit].work.expect("a running visit has work");
+                self.cancel_rest(work, cause);
+                if self.works[work].live == 0 {
+                    return self.settle(visit);
+                }
+                let mut running = self.works[work].invocations.first();
+                while let Some(invocation) = running {
+                    ends.push((self.invocations.key(invocation), Outcome::Aborted(cause)));
+                    running = self.invocations[invocation].of_event.next();
+                }
+            }
+        }
+    }
+
+    fn ends_at_first(&self, visit: VisitIx) -> bool {
+        let work = self.visits[visit].work.map(|work| &self.works[work]);
+        work.is_some_and(|work| work.completion == Completion::First)
+    }
+
+    /// The handlers that have not started get their rows, and are passed over.
+    fn cancel_rest(&mut self, work: WorkIx, cause: Cause) {
+        let state = &mut self.works[work];
+        let Some(handlers) = &state.handlers else { return };
+        for handler in handlers.into_iter().skip(state.next) {
+            let outcome = Some(Outcome::Cancelled(cause));
+            let completed_at = Some(self.now);
+            state.rows.push(Row { outcome, completed_at, ..Row::pending(handler.info.clone()) });
+        }
+        state.next = state.total;
+    }
+
+    /// Takes an invocation out of the books. Its visit is still to be settled.
+    fn end(&mut self, ix: InvocationIx, outcome: Outcome<R>) {
+        self.disarm(Timer::Invocation(ix));
+        self.drop_waits(ix);
+        let Invocation { visit, bus, row, .. } = self.invocations[ix];
+        let work = self.visits[visit].work.expect("a running invocation has work");
+        let mut running = self.buses[bus].running;
+        running.remove(&mut self.invocations, ix, Invocation::on_bus);
+        self.buses[bus].running = running;
+        let mut of_event = self.works[work].invocations;
+        of_event.remove(&mut self.invocations, ix, Invocation::of_event);
+        let state = &mut self.works[work];
+        state.invocations = of_event;
+        state.live -= 1;
+        let row = state.rows.row_mut(row);
+        row.completed_at = Some(self.now);
+        row.outcome = Some(outcome);
+        self.invocations.remove(ix);
+    }
+}

@@ -1,0 +1,361 @@
+//! The pure state machine of a hub: what happens when, as inputs and outputs.
+//!
+//! It has no lock, no clock, no thread, no future and calls no function of the user's. Whoever
+//! embeds it (the shell in [`crate::bus`] does, a test does, you may) keeps to this contract:
+//!
+//! 1. **Inputs** are methods with `&mut self`: [`on`](Machine::on), [`dispatch`](Machine::dispatch),
+//!    [`wait`](Machine::wait), [`finished`](Machine::finished), [`timed_out`](Machine::timed_out), …
+//!    Those about time take `now`; one that goes back is clamped.
+//! 2. **Outputs** are data: after every input call [`outputs`](Machine::outputs) and act on all of
+//!    it. Spurious inputs (an invocation that has ended, a timeout that is not due, a key that is
+//!    stale) do nothing.
+//! 3. **Work** is asked for: when [`Output::Ready`] names a bus, somebody calls
+//!    [`next`](Machine::next) for it until it answers [`Next::Idle`], runs what it is given, and
+//!    tells [`finished`](Machine::finished).
+//! 4. **Time**: each bus has at most one [`next_deadline`](Machine::next_deadline); call
+//!    [`timed_out`](Machine::timed_out) then.
+//!
+//! ```text
+//!            dispatch            next                 finished
+//!  caller ───────────▶ queue ───────────▶ invocation ───────────▶ results
+//!                        ▲                  │ wait                  │
+//!                        └──── raised ◀─────┘                       ▼
+//!                                                    Output::Completed, up the tree
+//! ```
+//!
+//! A run loop is no more than this:
+//!
+//! ```
+//! use busway_core::machine::{
+//!     Action, BusConfig, Dispatch, HubConfig, Limit, Machine, Next, Outcome, Output, Pattern,
+//! };
+//! use busway_core::Instant;
+//!
+//! let mut machine: Machine<&str, usize, fn(&str) -> usize> = Machine::new(HubConfig::default());
+//! let bus = machine.add_bus(BusConfig::new("main"), 0);
+//! let _ = machine.on(bus, Pattern::Name("Greet"), "length", Limit::Inherit, Action::Call(str::len));
+//!
+//! let greet = machine.kind("Greet", None);
+//! machine.dispatch(bus, "hello", Dispatch::new(greet), Instant::EPOCH)?;
+//!
+//! let mut lengths = Vec::new();
+//! let mut ready = Vec::new();
+//! loop {
+//!     for output in machine.outputs() {
+//!         match output {
+//!             Output::Ready { bus } => ready.push(bus),
+//!             Output::Completed(done) => lengths.extend(done.results),
+//!             _ => {}
+//!         }
+//!     }
+//!     let Some(bus) = ready.last().copied() else { break };
+//!     match machine.next(bus, Instant::EPOCH) {
+//!         Next::Run(run) => {
+//!             let Action::Call(handler) = &run.handler.action else { unreachable!() };
+//!             let outcome = Outcome::Value(handler(run.payload));
+//!             machine.finished(run.invocation, outcome, Instant::EPOCH);
+//!         }
+//!         Next::Again => {}
+//!         Next::Idle => drop(ready.pop()),
+//!     }
+//! }
+//! assert_eq!(lengths[0].outcome, Some(Outcome::Value(5)));
+//! # Ok::<(), busway_core::machine::Refused<&str>>(())
+//! ```
+//!
+//! Every input is O(1) or O(log n) in queued events, history and buses, but for the events it
+//! itself moves (a raise touches what it raises, a stop what it stops) and the search for a wait
+//! cycle, which is made only when the awaited event has begun or has children.
+//!
+//! It is **not** a scheduler of tasks, a message broker or a store: it keeps the books of one
+//! process, in memory.
+
+mod arena;
+mod audit;
+mod buses;
+mod completion;
+mod config;
+mod dispatch;
+mod error;
+mod forward;
+mod history;
+mod hub_slot;
+mod invocations;
+mod list;
+mod output;
+mod registry;
+mod results;
+mod schedule;
+mod state;
+mod timeouts;
+mod timers;
+mod waits;
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+
+use hashbrown::{HashMap, HashSet};
+
+pub use self::arena::Key;
+pub use self::config::{
+    BusConfig, Completion, Concurrency, HandlerOrder, HubConfig, Limit, Overrides,
+};
+pub use self::dispatch::{Dispatch, Parent};
+pub use self::error::{BusGone, Deadlock, Refusal, Refused};
+pub use self::output::{Completed, Dropped, Next, Output, Path, Run, Warning};
+pub use self::registry::{Action, Handler, HandlerList, Kind, Pattern};
+pub use self::results::{Cause, EventStatus, HandlerInfo, Outcome, ResultStatus, Row, Rows};
+pub use self::waits::Waiting;
+
+use self::arena::Arena;
+use self::registry::Kinds;
+use self::state::{
+    BusIx, BusState, EventIx, EventState, Invocation, Reservation, Slot, Visit, Wait, Work,
+};
+use crate::time::Instant;
+
+macro_rules! tags {
+    ($($(#[$doc:meta])* $tag:ident = $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub enum $name {}
+        type $tag = $name;
+    )*};
+}
+
+tags! {
+    /// What a [`BusKey`] names.
+    BusTag = Bus;
+    /// What an [`EventKey`] names.
+    EventTag = Event;
+    /// What an [`InvocationKey`] names.
+    InvocationTag = InvocationOf;
+    /// What a [`WaitKey`] names.
+    WaitTag = WaitFor;
+    /// What a [`ReservationKey`] names.
+    ReservationTag = ReservationOf;
+}
+enum VisitTag {}
+enum WorkTag {}
+
+/// A bus of the hub.
+pub type BusKey = Key<Bus>;
+/// An event, while the machine remembers it.
+pub type EventKey = Key<Event>;
+/// One run of a handler for one event, while it runs.
+pub type InvocationKey = Key<InvocationOf>;
+/// A wait of an invocation for an event, while it lasts.
+pub type WaitKey = Key<WaitFor>;
+/// A place in a full bus that somebody waits for, or has and has not used.
+pub type ReservationKey = Key<ReservationOf>;
+type VisitKey = Key<VisitTag>;
+
+/// A registration, counted over the hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HandlerKey(u64);
+
+impl HandlerKey {
+    /// The number of the registration, from 1.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// The state machine of one hub, over the payload `P` of events, the result `R` of invocations and
+/// what is called for a handler, `H`. See the [module](self) for the contract.
+pub struct Machine<P, R, H = ()> {
+    config: HubConfig,
+    now: Instant,
+    kinds: Kinds,
+    buses: Arena<BusState<H>, BusTag>,
+    bus_names: HashMap<Arc<str>, BusKey>,
+    events: Arena<EventState<P>, EventTag>,
+    visits: Arena<Visit, VisitTag>,
+    works: Arena<Work<R, H>, WorkTag>,
+    invocations: Arena<Invocation, InvocationTag>,
+    waits: Arena<Wait, WaitTag>,
+    /// The buses an event was forwarded to.
+    forwarded: HashSet<(EventIx, BusIx)>,
+    reservations: Arena<Reservation, ReservationTag>,
+    handler_places: HashMap<HandlerKey, (BusKey, Option<u32>)>,
+    outputs: Vec<Output<P, R, H>>,
+    hub_slot: Slot,
+    hub_lines: [VecDeque<BusKey>; 2],
+    handler_count: u64,
+    event_count: u64,
+    wait_count: u64,
+    told_other_type: HashSet<HandlerKey>,
+}
+
+impl<P: Clone, R, H> Machine<P, R, H> {
+    /// A hub without buses.
+    #[must_use]
+    pub fn new(config: HubConfig) -> Self {
+        Self {
+            config,
+            now: Instant::EPOCH,
+            kinds: Kinds::default(),
+            buses: Arena::new(),
+            bus_names: HashMap::new(),
+            events: Arena::new(),
+            visits: Arena::new(),
+            works: Arena::new(),
+            invocations: Arena::new(),
+            waits: Arena::new(),
+            forwarded: HashSet::new(),
+            reservations: Arena::new(),
+            handler_places: HashMap::new(),
+            outputs: Vec::new(),
+            hub_slot: Slot::default(),
+            hub_lines: [VecDeque::new(), VecDeque::new()],
+            handler_count: 0,
+            event_count: 0,
+            wait_count: 0,
+            told_other_type: HashSet::new(),
+        }
+    }
+
+    /// Takes what the inputs so far have left to act on, in order.
+    pub fn outputs(&mut self) -> vec::Drain<'_, Output<P, R, H>> {
+        self.outputs.drain(..)
+    }
+
+    /// Where an event is in its life. One that is not remembered any more has completed.
+    #[must_use]
+    pub fn status(&self, event: EventKey) -> EventStatus {
+        self.events.get(event).map_or(EventStatus::Completed, |event| event.status)
+    }
+
+    /// An event's payload, while the event is remembered.
+    #[must_use]
+    pub fn payload(&self, event: EventKey) -> Option<&P> {
+        self.events.get(event).map(|event| &event.payload)
+    }
+
+    /// The name of an event's type, while the event is remembered.
+    #[must_use]
+    pub fn event_type(&self, event: EventKey) -> Option<&Arc<str>> {
+        self.events.get(event).map(|event| self.kinds.name_of(event.kind))
+    }
+
+    /// The event whose handler dispatched this one.
+    #[must_use]
+    pub fn parent(&self, event: EventKey) -> Option<EventKey> {
+        self.events.get(event)?.parent
+    }
+
+    /// The level of an event: 0 for a root, the parent's and one for a child (R18).
+    #[must_use]
+    pub fn depth(&self, event: EventKey) -> Option<u32> {
+        self.events.get(event).map(|event| event.depth)
+    }
+
+    /// The children of an event that are still in memory, in order of dispatch.
+    #[must_use]
+    pub fn children(&self, event: EventKey) -> Vec<EventKey> {
+        let Some(parent) = self.events.get(event) else {
+            return Vec::new();
+        };
+        let mut children = Vec::new();
+        let mut next = parent.children.first();
+        while let Some(child) = next {
+            children.push((self.events[child].seq, self.events.key(child)));
+            next = self.events[child].siblings.next();
+        }
+        children.sort_by_key(|(seq, _)| *seq);
+        children.into_iter().map(|(_, key)| key).collect()
+    }
+
+    /// The results of an event that has not completed, those to come included. They leave the
+    /// machine with [`Output::Completed`].
+    #[must_use]
+    pub fn results(&self, event: EventKey) -> Rows<R>
+    where
+        R: Clone,
+    {
+        let mut rows = Rows::new();
+        self.for_each_visit(event, |visit| {
+            let Some(work) = visit.work.map(|work| &self.works[work]) else {
+                return;
+            };
+            rows.append(work.rows.clone());
+            let waiting = work.handlers.iter().flatten().skip(work.next);
+            waiting.for_each(|handler| rows.push(Row::pending(handler.info.clone())));
+        });
+        rows
+    }
+
+    /// The names of the buses an event has reached, in order of arrival.
+    #[must_use]
+    pub fn path(&self, event: EventKey) -> Vec<Arc<str>> {
+        let mut path = Vec::new();
+        self.for_each_visit(event, |visit| path.push(self.buses[visit.bus].name.clone()));
+        path
+    }
+
+    /// How many events, invocations and waits the machine holds: all zero when it was cleared and
+    /// nothing leaked.
+    #[must_use]
+    pub fn held(&self) -> Held {
+        Held {
+            buses: self.buses.len(),
+            events: self.events.len(),
+            visits: self.visits.len() + self.works.len(),
+            invocations: self.invocations.len(),
+            waits: self.waits.len(),
+            reservations: self.reservations.len(),
+            timers: self.buses.iter().map(|(_, bus)| bus.timers.len()).sum(),
+        }
+    }
+
+    fn for_each_visit(&self, event: EventKey, mut see: impl FnMut(&Visit)) {
+        let mut next = self.events.get(event).map(|event| event.first_visit);
+        while let Some(visit) = next {
+            see(&self.visits[visit]);
+            next = self.visits[visit].next;
+        }
+    }
+
+    /// Time does not go back.
+    fn advance(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    fn bus(&self, bus: BusKey) -> Option<BusIx> {
+        self.buses.find(bus)
+    }
+}
+
+/// What a machine holds, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Held {
+    /// Buses.
+    pub buses: usize,
+    /// Events, in flight or remembered.
+    pub events: usize,
+    /// Their stays on buses.
+    pub visits: usize,
+    /// Running invocations.
+    pub invocations: usize,
+    /// Waits of invocations.
+    pub waits: usize,
+    /// Places waited for, or granted and not used.
+    pub reservations: usize,
+    /// Timers that have not fired.
+    pub timers: usize,
+}
+
+impl<P, R, H> fmt::Debug for Machine<P, R, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Machine")
+            .field("buses", &self.buses.len())
+            .field("events", &self.events.len())
+            .field("invocations", &self.invocations.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,162 @@
+//! What the machine says: the data that inputs leave behind, and the answers of `next`.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::registry::{Handler, HandlerList};
+use super::results::{Cause, HandlerInfo, Rows};
+use super::{BusKey, EventKey, InvocationKey, ReservationKey};
+use crate::time::Instant;
+
+/// Something that happened in the course of an input and that somebody outside has to act on.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Output<P, R, H> {
+    /// [`Machine::next`](super::Machine::next) has something for this bus. Said once until `next`
+    /// answers [`Next::Idle`].
+    Ready {
+        /// The bus to ask about.
+        bus: BusKey,
+    },
+    /// The invocation was ended: its future is to be dropped, and nothing to be reported of it.
+    Cancel {
+        /// The bus it ran on.
+        bus: BusKey,
+        /// The invocation.
+        invocation: InvocationKey,
+    },
+    /// The event and all its descendants are done. Its results leave the machine with this.
+    Completed(Box<Completed<P, R>>),
+    /// A place that was reserved is there (R6).
+    Granted {
+        /// The reservation.
+        reservation: ReservationKey,
+    },
+    /// Nothing of this bus is queued, running or incomplete any more.
+    Idle {
+        /// The bus.
+        bus: BusKey,
+    },
+    /// The bus was closed and its last event has completed: its driver can end.
+    Closed {
+        /// The bus.
+        bus: BusKey,
+    },
+    /// Something the user should hear of.
+    Warning(Warning),
+    /// Values of the user's that nobody refers to any more. They are handed out so that they are
+    /// not dropped under the shell's lock.
+    Dropped(Dropped<P, H>),
+}
+
+/// A completed event.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Completed<P, R> {
+    /// The event; the key may be stale already when no history remembers it.
+    pub event: EventKey,
+    /// Its payload.
+    pub payload: P,
+    /// When it started; `None` when it was ended before it could.
+    pub started_at: Option<Instant>,
+    /// When it completed.
+    pub completed_at: Instant,
+    /// Why it did not run to its end.
+    pub cause: Option<Cause>,
+    /// The results of all buses, in the order in which the event reached them.
+    pub results: Rows<R>,
+    /// The names of those buses.
+    pub path: Path,
+}
+
+/// The names of the buses an event was on, in order of arrival.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Path {
+    pub(super) first: Arc<str>,
+    pub(super) rest: Vec<Arc<str>>,
+}
+
+impl Path {
+    /// The names in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<str>> {
+        core::iter::once(&self.first).chain(&self.rest)
+    }
+}
+
+/// Values that left the machine and wait to be dropped.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Dropped<P, H> {
+    /// The payload of an event that nothing remembers.
+    Payload(P),
+    /// A list of handlers that was replaced while an event was using it.
+    Handlers(HandlerList<H>),
+}
+
+/// What the driver of a bus is to do next.
+#[derive(Debug)]
+pub enum Next<P, H> {
+    /// Run this handler.
+    Run(Run<P, H>),
+    /// A bounded number of events were completed because nobody handles them: ask again.
+    Again,
+    /// Nothing until the next [`Output::Ready`].
+    Idle,
+}
+
+/// An invocation that has been started in the books and is to be run now.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Run<P, H> {
+    /// To be named when it ends or waits.
+    pub invocation: InvocationKey,
+    /// The event it is for.
+    pub event: EventKey,
+    /// The event's payload.
+    pub payload: P,
+    /// What to call.
+    pub handler: Arc<Handler<H>>,
+}
+
+/// Something the user should hear of. None of them changes what the machine does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// A second handler of one name on one pattern (R2).
+    SameHandlerName {
+        /// The registration that was made all the same.
+        handler: Arc<HandlerInfo>,
+        /// The pattern: an event name, or `*`.
+        pattern: Arc<str>,
+    },
+    /// The bus got a suffix because its name is taken (R40).
+    BusNameTaken {
+        /// The name asked for.
+        wanted: String,
+        /// The name it has.
+        name: Arc<str>,
+    },
+    /// An event of this name but of another type was kept from a typed handler (R1).
+    OtherTypeOfSameName {
+        /// The handler that was skipped.
+        handler: Arc<HandlerInfo>,
+        /// The name both types have.
+        event_type: Arc<str>,
+    },
+    /// An invocation runs longer than `slow_after` (R25).
+    Slow {
+        /// The handler.
+        handler: Arc<HandlerInfo>,
+        /// The event it is for.
+        event: EventKey,
+        /// The event's name.
+        event_type: Arc<str>,
+        /// How long it has been running.
+        running: Duration,
+        /// The events it is waiting for, by name; empty when it waits for nothing of the hub.
+        waits_for: Vec<(EventKey, Arc<str>)>,
+    },
+}

@@ -1,0 +1,268 @@
+//! Who handles what: patterns, kinds of events, and the lists of handlers of one bus (R1–R4).
+
+use alloc::borrow::ToOwned;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::any::TypeId;
+use core::slice;
+
+use hashbrown::HashMap;
+
+use super::config::Limit;
+use super::output::{Output, Warning};
+use super::results::HandlerInfo;
+use super::{BusKey, HandlerKey, Machine};
+
+/// An event's type as the machine knows it: a name, and the Rust type if it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Kind(u32);
+
+/// What a handler is registered for (R1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Pattern<'a> {
+    /// Events of this name and this type.
+    Type(&'a str, TypeId),
+    /// Events of this name, whatever their type.
+    Name(&'a str),
+    /// Every event.
+    Any,
+}
+
+/// A registered handler.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Handler<H> {
+    /// What stays of it in results.
+    pub info: Arc<HandlerInfo>,
+    /// What to call, or where to send the event on.
+    pub action: Action<H>,
+    pub(super) limit: Limit,
+    pub(super) wanted: Option<TypeId>,
+}
+
+/// What a handler does.
+#[derive(Debug)]
+pub enum Action<H> {
+    /// It is run by the shell.
+    Call(H),
+    /// It sends the event on to another bus of the hub (R17).
+    Forward(BusKey),
+}
+
+/// Handlers of one pattern, in order of registration.
+pub type HandlerList<H> = Arc<Vec<Arc<Handler<H>>>>;
+
+pub(super) struct Registry<H> {
+    exact: HashMap<NameIx, HandlerList<H>>,
+    any: HandlerList<H>,
+}
+
+/// The handlers of one event as they were when it started (R3).
+pub(super) struct Snapshot<H> {
+    exact: Option<HandlerList<H>>,
+    any: Option<HandlerList<H>>,
+}
+
+type NameIx = u32;
+
+/// Names and types are told once and then known by number.
+#[derive(Default)]
+pub(super) struct Kinds {
+    names: Vec<Arc<str>>,
+    by_name: HashMap<Arc<str>, NameIx>,
+    kinds: Vec<(NameIx, Option<TypeId>)>,
+    by_kind: HashMap<(NameIx, Option<TypeId>), Kind>,
+    by_type: HashMap<TypeId, Kind>,
+}
+
+impl<P: Clone, R, H> Machine<P, R, H> {
+    /// The kind of events of this name and, for typed events, this type.
+    pub fn kind(&mut self, name: &str, of_type: Option<TypeId>) -> Kind {
+        self.kinds.kind(name, of_type)
+    }
+
+    /// Registers a handler on a bus (R2). It sees the events that start from now on.
+    ///
+    /// # Errors
+    /// The action comes back when the bus is gone.
+    pub fn on(
+        &mut self,
+        bus: BusKey,
+        pattern: Pattern<'_>,
+        name: &str,
+        limit: Limit,
+        action: Action<H>,
+    ) -> Result<Arc<HandlerInfo>, Action<H>> {
+        let Some(ix) = self.buses.find(bus) else {
+            return Err(action);
+        };
+        self.handler_count += 1;
+        let info = Arc::new(HandlerInfo {
+            key: HandlerKey(self.handler_count),
+            name: name.into(),
+            bus_name: self.buses[ix].name.clone(),
+            bus,
+        });
+        let (slot, wanted) = match pattern {
+            Pattern::Type(name, of_type) => (Some(self.kinds.name(name)), Some(of_type)),
+            Pattern::Name(name) => (Some(self.kinds.name(name)), None),
+            Pattern::Any => (None, None),
+        };
+        let list = self.buses[ix].handlers.list_mut(slot);
+        if list.iter().any(|other| *other.info.name == *name) {
+            let pattern =
+                slot.map_or_else(|| "*".into(), |slot| self.kinds.names[slot as usize].clone());
+            let handler = info.clone();
+            self.outputs.push(Output::Warning(Warning::SameHandlerName { handler, pattern }));
+        }
+        let handler = Handler { info: info.clone(), action, limit, wanted };
+        // A list that an event is using is copied, so that the event keeps what it started with.
+        Arc::make_mut(list).push(Arc::new(handler));
+        self.handler_places.insert(info.key, (bus, slot));
+        Ok(info)
+    }
+
+    /// Ends a registration; events that have started keep it. The handler is given out, so that it
+    /// can be dropped where the user's code may run; `None` when it is not there (any more).
+    pub fn off(&mut self, handler: HandlerKey) -> Option<Arc<Handler<H>>> {
+        let (bus, slot) = self.handler_places.remove(&handler)?;
+        let ix = self.buses.find(bus)?;
+        self.buses[ix].handlers.remove(slot, handler)
+    }
+
+    /// The number of registrations on a bus.
+    #[must_use]
+    pub fn handler_count(&self, bus: BusKey) -> usize {
+        self.buses.get(bus).map_or(0, |bus| bus.handlers.len())
+    }
+}
+
+impl<H> Registry<H> {
+    pub(super) fn new() -> Self {
+        Self { exact: HashMap::new(), any: Arc::default() }
+    }
+
+    pub(super) fn snapshot(&self, name: NameIx) -> Snapshot<H> {
+        let some = |list: &HandlerList<H>| (!list.is_empty()).then(|| list.clone());
+        Snapshot { exact: self.exact.get(&name).and_then(some), any: some(&self.any) }
+    }
+
+    /// Every list, to be dropped outside; the registry is empty afterwards.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = HandlerList<H>> {
+        let any = core::mem::take(&mut self.any);
+        let exact = core::mem::take(&mut self.exact);
+        exact.into_values().chain([any]).filter(|list| !list.is_empty())
+    }
+
+    fn len(&self) -> usize {
+        self.exact.values().map(|list| list.len()).sum::<usize>() + self.any.len()
+    }
+
+    fn list_mut(&mut self, slot: Option<NameIx>) -> &mut HandlerList<H> {
+        match slot {
+            Some(name) => self.exact.entry(name).or_default(),
+            None => &mut self.any,
+        }
+    }
+
+    fn remove(&mut self, slot: Option<NameIx>, key: HandlerKey) -> Option<Arc<Handler<H>>> {
+        let list = self.list_mut(slot);
+        let at = list.iter().position(|handler| handler.info.key == key)?;
+        let removed = Arc::make_mut(list).remove(at);
+        if let (true, Some(name)) = (list.is_empty(), slot) {
+            self.exact.remove(&name);
+        }
+        Some(removed)
+    }
+}
+
+impl<H> Snapshot<H> {
+    pub(super) fn len(&self) -> usize {
+        self.lists().map(|list| list.len()).sum()
+    }
+
+    pub(super) fn get(&self, index: usize) -> Option<&Arc<Handler<H>>> {
+        let exact = self.exact.as_ref().map_or(&[][..], |list| list);
+        match exact.get(index) {
+            Some(handler) => Some(handler),
+            None => self.any.as_ref()?.get(index - exact.len()),
+        }
+    }
+
+    /// The lists that nobody else holds any more: dropping them drops what the user registered.
+    pub(super) fn orphans(self) -> impl Iterator<Item = HandlerList<H>> {
+        [self.exact, self.any].into_iter().flatten().filter(|list| Arc::strong_count(list) == 1)
+    }
+
+    fn lists(&self) -> impl Iterator<Item = &HandlerList<H>> {
+        [&self.exact, &self.any].into_iter().flatten()
+    }
+}
+
+impl Kinds {
+    pub(super) fn name_of(&self, kind: Kind) -> &Arc<str> {
+        &self.names[self.kinds[kind.0 as usize].0 as usize]
+    }
+
+    pub(super) fn name_ix(&self, kind: Kind) -> NameIx {
+        self.kinds[kind.0 as usize].0
+    }
+
+    pub(super) fn type_of(&self, kind: Kind) -> Option<TypeId> {
+        self.kinds[kind.0 as usize].1
+    }
+
+    fn kind(&mut self, name: &str, of_type: Option<TypeId>) -> Kind {
+        let known = of_type.and_then(|of_type| self.by_type.get(&of_type).copied());
+        if let Some(kind) = known.filter(|kind| **self.name_of(*kind) == *name) {
+            return kind;
+        }
+        let ix = self.name(name);
+        let Self { kinds, by_kind, by_type, .. } = self;
+        let kind = *by_kind.entry((ix, of_type)).or_insert_with(|| {
+            kinds.push((ix, of_type));
+            Kind(kinds.len() as u32 - 1)
+        });
+        if let Some(of_type) = of_type {
+            by_type.insert(of_type, kind);
+        }
+        kind
+    }
+
+    fn name(&mut self, name: &str) -> NameIx {
+        if let Some(ix) = self.by_name.get(name) {
+            return *ix;
+        }
+        let (ix, name) = (self.names.len() as NameIx, Arc::<str>::from(name.to_owned()));
+        self.names.push(name.clone());
+        self.by_name.insert(name, ix);
+        ix
+    }
+}
+
+impl<H> Handler<H> {
+    /// Whether an event of this type is this handler's.
+    pub(super) fn accepts(&self, of_type: Option<TypeId>) -> bool {
+        self.wanted.is_none() || self.wanted == of_type
+    }
+}
+
+/// The lists are read far more often than they are counted.
+impl<H> core::fmt::Debug for Registry<H> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Registry").field("handlers", &self.len()).finish()
+    }
+}
+
+impl<'a, H> IntoIterator for &'a Snapshot<H> {
+    type Item = &'a Arc<Handler<H>>;
+    type IntoIter =
+        core::iter::Chain<slice::Iter<'a, Arc<Handler<H>>>, slice::Iter<'a, Arc<Handler<H>>>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        let part =
+            |list: &'a Option<HandlerList<H>>| list.as_ref().map_or(&[][..], |list| list).iter();
+        part(&self.exact).chain(part(&self.any))
+    }
+}

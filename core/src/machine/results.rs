@@ -1,0 +1,194 @@
+//! What became of an event and of each of its invocations.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::iter;
+use core::time::Duration;
+
+use super::{BusKey, HandlerKey};
+use crate::time::Instant;
+
+/// Where an event is in its life (R19).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum EventStatus {
+    /// Accepted and queued.
+    Pending,
+    /// A bus has begun with it.
+    Started,
+    /// It and all its descendants are done.
+    Completed,
+}
+
+/// Where one invocation is in its life (R19).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum ResultStatus {
+    /// Its turn has not come.
+    Pending,
+    /// It runs.
+    Started,
+    /// It ended without an error.
+    Completed,
+    /// It failed, or was ended.
+    Error,
+}
+
+/// Why an event, or one invocation of it, was ended from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The bus was stopped.
+    Stopped,
+    /// The event's own deadline passed.
+    Deadline,
+    /// The invocation that was awaiting it was ended (R23).
+    Aborted,
+    /// Another handler of the event was first (R11).
+    First,
+}
+
+/// How an invocation ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome<R> {
+    /// With a value.
+    Value(R),
+    /// Without one.
+    Empty,
+    /// With an error of its own.
+    Failed(R),
+    /// Its limit passed (R22).
+    TimedOut {
+        /// The limit that held for it.
+        limit: Duration,
+    },
+    /// It was running and was ended.
+    Aborted(Cause),
+    /// It had not started and never will.
+    Cancelled(Cause),
+    /// It was to forward the event to a bus that is stopped or gone (R17).
+    TargetGone,
+}
+
+impl<R> Outcome<R> {
+    /// Whether this counts as an error.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        !matches!(self, Self::Value(_) | Self::Empty)
+    }
+}
+
+/// What stays of a handler in the results of its invocations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HandlerInfo {
+    /// The id of the registration.
+    pub key: HandlerKey,
+    /// The handler's name.
+    pub name: Arc<str>,
+    /// The name of the bus it is registered on.
+    pub bus_name: Arc<str>,
+    /// That bus.
+    pub bus: BusKey,
+}
+
+/// One invocation: the result of one handler for one event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Row<R> {
+    /// Whose result this is.
+    pub handler: Arc<HandlerInfo>,
+    /// When it started; `None` while its turn has not come, or when it never did.
+    pub started_at: Option<Instant>,
+    /// When it ended.
+    pub completed_at: Option<Instant>,
+    /// How it ended.
+    pub outcome: Option<Outcome<R>>,
+}
+
+impl<R> Row<R> {
+    /// The status this row shows.
+    #[must_use]
+    pub fn status(&self) -> ResultStatus {
+        match (&self.outcome, self.started_at) {
+            (Some(outcome), _) if outcome.is_error() => ResultStatus::Error,
+            (Some(_), _) => ResultStatus::Completed,
+            (None, Some(_)) => ResultStatus::Started,
+            (None, None) => ResultStatus::Pending,
+        }
+    }
+
+    pub(super) fn pending(handler: Arc<HandlerInfo>) -> Self {
+        Self { handler, started_at: None, completed_at: None, outcome: None }
+    }
+}
+
+/// The rows of one event, in R1 order, bus by bus. The first one needs no allocation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rows<R> {
+    first: Option<Row<R>>,
+    rest: Vec<Row<R>>,
+}
+
+impl<R> Rows<R> {
+    /// No rows.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { first: None, rest: Vec::new() }
+    }
+
+    /// The number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.rest.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    /// The rows in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Row<R>> {
+        self.first.iter().chain(&self.rest)
+    }
+
+    pub(super) fn push(&mut self, row: Row<R>) {
+        match self.first {
+            None => self.first = Some(row),
+            Some(_) => self.rest.push(row),
+        }
+    }
+
+    pub(super) fn row_mut(&mut self, index: usize) -> &mut Row<R> {
+        match index.checked_sub(1) {
+            None => self.first.as_mut().expect("a started handler has a row"),
+            Some(index) => &mut self.rest[index],
+        }
+    }
+
+    pub(super) fn append(&mut self, other: Self) {
+        if self.is_empty() {
+            *self = other;
+        } else {
+            self.rest.extend(other);
+        }
+    }
+}
+
+impl<R> Default for Rows<R> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<R> IntoIterator for Rows<R> {
+    type Item = Row<R>;
+    type IntoIter = iter::Chain<core::option::IntoIter<Row<R>>, alloc::vec::IntoIter<Row<R>>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.first.into_iter().chain(self.rest)
+    }
+}

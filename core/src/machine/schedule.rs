@@ -1,0 +1,254 @@
+//! What starts next: the queue, the slot, what is raised, the next handler (R1, R3, R8–R10, R13, R14, R17).
+
+use super::config::{Concurrency, HandlerOrder};
+use super::output::{Dropped, Next, Output, Run};
+use super::registry::Action;
+use super::results::{EventStatus, Outcome, Row, Rows};
+use super::state::{BusIx, Line, Phase, Slot, Visit, VisitIx, VisitState, Work};
+use super::{BusKey, Machine};
+use crate::time::Instant;
+
+/// Events without handlers that one call of `next` completes at most.
+const UNHANDLED_AT_ONCE: usize = 64;
+
+impl<P: Clone, R, H> Machine<P, R, H> {
+    /// Starts what is next on a bus and says what to run.
+    pub fn next(&mut self, bus: BusKey, now: Instant) -> Next<P, H> {
+        self.advance(now);
+        let Some(ix) = self.bus(bus) else {
+            return Next::Idle;
+        };
+        for _ in 0..UNHANDLED_AT_ONCE {
+            if let Some(visit) = self.pop_continuing(ix) {
+                match self.start_handler(visit) {
+                    Some(run) => return Next::Run(run),
+                    None => continue,
+                }
+            }
+            match self.candidate(ix) {
+                Candidate::Start(visit) => self.start(visit),
+                waiting => {
+                    self.buses[ix].ready = false;
+                    if let Candidate::AwaitsHub(line) = waiting {
+                        self.stand_in_line(ix, line);
+                    }
+                    self.pass_hub_slot_on(ix);
+                    return Next::Idle;
+                }
+            }
+        }
+        Next::Again
+    }
+
+    /// Says `Ready` for a bus on which something can start, once.
+    pub(super) fn kick(&mut self, bus: BusIx) {
+        if self.buses[bus].ready {
+            return;
+        }
+        let candidate = match self.buses[bus].continuing.is_empty() {
+            true => self.candidate(bus),
+            false => Candidate::Continue,
+        };
+        match candidate {
+            Candidate::Start(_) | Candidate::Continue => {
+                self.buses[bus].ready = true;
+                self.outputs.push(Output::Ready { bus: self.buses.key(bus) });
+            }
+            Candidate::AwaitsHub(line) => self.stand_in_line(bus, line),
+            Candidate::None => {}
+        }
+    }
+
+    /// How a visit excludes others: the event's own word, else its bus's.
+    pub(super) fn concurrency(&self, visit: VisitIx) -> Concurrency {
+        let Visit { event, bus, .. } = self.visits[visit];
+        let own = self.events[event].overrides.as_ref().and_then(|own| own.concurrency);
+        own.unwrap_or(self.buses[bus].config.concurrency)
+    }
+
+    /// Adjusts everything that follows from what a started visit is doing now.
+    pub(super) fn settle(&mut self, visit: VisitIx) {
+        let Visit { bus, state: VisitState::Running, work: Some(work), .. } = self.visits[visit]
+        else {
+            return;
+        };
+        let state = &mut self.works[work];
+        let awake = state.is_awake();
+        if awake != core::mem::replace(&mut state.awake, awake) {
+            let concurrency = state.concurrency;
+            self.for_each_slot(bus, concurrency, |slot| match awake {
+                true => slot.busy += 1,
+                false => slot.busy -= 1,
+            });
+        }
+        if self.works[work].is_done() {
+            self.leave(visit);
+        } else if self.works[work].can_continue() && !self.works[work].continuing {
+            self.works[work].continuing = true;
+            self.buses[bus].continuing.push_back(self.visits.key(visit));
+        }
+        self.kick(bus);
+        self.call_lines();
+    }
+
+    fn candidate(&self, bus: BusIx) -> Candidate {
+        let state = &self.buses[bus];
+        if state.phase == Phase::Stopped {
+            return Candidate::None;
+        }
+        if let Some((_, visit)) = state.raised_parallel.first_key_value() {
+            return Candidate::Start(*visit);
+        }
+        let first_raised = state.raised.first_key_value().map(|(_, visit)| *visit);
+        if let Some(visit) = first_raised.filter(|_| state.slot.busy == 0) {
+            return match self.concurrency(visit) {
+                Concurrency::HubSerial if self.hub_slot.busy > 0 => {
+                    Candidate::AwaitsHub(Line::Raised)
+                }
+                _ => Candidate::Start(visit),
+            };
+        }
+        let Some(head) = state.queue.first() else {
+            return Candidate::None;
+        };
+        match self.concurrency(head) {
+            Concurrency::Parallel => Candidate::Start(head),
+            _ if state.slot.occupied > 0 => Candidate::None,
+            Concurrency::HubSerial if self.hub_slot.occupied > 0 => {
+                Candidate::AwaitsHub(Line::Queued)
+            }
+            _ => Candidate::Start(head),
+        }
+    }
+
+    fn start(&mut self, visit: VisitIx) {
+        let concurrency = self.concurrency(visit);
+        self.unqueue(visit);
+        let Visit { event, bus, .. } = self.visits[visit];
+        let own = self.events[event].overrides.as_deref();
+        let config = &self.buses[bus].config;
+        let order = own.and_then(|own| own.handler_order).unwrap_or(config.handler_order);
+        let completion = own.and_then(|own| own.completion).unwrap_or(config.completion);
+        let name = self.kinds.name_ix(self.events[event].kind);
+        let handlers = self.buses[bus].handlers.snapshot(name);
+        let work = self.works.insert(Work {
+            next: 0,
+            total: handlers.len(),
+            handlers: Some(handlers),
+            live: 0,
+            waiting: 0,
+            invocations: Default::default(),
+            parallel: order == HandlerOrder::Parallel,
+            concurrency,
+            completion,
+            awake: false,
+            continuing: false,
+            rows: Rows::new(),
+        });
+        self.visits[visit].work = Some(work.ix());
+        self.visits[visit].state = VisitState::Running;
+        self.visits[visit].started = true;
+        self.for_each_slot(bus, concurrency, |slot| slot.occupied += 1);
+        if concurrency == Concurrency::HubSerial {
+            self.buses[bus].called_to_hub = false;
+        }
+        if self.events[event].status == EventStatus::Pending {
+            self.events[event].status = EventStatus::Started;
+            self.events[event].started_at = self.now;
+        }
+        self.remember_started(visit);
+        self.settle(visit);
+    }
+
+    /// Takes a visit that will not wait any longer out of its queue.
+    pub(super) fn unqueue(&mut self, visit: VisitIx) {
+        let bus = self.visits[visit].bus;
+        self.unplace_raised(visit);
+        let mut queue = self.buses[bus].queue;
+        queue.remove(&mut self.visits, visit, Visit::queue);
+        self.buses[bus].queue = queue;
+    }
+
+    /// A started visit has done all it had to: it gives its slot back.
+    fn leave(&mut self, visit: VisitIx) {
+        let Visit { bus, event, work, .. } = self.visits[visit];
+        let Some(work) = work else { return };
+        self.visits[visit].state = VisitState::Done;
+        let concurrency = self.works[work].concurrency;
+        self.for_each_slot(bus, concurrency, |slot| slot.occupied -= 1);
+        let handlers = self.works[work].handlers.take();
+        for orphans in handlers.into_iter().flat_map(super::registry::Snapshot::orphans) {
+            self.outputs.push(Output::Dropped(Dropped::Handlers(orphans)));
+        }
+        self.close_one(event);
+    }
+
+    fn for_each_slot(&mut self, bus: BusIx, concurrency: Concurrency, change: impl Fn(&mut Slot)) {
+        if concurrency != Concurrency::Parallel {
+            change(&mut self.buses[bus].slot);
+        }
+        if concurrency == Concurrency::HubSerial {
+            change(&mut self.hub_slot);
+        }
+    }
+
+    fn pop_continuing(&mut self, bus: BusIx) -> Option<VisitIx> {
+        while let Some(key) = self.buses[bus].continuing.pop_front() {
+            let Some(visit) = self.visits.find(key) else { continue };
+            let Some(work) = self.visits[visit].work else { continue };
+            self.works[work].continuing = false;
+            if self.works[work].can_continue() {
+                return Some(visit);
+            }
+        }
+        None
+    }
+
+    /// Starts the next handler of a visit, or forwards or skips; `None` when nothing is to be run.
+    fn start_handler(&mut self, visit: VisitIx) -> Option<Run<P, H>> {
+        let Visit { event, work, .. } = self.visits[visit];
+        let work = work?;
+        let index = self.works[work].next;
+        let handler = self.works[work].handlers.as_ref()?.get(index)?.clone();
+        self.works[work].next += 1;
+        if !handler.accepts(self.kinds.type_of(self.events[event].kind)) {
+            self.tell_other_type(event, &handler.info);
+            self.settle(visit);
+            return None;
+        }
+        if let Action::Forward(target) = handler.action {
+            if !self.forward(event, target) {
+                let ended = Some(self.now);
+                let outcome = Some(Outcome::TargetGone);
+                let row = Row {
+                    started_at: ended,
+                    completed_at: ended,
+                    outcome,
+                    ..Row::pending(handler.info.clone())
+                };
+                self.works[work].rows.push(row);
+            }
+            self.settle(visit);
+            return None;
+        }
+        let row = Row { started_at: Some(self.now), ..Row::pending(handler.info.clone()) };
+        self.works[work].rows.push(row);
+        let invocation = self.begin(visit, handler.limit);
+        self.settle(visit);
+        Some(Run {
+            invocation: self.invocations.key(invocation),
+            event: self.events.key(event),
+            payload: self.events[event].payload.clone(),
+            handler,
+        })
+    }
+}
+
+enum Candidate {
+    Start(VisitIx),
+    /// A started visit has a handler to start.
+    Continue,
+    /// It could, were it not for the hub's slot.
+    AwaitsHub(Line),
+    None,
+}

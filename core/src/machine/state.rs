@@ -1,0 +1,309 @@
+//! The records the machine keeps, and how they hang together.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+use core::cmp::Reverse;
+use core::time::Duration;
+
+use super::arena::Ix;
+use super::config::{BusConfig, Completion, Concurrency, Overrides};
+use super::list::{Links, List};
+use super::registry::{Kind, Registry, Snapshot};
+use super::results::{Cause, EventStatus, Rows};
+use super::timers::Timers;
+use super::{
+    BusKey, BusTag, EventKey, EventTag, InvocationTag, ReservationTag, VisitKey, VisitTag, WaitTag,
+    WorkTag,
+};
+use crate::time::Instant;
+
+pub(super) type BusIx = Ix<BusTag>;
+pub(super) type EventIx = Ix<EventTag>;
+pub(super) type VisitIx = Ix<VisitTag>;
+pub(super) type WorkIx = Ix<WorkTag>;
+pub(super) type InvocationIx = Ix<InvocationTag>;
+pub(super) type WaitIx = Ix<WaitTag>;
+
+pub(super) struct BusState<H> {
+    pub(super) config: BusConfig,
+    pub(super) name: Arc<str>,
+    pub(super) handlers: Registry<H>,
+    pub(super) phase: Phase,
+    /// Nobody outside can dispatch on it any more.
+    pub(super) closed: bool,
+
+    /// Visits that have not started, in order of arrival.
+    pub(super) queue: List<VisitTag>,
+    /// Those of them that are awaited and take a slot, and those that take none.
+    pub(super) raised: BTreeMap<RaiseOrder, VisitIx>,
+    pub(super) raised_parallel: BTreeMap<RaiseOrder, VisitIx>,
+    /// Started visits with a handler to start now.
+    pub(super) continuing: VecDeque<VisitKey>,
+    pub(super) running: List<InvocationTag>,
+    pub(super) slot: Slot,
+    /// `Output::Ready` was said and `next` has not been idle since.
+    pub(super) ready: bool,
+    /// Whether it stands in each [`Line`].
+    pub(super) in_line: [bool; 2],
+    /// It was told that the hub's slot is free, and passes that on if it takes no use of it.
+    pub(super) called_to_hub: bool,
+
+    pub(super) roots: usize,
+    pub(super) children: usize,
+    pub(super) incomplete: usize,
+    /// Places that were granted and not used yet.
+    pub(super) granted: usize,
+    pub(super) reservations: List<ReservationTag>,
+    pub(super) history: History,
+    pub(super) timers: Timers<Timer>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Open,
+    /// Takes children of running handlers only.
+    Draining,
+    Stopped,
+}
+
+/// A serial slot: of a bus, or of the hub.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Slot {
+    /// Started visits that hold it, lent or not. A queued visit starts when there are none.
+    pub(super) occupied: usize,
+    /// Those of them that do not wait themselves. A raised visit starts when there are none.
+    pub(super) busy: usize,
+}
+
+/// The lines of buses that wait for the hub's slot: with a raised visit, which may borrow it, or
+/// with a queued one, which needs it whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    Raised,
+    Queued,
+}
+
+/// Newest wait first, then in order of arrival (R13, R14).
+pub(super) type RaiseOrder = (Reverse<u64>, u64);
+
+/// What a bus remembers: all of it in order of arrival, and the same by status.
+#[derive(Default)]
+pub(super) struct History {
+    pub(super) all: List<VisitTag>,
+    pub(super) pending: List<VisitTag>,
+    pub(super) started: List<VisitTag>,
+    pub(super) completed: List<VisitTag>,
+    pub(super) len: usize,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Timer {
+    Invocation(InvocationIx),
+    Event(EventIx),
+}
+
+pub(super) struct EventState<P> {
+    pub(super) payload: P,
+    pub(super) kind: Kind,
+    pub(super) status: EventStatus,
+    pub(super) cause: Option<Cause>,
+    /// Its completion is one its parent waits for.
+    pub(super) attached: bool,
+    pub(super) counted: Counted,
+    pub(super) parent: Option<EventKey>,
+    pub(super) depth: u32,
+    pub(super) siblings: Links<EventTag>,
+    /// Children that are in memory; those whose completion is waited for stand last.
+    pub(super) children: List<EventTag>,
+    pub(super) seq: u64,
+    pub(super) first_visit: VisitIx,
+    pub(super) last_visit: VisitIx,
+    /// Visits that are not done, and children that are attached and not complete.
+    pub(super) open: u32,
+    /// Histories that remember it.
+    pub(super) remembered: u32,
+    /// The newest wait that covers it; 0 when none does.
+    pub(super) raise: u64,
+    pub(super) waits: List<WaitTag>,
+    pub(super) started_at: Instant,
+    pub(super) timer: u32,
+    pub(super) overrides: Option<Box<Overrides>>,
+}
+
+/// Which capacity an incomplete event takes.
+#[derive(Clone, Copy)]
+pub(super) enum Counted {
+    Root(BusKey),
+    Child(BusKey),
+}
+
+/// An event on one bus, for as long as the event is in memory.
+pub(super) struct Visit {
+    pub(super) event: EventIx,
+    pub(super) bus: BusIx,
+    pub(super) next: Option<VisitIx>,
+    pub(super) seq: u64,
+    pub(super) queue: Links<VisitTag>,
+    pub(super) all: Links<VisitTag>,
+    pub(super) by_status: Links<VisitTag>,
+    pub(super) remembered: bool,
+    pub(super) state: VisitState,
+    pub(super) started: bool,
+    /// The wait under which it stands among the raised; 0 when it does not.
+    pub(super) raise: u64,
+    /// What the bus does for it; there from its start to the completion of the event.
+    pub(super) work: Option<WorkIx>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum VisitState {
+    Queued,
+    Running,
+    Done,
+}
+
+/// The handlers of one event on one bus, while they run.
+pub(super) struct Work<R, H> {
+    pub(super) handlers: Option<Snapshot<H>>,
+    /// The next handler to start, and how many there are.
+    pub(super) next: usize,
+    pub(super) total: usize,
+    /// Running invocations, and those of them that wait.
+    pub(super) live: usize,
+    pub(super) waiting: usize,
+    pub(super) invocations: List<InvocationTag>,
+    pub(super) parallel: bool,
+    pub(super) concurrency: Concurrency,
+    pub(super) completion: Completion,
+    /// Counted in the `busy` of its slots.
+    pub(super) awake: bool,
+    /// In the `continuing` queue of its bus.
+    pub(super) continuing: bool,
+    pub(super) rows: Rows<R>,
+}
+
+pub(super) struct Invocation {
+    pub(super) visit: VisitIx,
+    pub(super) event: EventIx,
+    pub(super) bus: BusIx,
+    pub(super) row: usize,
+    pub(super) on_bus: Links<InvocationTag>,
+    pub(super) of_event: Links<InvocationTag>,
+    pub(super) waits: List<WaitTag>,
+    pub(super) waiting: usize,
+    /// The number of its present waiting: waits begun together raise together.
+    pub(super) group: u64,
+    pub(super) started_at: Instant,
+    pub(super) limit: Option<Duration>,
+    pub(super) slow_told: bool,
+    pub(super) timer: u32,
+}
+
+pub(super) struct Wait {
+    pub(super) invocation: InvocationIx,
+    pub(super) event: EventIx,
+    pub(super) of_invocation: Links<WaitTag>,
+    pub(super) of_event: Links<WaitTag>,
+}
+
+pub(super) struct Reservation {
+    pub(super) bus: BusKey,
+    pub(super) granted: bool,
+    pub(super) links: Links<ReservationTag>,
+}
+
+impl<P> EventState<P> {
+    pub(super) fn siblings(&mut self) -> &mut Links<EventTag> {
+        &mut self.siblings
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.status == EventStatus::Completed
+    }
+}
+
+impl Visit {
+    pub(super) fn new(event: EventIx, bus: BusIx, seq: u64) -> Self {
+        Self {
+            event,
+            bus,
+            next: None,
+            seq,
+            queue: Links::default(),
+            all: Links::default(),
+            by_status: Links::default(),
+            remembered: false,
+            state: VisitState::Queued,
+            started: false,
+            raise: 0,
+            work: None,
+        }
+    }
+
+    pub(super) fn queue(&mut self) -> &mut Links<VisitTag> {
+        &mut self.queue
+    }
+
+    pub(super) fn all(&mut self) -> &mut Links<VisitTag> {
+        &mut self.all
+    }
+
+    pub(super) fn by_status(&mut self) -> &mut Links<VisitTag> {
+        &mut self.by_status
+    }
+
+    pub(super) fn raise_order(&self) -> RaiseOrder {
+        (Reverse(self.raise), self.seq)
+    }
+}
+
+impl<R, H> Work<R, H> {
+    /// Whether it has something running that does not wait, or something to start.
+    pub(super) fn is_awake(&self) -> bool {
+        let to_start = self.next < self.total;
+        match (self.parallel, self.live) {
+            (true, _) => to_start || self.live > self.waiting,
+            (false, 0) => to_start,
+            (false, _) => self.waiting == 0,
+        }
+    }
+
+    pub(super) fn can_continue(&self) -> bool {
+        self.next < self.total && (self.parallel || self.live == 0)
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.next == self.total && self.live == 0
+    }
+}
+
+impl Invocation {
+    pub(super) fn on_bus(&mut self) -> &mut Links<InvocationTag> {
+        &mut self.on_bus
+    }
+
+    pub(super) fn of_event(&mut self) -> &mut Links<InvocationTag> {
+        &mut self.of_event
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.limit.map(|limit| self.started_at + limit)
+    }
+}
+
+impl Wait {
+    pub(super) fn of_invocation(&mut self) -> &mut Links<WaitTag> {
+        &mut self.of_invocation
+    }
+
+    pub(super) fn of_event(&mut self) -> &mut Links<WaitTag> {
+        &mut self.of_event
+    }
+}
+
+impl Reservation {
+    pub(super) fn links(&mut self) -> &mut Links<ReservationTag> {
+        &mut self.links
+    }
+}

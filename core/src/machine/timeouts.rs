@@ -1,0 +1,121 @@
+//! Deadlines: limits of invocations, deadlines of events, reports of slow handlers (R22, R25).
+
+use alloc::vec::Vec;
+
+use super::output::{Output, Warning};
+use super::results::{Cause, HandlerInfo, Outcome};
+use super::state::{BusIx, EventIx, Invocation, InvocationIx, Timer, Work};
+use super::timers::NOWHERE;
+use super::{BusKey, InvocationKey, Machine};
+use crate::time::Instant;
+use alloc::sync::Arc;
+
+impl<P: Clone, R, H> Machine<P, R, H> {
+    /// When [`timed_out`](Self::timed_out) has something to do for a bus.
+    #[must_use]
+    pub fn next_deadline(&self, bus: BusKey) -> Option<Instant> {
+        self.buses.get(bus)?.timers.next().map(|(at, _)| at)
+    }
+
+    /// Time has passed: ends what is over its limit on this bus. Does nothing when nothing is due.
+    pub fn timed_out(&mut self, bus: BusKey, now: Instant) {
+        self.advance(now);
+        while let Some(ix) = self.bus(bus) {
+            let due = self.buses[ix].timers.next().filter(|(at, _)| *at <= self.now);
+            let Some((_, timer)) = due else { return };
+            match timer {
+                Timer::Invocation(invocation) => self.invocation_is_due(invocation),
+                Timer::Event(event) => self.event_is_due(event),
+            }
+        }
+    }
+
+    /// How long a running invocation may take, for a shell that wants to show it.
+    #[must_use]
+    pub fn deadline(&self, invocation: InvocationKey) -> Option<Instant> {
+        self.invocations.get(invocation)?.deadline()
+    }
+
+    fn invocation_is_due(&mut self, ix: InvocationIx) {
+        let state = &self.invocations[ix];
+        match state.limit {
+            Some(limit) if state.started_at + limit <= self.now => {
+                let ends = [(self.invocations.key(ix), Outcome::TimedOut { limit })];
+                self.end_all(Vec::from(ends));
+            }
+            _ => {
+                self.tell_slow(ix);
+                self.arm(ix);
+            }
+        }
+    }
+
+    fn event_is_due(&mut self, event: EventIx) {
+        self.disarm(Timer::Event(event));
+        let mut ends = Vec::new();
+        self.end_event(event, Cause::Deadline, &mut ends);
+        self.end_all(ends);
+    }
+
+    /// Sets an invocation's timer to what comes first: its report as slow, or its limit.
+    pub(super) fn arm(&mut self, ix: InvocationIx) {
+        self.disarm(Timer::Invocation(ix));
+        let Invocation { bus, started_at, slow_told, .. } = self.invocations[ix];
+        let slow_after = self.buses[bus].config.slow_after.filter(|_| !slow_told);
+        let slow_at = slow_after.map(|after| started_at + after);
+        let at = [slow_at, self.invocations[ix].deadline()].into_iter().flatten().min();
+        if let Some(at) = at {
+            self.set_timer(bus, at, Timer::Invocation(ix));
+        }
+    }
+
+    pub(super) fn set_timer(&mut self, bus: BusIx, at: Instant, timer: Timer) {
+        let Self { buses, invocations, events, .. } = self;
+        buses[bus].timers.insert(at, timer, |timer, place| match timer {
+            Timer::Invocation(ix) => invocations[ix].timer = place,
+            Timer::Event(ix) => events[ix].timer = place,
+        });
+    }
+
+    pub(super) fn disarm(&mut self, timer: Timer) {
+        let Self { buses, invocations, events, visits, .. } = self;
+        let (bus, place) = match timer {
+            Timer::Invocation(ix) => (invocations[ix].bus, invocations[ix].timer),
+            Timer::Event(ix) => (visits[events[ix].first_visit].bus, events[ix].timer),
+        };
+        if place != NOWHERE {
+            buses[bus].timers.remove(place, |timer, place| match timer {
+                Timer::Invocation(ix) => invocations[ix].timer = place,
+                Timer::Event(ix) => events[ix].timer = place,
+            });
+        }
+    }
+
+    fn tell_slow(&mut self, ix: InvocationIx) {
+        self.invocations[ix].slow_told = true;
+        let Invocation { event, visit, row, started_at, .. } = self.invocations[ix];
+        let work: Option<&Work<R, H>> = self.visits[visit].work.map(|work| &self.works[work]);
+        let Some(row) = work.and_then(|work| work.rows.iter().nth(row)) else { return };
+        let name = |event: EventIx| self.kinds.name_of(self.events[event].kind).clone();
+        let warning = Warning::Slow {
+            handler: row.handler.clone(),
+            event: self.events.key(event),
+            event_type: name(event),
+            running: self.now.since(started_at),
+            waits_for: self
+                .awaited(ix)
+                .map(|event| (self.events.key(event), name(event)))
+                .collect(),
+        };
+        self.outputs.push(Output::Warning(warning));
+    }
+
+    pub(super) fn tell_other_type(&mut self, event: EventIx, handler: &Arc<HandlerInfo>) {
+        if self.told_other_type.insert(handler.key) {
+            let event_type = self.kinds.name_of(self.events[event].kind).clone();
+            let handler = handler.clone();
+            self.outputs
+                .push(Output::Warning(Warning::OtherTypeOfSameName { handler, event_type }));
+        }
+    }
+}

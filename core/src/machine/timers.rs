@@ -1,0 +1,111 @@
+//! A binary heap of deadlines that can be moved and removed: every timer knows its place.
+
+use alloc::vec::Vec;
+
+use crate::time::Instant;
+
+/// Deadlines of one bus, earliest first; equal ones in order of insertion.
+pub(super) struct Timers<K> {
+    heap: Vec<(Instant, u64, K)>,
+    count: u64,
+}
+
+/// "In no heap".
+pub(super) const NOWHERE: u32 = u32::MAX;
+
+impl<K: Copy> Timers<K> {
+    pub(super) const fn new() -> Self {
+        Self { heap: Vec::new(), count: 0 }
+    }
+
+    pub(super) fn next(&self) -> Option<(Instant, K)> {
+        self.heap.first().map(|&(at, _, key)| (at, key))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// `place` is told where each moved timer now is.
+    pub(super) fn insert(&mut self, at: Instant, key: K, mut place: impl FnMut(K, u32)) {
+        self.count += 1;
+        self.heap.push((at, self.count, key));
+        self.rise(self.heap.len() - 1, &mut place);
+    }
+
+    pub(super) fn remove(&mut self, position: u32, mut place: impl FnMut(K, u32)) {
+        let position = position as usize;
+        let (_, _, key) = self.heap.swap_remove(position);
+        place(key, NOWHERE);
+        if position < self.heap.len() {
+            let position = self.rise(position, &mut place);
+            self.sink(position, &mut place);
+        }
+    }
+
+    fn before(&self, a: usize, b: usize) -> bool {
+        let (a, b) = (&self.heap[a], &self.heap[b]);
+        (a.0, a.1) < (b.0, b.1)
+    }
+
+    fn rise(&mut self, mut at: usize, place: &mut impl FnMut(K, u32)) -> usize {
+        while at > 0 && self.before(at, (at - 1) / 2) {
+            self.swap(at, (at - 1) / 2, place);
+            at = (at - 1) / 2;
+        }
+        place(self.heap[at].2, at as u32);
+        at
+    }
+
+    fn sink(&mut self, mut at: usize, place: &mut impl FnMut(K, u32)) {
+        loop {
+            let children = [2 * at + 1, 2 * at + 2];
+            let smallest = children
+                .into_iter()
+                .filter(|&child| child < self.heap.len())
+                .fold(at, |best, child| if self.before(child, best) { child } else { best });
+            if smallest == at {
+                break;
+            }
+            self.swap(at, smallest, place);
+            at = smallest;
+        }
+        place(self.heap[at].2, at as u32);
+    }
+
+    fn swap(&mut self, a: usize, b: usize, place: &mut impl FnMut(K, u32)) {
+        self.heap.swap(a, b);
+        place(self.heap[a].2, a as u32);
+        place(self.heap[b].2, b as u32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn removes_from_anywhere_in_deadline_order() {
+        let times = [7u64, 3, 9, 1, 4, 4, 8, 2, 6, 5];
+        for removed in 0..times.len() {
+            let mut heap = Timers::new();
+            let mut places = vec![NOWHERE; times.len()];
+            for (key, at) in times.iter().enumerate() {
+                heap.insert(Instant::from_nanos(*at), key, |k, p| places[k] = p);
+            }
+            heap.remove(places[removed], |k, p| places[k] = p);
+            let mut expected: Vec<_> =
+                times.iter().enumerate().filter(|(key, _)| *key != removed).collect();
+            expected.sort_by_key(|(key, at)| (**at, *key));
+            let mut seen = Vec::new();
+            while let Some((at, key)) = heap.next() {
+                assert_eq!(places[key], 0);
+                seen.push((key, at.as_nanos()));
+                heap.remove(0, |k, p| places[k] = p);
+            }
+            let expected: Vec<_> = expected.into_iter().map(|(key, at)| (key, *at)).collect();
+            assert_eq!(seen, expected);
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! Handlers wait for events: raising, lending, retaking, and waits that could never end (R13–R15).
+
+use alloc::collections::BTreeMap;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
+
+use super::config::Concurrency;
+use super::error::Deadlock;
+use super::list::Links;
+use super::results::EventStatus;
+use super::state::{EventIx, InvocationIx, RaiseOrder, Visit, VisitIx, VisitState, Wait, WaitIx};
+use super::{BusKey, EventKey, InvocationKey, Machine, WaitKey};
+
+/// The answer to a handler that wants to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// There is nothing to wait for: the event has completed.
+    Over,
+    /// The wait is noted and ends with the event's completion.
+    Begun(WaitKey),
+    /// The invocation has ended: the wait is nobody's, as one outside of handlers.
+    Nobodys,
+}
+
+impl<P: Clone, R, H> Machine<P, R, H> {
+    /// An invocation waits for an event: the event and its descendants are raised, and the
+    /// invocation lends its slot until the wait ends.
+    ///
+    /// # Errors
+    /// The wait could never end.
+    pub fn wait(
+        &mut self,
+        invocation: InvocationKey,
+        event: EventKey,
+    ) -> Result<Waiting, Deadlock> {
+        let Some(by) = self.invocations.find(invocation) else {
+            return Ok(Waiting::Nobodys);
+        };
+        let Some(event) =
+            self.events.find(event).filter(|event| !self.events[*event].is_complete())
+        else {
+            return Ok(Waiting::Over);
+        };
+        self.check_cycle(by, event)?;
+        let wait = self.waits.insert(Wait {
+            invocation: by,
+            event,
+            of_invocation: Links::default(),
+            of_event: Links::default(),
+        });
+        self.note_wait(by, event, wait.ix());
+        self.settle(self.invocations[by].visit);
+        let group = self.invocations[by].group;
+        self.raise(event, group);
+        Ok(Waiting::Begun(wait))
+    }
+
+    /// A wait is given up. What it raised and has not started returns to its place.
+    pub fn end_wait(&mut self, wait: WaitKey) {
+        if let Some(wait) = self.waits.find(wait) {
+            let Wait { invocation, event, .. } = self.waits[wait];
+            self.unlink_wait(wait);
+            self.settle(self.invocations[invocation].visit);
+            self.lower(event);
+        }
+    }
+
+    /// Checks that an invocation may wait until a bus is idle: not when the bus cannot be idle
+    /// before the invocation has ended.
+    ///
+    /// # Errors
+    /// The events that depend on the invocation, the one on that bus last.
+    pub fn check_idle_wait(&self, invocation: InvocationKey, bus: BusKey) -> Result<(), Deadlock> {
+        let (Some(by), Some(bus)) = (self.invocations.find(invocation), self.buses.find(bus))
+        else {
+            return Ok(());
+        };
+        let on_bus = |event: EventIx| {
+            let mut next = Some(self.events[event].first_visit);
+            while let Some(visit) = next {
+                if self.visits[visit].bus == bus {
+                    return true;
+                }
+                next = self.visits[visit].next;
+            }
+            false
+        };
+        self.search_up(by, on_bus)
+    }
+
+    fn note_wait(&mut self, by: InvocationIx, event: EventIx, wait: WaitIx) {
+        let mut of_invocation = self.invocations[by].waits;
+        of_invocation.push_back(&mut self.waits, wait, Wait::of_invocation);
+        let mut of_event = self.events[event].waits;
+        of_event.push_back(&mut self.waits, wait, Wait::of_event);
+        self.events[event].waits = of_event;
+        let invocation = &mut self.invocations[by];
+        invocation.waits = of_invocation;
+        invocation.waiting += 1;
+        if invocation.waiting == 1 {
+            self.wait_count += 1;
+            invocation.group = self.wait_count;
+            self.count_waiting(by, 1);
+        }
+    }
+
+    fn unlink_wait(&mut self, wait: WaitIx) {
+        let Wait { invocation: by, event, .. } = self.waits[wait];
+        let mut of_invocation = self.invocations[by].waits;
+        of_invocation.remove(&mut self.waits, wait, Wait::of_invocation);
+        let mut of_event = self.events[event].waits;
+        of_event.remove(&mut self.waits, wait, Wait::of_event);
+        self.events[event].waits = of_event;
+        let invocation = &mut self.invocations[by];
+        invocation.waits = of_invocation;
+        invocation.waiting -= 1;
+        if invocation.waiting == 0 {
+            self.count_waiting(by, -1);
+        }
+        self.waits.remove(wait);
+    }
+
+    fn count_waiting(&mut self, by: InvocationIx, change: isize) {
+        if let Some(work) = self.visits[self.invocations[by].visit].work {
+            let waiting = &mut self.works[work].waiting;
+            *waiting = waiting.wrapping_add_signed(change);
+        }
+    }
+
+    /// An event has completed: who waited for it retakes its slot, in this very step.
+    pub(super) fn end_waits_for(&mut self, event: EventIx) {
+        while let Some(wait) = self.events[event].waits.first() {
+            let invocation = self.waits[wait].invocation;
+            self.unlink_wait(wait);
+            self.settle(self.invocations[invocation].visit);
+        }
+    }
+
+    /// An invocation ends: so do its waits.
+    pub(super) fn drop_waits(&mut self, by: InvocationIx) {
+        while let Some(wait) = self.invocations[by].waits.first() {
+            let event = self.waits[wait].event;
+            self.unlink_wait(wait);
+            self.lower(event);
+        }
+    }
+
+    /// The events below an invocation that it is waiting for.
+    pub(super) fn awaited_descendants(&self, by: InvocationIx) -> Vec<EventKey> {
+        let ancestor = self.invocations[by].event;
+        let mut awaited = Vec::new();
+        let mut next = self.invocations[by].waits.first();
+        while let Some(wait) = next {
+            let event = self.waits[wait].event;
+            if self.is_descendant(event, ancestor) {
+                awaited.push(self.events.key(event));
+            }
+            next = self.waits[wait].of_invocation.next();
+        }
+        awaited
+    }
+
+    /// The events an invocation is waiting for.
+    pub(super) fn awaited(&self, by: InvocationIx) -> impl Iterator<Item = EventIx> {
+        let first = self.invocations[by].waits.first();
+        core::iter::successors(first, |wait| self.waits[*wait].of_invocation.next())
+            .map(|wait| self.waits[wait].event)
+    }
+
+    fn is_descendant(&self, event: EventIx, ancestor: EventIx) -> bool {
+        let depth = self.events[ancestor].depth;
+        let mut next = Some(event);
+        while let Some(event) = next.filter(|event| self.events[*event].depth > depth) {
+            next = self.events[event].parent.and_then(|parent| self.events.find(parent));
+            if next == Some(ancestor) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// A visit takes the place among the raised that its event's `raise` gives it.
+    pub(super) fn place_raised(&mut self, visit: VisitIx) {
+        let Visit { event, bus, state, raise, .. } = self.visits[visit];
+        let wanted = self.events[event].raise;
+        if raise == wanted || state != VisitState::Queued {
+            return;
+        }
+        self.unplace_raised(visit);
+        self.visits[visit].raise = wanted;
+        if wanted > 0 {
+            let order = self.visits[visit].raise_order();
+            self.raised_of(visit).insert(order, visit);
+            self.kick(bus);
+        }
+    }
+
+    pub(super) fn unplace_raised(&mut self, visit: VisitIx) {
+        if self.visits[visit].raise > 0 {
+            let order = self.visits[visit].raise_order();
+            self.raised_of(visit).remove(&order);
+            self.visits[visit].raise = 0;
+        }
+    }
+
+    fn raised_of(&mut self, visit: VisitIx) -> &mut BTreeMap<RaiseOrder, VisitIx> {
+        let parallel = self.concurrency(visit) == Concurrency::Parallel;
+        let bus = &mut self.buses[self.visits[visit].bus];
+        if parallel { &mut bus.raised_parallel } else { &mut bus.raised }
+    }
+
+    /// Raises an event and what is below it to at least this wait. No recursion: any depth.
+    fn raise(&mut self, event: EventIx, group: u64) {
+        let mut above = vec![event];
+        while let Some(event) = above.pop() {
+            if self.events[event].raise < group {
+                self.events[event].raise = group;
+                self.place_visits(event);
+                self.push_incomplete_children(event, &mut above);
+            }
+        }
+    }
+
+    /// Gives an event and what is below it the place that the waits that are left give it.
+    fn lower(&mut self, event: EventIx) {
+        let mut above = vec![event];
+        while let Some(event) = above.pop() {
+            let left = self.newest_wait(event);
+            if self.events[event].raise != left {
+                self.events[event].raise = left;
+                self.place_visits(event);
+                self.push_incomplete_children(event, &mut above);
+            }
+        }
+    }
+
+    fn newest_wait(&self, event: EventIx) -> u64 {
+        let state = &self.events[event];
+        let parent = state.parent.filter(|_| state.attached).and_then(|key| self.events.find(key));
+        let mut newest = parent.map_or(0, |parent| self.events[parent].raise);
+        let mut next = state.waits.first();
+        while let Some(wait) = next {
+            newest = newest.max(self.invocations[self.waits[wait].invocation].group);
+            next = self.waits[wait].of_event.next();
+        }
+        newest
+    }
+
+    fn place_visits(&mut self, event: EventIx) {
+        let mut next = Some(self.events[event].first_visit);
+        while let Some(visit) = next {
+            self.place_raised(visit);
+            next = self.visits[visit].next;
+        }
+    }
+
+    fn push_incomplete_children(&self, event: EventIx, to: &mut Vec<EventIx>) {
+        let mut next = self.events[event].children.last();
+        while let Some(child) = next.filter(|child| self.events[*child].attached) {
+            to.push(child);
+            next = self.events[child].siblings.prev();
+        }
+    }
+
+    /// An event that nothing has begun and that has no children depends on nobody.
+    fn check_cycle(&self, by: InvocationIx, event: EventIx) -> Result<(), Deadlock> {
+        let state = &self.events[event];
+        if state.status == EventStatus::Pending && state.children.last().is_none() {
+            return Ok(());
+        }
+        self.search_up(by, |blocked| blocked == event)
+    }
+
+    /// Walks up what cannot complete before an invocation ends: its event, the parents of that, and
+    /// the events of handlers that wait for any of these.
+    fn search_up(&self, by: InvocationIx, is_it: impl Fn(EventIx) -> bool) -> Result<(), Deadlock> {
+        let start = self.invocations[by].event;
+        let mut below: HashMap<EventIx, Option<EventIx>> = HashMap::from_iter([(start, None)]);
+        let mut frontier = vec![start];
+        while let Some(event) = frontier.pop() {
+            if is_it(event) {
+                return Err(self.cycle(&below, event));
+            }
+            let mut reach = |blocked: EventIx| {
+                if let Entry::Vacant(entry) = below.entry(blocked) {
+                    entry.insert(Some(event));
+                    frontier.push(blocked);
+                }
+            };
+            let state = &self.events[event];
+            let parent = state.parent.filter(|_| state.attached);
+            parent.and_then(|parent| self.events.find(parent)).into_iter().for_each(&mut reach);
+            let mut next = state.waits.first();
+            while let Some(wait) = next {
+                reach(self.invocations[self.waits[wait].invocation].event);
+                next = self.waits[wait].of_event.next();
+            }
+        }
+        Ok(())
+    }
+
+    fn cycle(&self, below: &HashMap<EventIx, Option<EventIx>>, end: EventIx) -> Deadlock {
+        let back = core::iter::successors(Some(end), |event| below.get(event).copied().flatten());
+        let mut cycle: Vec<_> = back.map(|event| self.events.key(event)).collect();
+        cycle.reverse();
+        Deadlock { cycle }
+    }
+}
