@@ -11,8 +11,8 @@ use super::error::{BusGone, Refusal};
 use super::list::{Links, List};
 use super::output::{Dropped, Output, Warning};
 use super::registry::Registry;
-use super::results::{Cause, Outcome};
-use super::state::{BusIx, BusState, EventIx, History, Phase, Reservation, Slot};
+use super::results::Cause;
+use super::state::{BusIx, BusState, History, Phase, Reservation, Slot, VisitIx};
 use super::timers::Timers;
 use super::{BusKey, Machine, ReservationKey};
 use crate::time::Instant;
@@ -101,30 +101,24 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.buses[ix].phase = Phase::Stopped;
         self.answer_reservations(ix);
         while let Some(visit) = self.buses[ix].queue.first() {
-            let event = self.visits[visit].event;
-            self.events[event].cause.get_or_insert(Cause::Stopped);
-            self.end_visit(visit, Cause::Stopped, &mut Vec::new());
+            self.stop_visit(visit);
         }
         // Between two handlers nothing runs, but the rest is still to be cancelled.
-        let unsettled: Vec<_> = self.buses[ix].continuing.drain(..).collect();
-        for visit in
-            unsettled.into_iter().filter_map(|visit| self.visits.find(visit)).collect::<Vec<_>>()
-        {
-            let event = self.visits[visit].event;
-            self.events[event].cause.get_or_insert(Cause::Stopped);
-            let mut ends = Vec::new();
-            self.end_visit(visit, Cause::Stopped, &mut ends);
-            self.end_all(ends);
+        while let Some(visit) = self.pop_continuing(ix) {
+            self.stop_visit(visit);
         }
         while let Some(invocation) = self.buses[ix].running.first() {
-            let visit = self.invocations[invocation].visit;
-            let event: EventIx = self.invocations[invocation].event;
-            self.events[event].cause.get_or_insert(Cause::Stopped);
-            let mut ends: Vec<(_, Outcome<R>)> = Vec::new();
-            self.end_visit(visit, Cause::Stopped, &mut ends);
-            self.end_all(ends);
+            self.stop_visit(self.invocations[invocation].visit);
         }
         self.pass_hub_slot_on(ix);
+    }
+
+    fn stop_visit(&mut self, visit: VisitIx) {
+        let event = self.visits[visit].event;
+        self.events[event].cause.get_or_insert(Cause::Stopped);
+        let mut ends = Vec::new();
+        self.end_visit(visit, Cause::Stopped, &mut ends);
+        self.end_all(ends);
     }
 
     /// Nobody can dispatch on the bus any more: when it is idle, [`Output::Closed`] says so.
@@ -135,6 +129,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 self.outputs.push(Output::Closed { bus });
             }
         }
+    }
+
+    /// Whether a bus was closed and has nothing left to do, or is gone.
+    #[must_use]
+    pub fn is_through(&self, bus: BusKey) -> bool {
+        self.buses.get(bus).is_none_or(|bus| bus.closed && bus.incomplete == 0)
     }
 
     /// Somebody got hold of a closed bus that has not been removed.
@@ -208,6 +208,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         reservation.is_some_and(|reservation| reservation.granted && reservation.bus == bus)
     }
 
+    /// Whether a reservation is still in line for a place.
+    #[must_use]
+    pub fn is_waiting(&self, reservation: ReservationKey) -> bool {
+        self.reservations.get(reservation).is_some_and(|reservation| !reservation.granted)
+    }
+
     /// Gives a place back that was not used, or stops waiting for one.
     pub fn release(&mut self, reservation: ReservationKey) {
         let Some(ix) = self.reservations.find(reservation) else { return };
@@ -224,14 +230,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    pub(super) fn use_permit(&mut self, reservation: ReservationKey) {
-        if let Some(ix) =
-            self.reservations.find(reservation).filter(|ix| self.reservations[*ix].granted)
-        {
-            let bus = self.reservations.remove(ix).bus;
-            if let Some(bus) = self.buses.find(bus) {
-                self.buses[bus].granted -= 1;
-            }
+    /// A granted place becomes the place of an event.
+    pub(super) fn use_permit(&mut self, permit: ReservationKey) {
+        let bus = self.reservations.remove(permit.ix()).bus;
+        if let Some(bus) = self.buses.find(bus) {
+            self.buses[bus].granted -= 1;
         }
     }
 

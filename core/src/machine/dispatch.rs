@@ -107,7 +107,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             Counted::Root(_) => self.buses[bus].roots += 1,
             Counted::Child(_) => self.buses[bus].children += 1,
         }
-        if let Some(permit) = spec.permit.filter(|_| !attached) {
+        let permit = spec.permit.filter(|permit| !attached && self.is_granted(*permit, bus_key));
+        if let Some(permit) = permit {
             self.use_permit(permit);
         }
         let key = self.insert_event(bus, |first_visit, seq| EventState {

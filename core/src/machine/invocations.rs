@@ -6,7 +6,7 @@ use super::config::{Completion, Limit};
 use super::list::{Links, List};
 use super::output::Output;
 use super::results::{Cause, EventStatus, Outcome, Row};
-use super::state::{EventIx, Invocation, InvocationIx, Timer, Visit, VisitIx, VisitState, WorkIx};
+use super::state::{EventIx, Invocation, InvocationIx, Timer, Visit, VisitIx, VisitState};
 use super::timers::NOWHERE;
 use super::{EventKey, InvocationKey, Machine};
 use crate::time::Instant;
@@ -137,7 +137,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             }
             VisitState::Running => {
                 let work = self.visits[visit].work.expect("a running visit has work");
-                self.cancel_rest(work, cause);
+                self.cancel_rest(visit, cause);
                 if self.works[work].live == 0 {
                     return self.settle(visit);
                 }
@@ -156,10 +156,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// The handlers that have not started get their rows, and are passed over.
-    fn cancel_rest(&mut self, work: WorkIx, cause: Cause) {
-        let state = &mut self.works[work];
+    fn cancel_rest(&mut self, visit: VisitIx, cause: Cause) {
+        let Visit { event, work, .. } = self.visits[visit];
+        let of_type = self.kinds.type_of(self.events[event].kind);
+        let state = &mut self.works[work.expect("a running visit has work")];
         let Some(handlers) = &state.handlers else { return };
-        for handler in handlers.into_iter().skip(state.next) {
+        let waiting = handlers.into_iter().skip(state.next);
+        for handler in waiting.filter(|handler| handler.has_row(of_type)) {
             let outcome = Some(Outcome::Cancelled(cause));
             let completed_at = Some(self.now);
             state.rows.push(Row { outcome, completed_at, ..Row::pending(handler.info.clone()) });

@@ -224,10 +224,24 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.outputs.drain(..)
     }
 
+    /// The same into a buffer that keeps its capacity; what was in it stays in front.
+    pub fn outputs_into(&mut self, buffer: &mut Vec<Output<P, R, H>>) {
+        match buffer.is_empty() {
+            true => core::mem::swap(buffer, &mut self.outputs),
+            false => buffer.append(&mut self.outputs),
+        }
+    }
+
     /// Where an event is in its life. One that is not remembered any more has completed.
     #[must_use]
     pub fn status(&self, event: EventKey) -> EventStatus {
         self.events.get(event).map_or(EventStatus::Completed, |event| event.status)
+    }
+
+    /// When an event was started; `None` while it is pending, or when it is not remembered.
+    #[must_use]
+    pub fn started_at(&self, event: EventKey) -> Option<Instant> {
+        self.events.get(event)?.started_at.known()
     }
 
     /// An event's payload, while the event is remembered.
@@ -278,22 +292,28 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         R: Clone,
     {
         let mut rows = Rows::new();
+        let state = self.events.get(event);
+        let of_type = state.and_then(|event| self.kinds.type_of(event.kind));
         self.for_each_visit(event, |visit| {
             let Some(work) = visit.work.map(|work| &self.works[work]) else {
                 return;
             };
             rows.append(work.rows.clone());
             let waiting = work.handlers.iter().flatten().skip(work.next);
+            let waiting = waiting.filter(|handler| handler.has_row(of_type));
             waiting.for_each(|handler| rows.push(Row::pending(handler.info.clone())));
         });
         rows
     }
 
-    /// The names of the buses an event has reached, in order of arrival.
+    /// The names of the buses an event that has not completed has reached, in order of arrival. They
+    /// leave the machine with [`Output::Completed`], and then the buses may go.
     #[must_use]
     pub fn path(&self, event: EventKey) -> Vec<Arc<str>> {
         let mut path = Vec::new();
-        self.for_each_visit(event, |visit| path.push(self.buses[visit.bus].name.clone()));
+        if self.status(event) != EventStatus::Completed {
+            self.for_each_visit(event, |visit| path.push(self.buses[visit.bus].name.clone()));
+        }
         path
     }
 

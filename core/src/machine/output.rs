@@ -121,6 +121,35 @@ pub struct Run<P, H> {
     pub handler: Arc<Handler<H>>,
 }
 
+impl core::fmt::Display for Warning {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::SameHandlerName { handler, pattern } => write!(
+                f,
+                "bus {}: a second handler named {} is registered for {pattern}; both run",
+                handler.bus_name, handler.name
+            ),
+            Self::BusNameTaken { wanted, name } => {
+                write!(f, "the bus name {wanted} is taken; this bus is {name}")
+            }
+            Self::OtherTypeOfSameName { handler, event_type } => write!(
+                f,
+                "bus {}: handler {} is for another type named {event_type} and was skipped",
+                handler.bus_name, handler.name
+            ),
+            Self::Slow { handler, event_type, running, waits_for, .. } => {
+                let HandlerInfo { bus_name, name, .. } = &**handler;
+                write!(f, "bus {bus_name}: {name} of {event_type} is running for {running:?}")?;
+                let mut names = waits_for.iter().map(|(_, name)| name);
+                if let Some(first) = names.next() {
+                    write!(f, ", waiting for {first}")?;
+                }
+                names.try_for_each(|name| write!(f, " and {name}"))
+            }
+        }
+    }
+}
+
 /// Something the user should hear of. None of them changes what the machine does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

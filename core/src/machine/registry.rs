@@ -127,6 +127,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// can be dropped where the user's code may run; `None` when it is not there (any more).
     pub fn off(&mut self, handler: HandlerKey) -> Option<Arc<Handler<H>>> {
         let (bus, slot) = self.handler_places.remove(&handler)?;
+        self.told_other_type.remove(&handler);
         let ix = self.buses.find(bus)?;
         self.buses[ix].handlers.remove(slot, handler)
     }
@@ -245,6 +246,11 @@ impl<H> Handler<H> {
     /// Whether an event of this type is this handler's.
     pub(super) fn accepts(&self, of_type: Option<TypeId>) -> bool {
         self.wanted.is_none() || self.wanted == of_type
+    }
+
+    /// Whether an event of this type has a result of this handler; a forward has none (R17).
+    pub(super) fn has_row(&self, of_type: Option<TypeId>) -> bool {
+        matches!(self.action, Action::Call(_)) && self.accepts(of_type)
     }
 }
 

@@ -93,6 +93,13 @@ pub struct HandlerInfo {
     pub bus: BusKey,
 }
 
+impl HandlerInfo {
+    /// The info of a handler that could not be registered because its bus is gone.
+    pub(crate) fn of_nobody(name: &str, bus: BusKey) -> Self {
+        Self { key: HandlerKey(0), name: name.into(), bus_name: "".into(), bus }
+    }
+}
+
 /// One invocation: the result of one handler for one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

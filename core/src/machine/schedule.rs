@@ -192,7 +192,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    fn pop_continuing(&mut self, bus: BusIx) -> Option<VisitIx> {
+    /// The next started visit that has a handler to start.
+    pub(super) fn pop_continuing(&mut self, bus: BusIx) -> Option<VisitIx> {
         while let Some(key) = self.buses[bus].continuing.pop_front() {
             let Some(visit) = self.visits.find(key) else { continue };
             let Some(work) = self.visits[visit].work else { continue };

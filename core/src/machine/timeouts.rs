@@ -22,9 +22,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.advance(now);
         while let Some(ix) = self.bus(bus) {
             let due = self.buses[ix].timers.next().filter(|(at, _)| *at <= self.now);
-            let Some((_, timer)) = due else { return };
+            let Some((at, timer)) = due else { return };
             match timer {
-                Timer::Invocation(invocation) => self.invocation_is_due(invocation),
+                Timer::Invocation(invocation) => self.invocation_is_due(invocation, at),
                 Timer::Event(event) => self.event_is_due(event),
             }
         }
@@ -36,10 +36,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.invocations.get(invocation)?.deadline()
     }
 
-    fn invocation_is_due(&mut self, ix: InvocationIx) {
+    /// What fell due at `at`. A limit that has passed since has its turn among what fell due before
+    /// it: a driver that comes late must not time a parent out before its child.
+    fn invocation_is_due(&mut self, ix: InvocationIx, at: Instant) {
         let state = &self.invocations[ix];
         match state.limit {
-            Some(limit) if state.started_at + limit <= self.now => {
+            Some(limit) if state.started_at + limit <= at => {
                 let ends = [(self.invocations.key(ix), Outcome::TimedOut { limit })];
                 self.end_all(Vec::from(ends));
             }
@@ -111,7 +113,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     pub(super) fn tell_other_type(&mut self, event: EventIx, handler: &Arc<HandlerInfo>) {
-        if self.told_other_type.insert(handler.key) {
+        // Of one that is no longer registered nobody would take the note back.
+        let registered = self.handler_places.contains_key(&handler.key);
+        if registered && self.told_other_type.insert(handler.key) {
             let event_type = self.kinds.name_of(self.events[event].kind).clone();
             let handler = handler.clone();
             self.outputs

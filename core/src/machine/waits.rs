@@ -170,16 +170,23 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             .map(|wait| self.waits[wait].event)
     }
 
+    /// By links that hold their parent open: the others last only as long as the history.
     fn is_descendant(&self, event: EventIx, ancestor: EventIx) -> bool {
         let depth = self.events[ancestor].depth;
         let mut next = Some(event);
         while let Some(event) = next.filter(|event| self.events[*event].depth > depth) {
-            next = self.events[event].parent.and_then(|parent| self.events.find(parent));
+            next = self.attached_parent(event);
             if next == Some(ancestor) {
                 return true;
             }
         }
         false
+    }
+
+    /// The parent that waits for an event's completion.
+    fn attached_parent(&self, event: EventIx) -> Option<EventIx> {
+        let state = &self.events[event];
+        state.parent.filter(|_| state.attached).and_then(|parent| self.events.find(parent))
     }
 
     /// A visit takes the place among the raised that its event's `raise` gives it.
@@ -194,8 +201,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if wanted > 0 {
             let order = self.visits[visit].raise_order();
             self.raised_of(visit).insert(order, visit);
-            self.kick(bus);
         }
+        // One that is raised no longer may have held up the head of the queue.
+        self.kick(bus);
     }
 
     pub(super) fn unplace_raised(&mut self, visit: VisitIx) {
@@ -239,7 +247,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     fn newest_wait(&self, event: EventIx) -> u64 {
         let state = &self.events[event];
-        let parent = state.parent.filter(|_| state.attached).and_then(|key| self.events.find(key));
+        let parent = self.attached_parent(event);
         let mut newest = parent.map_or(0, |parent| self.events[parent].raise);
         let mut next = state.waits.first();
         while let Some(wait) = next {
@@ -290,10 +298,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                     frontier.push(blocked);
                 }
             };
-            let state = &self.events[event];
-            let parent = state.parent.filter(|_| state.attached);
-            parent.and_then(|parent| self.events.find(parent)).into_iter().for_each(&mut reach);
-            let mut next = state.waits.first();
+            self.attached_parent(event).into_iter().for_each(&mut reach);
+            let mut next = self.events[event].waits.first();
             while let Some(wait) = next {
                 reach(self.invocations[self.waits[wait].invocation].event);
                 next = self.waits[wait].of_event.next();

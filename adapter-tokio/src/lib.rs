@@ -1,0 +1,121 @@
+//! Runs the [busway](busway_core) event bus on tokio.
+//!
+//! ```
+//! use busway_core::EventBus;
+//! use busway_tokio::Tokio;
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+//! let bus = EventBus::builder("main").runtime(Tokio::current()?).build();
+//! # drop(bus);
+//! # Ok::<(), busway_core::NoRuntime>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The runtime must have its time driver enabled (`enable_time` or `enable_all`): without it the
+//! first handler that does not end at once stops the bus with tokio's panic. A paused clock
+//! (`start_paused`) is followed. This crate is **not** needed to use a bus from tokio when another
+//! runtime drives it: dispatching and awaiting work from anywhere.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use busway_core::{Instant, NoRuntime, Runtime, Task, Timer};
+use tokio::runtime::Handle;
+use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
+
+/// A tokio runtime, current-thread or multi-thread, for a bus or a hub.
+#[derive(Clone, Debug)]
+pub struct Tokio {
+    handle: Handle,
+    epoch: TokioInstant,
+}
+
+impl Tokio {
+    /// The runtime this is called in.
+    ///
+    /// # Errors
+    /// It is called outside of one.
+    pub fn current() -> Result<Self, NoRuntime> {
+        Handle::try_current().map(Self::new).map_err(|_outside| NoRuntime::new())
+    }
+
+    /// The runtime of this handle; may be called from anywhere.
+    #[must_use]
+    pub fn new(handle: Handle) -> Self {
+        // Inside its runtime, so that a paused clock is the one that is read.
+        let epoch = {
+            let _inside = handle.enter();
+            TokioInstant::now()
+        };
+        Self { handle, epoch }
+    }
+
+    /// [`Tokio::current`] for builders that ask for a runtime when they need it.
+    ///
+    /// # Errors
+    /// It is called outside of a runtime.
+    pub fn latch() -> Result<Arc<dyn Runtime>, NoRuntime> {
+        let runtime: Arc<dyn Runtime> = Arc::new(Self::current()?);
+        Ok(runtime)
+    }
+}
+
+impl Runtime for Tokio {
+    fn now(&self) -> Instant {
+        let since = TokioInstant::now().saturating_duration_since(self.epoch);
+        Instant::EPOCH + since
+    }
+
+    fn timer(&self) -> Pin<Box<dyn Timer>> {
+        Box::pin(TokioTimer { handle: self.handle.clone(), epoch: self.epoch, sleep: None })
+    }
+
+    fn spawn(&self, task: Task) {
+        // The driver tells its own end; nobody joins it.
+        drop(self.handle.spawn(task));
+    }
+
+    fn is_current(&self) -> bool {
+        Handle::try_current().is_ok_and(|current| current.id() == self.handle.id())
+    }
+}
+
+struct TokioTimer {
+    handle: Handle,
+    epoch: TokioInstant,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+/// Tokio's own "far future": what does not fit its clock is this far away.
+const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
+
+impl Timer for TokioTimer {
+    fn reset(mut self: Pin<&mut Self>, at: Instant) {
+        let after = at.since(Instant::EPOCH);
+        let deadline = self.epoch.checked_add(after).unwrap_or_else(|| self.epoch + FAR);
+        let _inside = self.handle.clone();
+        let _inside = _inside.enter();
+        match &mut self.sleep {
+            Some(sleep) => sleep.as_mut().reset(deadline),
+            None => self.sleep = Some(Box::pin(sleep_until(deadline))),
+        }
+    }
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.sleep {
+            Some(sleep) => sleep.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl std::fmt::Debug for TokioTimer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let deadline = self.sleep.as_ref().map(|sleep| sleep.deadline());
+        f.debug_struct("TokioTimer").field("deadline", &deadline).finish()
+    }
+}

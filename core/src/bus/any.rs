@@ -1,0 +1,244 @@
+//! An event of any type: what handlers of a name or of every event take.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::future::IntoFuture;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use super::EventBus;
+use super::error::{DispatchError, RunError, WaitError};
+use super::handle::EventHandle;
+use super::record::{Erased, downcast};
+use super::results::EventResult;
+use super::send::{EventBuilder, ParentRef, Parentage};
+use super::shared::BusShared;
+use super::view;
+use super::waiter::Waiter;
+use crate::event::Event;
+use crate::id::EventId;
+use crate::machine::{Cause, EventStatus, InvocationKey};
+use crate::time::Timestamp;
+
+/// An event whose type is not known: the same as [`EventHandle`], but for the payload, which
+/// [`downcast`](Self::downcast) gives back.
+#[derive(Clone)]
+pub struct AnyEvent {
+    record: Arc<dyn Erased>,
+    bus: Arc<BusShared>,
+    by: Option<InvocationKey>,
+}
+
+impl AnyEvent {
+    pub(crate) fn new(
+        record: Arc<dyn Erased>,
+        bus: Arc<BusShared>,
+        by: Option<InvocationKey>,
+    ) -> Self {
+        Self { record, bus, by }
+    }
+
+    pub(crate) fn in_handler(
+        record: Arc<dyn Erased>,
+        bus: Arc<BusShared>,
+        by: InvocationKey,
+    ) -> Self {
+        Self { record, bus, by: Some(by) }
+    }
+
+    /// The event with its type, when that is `E`.
+    #[must_use]
+    pub fn downcast<E: Event>(&self) -> Option<EventHandle<E>> {
+        let record = downcast(self.record.clone())?;
+        Some(match self.by {
+            Some(by) => EventHandle::in_handler(record, self.bus.clone(), by),
+            None => EventHandle::new(record, self.bus.clone()),
+        })
+    }
+
+    /// The event's id.
+    #[must_use]
+    pub fn id(&self) -> EventId {
+        self.record.head().id
+    }
+
+    /// The name of the event's type.
+    #[must_use]
+    pub fn event_type(&self) -> &'static str {
+        self.record.name()
+    }
+
+    /// The path of the event's Rust type.
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        self.record.type_name()
+    }
+
+    /// `module.Type@version` of the event.
+    #[must_use]
+    pub fn schema(&self) -> &'static str {
+        self.record.schema()
+    }
+
+    /// The event as JSON, when its type opts in.
+    ///
+    /// # Errors
+    /// The payload cannot be written as JSON.
+    #[cfg(feature = "serde")]
+    pub fn to_json(&self) -> Option<Result<serde_json::Value, serde_json::Error>> {
+        self.record.to_json()
+    }
+
+    /// Where the event is in its life.
+    #[must_use]
+    pub fn status(&self) -> EventStatus {
+        view::status(self.record.head(), &self.bus)
+    }
+
+    /// Why the event was ended before its handlers were.
+    #[must_use]
+    pub fn cause(&self) -> Option<Cause> {
+        self.record.head().frozen()?.cause
+    }
+
+    /// When it was dispatched.
+    #[must_use]
+    pub fn created_at(&self) -> Timestamp {
+        self.bus.hub.wall(self.record.head().created_at)
+    }
+
+    /// When it was started.
+    #[must_use]
+    pub fn started_at(&self) -> Option<Timestamp> {
+        view::started_at(self.record.head(), &self.bus)
+    }
+
+    /// When it and all its descendants were done.
+    #[must_use]
+    pub fn completed_at(&self) -> Option<Timestamp> {
+        Some(self.bus.hub.wall(self.record.head().frozen()?.completed_at))
+    }
+
+    /// The id of the event whose handler dispatched this one.
+    #[must_use]
+    pub fn parent_id(&self) -> Option<EventId> {
+        self.record.head().parent.map(|parent| parent.id)
+    }
+
+    /// Its level: 0 for a root, the parent's and one for a child.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        self.record.head().depth
+    }
+
+    /// The names of the buses it has reached, in order of arrival.
+    #[must_use]
+    pub fn path(&self) -> Vec<String> {
+        view::path(self.record.head(), &self.bus)
+    }
+
+    /// The children that are still in memory, in order of dispatch.
+    #[must_use]
+    pub fn children(&self) -> Vec<Self> {
+        view::children(self.record.head(), &self.bus)
+    }
+
+    /// The results so far, in order of registration, bus by bus.
+    #[must_use]
+    pub fn results(&self) -> Vec<EventResult> {
+        view::results(self.record.head(), &self.bus)
+    }
+
+    /// The bus that is processing the event, inside a handler; `None` outside.
+    #[must_use]
+    pub fn bus(&self) -> Option<EventBus> {
+        self.by.map(|_| EventBus::from_shared(self.bus.clone()))
+    }
+
+    /// Waits for its completion.
+    ///
+    /// # Cancel safety
+    /// Dropping it ends the wait, not the event.
+    pub fn wait(&self) -> AnyWait {
+        AnyWait { waiter: Waiter::new(self.record.clone(), self.bus.clone()), event: self.clone() }
+    }
+
+    /// Dispatches a child on the bus this handle belongs to.
+    ///
+    /// # Errors
+    /// The child comes back when it is not accepted.
+    pub fn dispatch<C: Event>(&self, child: C) -> Result<EventHandle<C>, DispatchError<C>> {
+        self.event(child).dispatch()
+    }
+
+    /// Dispatches a child and waits for it.
+    ///
+    /// # Errors
+    /// The child is not accepted, or the wait could never end.
+    ///
+    /// # Cancel safety
+    /// Nothing is dispatched before the first poll; afterwards as [`wait`](Self::wait).
+    pub async fn run<C: Event>(&self, child: C) -> Result<EventHandle<C>, RunError<C>> {
+        self.event(child).run().await
+    }
+
+    /// A child with options of its own.
+    pub fn event<C: Event>(&self, child: C) -> EventBuilder<'_, C> {
+        let head = self.record.head();
+        let handler = super::context::current()
+            .filter(|current| Some(current.invocation) == self.by)
+            .map(|current| current.handler);
+        let parent = ParentRef { event: head.key(), id: head.id, depth: head.depth, handler };
+        EventBuilder::new(&self.bus, child, Parentage::Of(parent))
+    }
+}
+
+impl fmt::Debug for AnyEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnyEvent")
+            .field("event_type", &self.event_type())
+            .field("id", &self.id())
+            .finish_non_exhaustive()
+    }
+}
+
+impl IntoFuture for AnyEvent {
+    type Output = Result<Self, WaitError>;
+    type IntoFuture = AnyWait;
+
+    fn into_future(self) -> AnyWait {
+        self.wait()
+    }
+}
+
+impl IntoFuture for &AnyEvent {
+    type Output = Result<AnyEvent, WaitError>;
+    type IntoFuture = AnyWait;
+
+    fn into_future(self) -> AnyWait {
+        self.wait()
+    }
+}
+
+/// Waits for an event; made by [`AnyEvent::wait`], or by awaiting the handle.
+#[must_use = "futures do nothing unless they are polled"]
+pub struct AnyWait {
+    waiter: Waiter,
+    event: AnyEvent,
+}
+
+impl Future for AnyWait {
+    type Output = Result<AnyEvent, WaitError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.waiter.poll(cx).map_ok(|()| self.event.clone())
+    }
+}
+
+impl fmt::Debug for AnyWait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnyWait").field("event", &self.event.id()).finish_non_exhaustive()
+    }
+}

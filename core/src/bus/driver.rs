@@ -1,0 +1,109 @@
+//! The future that drives a bus.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::fmt;
+use core::pin::Pin;
+use core::sync::atomic::Ordering;
+use core::task::{Context, Poll};
+
+use super::shared::BusShared;
+use super::turn::TurnEnd;
+use crate::runtime::Timer;
+use crate::time::Instant;
+
+/// Drives one bus: polls its handlers, keeps its deadlines. It ends when the last
+/// [`EventBus`](super::EventBus) was dropped and everything that was dispatched has completed.
+///
+/// The adapter spawns it; [`EventBusBuilder::with_driver`](super::EventBusBuilder::with_driver)
+/// hands it to those who poll it themselves.
+///
+/// # Cancel safety
+/// Dropping it stops the bus: what runs is aborted, what is queued is cancelled, and everybody who
+/// waits is told.
+#[must_use = "a bus is driven by polling its driver"]
+pub struct Driver {
+    bus: Arc<BusShared>,
+    timer: Option<Pin<Box<dyn Timer>>>,
+    set_to: Instant,
+    has_ended: bool,
+}
+
+impl Driver {
+    pub(crate) fn new(bus: Arc<BusShared>) -> Self {
+        Self { bus, timer: None, set_to: Instant::FAR, has_ended: false }
+    }
+
+    /// True when the time has come; else the task will be woken then.
+    fn is_due(&mut self, deadline: Instant, cx: &mut Context<'_>) -> bool {
+        self.bus.armed.store(deadline.as_nanos(), Ordering::Release);
+        let Ok(latched) = self.bus.hub.runtime() else { return false };
+        if deadline == Instant::FAR {
+            return false;
+        }
+        // Timers may be late (tokio's obeys the cooperative budget), so the clock comes first.
+        if latched.runtime.now() >= deadline {
+            return true;
+        }
+        let timer = self.timer.get_or_insert_with(|| latched.runtime.timer());
+        if self.set_to != deadline {
+            self.set_to = deadline;
+            timer.as_mut().reset(deadline);
+        }
+        let fired = timer.as_mut().poll(cx).is_ready();
+        if fired {
+            self.set_to = Instant::FAR;
+        }
+        fired
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        this.bus.driver.register(cx.waker());
+        this.bus.driver_is_up();
+        let Ok(latched) = this.bus.hub.runtime() else {
+            // Nothing was dispatched yet: the first dispatch finds the runtime and wakes us.
+            return this.poll_closed();
+        };
+        match this.bus.take_turn(latched, || false) {
+            TurnEnd::Taken => this.bus.mark_due(),
+            TurnEnd::MoreToDo => cx.waker().wake_by_ref(),
+            TurnEnd::Idle(deadline) => {
+                let bus = this.bus.clone();
+                if this.is_due(deadline, cx) {
+                    bus.mark_due();
+                    cx.waker().wake_by_ref();
+                }
+            }
+        }
+        this.poll_closed()
+    }
+}
+
+impl Driver {
+    fn poll_closed(&mut self) -> Poll<()> {
+        if self.bus.end_if_closed() {
+            self.has_ended = true;
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.bus.abandon();
+        }
+    }
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("bus", &self.bus.key).finish_non_exhaustive()
+    }
+}

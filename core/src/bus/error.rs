@@ -1,0 +1,280 @@
+//! What can go wrong, one enum for each operation.
+
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::error::Error;
+use core::fmt;
+use core::time::Duration;
+
+use super::shared::Books;
+use crate::event::Event;
+use crate::machine::{Cause, Deadlock};
+use crate::runtime::NoRuntime;
+
+/// An event was not accepted. It is handed back, and `Debug` asks nothing of it.
+#[non_exhaustive]
+pub enum DispatchError<E> {
+    /// The bus holds as many incomplete events as it takes (R6).
+    Full {
+        /// The event.
+        event: E,
+        /// The capacity, in events.
+        limit: usize,
+    },
+    /// The bus is stopped (R32).
+    Stopped {
+        /// The event.
+        event: E,
+    },
+    /// Children may not be that deep (R18): a handler seems to keep dispatching what it handles.
+    TooDeep {
+        /// The event.
+        event: E,
+        /// The level it would have had; a root has level 0.
+        depth: u32,
+        /// The deepest level allowed.
+        limit: u32,
+    },
+    /// There is no async runtime yet that could drive the bus.
+    NoRuntime {
+        /// The event.
+        event: E,
+        /// What is missing.
+        source: NoRuntime,
+    },
+}
+
+impl<E> DispatchError<E> {
+    /// The event that was not accepted.
+    pub fn into_event(self) -> E {
+        match self {
+            Self::Full { event, .. }
+            | Self::Stopped { event }
+            | Self::TooDeep { event, .. }
+            | Self::NoRuntime { event, .. } => event,
+        }
+    }
+}
+
+impl<E> fmt::Display for DispatchError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full { limit, .. } => write!(f, "the bus is full: {limit} events are pending"),
+            Self::Stopped { .. } => f.write_str("the bus is stopped"),
+            Self::TooDeep { depth, limit, .. } => {
+                write!(
+                    f,
+                    "too deep: the event would be at level {depth}, at most {limit} is allowed"
+                )
+            }
+            Self::NoRuntime { source, .. } => source.fmt(f),
+        }
+    }
+}
+
+impl<E> fmt::Debug for DispatchError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Self::Full { .. } => "Full",
+            Self::Stopped { .. } => "Stopped",
+            Self::TooDeep { .. } => "TooDeep",
+            Self::NoRuntime { .. } => "NoRuntime",
+        };
+        write!(f, "{name}({self})")
+    }
+}
+
+impl<E> Error for DispatchError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::NoRuntime { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// A wait that ended without the event's completion.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WaitError {
+    /// The wait could never end: what is awaited depends on the handler that awaits it (R15).
+    #[error("deadlock: {} waits for what it keeps from completing: {}", cycle.first().map_or("", String::as_str), cycle.join(" <- "))]
+    Deadlock {
+        /// The names of the events of the cycle: first the one whose handler waits, each needed by
+        /// the next, the awaited one last.
+        cycle: Vec<String>,
+    },
+    /// The waiter's own time is over (R24). The work goes on.
+    #[error("not completed within {limit:?}")]
+    TimedOut {
+        /// How long was waited.
+        limit: Duration,
+    },
+}
+
+impl WaitError {
+    pub(crate) fn deadlock(books: &Books, deadlock: &Deadlock) -> Self {
+        let name =
+            |event| books.event_type(event).map_or_else(String::new, |name| name.to_string());
+        Self::Deadlock { cycle: deadlock.cycle.iter().map(|event| name(*event)).collect() }
+    }
+}
+
+/// [`run`](super::EventBus::run) could not dispatch, or could not wait.
+#[non_exhaustive]
+pub enum RunError<E> {
+    /// The event was not accepted.
+    Dispatch(DispatchError<E>),
+    /// It was, and is on its way, but cannot be waited for.
+    Wait(WaitError),
+}
+
+impl<E> fmt::Display for RunError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dispatch(error) => error.fmt(f),
+            Self::Wait(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E> fmt::Debug for RunError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dispatch(error) => f.debug_tuple("Dispatch").field(error).finish(),
+            Self::Wait(error) => f.debug_tuple("Wait").field(error).finish(),
+        }
+    }
+}
+
+impl<E: 'static> Error for RunError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Dispatch(error) => Some(error),
+            Self::Wait(error) => Some(error),
+        }
+    }
+}
+
+impl<E> From<DispatchError<E>> for RunError<E> {
+    fn from(error: DispatchError<E>) -> Self {
+        Self::Dispatch(error)
+    }
+}
+
+impl<E> From<WaitError> for RunError<E> {
+    fn from(error: WaitError) -> Self {
+        Self::Wait(error)
+    }
+}
+
+/// How an invocation failed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandlerError {
+    /// The handler returned this error; the source downcasts to it.
+    #[error("{0}")]
+    Failed(#[source] Arc<dyn Error + Send + Sync>),
+    /// The handler panicked.
+    #[error("the handler panicked: {message}")]
+    Panicked {
+        /// What the panic said.
+        message: Arc<str>,
+    },
+    /// The handler ran longer than it may (R22), and was dropped.
+    #[error("timed out after {limit:?}")]
+    TimedOut {
+        /// The limit that held for it.
+        limit: Duration,
+    },
+    /// The handler was running and was dropped.
+    #[error("aborted: {}", cause_text(*cause))]
+    Aborted {
+        /// Why.
+        cause: Cause,
+    },
+    /// The handler had not started and never will.
+    #[error("cancelled: {}", cause_text(*cause))]
+    Cancelled {
+        /// Why.
+        cause: Cause,
+    },
+    /// The handler returned a value that the event's handlers cannot answer with.
+    #[error("the handler returned an invalid type: expected {expected}, got {found}")]
+    ResultType {
+        /// The event's output type.
+        expected: &'static str,
+        /// The type of the value.
+        found: &'static str,
+    },
+    /// The event was to be forwarded to a bus that is stopped or gone.
+    #[error("the bus to forward to is stopped or gone")]
+    TargetGone,
+}
+
+/// An event that has no result to give.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResultError {
+    /// A handler failed.
+    #[error("handler {handler} failed: {error}")]
+    Failed {
+        /// The handler's name.
+        handler: Arc<str>,
+        /// How it failed.
+        #[source]
+        error: HandlerError,
+    },
+    /// Several handlers failed; all of them, in order of registration.
+    #[error("{} handlers failed, the first of them {}", failures.len(), first_failure(failures))]
+    Several {
+        /// The handlers' names and how they failed.
+        failures: Vec<(Arc<str>, HandlerError)>,
+    },
+    /// The event was ended before its handlers were.
+    #[error("the event was ended: {}", cause_text(*cause))]
+    Ended {
+        /// Why.
+        cause: Cause,
+    },
+    /// No handler returned a value.
+    #[error("no handler returned a value")]
+    Empty,
+    /// The event has not completed: await it first.
+    #[error("the event has not completed")]
+    NotCompleted,
+    /// Two handlers returned different values for one key.
+    #[error("two handlers returned different values for the key {key}")]
+    Conflict {
+        /// The key.
+        key: String,
+    },
+}
+
+pub(crate) fn cause_text(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Stopped => "the bus was stopped",
+        Cause::Deadline => "the event's deadline passed",
+        Cause::Aborted => "the handler that awaited it was ended",
+        Cause::First => "another handler was first",
+    }
+}
+
+fn first_failure(failures: &[(Arc<str>, HandlerError)]) -> String {
+    failures
+        .first()
+        .map_or_else(String::new, |(handler, error)| alloc::format!("{handler}: {error}"))
+}
+
+const _: fn() = || {
+    fn is_error<T: Error + Send + Sync + 'static>() {}
+    #[allow(dead_code)]
+    fn all<E: Event>() {
+        is_error::<DispatchError<E>>();
+        is_error::<RunError<E>>();
+        is_error::<WaitError>();
+        is_error::<HandlerError>();
+        is_error::<ResultError>();
+    }
+};

@@ -1,0 +1,85 @@
+//! The turn of a bus: who polls its invocations, and who learns that there is more to do.
+
+use core::sync::atomic::{AtomicU8, Ordering};
+
+const FREE: u8 = 0;
+const HELD: u8 = 1;
+/// There is something to do that the holder, or the next one, has to look at.
+const MORE: u8 = 2;
+
+/// Held by one task at a time, inside one poll only.
+///
+/// All orderings are `SeqCst`: a mark and the driver's "I was told" flag are written and read
+/// crosswise, which acquire and release do not order.
+#[derive(Debug, Default)]
+pub(crate) struct Gate(AtomicU8);
+
+/// What [`Gate::mark`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Marked {
+    /// Nobody holds the turn and nobody was told yet: somebody has to be.
+    NobodyKnows,
+    /// The holder will look, or the driver has been told.
+    SomebodyLooks,
+}
+
+impl Gate {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicU8::new(FREE))
+    }
+
+    /// Notes that there is something to do.
+    pub(crate) fn mark(&self) -> Marked {
+        match self.0.fetch_or(MORE, Ordering::SeqCst) {
+            FREE => Marked::NobodyKnows,
+            _ => Marked::SomebodyLooks,
+        }
+    }
+
+    /// Whether there is something to do and nobody has the turn.
+    pub(crate) fn is_marked(&self) -> bool {
+        self.0.load(Ordering::SeqCst) == MORE
+    }
+
+    /// Takes the turn, unless somebody has it.
+    pub(crate) fn enter(&self) -> bool {
+        self.0.fetch_or(HELD, Ordering::SeqCst) & HELD == 0
+    }
+
+    /// Whether there is more to do since the last look; only the holder asks.
+    pub(crate) fn take_more(&self) -> bool {
+        let has_more = self.0.load(Ordering::SeqCst) & MORE != 0;
+        has_more && self.0.fetch_and(!MORE, Ordering::SeqCst) & MORE != 0
+    }
+
+    /// Gives the turn back. False when there is more to do: the turn is kept.
+    pub(crate) fn leave(&self) -> bool {
+        self.0.compare_exchange(HELD, FREE, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+
+    /// Gives the turn back with something left to do, which somebody has to be told.
+    pub(crate) fn leave_with_more(&self) {
+        self.0.store(MORE, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_first_mark_of_a_free_turn_has_to_tell() {
+        let gate = Gate::new();
+        assert_eq!(gate.mark(), Marked::NobodyKnows);
+        assert_eq!(gate.mark(), Marked::SomebodyLooks);
+        assert!(gate.enter());
+        assert!(!gate.enter());
+        assert!(gate.take_more());
+        assert!(!gate.take_more());
+        assert_eq!(gate.mark(), Marked::SomebodyLooks);
+        assert!(!gate.leave(), "there is more to do");
+        assert!(gate.take_more());
+        assert!(gate.leave());
+        assert_eq!(gate.mark(), Marked::NobodyKnows);
+    }
+}

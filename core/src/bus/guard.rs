@@ -1,0 +1,25 @@
+//! Panics of handlers stop at the bus (R20). Without `std` they cannot be caught.
+
+use alloc::string::String;
+
+/// Runs user code; `Err` is the message of its panic.
+#[cfg(feature = "std")]
+pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    // What the closure may leave half done is the user's own; ours is behind the hub's lock, under
+    // which no user code runs.
+    catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
+        let text = payload.downcast_ref::<&str>().map(|text| String::from(*text));
+        let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+        // The payload is a value of the user's, and may panic in its own drop.
+        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            core::mem::forget(second);
+        }
+        text.unwrap_or_else(|| "a panic without a message".into())
+    })
+}
+
+#[cfg(not(feature = "std"))]
+pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    Ok(run())
+}

@@ -1,0 +1,315 @@
+//! The handle of an event: what dispatch gives and what handlers take.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::future::IntoFuture;
+use core::ops::Deref;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use core::time::Duration;
+
+use super::EventBus;
+use super::any::AnyEvent;
+use super::error::{DispatchError, ResultError, RunError, WaitError};
+use super::record::Record;
+use super::results::{EventResult, Filter, Results};
+use super::send::{EventBuilder, Options, ParentRef, Parentage, Telling};
+use super::shared::BusShared;
+use super::sleep::{Elapsed, with_timeout};
+use super::view;
+use super::waiter::Waiter;
+use crate::event::Event;
+use crate::id::EventId;
+use crate::machine::{Cause, EventStatus, InvocationKey};
+use crate::time::Timestamp;
+
+/// A dispatched event of type `E`: cheap to clone, derefs to the payload, can be awaited.
+///
+/// Dropping it cancels nothing. Awaiting it (or a reference to it) gives the handle back once the
+/// event and all its descendants are done, whatever became of its handlers: their errors are in its
+/// results. Inside a handler, awaiting an event moves it ahead of the queue (R13).
+pub struct EventHandle<E> {
+    pub(crate) record: Arc<Record<E>>,
+    pub(crate) bus: Arc<BusShared>,
+    /// The invocation this handle was made for.
+    by: Option<InvocationKey>,
+}
+
+impl<E: Event> EventHandle<E> {
+    pub(crate) const fn new(record: Arc<Record<E>>, bus: Arc<BusShared>) -> Self {
+        Self { record, bus, by: None }
+    }
+
+    pub(crate) const fn in_handler(
+        record: Arc<Record<E>>,
+        bus: Arc<BusShared>,
+        by: InvocationKey,
+    ) -> Self {
+        Self { record, bus, by: Some(by) }
+    }
+
+    /// The payload, where a method of the handle hides one of the payload's.
+    #[must_use]
+    pub fn payload(&self) -> &E {
+        &self.record.payload
+    }
+
+    /// The event's id.
+    #[must_use]
+    pub fn id(&self) -> EventId {
+        self.record.head.id
+    }
+
+    /// The name of the event's type.
+    #[must_use]
+    pub fn event_type(&self) -> &'static str {
+        E::NAME
+    }
+
+    /// The event without its type.
+    #[must_use]
+    pub fn as_any(&self) -> AnyEvent {
+        AnyEvent::new(self.record.clone(), self.bus.clone(), self.by)
+    }
+
+    /// Where the event is in its life.
+    #[must_use]
+    pub fn status(&self) -> EventStatus {
+        view::status(&self.record.head, &self.bus)
+    }
+
+    /// Why the event was ended before its handlers were; `None` while it runs, or when it ran to
+    /// its end.
+    #[must_use]
+    pub fn cause(&self) -> Option<Cause> {
+        self.record.head.frozen()?.cause
+    }
+
+    /// When it was dispatched.
+    #[must_use]
+    pub fn created_at(&self) -> Timestamp {
+        self.bus.hub.wall(self.record.head.created_at)
+    }
+
+    /// When it was started; `None` while it is pending, or when it was ended before.
+    #[must_use]
+    pub fn started_at(&self) -> Option<Timestamp> {
+        view::started_at(&self.record.head, &self.bus)
+    }
+
+    /// When it and all its descendants were done.
+    #[must_use]
+    pub fn completed_at(&self) -> Option<Timestamp> {
+        Some(self.bus.hub.wall(self.record.head.frozen()?.completed_at))
+    }
+
+    /// The id of the event whose handler dispatched this one.
+    #[must_use]
+    pub fn parent_id(&self) -> Option<EventId> {
+        self.record.head.parent.map(|parent| parent.id)
+    }
+
+    /// Its level: 0 for a root, the parent's and one for a child.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        self.record.head.depth
+    }
+
+    /// The names of the buses it has reached, in order of arrival.
+    #[must_use]
+    pub fn path(&self) -> Vec<String> {
+        view::path(&self.record.head, &self.bus)
+    }
+
+    /// The children that are still in memory, in order of dispatch: those in flight, and those that
+    /// some bus of the hub remembers.
+    #[must_use]
+    pub fn children(&self) -> Vec<AnyEvent> {
+        view::children(&self.record.head, &self.bus)
+    }
+
+    /// The bus that is processing the event, inside a handler; `None` outside.
+    #[must_use]
+    pub fn bus(&self) -> Option<EventBus> {
+        self.by.map(|_| EventBus::from_shared(self.bus.clone()))
+    }
+
+    /// Waits for its completion: the plain future, for `join!` and `select!`.
+    ///
+    /// # Cancel safety
+    /// Dropping it ends the wait, not the event. An event that was raised for it and has not
+    /// started returns to its place in the queue.
+    pub fn wait(&self) -> Wait<E> {
+        Wait { waiter: Waiter::new(self.record.clone(), self.bus.clone()), handle: self.clone() }
+    }
+
+    /// Waits for its completion, for `limit` at most. The work goes on (R24).
+    ///
+    /// # Errors
+    /// [`WaitError::TimedOut`], or a wait that could never end.
+    ///
+    /// # Cancel safety
+    /// As [`wait`](Self::wait).
+    pub async fn wait_for(&self, limit: Duration) -> Result<Self, WaitError> {
+        match with_timeout(&self.bus.hub, Some(limit), self.wait()).await {
+            Ok(done) => done,
+            Err(Elapsed) => Err(WaitError::TimedOut { limit }),
+        }
+    }
+
+    /// Dispatches a child on the bus this handle belongs to: inside a handler the one that is
+    /// processing the event.
+    ///
+    /// # Errors
+    /// The child comes back when it is not accepted.
+    pub fn dispatch<C: Event>(&self, child: C) -> Result<EventHandle<C>, DispatchError<C>> {
+        let parentage = Parentage::Of(self.parent_ref());
+        self.bus.dispatch(child, Options { parentage, ..Options::default() }, Telling::Driver)
+    }
+
+    /// Dispatches a child and waits for it. Inside a handler the child moves ahead of the queue.
+    ///
+    /// # Errors
+    /// The child is not accepted, or the wait could never end.
+    ///
+    /// # Cancel safety
+    /// Nothing is dispatched before the first poll; afterwards as [`wait`](Self::wait).
+    pub async fn run<C: Event>(&self, child: C) -> Result<EventHandle<C>, RunError<C>> {
+        self.event(child).run().await
+    }
+
+    /// A child with options of its own.
+    pub fn event<C: Event>(&self, child: C) -> EventBuilder<'_, C> {
+        EventBuilder::new(&self.bus, child, Parentage::Of(self.parent_ref()))
+    }
+
+    /// The results so far, those to come included, in order of registration, bus by bus.
+    #[must_use]
+    pub fn results(&self) -> Vec<EventResult> {
+        view::results(&self.record.head, &self.bus)
+    }
+
+    /// The first value that is not none, when no handler failed.
+    ///
+    /// # Errors
+    /// The failures, all of them; the cause, when the event was ended; `Empty` when no handler
+    /// returned a value; `NotCompleted`.
+    pub fn result(&self) -> Result<E::Output, ResultError> {
+        self.result_ref().cloned()
+    }
+
+    /// The same, borrowed.
+    ///
+    /// # Errors
+    /// As [`result`](Self::result).
+    pub fn result_ref(&self) -> Result<&E::Output, ResultError> {
+        self.frozen()?.first::<E>()?.ok_or(ResultError::Empty)
+    }
+
+    /// The same, with `None` when no handler returned a value.
+    ///
+    /// # Errors
+    /// As [`result`](Self::result), but `Empty`.
+    pub fn result_opt(&self) -> Result<Option<E::Output>, ResultError> {
+        self.frozen()?.first::<E>().map(Option::<&E::Output>::cloned)
+    }
+
+    /// All values, in order of registration, bus by bus.
+    ///
+    /// # Errors
+    /// As [`result`](Self::result), but `Empty`.
+    pub fn results_list(&self) -> Result<Vec<E::Output>, ResultError> {
+        let results = self.frozen()?;
+        results.check()?;
+        Ok(results.values::<E>().cloned().collect())
+    }
+
+    /// The values of the results that the filter lets through; errors are ignored.
+    #[must_use]
+    pub fn results_where(&self, filter: Filter<'_>) -> Vec<E::Output> {
+        let results = self.results();
+        results.iter().filter(|row| filter(row)).filter_map(|row| row.value().cloned()).collect()
+    }
+
+    /// The results of the handlers of this name.
+    #[must_use]
+    pub fn results_by_handler_name(&self, name: &str) -> Vec<EventResult> {
+        self.results().into_iter().filter(|row| row.handler_name() == name).collect()
+    }
+
+    pub(crate) fn parent_ref(&self) -> ParentRef {
+        let head = &self.record.head;
+        let handler = super::context::current()
+            .filter(|current| Some(current.invocation) == self.by)
+            .map(|current| current.handler);
+        ParentRef { event: head.key(), id: head.id, depth: head.depth, handler }
+    }
+
+    fn frozen(&self) -> Result<Results<'_>, ResultError> {
+        self.record.head.frozen().map(Results::new).ok_or(ResultError::NotCompleted)
+    }
+}
+
+impl<E: Event> Deref for EventHandle<E> {
+    type Target = E;
+
+    fn deref(&self) -> &E {
+        &self.record.payload
+    }
+}
+
+impl<E> Clone for EventHandle<E> {
+    fn clone(&self) -> Self {
+        Self { record: self.record.clone(), bus: self.bus.clone(), by: self.by }
+    }
+}
+
+impl<E: Event> fmt::Debug for EventHandle<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventHandle")
+            .field("event_type", &E::NAME)
+            .field("id", &self.record.head.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<E: Event> IntoFuture for EventHandle<E> {
+    type Output = Result<Self, WaitError>;
+    type IntoFuture = Wait<E>;
+
+    fn into_future(self) -> Wait<E> {
+        Wait { waiter: Waiter::new(self.record.clone(), self.bus.clone()), handle: self }
+    }
+}
+
+impl<E: Event> IntoFuture for &EventHandle<E> {
+    type Output = Result<EventHandle<E>, WaitError>;
+    type IntoFuture = Wait<E>;
+
+    fn into_future(self) -> Wait<E> {
+        self.wait()
+    }
+}
+
+/// Waits for an event; made by [`EventHandle::wait`], or by awaiting the handle.
+#[must_use = "futures do nothing unless they are polled"]
+pub struct Wait<E> {
+    waiter: Waiter,
+    handle: EventHandle<E>,
+}
+
+impl<E> Future for Wait<E> {
+    type Output = Result<EventHandle<E>, WaitError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.waiter.poll(cx).map_ok(|()| self.handle.clone())
+    }
+}
+
+impl<E> fmt::Debug for Wait<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wait").field("event", &self.handle.record.head.id).finish_non_exhaustive()
+    }
+}

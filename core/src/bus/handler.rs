@@ -1,0 +1,189 @@
+//! What can be registered as a handler.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::marker::PhantomData;
+use core::pin::Pin;
+
+use super::any::AnyEvent;
+use super::handle::EventHandle;
+use super::record::{Erased, downcast};
+use super::shared::BusShared;
+use super::value::{Reply, Verdict};
+use crate::event::Event;
+use crate::machine::InvocationKey;
+
+/// A function that can handle events: async or plain, taking an [`EventHandle`] of its event (or an
+/// [`AnyEvent`], for handlers of a name or of every event), and returning a [`Reply`].
+///
+/// Functions, closures and `(Arc<service>, Service::method)` pairs implement it. `M` tells the
+/// kinds apart and is always inferred. A plain function runs where the bus is polled: it must not
+/// block.
+///
+/// ```
+/// use std::sync::Arc;
+/// # use busway_core::{Event, EventHandle, Handler, Reply};
+/// # struct Add(u32, u32);
+/// # impl Event for Add { type Output = u32; const NAME: &'static str = "Add"; }
+/// # impl Reply<Add> for u32 {}
+/// # fn is_handler<M>(_: impl Handler<EventHandle<Add>, M>) {}
+///
+/// async fn add(event: EventHandle<Add>) -> u32 {
+///     event.0 + event.1
+/// }
+/// is_handler(add);
+/// is_handler(|event: EventHandle<Add>| event.0 + event.1);
+/// is_handler(|event: EventHandle<Add>| async move { Some(event.0) });
+///
+/// struct Offset(u32);
+/// impl Offset {
+///     async fn add(self: Arc<Self>, event: EventHandle<Add>) -> Result<u32, std::io::Error> {
+///         Ok(event.0 + event.1 + self.0)
+///     }
+/// }
+/// is_handler((Arc::new(Offset(3)), Offset::add));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a handler of `{In}`",
+    label = "not a handler",
+    note = "a handler is a function of one argument, `EventHandle<MyEvent>` (or `AnyEvent` for `on_name` and `on_any`)",
+    note = "an async handler's future must be `Send`; it returns `()`, the event's output type, or an `Option` or `Result` of these"
+)]
+pub trait Handler<In: Input, M>: Send + Sync + 'static {
+    /// Starts the handler for one event.
+    fn start(&self, input: In) -> Started;
+}
+
+/// What handlers take: [`EventHandle`] and [`AnyEvent`].
+pub trait Input: sealed::Sealed + Sized + Send + 'static {
+    /// The type of event that decides what the handler may return.
+    type Of;
+}
+
+/// In the place of an event's type for handlers that take events of any type.
+#[derive(Debug)]
+pub enum Anything {}
+
+impl<E: Event> Input for EventHandle<E> {
+    type Of = E;
+}
+
+impl Input for AnyEvent {
+    type Of = Anything;
+}
+
+/// A handler that has been started.
+pub enum Started {
+    /// It has ended at once.
+    Ended(Verdict),
+    /// It runs.
+    Running(Pin<Box<dyn Future<Output = Verdict> + Send>>),
+}
+
+impl core::fmt::Debug for Started {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Ended(_) => "Ended",
+            Self::Running(_) => "Running",
+        })
+    }
+}
+
+/// Marks handlers that are async functions.
+#[derive(Debug)]
+pub struct IsAsync<Fut>(PhantomData<fn() -> Fut>);
+
+/// Marks handlers that are plain functions.
+#[derive(Debug)]
+pub struct IsPlain<R>(PhantomData<fn() -> R>);
+
+/// Marks handlers that are methods of a shared value.
+#[derive(Debug)]
+pub struct IsMethod<M>(PhantomData<fn() -> M>);
+
+impl<In, F, Fut> Handler<In, IsAsync<Fut>> for F
+where
+    In: Input,
+    F: Fn(In) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output: Reply<In::Of> + Send + Sync + 'static> + Send + 'static,
+{
+    fn start(&self, input: In) -> Started {
+        let future = self(input);
+        Started::Running(Box::pin(async { future.await.into_verdict() }))
+    }
+}
+
+impl<In, F, R> Handler<In, IsPlain<R>> for F
+where
+    In: Input,
+    F: Fn(In) -> R + Send + Sync + 'static,
+    R: Reply<In::Of> + Send + Sync + 'static,
+{
+    fn start(&self, input: In) -> Started {
+        Started::Ended(self(input).into_verdict())
+    }
+}
+
+impl<In, S, F, Fut> Handler<In, IsMethod<IsAsync<Fut>>> for (Arc<S>, F)
+where
+    In: Input,
+    S: Send + Sync + 'static,
+    F: Fn(Arc<S>, In) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output: Reply<In::Of> + Send + Sync + 'static> + Send + 'static,
+{
+    fn start(&self, input: In) -> Started {
+        let future = self.1(self.0.clone(), input);
+        Started::Running(Box::pin(async { future.await.into_verdict() }))
+    }
+}
+
+impl<In, S, F, R> Handler<In, IsMethod<IsPlain<R>>> for (Arc<S>, F)
+where
+    In: Input,
+    S: Send + Sync + 'static,
+    F: Fn(Arc<S>, In) -> R + Send + Sync + 'static,
+    R: Reply<In::Of> + Send + Sync + 'static,
+{
+    fn start(&self, input: In) -> Started {
+        Started::Ended(self.1(self.0.clone(), input).into_verdict())
+    }
+}
+
+/// A handler whose types are not known any more: what the machine keeps.
+pub(crate) trait Callable: Send + Sync {
+    fn call(&self, event: Arc<dyn Erased>, bus: &Arc<BusShared>, by: InvocationKey) -> Started;
+}
+
+pub(crate) struct Typed<E, M, F>(F, PhantomData<fn(E) -> M>);
+pub(crate) struct Untyped<M, F>(F, PhantomData<fn() -> M>);
+
+impl<E, M, F> Typed<E, M, F> {
+    pub(crate) const fn new(handler: F) -> Self {
+        Self(handler, PhantomData)
+    }
+}
+
+impl<M, F> Untyped<M, F> {
+    pub(crate) const fn new(handler: F) -> Self {
+        Self(handler, PhantomData)
+    }
+}
+
+impl<E: Event, M, F: Handler<EventHandle<E>, M>> Callable for Typed<E, M, F> {
+    fn call(&self, event: Arc<dyn Erased>, bus: &Arc<BusShared>, by: InvocationKey) -> Started {
+        let record = downcast(event).expect("the machine checked the type");
+        self.0.start(EventHandle::in_handler(record, bus.clone(), by))
+    }
+}
+
+impl<M, F: Handler<AnyEvent, M>> Callable for Untyped<M, F> {
+    fn call(&self, event: Arc<dyn Erased>, bus: &Arc<BusShared>, by: InvocationKey) -> Started {
+        self.0.start(AnyEvent::in_handler(event, bus.clone(), by))
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl<E> Sealed for super::EventHandle<E> {}
+    impl Sealed for super::AnyEvent {}
+}

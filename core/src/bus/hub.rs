@@ -1,0 +1,31 @@
+//! Hubs: buses that can forward to each other.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::fmt;
+
+use super::builder::{EventBusBuilder, HubBuilder};
+use super::shared::HubShared;
+
+/// One state machine under one lock, and any number of buses on it. Buses of one hub can forward
+/// to each other, and see each other's waits; buses made on their own have a hub of their own.
+#[derive(Clone)]
+pub struct Hub(pub(crate) Arc<HubShared>);
+
+impl Hub {
+    /// Settings for a new hub.
+    pub fn builder() -> HubBuilder {
+        HubBuilder::new()
+    }
+
+    /// Settings for a new bus of this hub.
+    pub fn bus(&self, name: impl Into<String>) -> EventBusBuilder {
+        EventBusBuilder::in_hub(name.into(), self.clone())
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").finish_non_exhaustive()
+    }
+}

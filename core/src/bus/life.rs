@@ -1,0 +1,108 @@
+//! Buses are closed, stopped and abandoned; somebody waits until they are idle (R31–R33).
+
+use alloc::sync::Arc;
+use core::sync::atomic::Ordering;
+use core::time::Duration;
+
+use super::context;
+use super::error::WaitError;
+use super::shared::BusShared;
+use super::sleep::{Elapsed, with_timeout};
+
+impl BusShared {
+    /// Another handle to the bus, if it has not ended.
+    pub(crate) fn own(self: &Arc<Self>) {
+        if self.owners.fetch_add(1, Ordering::AcqRel) == 0 {
+            // A bus that was closed and is not gone yet is open again.
+            self.hub.input(|hub| hub.books.reopen(self.key).is_ok());
+        }
+    }
+
+    pub(crate) fn is_owned(&self) -> bool {
+        self.owners.load(Ordering::Acquire) > 0
+    }
+
+    /// One handle less; at the last, the bus ends when everything dispatched has completed.
+    pub(crate) fn disown(self: &Arc<Self>) {
+        if self.owners.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.hub.input(|hub| {
+                if self.owners.load(Ordering::Acquire) == 0 {
+                    hub.books.close(self.key);
+                }
+            });
+        }
+    }
+
+    /// The machine says that a closed bus is through.
+    pub(crate) fn closed(self: &Arc<Self>) {
+        if self.is_driven() && !self.has_ended() {
+            self.wake_driver();
+        } else {
+            self.end_if_closed();
+        }
+    }
+
+    /// Takes a closed bus that is through out of the books.
+    pub(crate) fn end_if_closed(&self) -> bool {
+        let now = self.hub.now();
+        let ends = self.hub.input(|hub| {
+            let ends = hub.books.is_through(self.key);
+            if ends {
+                hub.books.remove_bus(self.key, now);
+            }
+            ends
+        });
+        if ends {
+            self.driver_ended();
+            self.drop_tasks();
+        }
+        ends
+    }
+
+    /// The driver was dropped: nobody will poll this bus's handlers again.
+    pub(crate) fn abandon(&self) {
+        self.driver_ended();
+        let now = self.hub.now();
+        self.hub.input(|hub| hub.books.stop(self.key, now));
+        self.drop_tasks();
+        self.end_if_closed();
+    }
+
+    /// Stops the bus now.
+    pub(crate) fn stop_now(&self, clear: bool) {
+        let now = self.hub.now();
+        self.hub.input(|hub| {
+            hub.books.stop(self.key, now);
+            if clear {
+                hub.books.clear(self.key);
+            }
+        });
+    }
+
+    /// Waits until nothing of the bus is left to do.
+    pub(crate) async fn wait_until_idle(&self, limit: Option<Duration>) -> Result<bool, WaitError> {
+        if let Some(current) = context::current().filter(|at| at.hub == self.hub.address()) {
+            let hub = self.hub.lock();
+            if let Err(deadlock) = hub.books.check_idle_wait(current.invocation, self.key) {
+                return Err(WaitError::deadlock(&hub.books, &deadlock));
+            }
+        }
+        let idle = async {
+            while !self.is_idle() {
+                let listener = self.idle.listen();
+                if self.is_idle() {
+                    break;
+                }
+                listener.await;
+            }
+        };
+        match with_timeout(&self.hub, limit, idle).await {
+            Ok(()) => Ok(true),
+            Err(Elapsed) => Ok(false),
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.hub.lock().books.is_idle(self.key)
+    }
+}

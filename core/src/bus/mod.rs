@@ -1,0 +1,288 @@
+//! The shell: the typed, async API around the machine, for any runtime.
+
+mod any;
+mod builder;
+mod context;
+mod driver;
+mod error;
+mod gate;
+mod guard;
+mod handle;
+mod handler;
+mod hub;
+mod life;
+mod notices;
+mod permit;
+mod record;
+mod results;
+mod send;
+mod shared;
+mod sleep;
+mod subscription;
+mod task;
+mod turn;
+mod value;
+mod view;
+mod waiter;
+
+use alloc::string::{String, ToString};
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+pub use self::any::{AnyEvent, AnyWait};
+pub use self::builder::{EventBusBuilder, HubBuilder};
+pub use self::driver::Driver;
+pub use self::error::{DispatchError, HandlerError, ResultError, RunError, WaitError};
+pub use self::handle::{EventHandle, Wait};
+pub use self::handler::{Anything, Handler, Input, IsAsync, IsMethod, IsPlain, Started};
+pub use self::hub::Hub;
+pub use self::permit::{Permit, ReserveError};
+pub use self::results::{EventResult, Filter};
+pub use self::send::EventBuilder;
+pub use self::subscription::{HandlerBuilder, Subscription, SubscriptionGuard};
+pub use self::value::{AnyValue, BoxError, Reply, Verdict, ok};
+
+use self::send::{Options, Parentage, Telling};
+use self::shared::BusShared;
+use crate::event::Event;
+use crate::machine::BusConfig;
+
+/// An event bus: register handlers, dispatch events, await them.
+///
+/// It is cheap to clone. When the last clone is dropped, what was dispatched still runs; then the
+/// bus and everything it holds is freed. A handler that holds its own bus keeps it alive: let it
+/// hold a [`WeakEventBus`], or use the event's own handle.
+pub struct EventBus {
+    pub(crate) shared: Arc<BusShared>,
+}
+
+impl EventBus {
+    /// Settings for a new bus with a hub of its own.
+    pub fn builder(name: impl Into<String>) -> EventBusBuilder {
+        EventBusBuilder::on_its_own(name.into())
+    }
+
+    pub(crate) fn make(hub: Hub, config: BusConfig) -> Self {
+        let suffix = hub.0.suffixes.fetch_add(0x9e37_79b9, core::sync::atomic::Ordering::Relaxed);
+        let shared = hub.0.input(|state| {
+            let key = state.books.add_bus(config, suffix as u32);
+            let shared = Arc::new(BusShared::new(hub.0.clone(), key));
+            state.set_shell(&shared);
+            shared
+        });
+        Self::from_shared(shared)
+    }
+
+    pub(crate) fn from_shared(shared: Arc<BusShared>) -> Self {
+        shared.own();
+        Self { shared }
+    }
+
+    /// The bus's name: what was asked for, as an identifier, with a suffix when it was taken.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.shared
+            .hub
+            .lock()
+            .books
+            .bus_name(self.shared.key)
+            .map_or_else(String::new, |n| n.to_string())
+    }
+
+    /// The hub this bus is of.
+    #[must_use]
+    pub fn hub(&self) -> Hub {
+        Hub(self.shared.hub.clone())
+    }
+
+    /// Registers a handler of events of type `E` (R1). It must not block: a plain function runs
+    /// where the bus is polled.
+    pub fn on<E: Event, M: 'static>(
+        &self,
+        handler: impl Handler<EventHandle<E>, M>,
+    ) -> Subscription {
+        self.handler(handler).register()
+    }
+
+    /// Registers a handler of events of this name, whatever their type; `*` is every event.
+    pub fn on_name<M: 'static>(
+        &self,
+        name: impl Into<String>,
+        handler: impl Handler<AnyEvent, M>,
+    ) -> Subscription {
+        self.handler_of(name, handler).register()
+    }
+
+    /// Registers a handler of every event. It runs after the handlers of the event's own name.
+    pub fn on_any<M: 'static>(&self, handler: impl Handler<AnyEvent, M>) -> Subscription {
+        self.handler_of("*", handler).register()
+    }
+
+    /// A handler of events of type `E`, to be given options and registered.
+    pub fn handler<E: Event, M: 'static>(
+        &self,
+        handler: impl Handler<EventHandle<E>, M>,
+    ) -> HandlerBuilder<'_> {
+        HandlerBuilder::typed(&self.shared, handler)
+    }
+
+    /// A handler of events of a name (`*` for all), to be given options and registered.
+    pub fn handler_of<M: 'static>(
+        &self,
+        name: impl Into<String>,
+        handler: impl Handler<AnyEvent, M>,
+    ) -> HandlerBuilder<'_> {
+        HandlerBuilder::named_pattern(&self.shared, name.into(), handler)
+    }
+
+    /// The number of registered handlers.
+    #[must_use]
+    pub fn handler_count(&self) -> usize {
+        self.shared.hub.lock().books.handler_count(self.shared.key)
+    }
+
+    /// Accepts an event and returns its handle at once (R5). It never blocks, and the work goes on
+    /// whether or not the handle is kept. Inside a handler of the same hub the event becomes a
+    /// child of that handler's event (with `std`).
+    ///
+    /// # Errors
+    /// The event comes back when the bus is full or stopped, when it would be too deep, or when
+    /// there is no runtime yet.
+    pub fn dispatch<E: Event>(&self, event: E) -> Result<EventHandle<E>, DispatchError<E>> {
+        self.shared.dispatch(event, Options::default(), Telling::Driver)
+    }
+
+    /// Dispatches an event and waits for its completion. Outside of handlers the caller's task runs
+    /// what is ready itself, without a task switch.
+    ///
+    /// # Errors
+    /// The event is not accepted, or the wait could never end.
+    ///
+    /// # Cancel safety
+    /// Nothing is dispatched before the first poll. Once it is, dropping the future ends the wait,
+    /// not the event.
+    pub async fn run<E: Event>(&self, event: E) -> Result<EventHandle<E>, RunError<E>> {
+        self.event(event).run().await
+    }
+
+    /// An event with options, to be dispatched or run.
+    pub fn event<E: Event>(&self, event: E) -> EventBuilder<'_, E> {
+        EventBuilder::new(&self.shared, event, Parentage::Ambient)
+    }
+
+    /// Waits for a place in a full bus, first come first served (R6).
+    ///
+    /// # Errors
+    /// The bus is stopped.
+    ///
+    /// # Cancel safety
+    /// Dropping it gives up the place in the line.
+    pub async fn reserve(&self) -> Result<Permit<'_>, ReserveError> {
+        permit::reserve(&self.shared).await
+    }
+
+    /// Waits for a place and dispatches. Inside a handler of the hub it answers at once, as
+    /// [`dispatch`](Self::dispatch) does.
+    ///
+    /// # Errors
+    /// The event comes back when it is not accepted; a full bus is waited for.
+    ///
+    /// # Cancel safety
+    /// Dropping it before it is ready drops the event, which was not dispatched.
+    pub async fn dispatch_wait<E: Event>(
+        &self,
+        event: E,
+    ) -> Result<EventHandle<E>, DispatchError<E>> {
+        permit::dispatch_wait(&self.shared, event).await
+    }
+
+    /// The events the bus remembers, oldest first (R29).
+    #[must_use]
+    pub fn history(&self) -> Vec<AnyEvent> {
+        let shared = &self.shared;
+        let records: Vec<_> = {
+            let hub = shared.hub.lock();
+            let keys: Vec<_> = hub.books.history(shared.key).collect();
+            keys.into_iter().filter_map(|key| hub.books.payload(key).cloned()).collect()
+        };
+        records.into_iter().map(|record| AnyEvent::new(record, shared.clone(), None)).collect()
+    }
+
+    /// The number of events that have not completed.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.shared.hub.lock().books.incomplete(self.shared.key)
+    }
+
+    /// Waits until nothing of the bus is queued, running or incomplete, children included; `false`
+    /// when `timeout` was over first (R31).
+    ///
+    /// # Errors
+    /// Inside a handler that the bus cannot be idle before (R15).
+    ///
+    /// # Cancel safety
+    /// Dropping it ends the wait only.
+    pub async fn wait_until_idle(
+        &self,
+        timeout: impl Into<Option<Duration>>,
+    ) -> Result<bool, WaitError> {
+        self.shared.wait_until_idle(timeout.into()).await
+    }
+
+    /// Stops the bus now (R32): what runs is aborted, what is queued is cancelled, everybody who
+    /// waits is told. Harmless when it is stopped.
+    pub fn stop_now(&self) {
+        self.shared.stop_now(false);
+    }
+
+    /// Whether the bus takes no events any more.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.shared.hub.lock().books.is_stopped(self.shared.key)
+    }
+
+    /// A handle that does not keep the bus alive.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakEventBus {
+        WeakEventBus(Arc::downgrade(&self.shared))
+    }
+}
+
+impl Clone for EventBus {
+    fn clone(&self) -> Self {
+        Self::from_shared(self.shared.clone())
+    }
+}
+
+impl Drop for EventBus {
+    fn drop(&mut self) {
+        self.shared.disown();
+    }
+}
+
+impl fmt::Debug for EventBus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventBus").field("name", &self.name()).finish_non_exhaustive()
+    }
+}
+
+/// A handle to a bus that does not keep it alive: for handlers that use their own bus.
+#[derive(Clone)]
+pub struct WeakEventBus(Weak<BusShared>);
+
+impl WeakEventBus {
+    /// The bus, unless it has ended, or nobody holds it and it is about to.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<EventBus> {
+        let shared = self.0.upgrade()?;
+        shared.is_owned().then(|| EventBus::from_shared(shared))
+    }
+}
+
+impl fmt::Debug for WeakEventBus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WeakEventBus")
+    }
+}

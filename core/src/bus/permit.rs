@@ -1,0 +1,95 @@
+//! Places in a full bus (R6).
+
+use alloc::sync::Arc;
+use core::fmt;
+use core::future::poll_fn;
+use core::task::{Poll, Waker};
+
+use super::context;
+use super::error::DispatchError;
+use super::handle::EventHandle;
+use super::send::{Options, Telling};
+use super::shared::BusShared;
+use crate::event::Event;
+use crate::machine::ReservationKey;
+
+/// A place in a bus, for one event. Dropping it gives the place back.
+#[must_use = "dropping a permit gives the place back"]
+pub struct Permit<'a> {
+    bus: &'a Arc<BusShared>,
+    reservation: ReservationKey,
+}
+
+/// The bus is stopped: there will be no place in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the bus is stopped")]
+#[non_exhaustive]
+pub struct ReserveError;
+
+impl Permit<'_> {
+    /// Dispatches an event into the place.
+    ///
+    /// # Errors
+    /// The event comes back when it is not accepted for another reason than a full bus.
+    pub fn dispatch<E: Event>(self, event: E) -> Result<EventHandle<E>, DispatchError<E>> {
+        let permit = Some(self.reservation);
+        self.bus.dispatch(event, Options { permit, ..Options::default() }, Telling::Driver)
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        // A used one is not there any more.
+        let waker = self.bus.hub.input(|hub| {
+            hub.books.release(self.reservation);
+            hub.reserved.remove(&self.reservation)
+        });
+        drop(waker);
+    }
+}
+
+impl fmt::Debug for Permit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Permit")
+    }
+}
+
+pub(crate) async fn reserve(bus: &Arc<BusShared>) -> Result<Permit<'_>, ReserveError> {
+    let reserved = bus.hub.input(|hub| hub.books.reserve(bus.key));
+    let reservation = reserved.map_err(|_refusal| ReserveError)?;
+    let permit = Permit { bus, reservation };
+    poll_fn(|cx| {
+        let mut waker: Option<Waker> = Some(cx.waker().clone());
+        let answer = {
+            let mut hub = bus.hub.lock();
+            if hub.books.is_granted(reservation, bus.key) {
+                Poll::Ready(Ok(()))
+            } else if hub.books.is_waiting(reservation) {
+                waker = waker.and_then(|waker| hub.reserved.insert(reservation, waker));
+                Poll::Pending
+            } else {
+                Poll::Ready(Err(ReserveError))
+            }
+        };
+        // Replaced or not needed, a waker is dropped outside the lock.
+        drop(waker);
+        answer
+    })
+    .await?;
+    Ok(permit)
+}
+
+pub(crate) async fn dispatch_wait<E: Event>(
+    bus: &Arc<BusShared>,
+    event: E,
+) -> Result<EventHandle<E>, DispatchError<E>> {
+    let in_handler = context::current().is_some_and(|at| at.hub == bus.hub.address());
+    let event = match bus.dispatch(event, Options::default(), Telling::Driver) {
+        Err(DispatchError::Full { event, .. }) if !in_handler => event,
+        answer => return answer,
+    };
+    match reserve(bus).await {
+        Ok(permit) => permit.dispatch(event),
+        Err(ReserveError) => Err(DispatchError::Stopped { event }),
+    }
+}

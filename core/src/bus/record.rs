@@ -1,0 +1,212 @@
+//! An event as everybody outside the machine sees it: one allocation, shared by all handles.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::any::{Any, TypeId};
+use core::mem;
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::task::Waker;
+
+use slab::Slab;
+
+use super::value::Answer;
+use crate::event::Event;
+use crate::id::EventId;
+use crate::machine::{Cause, Completed, EventKey, HandlerKey, Key, Path, Rows};
+use crate::sync::{Mutex, OnceLock};
+use crate::time::Instant;
+
+pub(crate) struct Record<E> {
+    pub(crate) head: Head,
+    pub(crate) payload: E,
+}
+
+/// What a record holds whatever its payload.
+pub(crate) struct Head {
+    pub(crate) id: EventId,
+    pub(crate) created_at: Instant,
+    pub(crate) depth: u32,
+    pub(crate) parent: Option<ParentLink>,
+    key: AtomicU64,
+    /// Set at completion, and then read without a lock.
+    frozen: OnceLock<Frozen>,
+    waiters: Mutex<Waiters>,
+}
+
+/// The parent of an event, which may be out of memory.
+#[derive(Clone, Copy)]
+pub(crate) struct ParentLink {
+    pub(crate) id: EventId,
+    /// The handler that dispatched the child, when it was one.
+    pub(crate) handler: Option<HandlerKey>,
+}
+
+/// What an event ended with.
+pub(crate) struct Frozen {
+    pub(crate) rows: Rows<Answer>,
+    pub(crate) path: Path,
+    pub(crate) started_at: Option<Instant>,
+    pub(crate) completed_at: Instant,
+    pub(crate) cause: Option<Cause>,
+}
+
+/// A record whose payload type is not known.
+pub(crate) trait Erased: Any + Send + Sync {
+    fn head(&self) -> &Head;
+    fn name(&self) -> &'static str;
+    fn schema(&self) -> &'static str;
+    fn type_name(&self) -> &'static str;
+    /// The type that handlers of this event answer with.
+    fn output(&self) -> (TypeId, &'static str);
+    #[cfg(feature = "serde")]
+    fn to_json(&self) -> Option<Result<serde_json::Value, serde_json::Error>>;
+}
+
+impl<E: Event> Erased for Record<E> {
+    fn head(&self) -> &Head {
+        &self.head
+    }
+
+    fn name(&self) -> &'static str {
+        E::NAME
+    }
+
+    fn schema(&self) -> &'static str {
+        E::SCHEMA
+    }
+
+    fn type_name(&self) -> &'static str {
+        core::any::type_name::<E>()
+    }
+
+    fn output(&self) -> (TypeId, &'static str) {
+        (TypeId::of::<E::Output>(), core::any::type_name::<E::Output>())
+    }
+
+    #[cfg(feature = "serde")]
+    fn to_json(&self) -> Option<Result<serde_json::Value, serde_json::Error>> {
+        self.payload.to_json()
+    }
+}
+
+/// The record with its payload type, when that is `E`.
+pub(crate) fn downcast<E: Event>(record: Arc<dyn Erased>) -> Option<Arc<Record<E>>> {
+    let record: Arc<dyn Any + Send + Sync> = record;
+    record.downcast().ok()
+}
+
+impl Head {
+    pub(crate) fn new(
+        id: EventId,
+        created_at: Instant,
+        depth: u32,
+        parent: Option<ParentLink>,
+    ) -> Self {
+        Self {
+            id,
+            created_at,
+            depth,
+            parent,
+            key: AtomicU64::new(0),
+            frozen: OnceLock::new(),
+            waiters: Mutex::new(Waiters { first: None, others: None }),
+        }
+    }
+
+    /// The event's key in the machine.
+    pub(crate) fn key(&self) -> EventKey {
+        Key::from_bits(self.key.load(Ordering::Acquire)).expect("set when it was dispatched")
+    }
+
+    pub(crate) fn set_key(&self, key: EventKey) {
+        self.key.store(key.to_bits(), Ordering::Release);
+    }
+
+    pub(crate) fn frozen(&self) -> Option<&Frozen> {
+        self.frozen.get()
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.frozen.get().is_some()
+    }
+
+    /// Notes the end. Those who wait are still to be woken, outside the hub's lock.
+    pub(crate) fn freeze(&self, completed: Completed<Arc<dyn Erased>, Answer>) -> Arc<dyn Erased> {
+        let Completed { payload, started_at, completed_at, cause, results, path, .. } = completed;
+        let _ = self.frozen.set(Frozen { rows: results, path, started_at, completed_at, cause });
+        payload
+    }
+
+    /// Wakes everybody who waits for the end.
+    pub(crate) fn wake_waiters(&self) {
+        let Waiters { first, others } = mem::take(&mut *self.waiters.lock());
+        first.into_iter().for_each(Waker::wake);
+        for (_, waker) in others.into_iter().flat_map(|others| *others) {
+            waker.wake();
+        }
+    }
+
+    /// Has `waker` woken at the end, in the place of what `seat` registered before. True when the
+    /// event has ended already.
+    pub(crate) fn register(&self, waker: &Waker, seat: &mut Option<usize>) -> bool {
+        // Wakers are user code: they are cloned and dropped outside the lock.
+        let mut waiter = Some(waker.clone());
+        let mut replaced = None;
+        {
+            let mut waiters = self.waiters.lock();
+            if !self.is_complete() {
+                match seat {
+                    Some(seat) => {
+                        if let Some(place) =
+                            waiters.get_mut(*seat).filter(|old| !old.will_wake(waker))
+                        {
+                            replaced = waiter.take().map(|waiter| mem::replace(place, waiter));
+                        }
+                    }
+                    None => *seat = waiter.take().map(|waiter| waiters.insert(waiter)),
+                }
+            }
+        }
+        drop((waiter, replaced));
+        self.is_complete()
+    }
+
+    /// Gives a registration up.
+    pub(crate) fn unregister(&self, seat: usize) {
+        let waker = self.waiters.lock().remove(seat);
+        drop(waker);
+    }
+}
+
+/// Who waits for an event: nearly always nobody or one.
+#[derive(Default)]
+struct Waiters {
+    first: Option<Waker>,
+    others: Option<Box<Slab<Waker>>>,
+}
+
+impl Waiters {
+    fn insert(&mut self, waker: Waker) -> usize {
+        match self.first {
+            None => {
+                self.first = Some(waker);
+                0
+            }
+            Some(_) => self.others.get_or_insert_default().insert(waker) + 1,
+        }
+    }
+
+    fn get_mut(&mut self, seat: usize) -> Option<&mut Waker> {
+        match seat.checked_sub(1) {
+            None => self.first.as_mut(),
+            Some(seat) => self.others.as_mut()?.get_mut(seat),
+        }
+    }
+
+    fn remove(&mut self, seat: usize) -> Option<Waker> {
+        match seat.checked_sub(1) {
+            None => self.first.take(),
+            Some(seat) => self.others.as_mut()?.try_remove(seat),
+        }
+    }
+}

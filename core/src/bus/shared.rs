@@ -1,0 +1,243 @@
+//! What the handles, the driver and the handlers of a bus share, and what its hub holds.
+
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use core::task::Waker;
+
+use event_listener::Event as Listeners;
+use futures_util::task::AtomicWaker;
+use hashbrown::HashMap;
+
+use super::builder::WarningSink;
+use super::driver::Driver;
+use super::gate::{Gate, Marked};
+use super::handler::Callable;
+use super::record::Erased;
+use super::task::Inbox;
+use super::turn::Turn;
+use super::value::Answer;
+use crate::id::IdSource;
+use crate::machine::{BusKey, Machine, Output, ReservationKey};
+use crate::runtime::{NoRuntime, Runtime, RuntimeSource};
+use crate::sync::{Mutex, MutexGuard, OnceLock};
+use crate::time::{Instant, Timestamp};
+
+pub(crate) type Books = Machine<Arc<dyn Erased>, Answer, Arc<dyn Callable>>;
+
+/// A hub: the machine under its lock, and what comes from outside.
+pub(crate) struct HubShared {
+    state: Mutex<HubState>,
+    runtime: OnceLock<Latched>,
+    source: RuntimeSource,
+    /// Nanoseconds from 1970 to the runtime's epoch, when the user set it.
+    wall_offset: Option<u64>,
+    pub(crate) ids: IdSource,
+    pub(crate) suffixes: AtomicU64,
+    pub(crate) warnings: WarningSink,
+}
+
+pub(crate) struct HubState {
+    pub(crate) books: Books,
+    /// The shells of the buses, by the slots of their keys.
+    shells: Vec<Weak<BusShared>>,
+    /// Who waits for a place in a full bus.
+    pub(crate) reserved: HashMap<ReservationKey, Waker>,
+    /// Kept for its capacity.
+    pub(crate) outputs: Vec<Output<Arc<dyn Erased>, Answer, Arc<dyn Callable>>>,
+}
+
+/// The runtime, once there is one, and its epoch in wall time.
+pub(crate) struct Latched {
+    pub(crate) runtime: Arc<dyn Runtime>,
+    wall_offset: u64,
+}
+
+pub(crate) struct BusShared {
+    pub(crate) hub: Arc<HubShared>,
+    pub(crate) key: BusKey,
+    pub(crate) gate: Gate,
+    pub(crate) turn: Mutex<Turn>,
+    pub(crate) inbox: Mutex<Inbox>,
+    pub(crate) has_mail: AtomicBool,
+    pub(crate) driver: AtomicWaker,
+    driver_state: AtomicU8,
+    /// The driver was woken and has not been polled since.
+    driver_told: AtomicBool,
+    /// What the driver's timer is set to; nobody has to tell it of a later deadline.
+    pub(crate) armed: AtomicU64,
+    /// Live [`EventBus`](super::EventBus) values.
+    pub(crate) owners: AtomicUsize,
+    pub(crate) idle: Listeners,
+}
+
+/// Nobody drives the bus yet: one is spawned at the first need.
+const NOT_DRIVEN: u8 = 0;
+const DRIVEN: u8 = 1;
+const ENDED: u8 = 2;
+
+impl HubShared {
+    pub(crate) fn new(
+        books: Books,
+        source: RuntimeSource,
+        wall_offset: Option<u64>,
+        seed: u64,
+        warnings: WarningSink,
+    ) -> Self {
+        Self {
+            state: Mutex::new(HubState {
+                books,
+                shells: Vec::new(),
+                reserved: HashMap::new(),
+                outputs: Vec::new(),
+            }),
+            runtime: OnceLock::new(),
+            source,
+            wall_offset,
+            ids: IdSource::new(seed),
+            suffixes: AtomicU64::new(seed),
+            warnings,
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, HubState> {
+        self.state.lock()
+    }
+
+    /// The runtime of this hub; asks for one when there is none yet.
+    pub(crate) fn runtime(&self) -> Result<&Latched, NoRuntime> {
+        if let Some(latched) = self.runtime.get() {
+            return Ok(latched);
+        }
+        let runtime = (self.source)()?;
+        let wall_offset = self.wall_offset.unwrap_or_else(|| wall_offset(runtime.now()));
+        // Somebody else may have been first: then theirs is the runtime.
+        let _ = self.runtime.set(Latched { runtime, wall_offset });
+        self.runtime.get().ok_or(NoRuntime)
+    }
+
+    /// The runtime, if there is one by now.
+    pub(crate) fn latched(&self) -> Option<&Latched> {
+        self.runtime.get()
+    }
+
+    /// The time by the hub's runtime; its epoch while it has none.
+    pub(crate) fn now(&self) -> Instant {
+        self.latched().map_or(Instant::EPOCH, |latched| latched.runtime.now())
+    }
+
+    pub(crate) fn wall(&self, at: Instant) -> Timestamp {
+        let offset = self.latched().map_or(0, |latched| latched.wall_offset);
+        Timestamp::from_unix_nanos(offset.saturating_add(at.as_nanos()))
+    }
+
+    /// An identity that no other live hub has.
+    pub(crate) fn address(&self) -> usize {
+        core::ptr::from_ref(self).addr()
+    }
+}
+
+impl Latched {
+    pub(crate) fn unix_millis(&self, now: Instant) -> u64 {
+        self.wall_offset.saturating_add(now.as_nanos()) / 1_000_000
+    }
+}
+
+impl HubState {
+    pub(crate) fn shell(&self, bus: BusKey) -> Option<Arc<BusShared>> {
+        self.shells.get(bus.slot())?.upgrade().filter(|shell| shell.key == bus)
+    }
+
+    pub(crate) fn set_shell(&mut self, bus: &Arc<BusShared>) {
+        let slot = bus.key.slot();
+        if self.shells.len() <= slot {
+            self.shells.resize_with(slot + 1, Weak::new);
+        }
+        self.shells[slot] = Arc::downgrade(bus);
+    }
+}
+
+impl BusShared {
+    pub(crate) fn new(hub: Arc<HubShared>, key: BusKey) -> Self {
+        Self {
+            hub,
+            key,
+            gate: Gate::new(),
+            turn: Mutex::new(Turn::new()),
+            inbox: Mutex::new(Inbox::default()),
+            has_mail: AtomicBool::new(false),
+            driver: AtomicWaker::new(),
+            driver_state: AtomicU8::new(NOT_DRIVEN),
+            driver_told: AtomicBool::new(false),
+            armed: AtomicU64::new(u64::MAX),
+            owners: AtomicUsize::new(0),
+            idle: Listeners::new(),
+        }
+    }
+
+    /// Something can be done on this bus: whoever has the turn looks, else the driver is woken.
+    pub(crate) fn notify(self: &Arc<Self>) {
+        if self.gate.mark() == Marked::NobodyKnows {
+            self.wake_driver();
+        }
+    }
+
+    /// Wakes the driver, or has one spawned when the bus has none yet.
+    pub(crate) fn wake_driver(self: &Arc<Self>) {
+        if !self.is_driven() && self.claim_driver() {
+            if let Ok(latched) = self.hub.runtime() {
+                latched.runtime.spawn(alloc::boxed::Box::pin(Driver::new(self.clone())));
+            } else {
+                self.driver_state.store(NOT_DRIVEN, Ordering::Release);
+            }
+            return;
+        }
+        if self.has_ended() {
+            return self.drop_tasks();
+        }
+        if !self.driver_told.swap(true, Ordering::SeqCst) {
+            self.driver.wake();
+        }
+    }
+
+    /// The driver is being polled: it looks at everything that was told before.
+    pub(crate) fn driver_is_up(&self) {
+        self.driver_told.swap(false, Ordering::SeqCst);
+    }
+
+    /// Whether a driver has been made for this bus.
+    pub(crate) fn is_driven(&self) -> bool {
+        self.driver_state.load(Ordering::Acquire) != NOT_DRIVEN
+    }
+
+    /// Takes the right to make the driver; there is only one.
+    pub(crate) fn claim_driver(&self) -> bool {
+        let state = &self.driver_state;
+        state.compare_exchange(NOT_DRIVEN, DRIVEN, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    pub(crate) fn driver_ended(&self) {
+        self.driver_state.store(ENDED, Ordering::Release);
+    }
+
+    /// Whether the bus has ended with its driver.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.driver_state.load(Ordering::Acquire) == ENDED
+    }
+
+    pub(crate) fn armed(&self) -> Instant {
+        Instant::from_nanos(self.armed.load(Ordering::Acquire))
+    }
+}
+
+#[cfg(feature = "std")]
+fn wall_offset(now: Instant) -> u64 {
+    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let nanos = since_1970.map_or(0, |since| since.as_nanos());
+    u64::try_from(nanos).unwrap_or(u64::MAX).saturating_sub(now.as_nanos())
+}
+
+#[cfg(not(feature = "std"))]
+fn wall_offset(_now: Instant) -> u64 {
+    0
+}

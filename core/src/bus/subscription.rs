@@ -1,0 +1,162 @@
+//! Registrations, as values (R2, R4).
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::sync::{Arc, Weak};
+use core::any::TypeId;
+use core::fmt;
+
+use super::any::AnyEvent;
+use super::handle::EventHandle;
+use super::handler::{Callable, Handler, Typed, Untyped};
+use super::shared::BusShared;
+use crate::event::Event;
+use crate::machine::{Action, HandlerInfo, HandlerKey, Limit, Pattern};
+
+/// A registered handler. Dropping it keeps the registration; [`off`](Self::off) ends it.
+#[derive(Clone)]
+pub struct Subscription {
+    bus: Weak<BusShared>,
+    info: Arc<HandlerInfo>,
+}
+
+impl Subscription {
+    /// Ends the registration. Events that have started keep the handler; a second call does
+    /// nothing.
+    pub fn off(&self) {
+        if let Some(bus) = self.bus.upgrade() {
+            let handler = bus.hub.input(|hub| hub.books.off(self.info.key));
+            // The handler is the user's: it is dropped here, outside the lock.
+            drop(handler);
+        }
+    }
+
+    /// Turns it into a value that ends the registration when it is dropped.
+    #[must_use = "dropping the guard ends the registration"]
+    pub const fn guard(self) -> SubscriptionGuard {
+        SubscriptionGuard(self)
+    }
+
+    /// The id of the registration: every one has its own.
+    #[must_use]
+    pub fn id(&self) -> HandlerKey {
+        self.info.key
+    }
+
+    /// The handler's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.info.name
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription").field("id", &self.id()).field("name", &self.name()).finish()
+    }
+}
+
+/// Ends the registration of a handler when it is dropped.
+#[derive(Debug)]
+pub struct SubscriptionGuard(Subscription);
+
+impl SubscriptionGuard {
+    /// The registration.
+    #[must_use]
+    pub const fn subscription(&self) -> &Subscription {
+        &self.0
+    }
+}
+
+impl Drop for SubscriptionGuard {
+    fn drop(&mut self) {
+        self.0.off();
+    }
+}
+
+/// A handler with options, before it is registered. Made by
+/// [`EventBus::handler`](super::EventBus::handler) and its siblings.
+#[must_use = "the handler is not registered yet"]
+pub struct HandlerBuilder<'a> {
+    bus: &'a Arc<BusShared>,
+    callable: Arc<dyn Callable>,
+    on: On,
+    name: Cow<'static, str>,
+    limit: Limit,
+}
+
+enum On {
+    Type(&'static str, TypeId),
+    Name(String),
+    Any,
+}
+
+impl<'a> HandlerBuilder<'a> {
+    pub(crate) fn typed<E: Event, M: 'static, F: Handler<EventHandle<E>, M>>(
+        bus: &'a Arc<BusShared>,
+        handler: F,
+    ) -> Self {
+        let callable = Arc::new(Typed::<E, M, F>::new(handler));
+        Self::new(bus, callable, On::Type(E::NAME, TypeId::of::<E>()), function_name::<F>())
+    }
+
+    pub(crate) fn named_pattern<M: 'static, F: Handler<AnyEvent, M>>(
+        bus: &'a Arc<BusShared>,
+        pattern: String,
+        handler: F,
+    ) -> Self {
+        let on = if pattern == "*" { On::Any } else { On::Name(pattern) };
+        Self::new(bus, Arc::new(Untyped::<M, F>::new(handler)), on, function_name::<F>())
+    }
+
+    fn new(
+        bus: &'a Arc<BusShared>,
+        callable: Arc<dyn Callable>,
+        on: On,
+        name: &'static str,
+    ) -> Self {
+        Self { bus, callable, on, name: Cow::Borrowed(name), limit: Limit::Inherit }
+    }
+
+    /// The name it has in results and logs; else that of the function.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = Cow::Owned(name.into());
+        self
+    }
+
+    /// How long each invocation of it may take (R22).
+    pub const fn limit(mut self, limit: Limit) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Registers it. It sees the events that start from now on; on a bus that has ended there are
+    /// none.
+    pub fn register(self) -> Subscription {
+        let Self { bus, callable, on, name, limit } = self;
+        let pattern = match &on {
+            On::Type(name, of_type) => Pattern::Type(name, *of_type),
+            On::Name(name) => Pattern::Name(name),
+            On::Any => Pattern::Any,
+        };
+        let action = Action::Call(callable);
+        let registered = bus.hub.input(|hub| hub.books.on(bus.key, pattern, &name, limit, action));
+        // A handler that comes back is dropped here, outside the lock.
+        let info =
+            registered.unwrap_or_else(|_refused| Arc::new(HandlerInfo::of_nobody(&name, bus.key)));
+        Subscription { bus: Arc::downgrade(bus), info }
+    }
+}
+
+impl fmt::Debug for HandlerBuilder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HandlerBuilder").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The last part of a function's path; closures are named after the function they are in.
+fn function_name<F>() -> &'static str {
+    let path = core::any::type_name::<F>();
+    let path = path.split('<').next().unwrap_or(path);
+    path.trim_end_matches("::{{closure}}").rsplit("::").next().unwrap_or(path)
+}

@@ -1,0 +1,82 @@
+//! Invocations that wait to be polled again: their wakers, and what others tell the turn's holder.
+
+use alloc::boxed::Box;
+use alloc::sync::{Arc, Weak};
+use alloc::task::Wake;
+use alloc::vec::Vec;
+use core::any::TypeId;
+use core::pin::Pin;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::context::Current;
+use super::shared::BusShared;
+use super::value::Verdict;
+use crate::machine::{InvocationKey, Key};
+
+/// A running handler between two polls.
+pub(crate) struct Task {
+    pub(crate) future: Pin<Box<dyn Future<Output = Verdict> + Send>>,
+    pub(crate) waker: Arc<TaskWaker>,
+    pub(crate) current: Current,
+    /// The type its value is to be of.
+    pub(crate) expected: (TypeId, &'static str),
+}
+
+/// Wakes one invocation: marks it ready, and tells whoever polls the bus.
+///
+/// It is used again for another invocation once nobody else has a clone.
+pub(crate) struct TaskWaker {
+    bus: Weak<BusShared>,
+    invocation: AtomicU64,
+    is_ready: AtomicBool,
+}
+
+/// What is told to the holder of the turn by those who do not have it.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    pub(crate) woken: Vec<InvocationKey>,
+    pub(crate) cancelled: Vec<InvocationKey>,
+}
+
+impl TaskWaker {
+    pub(crate) fn new(bus: &Arc<BusShared>) -> Arc<Self> {
+        let bus = Arc::downgrade(bus);
+        Arc::new(Self { bus, invocation: AtomicU64::new(0), is_ready: AtomicBool::new(false) })
+    }
+
+    /// Makes it this invocation's.
+    pub(crate) fn assign(&self, invocation: InvocationKey) {
+        self.invocation.store(invocation.to_bits(), Ordering::Release);
+        self.is_ready.store(false, Ordering::Release);
+    }
+
+    /// Wake-ups from now on count again; asked before each poll.
+    pub(crate) fn rearm(&self) {
+        self.is_ready.store(false, Ordering::Release);
+    }
+}
+
+impl Wake for TaskWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.is_ready.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let invocation = Key::from_bits(self.invocation.load(Ordering::Acquire));
+        if let (Some(bus), Some(invocation)) = (self.bus.upgrade(), invocation) {
+            bus.mail(|inbox| inbox.woken.push(invocation));
+        }
+    }
+}
+
+impl BusShared {
+    /// Leaves something for the holder of the turn, or for the next one.
+    pub(crate) fn mail(self: &Arc<Self>, put: impl FnOnce(&mut Inbox)) {
+        put(&mut self.inbox.lock());
+        self.has_mail.store(true, Ordering::Release);
+        self.notify();
+    }
+}

@@ -1,0 +1,290 @@
+//! The turn: polls what is ready, asks the machine what is next, and does it, all inside one poll.
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
+use core::task::{Context, Poll, Waker};
+
+use hashbrown::HashMap;
+
+use super::context::{self, Current};
+use super::guard;
+use super::handler::{Callable, Started};
+use super::notices::Notices;
+use super::record::Erased;
+use super::shared::{BusShared, Latched};
+use super::task::{Task, TaskWaker};
+use super::value::Verdict;
+use crate::machine::{Action, InvocationKey, Next, Run};
+use crate::time::Instant;
+
+/// What the holder of the turn works on.
+pub(crate) struct Turn {
+    tasks: HashMap<InvocationKey, Task>,
+    woken: VecDeque<InvocationKey>,
+    cancelled: Vec<InvocationKey>,
+    /// Started by the machine and not run yet.
+    run: Option<Run<Arc<dyn Erased>, Arc<dyn Callable>>>,
+    /// Ended and not told to the machine yet.
+    ended: Option<(InvocationKey, Verdict)>,
+    /// The machine has not said that it is idle.
+    asks: bool,
+    /// Whose turn it was last: a woken task's, or a new one's. They alternate.
+    woken_was_last: bool,
+    deadline: Instant,
+    spare_wakers: Vec<Arc<TaskWaker>>,
+    notices: Notices,
+}
+
+/// How a turn ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TurnEnd {
+    /// Somebody else has it, and will look again.
+    Taken,
+    /// Nothing is left to do before this deadline, a wake-up or an input.
+    Idle(Instant),
+    /// It was long enough; the rest is for the driver, or for whoever comes first.
+    MoreToDo,
+}
+
+/// Steps in one turn at most; in each, one handler is polled.
+const STEPS: usize = 64;
+/// Wakers that are kept for invocations to come.
+const SPARE_WAKERS: usize = 64;
+
+impl BusShared {
+    /// Takes the turn and works until nothing is left, `is_enough`, or its share is used up.
+    pub(crate) fn take_turn(
+        self: &Arc<Self>,
+        latched: &Latched,
+        is_enough: impl Fn() -> bool,
+    ) -> TurnEnd {
+        if !self.gate.enter() {
+            return TurnEnd::Taken;
+        }
+        let mut turn = self.turn.lock();
+        let mut holder = Holder { bus: self, latched, turn: &mut turn };
+        for _ in 0..STEPS {
+            holder.look();
+            while !holder.has_work() {
+                let deadline = holder.turn.deadline;
+                if self.gate.leave() {
+                    return TurnEnd::Idle(deadline);
+                }
+                holder.look();
+            }
+            if is_enough() {
+                break;
+            }
+            holder.step();
+        }
+        drop(turn);
+        self.gate.leave_with_more();
+        TurnEnd::MoreToDo
+    }
+
+    /// Drops what a bus without a driver still holds. Whoever has the turn now does it afterwards.
+    pub(crate) fn drop_tasks(&self) {
+        while self.gate.enter() {
+            let (tasks, run) = {
+                let mut turn = self.turn.lock();
+                turn.woken.clear();
+                (core::mem::take(&mut turn.tasks), turn.run.take())
+            };
+            for (_, task) in tasks {
+                let _ = guard::catch(|| drop(task));
+            }
+            drop(run);
+            self.gate.take_more();
+            if self.gate.leave() {
+                return;
+            }
+            self.gate.leave_with_more();
+        }
+        self.gate.mark();
+    }
+
+    /// The timer has fired: whoever has the turn next asks the machine.
+    pub(crate) fn mark_due(&self) {
+        self.gate.mark();
+    }
+}
+
+impl Turn {
+    pub(crate) fn new() -> Self {
+        Self {
+            tasks: HashMap::new(),
+            woken: VecDeque::new(),
+            cancelled: Vec::new(),
+            run: None,
+            ended: None,
+            asks: false,
+            woken_was_last: false,
+            deadline: Instant::FAR,
+            spare_wakers: Vec::new(),
+            notices: Notices::default(),
+        }
+    }
+}
+
+struct Holder<'a> {
+    bus: &'a Arc<BusShared>,
+    latched: &'a Latched,
+    turn: &'a mut Turn,
+}
+
+impl Holder<'_> {
+    /// Reads what others have left since the last look.
+    fn look(&mut self) {
+        if self.bus.gate.take_more() {
+            self.turn.asks = true;
+            if self.bus.has_mail.swap(false, Ordering::AcqRel) {
+                self.read_mail();
+            }
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        let Turn { run, ended, woken, asks, .. } = &*self.turn;
+        *asks || run.is_some() || ended.is_some() || !woken.is_empty()
+    }
+
+    fn read_mail(&mut self) {
+        {
+            let mut inbox = self.bus.inbox.lock();
+            self.turn.woken.extend(inbox.woken.drain(..));
+            self.turn.cancelled.append(&mut inbox.cancelled);
+        }
+        while let Some(invocation) = self.turn.cancelled.pop() {
+            if let Some(task) = self.turn.tasks.remove(&invocation) {
+                let _ = self.discard(task);
+            }
+        }
+    }
+
+    /// Polls one handler and tells the machine what came of it.
+    fn step(&mut self) {
+        let takes_woken = self.turn.run.is_none() || !self.turn.woken_was_last;
+        let woken = if takes_woken { self.turn.woken.pop_front() } else { None };
+        match woken {
+            Some(invocation) => {
+                self.turn.woken_was_last = true;
+                self.poll_again(invocation);
+            }
+            None => {
+                self.turn.woken_was_last = false;
+                if let Some(run) = self.turn.run.take() {
+                    self.begin(run);
+                }
+            }
+        }
+        if self.turn.ended.is_some() || (self.turn.asks && self.turn.run.is_none()) {
+            self.ask();
+        }
+    }
+
+    /// One lock for the end of one invocation and the start of the next.
+    fn ask(&mut self) {
+        let now = self.latched.runtime.now();
+        let ended = self.turn.ended.take();
+        let mut refused = None;
+        {
+            let mut hub = self.bus.hub.lock();
+            if let Some((invocation, verdict)) = ended {
+                refused = hub.books.finished(invocation, verdict.0, now);
+            }
+            if hub.books.next_deadline(self.bus.key).is_some_and(|at| at <= now) {
+                hub.books.timed_out(self.bus.key, now);
+            }
+            if self.turn.run.is_none() {
+                match hub.books.next(self.bus.key, now) {
+                    Next::Run(run) => self.turn.run = Some(run),
+                    Next::Again => {}
+                    Next::Idle => self.turn.asks = false,
+                }
+            }
+            self.turn.deadline = hub.books.next_deadline(self.bus.key).unwrap_or(Instant::FAR);
+            self.turn.notices.collect(&mut hub, Some(self.bus.key));
+        }
+        // An invocation that was ended meanwhile has its result already.
+        let _ = guard::catch(|| drop(refused));
+        self.turn.notices.carry_out(&self.bus.hub);
+    }
+
+    fn begin(&mut self, run: Run<Arc<dyn Erased>, Arc<dyn Callable>>) {
+        let Action::Call(handler) = &run.handler.action else { return };
+        let head = run.payload.head();
+        let current = Current {
+            hub: self.bus.hub.address(),
+            invocation: run.invocation,
+            handler: run.handler.info.key,
+            event: run.event,
+            event_id: head.id,
+            depth: head.depth,
+        };
+        let expected = run.payload.output();
+        let payload = run.payload;
+        let started = context::enter(current, || {
+            guard::catch(|| handler.call(payload, self.bus, run.invocation))
+        });
+        match started {
+            Ok(Started::Running(future)) => {
+                let spare = self.turn.spare_wakers.pop();
+                let waker = spare.unwrap_or_else(|| TaskWaker::new(self.bus));
+                waker.assign(run.invocation);
+                self.poll(Task { future, waker, current, expected });
+            }
+            Ok(Started::Ended(verdict)) => self.end(run.invocation, verdict.checked(expected)),
+            Err(panic) => self.end(run.invocation, Verdict::panicked(&panic)),
+        }
+    }
+
+    /// A wake-up for an invocation that has ended is nobody's.
+    fn poll_again(&mut self, invocation: InvocationKey) {
+        if let Some(task) = self.turn.tasks.remove(&invocation) {
+            task.waker.rearm();
+            self.poll(task);
+        }
+    }
+
+    fn poll(&mut self, mut task: Task) {
+        let Task { current, expected, .. } = task;
+        let waker = Waker::from(task.waker.clone());
+        let polled = context::enter(current, || {
+            guard::catch(|| task.future.as_mut().poll(&mut Context::from_waker(&waker)))
+        });
+        drop(waker);
+        match polled {
+            Ok(Poll::Pending) => {
+                self.turn.tasks.insert(current.invocation, task);
+            }
+            Ok(Poll::Ready(verdict)) => {
+                let verdict = match self.discard(task) {
+                    Ok(()) => verdict.checked(expected),
+                    Err(panic) => Verdict::panicked(&panic),
+                };
+                self.end(current.invocation, verdict);
+            }
+            Err(panic) => {
+                let _ = self.discard(task);
+                self.end(current.invocation, Verdict::panicked(&panic));
+            }
+        }
+    }
+
+    fn end(&mut self, invocation: InvocationKey, verdict: Verdict) {
+        self.turn.ended = Some((invocation, verdict));
+    }
+
+    /// Drops a future, and keeps its waker for another if nobody else has it.
+    fn discard(&mut self, task: Task) -> Result<(), String> {
+        let Task { future, waker, .. } = task;
+        let dropped = guard::catch(|| drop(future));
+        if Arc::strong_count(&waker) == 1 && self.turn.spare_wakers.len() < SPARE_WAKERS {
+            self.turn.spare_wakers.push(waker);
+        }
+        dropped
+    }
+}

@@ -1,0 +1,100 @@
+//! Waiting for an event's completion: inside a handler a wait of the machine, outside a waker.
+
+use alloc::sync::Arc;
+use core::task::{Context, Poll};
+
+use super::context;
+use super::error::WaitError;
+use super::record::Erased;
+use super::shared::BusShared;
+use super::turn::TurnEnd;
+use crate::machine::{WaitKey, Waiting};
+
+/// One wait, from its first poll to its end or its drop.
+pub(crate) struct Waiter {
+    record: Arc<dyn Erased>,
+    bus: Arc<BusShared>,
+    /// Where our waker stands in the record.
+    seat: Option<usize>,
+    /// The wait of the invocation that polls us.
+    wait: Option<WaitKey>,
+    is_noted: bool,
+}
+
+impl Waiter {
+    pub(crate) fn new(record: Arc<dyn Erased>, bus: Arc<BusShared>) -> Self {
+        Self { record, bus, seat: None, wait: None, is_noted: false }
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WaitError>> {
+        if self.is_over() {
+            return Poll::Ready(Ok(()));
+        }
+        match context::current() {
+            Some(current) if current.hub == self.bus.hub.address() => {
+                self.note(current.invocation)?
+            }
+            // Never while an invocation is polled on this thread.
+            Some(_) => {}
+            None => self.help(),
+        }
+        if self.is_over() || self.record.head().register(cx.waker(), &mut self.seat) {
+            self.is_over();
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Pending
+    }
+
+    fn is_over(&mut self) -> bool {
+        let is_over = self.record.head().is_complete();
+        if is_over {
+            // Completion took the waker and ended the wait.
+            self.seat = None;
+            self.wait = None;
+        }
+        is_over
+    }
+
+    /// Tells the machine, once, that this invocation waits.
+    fn note(&mut self, invocation: crate::machine::InvocationKey) -> Result<(), WaitError> {
+        if self.is_noted {
+            return Ok(());
+        }
+        let event = self.record.head().key();
+        let waiting = self.bus.hub.input(|hub| {
+            let waiting = hub.books.wait(invocation, event);
+            waiting.map_err(|deadlock| WaitError::deadlock(&hub.books, &deadlock))
+        })?;
+        self.is_noted = true;
+        if let Waiting::Begun(wait) = waiting {
+            self.wait = Some(wait);
+        }
+        Ok(())
+    }
+
+    /// Runs what is ready on the bus instead of sleeping until its driver is scheduled.
+    fn help(&self) {
+        let Some(latched) = self.bus.hub.latched().filter(|latched| latched.runtime.is_current())
+        else {
+            return self.bus.pass_on();
+        };
+        let head = self.record.head();
+        match self.bus.take_turn(latched, || head.is_complete()) {
+            TurnEnd::Taken => {}
+            TurnEnd::MoreToDo => self.bus.wake_driver(),
+            TurnEnd::Idle(deadline) if deadline < self.bus.armed() => self.bus.wake_driver(),
+            TurnEnd::Idle(_) => {}
+        }
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        if let Some(seat) = self.seat.take() {
+            self.record.head().unregister(seat);
+        }
+        if let Some(wait) = self.wait.take() {
+            self.bus.hub.input(|hub| hub.books.end_wait(wait));
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! What an event is.
+
+use crate::machine::Limit;
+
+/// A value that can be dispatched on a bus.
+///
+/// `#[derive(Event)]` writes this; by hand it is three lines:
+///
+/// ```
+/// use busway_core::Event;
+///
+/// struct Tick;
+///
+/// impl Event for Tick {
+///     type Output = ();
+///     const NAME: &'static str = "Tick";
+/// }
+/// ```
+///
+/// An event whose handlers answer with a value says so with a second line, which
+/// `#[derive(Event)]` writes too:
+///
+/// ```
+/// use busway_core::{Event, Reply};
+///
+/// struct Add(u32, u32);
+///
+/// impl Event for Add {
+///     type Output = u32;
+///     const NAME: &'static str = "Add";
+/// }
+/// impl Reply<Add> for u32 {}
+/// ```
+pub trait Event: Send + Sync + 'static {
+    /// What its handlers answer with; `()` for events that are only told.
+    type Output: Clone + Send + Sync + 'static;
+
+    /// The name that handlers can be registered by. Two types should not share one.
+    const NAME: &'static str;
+
+    /// How long each invocation for such an event may take (R22).
+    const LIMIT: Limit = Limit::Inherit;
+
+    /// Where the type is defined; `module.Type@version` for journals and logs.
+    const SCHEMA: &'static str = "";
+
+    /// The event as JSON, for those that opt in with `#[event(json)]`.
+    ///
+    /// # Errors
+    /// The payload cannot be written as JSON. `None` when it has no such view.
+    #[cfg(feature = "serde")]
+    fn to_json(&self) -> Option<Result<serde_json::Value, serde_json::Error>> {
+        None
+    }
+}

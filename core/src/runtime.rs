@@ -1,0 +1,68 @@
+//! What a bus needs of an async runtime: a clock, a timer, and somewhere to run its driver.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::fmt;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use crate::time::Instant;
+
+/// A future that a runtime can be given to run.
+pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// An async runtime, as a value. Adapter crates implement it in about a hundred lines; so can you.
+///
+/// One runtime serves a hub and all its buses. The shape (`dyn`, a timer that is boxed once and
+/// then reset) is quinn's.
+pub trait Runtime: Send + Sync + fmt::Debug + 'static {
+    /// The time now. It never goes back.
+    fn now(&self) -> Instant;
+
+    /// A timer that is not set. Each driver makes one, and sets it again and again.
+    fn timer(&self) -> Pin<Box<dyn Timer>>;
+
+    /// Runs a future to its end, from any thread. A runtime that is shut down may drop it instead.
+    fn spawn(&self, task: Task);
+
+    /// Whether code that is polled on this thread now finds this runtime's reactor and timers.
+    /// Only then does a task that waits for an event run handlers itself instead of leaving them to
+    /// the driver.
+    fn is_current(&self) -> bool;
+}
+
+/// A timer that can be set again.
+pub trait Timer: Send + fmt::Debug {
+    /// Sets the timer to fire at `at`, whether it has fired or not. A time in the past fires at the
+    /// next poll.
+    fn reset(self: Pin<&mut Self>, at: Instant);
+
+    /// Ready once the time has come; before that the task is woken when it has.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// There is no async runtime that the bus could use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no async runtime: dispatch from within one, or give the bus one with `builder().runtime(..)`"
+)]
+#[non_exhaustive]
+pub struct NoRuntime;
+
+impl NoRuntime {
+    /// The error, for adapters that find no runtime.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self
+    }
+}
+
+impl Default for NoRuntime {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Where a hub gets its runtime from: asked at the first dispatch, until it gives one.
+pub(crate) type RuntimeSource =
+    Box<dyn Fn() -> Result<Arc<dyn Runtime>, NoRuntime> + Send + Sync + 'static>;

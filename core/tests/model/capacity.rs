@@ -1,0 +1,163 @@
+//! The door: dispatch, capacity, depth, reservations (R6, R12, R17, R18).
+
+use busway_core::machine::{Overrides, Refusal};
+
+use super::{BusId, Event, EventId, Kind, Model, Phase, Reservation, ReservationId, State, Visit};
+
+/// What is to be dispatched.
+pub(crate) struct Order {
+    pub(crate) kind: Kind,
+    pub(crate) parent: Option<EventId>,
+    pub(crate) permit: Option<ReservationId>,
+    pub(crate) overrides: Overrides,
+}
+
+impl Model {
+    /// Every reason there is to refuse it.
+    pub(crate) fn refusals(&self, bus: BusId, order: &Order) -> Vec<Refusal> {
+        let state = &self.buses[bus];
+        let attached = self.attaches(order.parent);
+        let mut reasons = Vec::new();
+        match state.phase {
+            Phase::Stopped => reasons.push(Refusal::Stopped),
+            Phase::Draining if !attached => reasons.push(Refusal::Stopped),
+            _ if state.gone => reasons.push(Refusal::Stopped),
+            _ => {}
+        }
+        let depth = self.depth_below(order.parent);
+        if let Some(limit) = self.max_depth.filter(|limit| depth > *limit) {
+            reasons.push(Refusal::TooDeep { depth, limit });
+        }
+        let has_permit = order.permit.is_some_and(|permit| self.is_granted(permit, bus));
+        let full = match attached {
+            true => state.config.max_pending_children.filter(|max| self.held(bus, true) >= *max),
+            false => {
+                let taken = self.held(bus, false) + self.granted(bus) - usize::from(has_permit);
+                state.config.max_pending.filter(|max| taken >= *max)
+            }
+        };
+        reasons.extend(full.map(|limit| Refusal::Full { limit }));
+        reasons
+    }
+
+    pub(crate) fn accept(&mut self, bus: BusId, order: Order) -> EventId {
+        let attached = self.attaches(order.parent);
+        if let Some(permit) = order.permit.filter(|permit| self.is_granted(*permit, bus)) {
+            self.reservations[permit].over |= !attached;
+        }
+        self.events.push(Event {
+            kind: order.kind,
+            parent: order.parent,
+            attached,
+            depth: self.depth_below(order.parent),
+            overrides: order.overrides,
+            visits: Vec::with_capacity(1),
+            started_at: None,
+            completed: false,
+            completed_order: 0,
+            cause: None,
+            or_no_cause: false,
+            either: false,
+            deadline_passed: false,
+            left: false,
+        });
+        let event = self.events.len() - 1;
+        self.arrive(event, bus);
+        event
+    }
+
+    /// An event is queued and remembered on a bus.
+    fn arrive(&mut self, event: EventId, bus: BusId) {
+        self.visits.push(Visit {
+            event,
+            bus,
+            state: State::Queued,
+            start_order: None,
+            handlers: Vec::new(),
+            next: 0,
+            rows: Vec::new(),
+            waiting_since: None,
+        });
+        let visit = self.visits.len() - 1;
+        self.events[event].visits.push(visit);
+        self.remember(visit);
+    }
+
+    /// Sends an event on; false when the target takes none.
+    pub(super) fn forward(&mut self, event: EventId, target: BusId) -> bool {
+        let bus = &self.buses[target];
+        if bus.gone || bus.closed || bus.phase != Phase::Open {
+            return false;
+        }
+        let visits = &self.events[event].visits;
+        if !visits.iter().any(|visit| self.visits[*visit].bus == target) {
+            self.arrive(event, target);
+        }
+        true
+    }
+
+    pub(crate) fn reserve(&mut self, bus: BusId) -> Option<ReservationId> {
+        if self.buses[bus].gone || self.buses[bus].phase != Phase::Open {
+            return None;
+        }
+        self.reservations.push(Reservation { bus, granted: false, over: false });
+        let id = self.reservations.len() - 1;
+        self.buses[bus].line.push(id);
+        self.grant(bus);
+        Some(id)
+    }
+
+    pub(crate) fn release(&mut self, id: ReservationId) {
+        let Reservation { bus, over, .. } = self.reservations[id];
+        if !over {
+            self.reservations[id].over = true;
+            self.buses[bus].line.retain(|waiting| *waiting != id);
+            self.grant(bus);
+        }
+    }
+
+    /// Gives the places that are free to those who wait for one.
+    pub(super) fn grant(&mut self, bus: BusId) {
+        while let Some(first) = self.buses[bus].line.first().copied() {
+            let taken = self.held(bus, false) + self.granted(bus);
+            if self.buses[bus].config.max_pending.is_some_and(|max| taken >= max) {
+                return;
+            }
+            self.buses[bus].line.remove(0);
+            self.reservations[first].granted = true;
+            self.said.granted.push(first);
+        }
+    }
+
+    /// Whoever waits for a place of a bus that stops is told, and has none.
+    pub(super) fn refuse_line(&mut self, bus: BusId) {
+        for id in core::mem::take(&mut self.buses[bus].line) {
+            self.reservations[id].over = true;
+            self.said.granted.push(id);
+        }
+    }
+
+    pub(crate) fn is_granted(&self, id: ReservationId, bus: BusId) -> bool {
+        let reservation = &self.reservations[id];
+        reservation.granted && !reservation.over && reservation.bus == bus
+    }
+
+    fn granted(&self, bus: BusId) -> usize {
+        (0..self.reservations.len()).filter(|id| self.is_granted(*id, bus)).count()
+    }
+
+    /// Incomplete events that were dispatched on a bus, as children or as roots.
+    fn held(&self, bus: BusId, children: bool) -> usize {
+        let here = |event: &Event| self.visits[event.first_visit()].bus == bus;
+        let counts = |event: &Event| !event.completed && event.attached == children && here(event);
+        self.events.iter().filter(|event| counts(event)).count()
+    }
+
+    fn attaches(&self, parent: Option<EventId>) -> bool {
+        parent.is_some_and(|parent| !self.events[parent].completed)
+    }
+
+    fn depth_below(&self, parent: Option<EventId>) -> u32 {
+        parent.map_or(0, |parent| self.events[parent].depth + 1)
+    }
+}

@@ -1,0 +1,12 @@
+//! The rules on the bare machine: inputs and outputs, no runtime, no sleep, no thread.
+
+mod children;
+mod desk;
+mod dispatch;
+mod forwarding;
+mod life;
+mod memory;
+mod order;
+mod registration;
+mod results;
+mod time;

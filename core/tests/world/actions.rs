@@ -1,0 +1,239 @@
+//! What handlers and their surroundings do: dispatch, run, wait, finish, let time pass.
+
+use busway_core::machine::{Dispatch, Next, Outcome, Waiting};
+
+use super::{Checked, World};
+use crate::model::{EventId, InvocationId, Order};
+
+/// Actions and how often each is taken, compared with the others.
+const ACTIONS: [(usize, fn(&mut World) -> Checked); 11] = [
+    (10, World::dispatch_root),
+    (14, World::dispatch_child),
+    (24, World::ask_for_next),
+    (16, World::finish_one),
+    (16, World::wait_for_one),
+    (4, World::drop_a_wait),
+    (6, World::let_time_pass),
+    (2, World::abort_one),
+    (4, World::reserve_or_release),
+    (2, World::spurious),
+    (2, World::register_or_end),
+];
+
+impl World {
+    /// Takes one random action.
+    pub(super) fn act(&mut self) -> Checked {
+        if self.rng.chance(self.mood.life) {
+            return self.live();
+        }
+        let mut left = self.rng.below(ACTIONS.iter().map(|(weight, _)| weight).sum());
+        for (weight, action) in ACTIONS {
+            match left.checked_sub(weight) {
+                Some(rest) => left = rest,
+                None => return action(self),
+            }
+        }
+        Ok(())
+    }
+
+    fn dispatch_root(&mut self) -> Checked {
+        self.dispatch(None)
+    }
+
+    /// Of a running handler's event for the most part, of any event at times.
+    fn dispatch_child(&mut self) -> Checked {
+        let running = self.some_running();
+        let any = self.some_event().filter(|_| self.rng.chance(20));
+        match any.or(running.map(|(_, event)| event)) {
+            Some(parent) => self.dispatch(Some(parent)),
+            None => Ok(()),
+        }
+    }
+
+    fn dispatch(&mut self, parent: Option<EventId>) -> Checked {
+        let bus = self.rng.below(self.keys.buses.len());
+        let reservations: Vec<_> = (0..self.keys.reservations.len()).collect();
+        let permit = self.rng.pick(&reservations).filter(|_| self.rng.chance(50));
+        let (kind, overrides) = (self.kind(), self.overrides());
+        let event = self.keys.events.len();
+        self.begin(|| {
+            format!("dispatch {event} on {bus}: {kind:?} parent {parent:?} permit {permit:?} {overrides:?}")
+        });
+        let mut spec = Dispatch::new(self.hub.kind(kind.0, kind.1));
+        if let Some(parent) = parent {
+            spec = spec.child_of(self.keys.events[parent], self.model.events[parent].depth);
+        }
+        spec.permit = permit.map(|permit| self.keys.reservations[permit]);
+        spec.overrides =
+            Some(Box::new(overrides.clone())).filter(|own| **own != Default::default());
+        let (now, key, id) = (self.now(), self.keys.buses[bus], event as u32);
+        let answer = self.input(|hub| hub.dispatch(key, id, spec, now));
+        self.model.advance(now);
+        let order = Order { kind, parent, permit, overrides };
+        let refusals = self.model.refusals(bus, &order);
+        match answer {
+            Ok(event) => {
+                self.agree("refusals of what was accepted", &refusals, &Vec::new())?;
+                self.keys.events.push(event);
+                self.model.accept(bus, order);
+            }
+            Err(refused) => {
+                let allowed = refusals.contains(&refused.reason) && refused.payload == id;
+                self.ensure(allowed, || format!("refused: {:?} of {refusals:?}", refused.reason))?;
+            }
+        }
+        self.check()
+    }
+
+    /// Of a bus that is ready for the most part, of any at times.
+    fn ask_for_next(&mut self) -> Checked {
+        let ready: Vec<_> = (0..self.ready.len()).filter(|bus| self.ready[*bus]).collect();
+        let any = self.rng.below(self.keys.buses.len());
+        let bus = self.rng.pick(&ready).filter(|_| self.rng.chance(95)).unwrap_or(any);
+        self.next(bus)
+    }
+
+    pub(super) fn next(&mut self, bus: usize) -> Checked {
+        self.begin(|| format!("next on {bus}"));
+        let (now, key) = (self.now(), self.keys.buses[bus]);
+        let answer = self.input(|hub| hub.next(key, now));
+        self.model.advance(now);
+        let expected = self.model.next(bus);
+        let expected = expected.map(|run| (run.invocation, run.event, run.handler as u32));
+        let started = match answer {
+            Next::Run(run) => {
+                self.keys.invocations.push(run.invocation);
+                let id = self.keys.invocations.len();
+                let event = self.keys.event(run.event);
+                self.agree("payload", &(run.payload as usize), &event)?;
+                Some((id, event, run.handler.info.key.get() as u32 - 1))
+            }
+            Next::Again => return Err("more unhandled events than a schedule has".into()),
+            Next::Idle => {
+                self.ready[bus] = false;
+                None
+            }
+        };
+        self.agree("what was started (invocation, event, handler)", &started, &expected)?;
+        self.check()
+    }
+
+    fn finish_one(&mut self) -> Checked {
+        match self.some_running() {
+            Some((id, _)) => self.finish(id),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn finish(&mut self, id: InvocationId) -> Checked {
+        let value = id as u32;
+        let outcomes = [Outcome::Value(value), Outcome::Empty, Outcome::Failed(value)];
+        let outcome = outcomes[self.rng.below(3)].clone();
+        self.begin(|| format!("invocation {id} ends with {outcome:?}"));
+        let (now, key) = (self.now(), self.keys.invocations[id - 1]);
+        let theirs = outcome.clone();
+        let back = self.input(|hub| hub.finished(key, theirs, now));
+        self.model.advance(now);
+        let expected = self.model.invocation(id).is_none().then(|| outcome.clone());
+        self.agree("outcome handed back", &back, &expected)?;
+        self.model.finished(id, outcome);
+        self.check()
+    }
+
+    /// A running invocation waits for a child of its event for the most part.
+    fn wait_for_one(&mut self) -> Checked {
+        let Some((by, event)) = self.some_running() else { return Ok(()) };
+        let open = |id: &EventId| !self.model.events[*id].completed;
+        let children = |id: &EventId| self.model.events[*id].parent == Some(event);
+        let all = 0..self.model.events.len();
+        let children: Vec<_> = all.clone().filter(open).filter(children).collect();
+        let open: Vec<_> = all.filter(open).collect();
+        let child = self.rng.pick(&children).filter(|_| self.rng.chance(70));
+        let other = self.rng.pick(&open).filter(|_| self.rng.chance(95));
+        match child.or(other).or_else(|| self.some_event()) {
+            Some(event) => self.wait(by, event),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn wait(&mut self, by: InvocationId, event: EventId) -> Checked {
+        self.begin(|| format!("invocation {by} waits for event {event}"));
+        let (invocation, key) = (self.keys.invocations[by - 1], self.keys.events[event]);
+        let answer = self.input(|hub| hub.wait(invocation, key));
+        let runs = self.model.invocation(by).map(|running| running.event);
+        let over = self.model.events[event].completed;
+        match answer {
+            Ok(Waiting::Nobodys) => self.agree("nobody's wait", &None, &runs)?,
+            Ok(Waiting::Over) => self.agree("a wait that is over", &true, &over)?,
+            Ok(Waiting::Begun(wait)) => {
+                self.agree("a wait may begin", &(runs.is_some(), over), &(true, false))?;
+                let deadlock = self.model.depends_on(event, by);
+                self.agree("a wait that can never end", &false, &deadlock)?;
+                self.keys.waits.push(wait);
+                self.model.wait(by, event);
+            }
+            Err(deadlock) => {
+                self.agree("deadlock", &true, &self.model.depends_on(event, by))?;
+                let cycle: Vec<_> =
+                    deadlock.cycle.iter().map(|key| self.keys.event(*key)).collect();
+                let ends = (cycle.first().copied(), cycle.last().copied());
+                self.agree("ends of the cycle", &ends, &(runs, Some(event)))?;
+                let linked = cycle.windows(2).all(|pair| self.model.needs(pair[1], pair[0]));
+                self.ensure(linked, || format!("no cycle: {cycle:?}"))?;
+            }
+        }
+        self.check()
+    }
+
+    fn drop_a_wait(&mut self) -> Checked {
+        let lasting: Vec<_> = self.model.waits.iter().map(|wait| wait.id).collect();
+        match self.rng.pick(&lasting) {
+            Some(wait) => self.end_wait(wait),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn end_wait(&mut self, wait: usize) -> Checked {
+        self.begin(|| format!("wait {wait} is dropped"));
+        let key = self.keys.waits[wait - 1];
+        self.input(|hub| hub.end_wait(key));
+        self.model.end_wait(wait);
+        self.check()
+    }
+
+    /// Time passes, and some of the buses notice.
+    fn let_time_pass(&mut self) -> Checked {
+        self.ticks += 1 + self.rng.below(3) as u64;
+        for bus in 0..self.keys.buses.len() {
+            if self.rng.chance(70) {
+                self.time_out(bus)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn time_out(&mut self, bus: usize) -> Checked {
+        let (now, key) = (self.now(), self.keys.buses[bus]);
+        self.begin(|| format!("bus {bus} notices that it is {now:?}"));
+        self.input(|hub| hub.timed_out(key, now));
+        self.model.advance(now);
+        self.model.timed_out(bus);
+        self.check()
+    }
+
+    /// An invocation that runs, and its event: one that does not wait for the most part.
+    fn some_running(&mut self) -> Option<(InvocationId, EventId)> {
+        let awake = |id: &&crate::model::Invocation| !self.model.is_waiting(id.id);
+        let running = &self.model.invocations;
+        let pair = |running: &crate::model::Invocation| (running.id, running.event);
+        let awake: Vec<_> = running.iter().filter(awake).map(pair).collect();
+        let any: Vec<_> = running.iter().map(pair).collect();
+        let awake = self.rng.pick(&awake).filter(|_| self.rng.chance(85));
+        awake.or_else(|| self.rng.pick(&any))
+    }
+
+    pub(super) fn some_event(&mut self) -> Option<EventId> {
+        let events = self.model.events.len();
+        (events > 0).then(|| self.rng.below(events))
+    }
+}

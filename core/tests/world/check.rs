@@ -1,0 +1,204 @@
+//! What machine and model are compared in, after every step.
+
+use std::fmt::Debug;
+
+use busway_core::machine::{Cause, Completed, EventStatus, Outcome, Row as Theirs};
+
+use super::{Checked, World};
+use crate::model::{EventId, Phase, Possible, Row, State};
+
+impl World {
+    /// What the machine did and is, against what it should have done and be.
+    pub(super) fn check(&mut self) -> Checked {
+        self.hub.audit()?;
+        self.check_said()?;
+        for bus in 0..self.keys.buses.len() {
+            self.check_bus(bus)?;
+            self.check_alive(bus)?;
+        }
+        for event in 0..self.keys.events.len() {
+            self.check_event(event)?;
+        }
+        for (id, key) in self.keys.reservations.iter().enumerate() {
+            let bus = self.model.reservations[id].bus;
+            let granted = self.hub.is_granted(*key, self.keys.buses[bus]);
+            self.agree("is_granted", &granted, &self.model.is_granted(id, bus))?;
+        }
+        match self.some_event() {
+            Some(event) => self.check_closely(event),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn agree<T: PartialEq + Debug>(&self, what: &str, is: &T, should: &T) -> Checked {
+        self.ensure(is == should, || format!("{what}: is {is:?}, should be {should:?}"))
+    }
+
+    pub(super) fn ensure(&self, holds: bool, otherwise: impl FnOnce() -> String) -> Checked {
+        if holds { Ok(()) } else { Err(otherwise()) }
+    }
+
+    fn check_said(&self) -> Checked {
+        let (seen, said) = (&self.seen, &self.model.said);
+        self.agree("completed, in order", &seen.order, &said.completed)?;
+        for done in &seen.completed {
+            self.check_completed(done)?;
+        }
+        let cancelled = said.cancelled.iter().map(|id| self.keys.invocations[*id - 1]);
+        self.agree_as_sets("cancelled", &seen.cancelled, cancelled)?;
+        let granted = said.granted.iter().map(|id| self.keys.reservations[*id]);
+        self.agree_as_sets("granted", &seen.granted, granted)?;
+        let key = |bus: &usize| self.keys.buses[*bus];
+        self.agree_as_sets("idle", &seen.idle, said.idle.iter().map(key))?;
+        self.agree_as_sets("closed", &seen.closed, said.closed.iter().map(key))?;
+        let slow = said.slow.iter().map(|(event, waits)| {
+            let waits = waits.iter().map(|event| self.keys.events[*event]).collect();
+            (self.keys.events[*event], waits)
+        });
+        self.agree_as_sets("slow", &seen.slow, slow)?;
+        let counts = (seen.same_name, seen.other_type, seen.payloads_dropped);
+        let expected = (said.same_name, said.other_type, said.payloads_dropped);
+        self.agree("warnings and dropped payloads", &counts, &expected)?;
+        self.agree("ready said twice", &seen.ready_twice, &false)
+    }
+
+    fn agree_as_sets<T: PartialEq + Debug>(
+        &self,
+        what: &str,
+        is: &[T],
+        should: impl ExactSizeIterator<Item = T>,
+    ) -> Checked {
+        let same_length = is.len() == should.len();
+        let mut missing = should.filter(|each| !is.contains(each));
+        let missing = missing.next();
+        let same = same_length && missing.is_none();
+        self.ensure(same, || format!("{what}: is {is:?}, misses {missing:?}"))
+    }
+
+    fn check_completed(&self, done: &Completed<u32, u32>) -> Checked {
+        let id = self.keys.event(done.event);
+        let event = &self.model.events[id];
+        self.agree("payload of a completed event", &(done.payload as usize), &id)?;
+        self.agree("started_at", &done.started_at, &event.started_at)?;
+        self.agree("completed_at", &done.completed_at, &self.model.now)?;
+        let plain = |cause: Option<Cause>| if event.either { cause.map(either) } else { cause };
+        let may_lack = event.or_no_cause && done.cause.is_none();
+        if !may_lack {
+            self.agree("cause", &plain(done.cause), &plain(event.cause))?;
+        }
+        let rows: Vec<_> = done.results.iter().collect();
+        self.check_rows(id, &rows)?;
+        let path = done.path.iter().map(|name| &**name);
+        self.check_path(id, path)
+    }
+
+    fn check_path<'a>(&self, id: EventId, path: impl Iterator<Item = &'a str>) -> Checked {
+        let visits = self.model.events[id].visits.iter();
+        let buses = visits.map(|visit| self.model.visits[*visit].bus);
+        let expected = buses.map(|bus| self.model.buses[bus].config.name.as_str());
+        self.agree("path", &path.collect::<Vec<_>>(), &expected.collect())
+    }
+
+    fn check_rows(&self, id: EventId, rows: &[&Theirs<u32>]) -> Checked {
+        let event = &self.model.events[id];
+        let visits = event.visits.iter().map(|visit| &self.model.visits[*visit]);
+        let expected: Vec<&Row> = visits.flat_map(|visit| &visit.rows).collect();
+        self.agree("number of rows", &rows.len(), &expected.len())?;
+        for (is, should) in rows.iter().zip(expected) {
+            let handler = is.handler.key.get() as usize - 1;
+            self.agree("handler of a row", &handler, &should.handler)?;
+            let times = (is.started_at, is.completed_at);
+            self.agree("times of a row", &times, &(should.started_at, should.ended_at))?;
+            let plain = |outcome: &Option<Outcome<u32>>| match outcome {
+                Some(Outcome::Aborted(cause)) if event.either => {
+                    Some(Outcome::Aborted(either(*cause)))
+                }
+                Some(Outcome::Cancelled(cause)) if event.either => {
+                    Some(Outcome::Cancelled(either(*cause)))
+                }
+                other => other.clone(),
+            };
+            self.agree("outcome of a row", &plain(&is.outcome), &plain(&should.outcome))?;
+        }
+        Ok(())
+    }
+
+    fn check_bus(&self, bus: usize) -> Checked {
+        let (key, state) = (self.keys.buses[bus], &self.model.buses[bus]);
+        self.agree("incomplete", &self.hub.incomplete(key), &self.model.incomplete(bus))?;
+        let stopped = state.gone || state.phase != Phase::Open;
+        self.agree("is_stopped", &self.hub.is_stopped(key), &stopped)?;
+        let deadline = self.model.next_deadline(bus);
+        self.agree("next_deadline", &self.hub.next_deadline(key), &deadline)?;
+        let event = |visit: &usize| self.keys.events[self.model.visits[*visit].event];
+        let same = self.hub.history(key).eq(state.history.iter().map(event))
+            && self.hub.newest(key).eq(state.history.iter().rev().map(event))
+            && self.hub.history_len(key) == state.history.len();
+        self.ensure(same, || {
+            let is: Vec<_> = self.hub.history(key).map(|key| self.keys.event(key)).collect();
+            let should = state.history.iter().map(|visit| self.model.visits[*visit].event);
+            format!("history of {bus}: is {is:?}, should be {:?}", should.collect::<Vec<_>>())
+        })
+    }
+
+    /// Whoever can start something was told to ask; for the hub's slot, somebody was.
+    fn check_alive(&self, bus: usize) -> Checked {
+        let told = match self.model.possible(bus) {
+            Possible::Nothing => true,
+            Possible::Start => self.ready[bus],
+            Possible::WithHubSlot => self.ready.contains(&true),
+        };
+        self.ensure(told, || format!("bus {bus} could start something and was not told"))
+    }
+
+    fn check_event(&self, id: EventId) -> Checked {
+        let (key, event) = (self.keys.events[id], &self.model.events[id]);
+        let status = match (event.completed, event.started_at) {
+            (true, _) => EventStatus::Completed,
+            (false, Some(_)) => EventStatus::Started,
+            (false, None) => EventStatus::Pending,
+        };
+        if self.hub.status(key) != status || self.hub.payload(key).is_none() != event.left {
+            let (is, there) = (self.hub.status(key), self.hub.payload(key).is_some());
+            return Err(format!("event {id}: is {is:?}, in memory {there}; should be {status:?}"));
+        }
+        Ok(())
+    }
+
+    /// What would be too slow to compare for every event at every step.
+    fn check_closely(&self, id: EventId) -> Checked {
+        let (key, event) = (self.keys.events[id], &self.model.events[id]);
+        if event.left {
+            return Ok(());
+        }
+        let children = self.model.events.iter().enumerate().filter(|(_, c)| c.parent == Some(id));
+        let children = children.filter(|(_, child)| !child.left);
+        let children: Vec<_> = children.map(|(child, _)| self.keys.events[child]).collect();
+        self.agree("children", &self.hub.children(key), &children)?;
+        if event.completed {
+            return Ok(());
+        }
+        let path = self.hub.path(key);
+        self.check_path(id, path.iter().map(|name| &**name))?;
+        let rows = self.hub.results(key);
+        let is: Vec<_> = rows.iter().map(|row| row.handler.key.get() as usize - 1).collect();
+        self.agree("results so far and to come", &is, &self.rows_to_be(id))
+    }
+
+    fn rows_to_be(&self, id: EventId) -> Vec<usize> {
+        let mut handlers = Vec::new();
+        for visit in &self.model.events[id].visits {
+            let visit = &self.model.visits[*visit];
+            handlers.extend(visit.rows.iter().map(|row| row.handler));
+            let to_come = visit.handlers.iter().skip(visit.next).copied();
+            let running = visit.state == State::Running;
+            handlers.extend(to_come.filter(|handler| running && self.model.has_row(*handler, id)));
+        }
+        handlers
+    }
+}
+
+/// Stopped and aborted are one where both are true.
+fn either(cause: Cause) -> Cause {
+    if cause == Cause::Stopped { Cause::Aborted } else { cause }
+}

@@ -1,0 +1,238 @@
+//! A deterministic random world: it plays a schedule of inputs on the machine and on the naive
+//! model in lockstep, and stops at the first thing in which they differ.
+
+mod actions;
+mod check;
+mod life;
+mod rng;
+mod setup;
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use busway_core::Instant;
+use busway_core::machine::{
+    BusKey, Completed, EventKey, HandlerKey, HubConfig, InvocationKey, Machine, Output,
+    ReservationKey, WaitKey, Warning,
+};
+
+use self::rng::Rng;
+use crate::model::{EventId, Model};
+
+/// Payloads, results and handlers are the numbers the model knows them by.
+type Hub = Machine<u32, u32, u32>;
+
+/// What an action found: all as it should be, or what differs.
+type Checked = Result<(), String>;
+
+/// Limits are whole ticks, and no two inputs fall on the same place within a tick, so that no two
+/// deadlines are equal.
+const TICK: u64 = 1_000_000;
+
+/// A schedule on which machine and model differ.
+pub(crate) struct Violation {
+    seed: u64,
+    step: usize,
+    what: String,
+}
+
+/// Plays one schedule and returns the number of its steps.
+pub(crate) fn play(seed: u64, trace: bool) -> Result<usize, Violation> {
+    let mut world = World::new(seed, trace);
+    let played = catch_unwind(AssertUnwindSafe(|| world.play()));
+    let step = world.step;
+    let differs = match played {
+        Ok(Ok(())) => return Ok(step),
+        Ok(Err(differs)) => differs,
+        Err(_) => String::from("a panic (see above)"),
+    };
+    Err(Violation { seed, step, what: format!("{}\n{differs}", world.doing) })
+}
+
+struct World {
+    rng: Rng,
+    hub: Hub,
+    model: Model,
+    keys: Keys,
+    /// Buses that said `Ready` and have not been idle since.
+    ready: Vec<bool>,
+    seen: Seen,
+    step: usize,
+    trace: bool,
+    doing: String,
+    ticks: u64,
+    inputs: u64,
+    /// In parts of a hundred: how many dispatches, waits and lives this schedule has.
+    mood: Mood,
+}
+
+/// The machine's names for what the model counts.
+#[derive(Default)]
+struct Keys {
+    buses: Vec<BusKey>,
+    handlers: Vec<HandlerKey>,
+    events: Vec<EventKey>,
+    invocations: Vec<InvocationKey>,
+    waits: Vec<WaitKey>,
+    reservations: Vec<ReservationKey>,
+}
+
+/// What the machine said in one step.
+#[derive(Default)]
+struct Seen {
+    completed: Vec<Box<Completed<u32, u32>>>,
+    order: Vec<EventId>,
+    cancelled: Vec<InvocationKey>,
+    granted: Vec<ReservationKey>,
+    idle: Vec<BusKey>,
+    closed: Vec<BusKey>,
+    slow: Vec<(EventKey, Vec<EventKey>)>,
+    same_name: usize,
+    other_type: usize,
+    payloads_dropped: usize,
+    ready_twice: bool,
+}
+
+/// What a schedule does more of than others.
+struct Mood {
+    hub_serial: usize,
+    parallel: usize,
+    forwards: usize,
+    life: usize,
+}
+
+impl World {
+    fn new(seed: u64, trace: bool) -> Self {
+        let mut rng = Rng::new(seed);
+        let max_depth = rng.one_of([None, Some(1), Some(3), Some(1_000)]);
+        let mut config = HubConfig::default();
+        config.max_depth = max_depth;
+        let mood = Mood {
+            hub_serial: rng.one_of([0, 10, 60]),
+            parallel: rng.one_of([0, 10, 50]),
+            forwards: rng.one_of([0, 20, 60]),
+            life: rng.one_of([0, 2, 10]),
+        };
+        Self {
+            rng,
+            hub: Machine::new(config),
+            model: Model::new(max_depth),
+            keys: Keys::default(),
+            ready: Vec::new(),
+            seen: Seen::default(),
+            step: 0,
+            trace,
+            doing: String::new(),
+            ticks: 0,
+            inputs: 0,
+            mood,
+        }
+    }
+
+    fn play(&mut self) -> Checked {
+        self.set_up()?;
+        for _ in 0..20 + self.rng.below(60) {
+            self.act()?;
+        }
+        self.run_to_the_end()?;
+        self.take_down()
+    }
+
+    /// Notes what is being done, for the report and the trace.
+    fn begin(&mut self, doing: impl FnOnce() -> String) {
+        self.step += 1;
+        if self.trace {
+            self.doing = doing();
+            println!("{:4} {}", self.step, self.doing);
+        }
+    }
+
+    /// A point in time at which nothing else happens.
+    fn now(&mut self) -> Instant {
+        self.inputs += 1;
+        Instant::from_nanos(self.ticks * TICK + self.inputs)
+    }
+
+    /// Gives the machine one input and takes all it says; the model's turn is next.
+    fn input<A>(&mut self, input: impl FnOnce(&mut Hub) -> A) -> A {
+        let answer = input(&mut self.hub);
+        self.seen.clear();
+        let Self { hub, seen, ready, keys, .. } = self;
+        for output in hub.outputs() {
+            match output {
+                Output::Ready { bus } => {
+                    let bus = keys.bus(bus);
+                    seen.ready_twice |= core::mem::replace(&mut ready[bus], true);
+                }
+                Output::Completed(done) => {
+                    seen.order.push(keys.event(done.event));
+                    seen.completed.push(done);
+                }
+                other => seen.note(other),
+            }
+        }
+        self.model.expect_order(&self.seen.order);
+        answer
+    }
+}
+
+impl Keys {
+    fn bus(&self, key: BusKey) -> usize {
+        self.buses.iter().rposition(|bus| *bus == key).expect("a bus of this world")
+    }
+
+    fn event(&self, key: EventKey) -> usize {
+        self.events.iter().rposition(|event| *event == key).expect("an event of this world")
+    }
+}
+
+impl Seen {
+    fn clear(&mut self) {
+        self.completed.clear();
+        self.order.clear();
+        self.cancelled.clear();
+        self.granted.clear();
+        self.idle.clear();
+        self.closed.clear();
+        self.slow.clear();
+        (self.same_name, self.other_type, self.payloads_dropped) = (0, 0, 0);
+        self.ready_twice = false;
+    }
+
+    fn note(&mut self, output: Output<u32, u32, u32>) {
+        use busway_core::machine::Dropped;
+        match output {
+            Output::Cancel { invocation, .. } => self.cancelled.push(invocation),
+            Output::Granted { reservation } => self.granted.push(reservation),
+            Output::Idle { bus } => self.idle.push(bus),
+            Output::Closed { bus } => self.closed.push(bus),
+            Output::Dropped(Dropped::Payload(_)) => self.payloads_dropped += 1,
+            Output::Warning(Warning::SameHandlerName { .. }) => self.same_name += 1,
+            Output::Warning(Warning::OtherTypeOfSameName { .. }) => self.other_type += 1,
+            Output::Warning(Warning::Slow { event, waits_for, .. }) => {
+                let waits_for = waits_for.into_iter().map(|(event, _)| event).collect();
+                self.slow.push((event, waits_for));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, step, what } = self;
+        writeln!(f, "violation with seed {seed} at step {step}: {what}")?;
+        writeln!(f, "replay it step by step:")?;
+        writeln!(f, "  cargo run --release -p busway-core --example simulate -- --seed {seed}")?;
+        write!(
+            f,
+            "or in the test: BUSWAY_SEED={seed} cargo test -p busway-core --test random_schedules"
+        )
+    }
+}
+
+impl fmt::Debug for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
