@@ -10,16 +10,17 @@ mod model;
 #[path = "../tests/world/mod.rs"]
 mod world;
 
-use std::ops::Range;
+use core::error::Error;
+use core::ops::Range;
+use std::env;
 use std::process::ExitCode;
 use std::thread;
-use std::{env, error, iter};
 
 use self::world::Violation;
 
 const SCHEDULES: u64 = 10_000;
 
-fn main() -> Result<ExitCode, Box<dyn error::Error>> {
+fn main() -> Result<ExitCode, Box<dyn Error>> {
     let (seed, schedules) = arguments()?;
     let first = seed.unwrap_or(0);
     let schedules = schedules.unwrap_or(if seed.is_some() { 1 } else { SCHEDULES });
@@ -53,11 +54,11 @@ fn play_all(seeds: Range<u64>) -> Result<usize, Violation> {
     })
 }
 
-fn arguments() -> Result<(Option<u64>, Option<u64>), Box<dyn error::Error>> {
+fn arguments() -> Result<(Option<u64>, Option<u64>), Box<dyn Error>> {
     let (mut seed, mut schedules) = (None, None);
-    let mut arguments = env::args().skip(1);
-    for name in iter::from_fn(|| arguments.next()).collect::<Vec<_>>().chunks(2) {
-        match name {
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    for pair in arguments.chunks(2) {
+        match pair {
             [name, value] if name == "--seed" => seed = Some(value.parse()?),
             [name, value] if name == "--schedules" => schedules = Some(value.parse()?),
             _ => return Err("usage: simulate [--schedules N] [--seed S]".into()),

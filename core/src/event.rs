@@ -44,6 +44,12 @@ pub trait Event: Send + Sync + 'static {
     /// Where the type is defined; `module.Type@version` for journals and logs.
     const SCHEMA: &'static str = "";
 
+    /// The bytes this event takes in memory, for [`Hub::memory`](crate::Hub::memory) and its
+    /// warning. Unless overridden, what its fields point to is not counted.
+    fn bytes(&self) -> usize {
+        size_of_val(self)
+    }
+
     /// The event as JSON, for those that opt in with `#[event(json)]`.
     ///
     /// # Errors

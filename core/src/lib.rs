@@ -16,8 +16,8 @@ pub use bus::*;
 pub use event::Event;
 pub use id::EventId;
 pub use machine::{
-    Cause, Completion, Concurrency, EventStatus, HandlerKey, HandlerOrder, Limit, ResultStatus,
-    Warning,
+    BusMemory, Cause, Completion, Concurrency, EventStatus, HandlerKey, HandlerOrder, Limit,
+    Overflow, ResultStatus, Warning,
 };
 pub use runtime::{NoRuntime, Runtime, Task, Timer};
 pub use time::{Instant, Timestamp};

@@ -7,7 +7,7 @@ mod world;
 
 use std::env;
 
-const SCHEDULES: u64 = 3_000;
+const SCHEDULES: u64 = 2_000;
 
 #[test]
 fn the_machine_does_what_the_rules_say() {

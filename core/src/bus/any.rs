@@ -187,9 +187,7 @@ impl AnyEvent {
     /// A child with options of its own.
     pub fn event<C: Event>(&self, child: C) -> EventBuilder<'_, C> {
         let head = self.record.head();
-        let handler = super::context::current()
-            .filter(|current| Some(current.invocation) == self.by)
-            .map(|current| current.handler);
+        let handler = super::context::handler_of(self.by);
         let parent = ParentRef { event: head.key(), id: head.id, depth: head.depth, handler };
         EventBuilder::new(&self.bus, child, Parentage::Of(parent))
     }

@@ -30,6 +30,7 @@ pub struct HubBuilder {
 #[must_use = "the bus is not made yet"]
 pub struct EventBusBuilder {
     config: BusConfig,
+    spawns: bool,
     hub: WhichHub,
 }
 
@@ -81,6 +82,12 @@ impl HubBuilder {
         self
     }
 
+    /// The bytes of events in memory above which one warning is given (R30): 50 MB unless set.
+    pub const fn memory_warning(mut self, bytes: Option<u64>) -> Self {
+        self.config.memory_warning = bytes;
+        self
+    }
+
     /// The wall time of the runtime's epoch. Unless set, `std` asks the system's clock.
     pub const fn wall_time_of_epoch(mut self, at: Timestamp) -> Self {
         self.wall_offset = Some(at.unix_nanos());
@@ -112,11 +119,12 @@ impl HubBuilder {
 
 impl EventBusBuilder {
     pub(crate) fn on_its_own(name: String) -> Self {
-        Self { config: BusConfig::new(name), hub: WhichHub::Own(Box::new(HubBuilder::new())) }
+        let hub = WhichHub::Own(Box::new(HubBuilder::new()));
+        Self { config: BusConfig::new(name), spawns: false, hub }
     }
 
     pub(crate) fn in_hub(name: String, hub: Hub) -> Self {
-        Self { config: BusConfig::new(name), hub: WhichHub::Given(hub) }
+        Self { config: BusConfig::new(name), spawns: false, hub: WhichHub::Given(hub) }
     }
 
     /// The runtime, for a bus on its own; the buses of a hub have the hub's.
@@ -189,6 +197,14 @@ impl EventBusBuilder {
         self.handler_order(HandlerOrder::Parallel)
     }
 
+    /// Puts each invocation that runs in parallel with others (R9, R10) on the runtime as a task of
+    /// its own, so that handlers that compute use all cores. Unless set, the bus's one task polls
+    /// them all.
+    pub const fn spawn_parallel(mut self) -> Self {
+        self.spawns = true;
+        self
+    }
+
     /// When an event is done (R11): after `All` handlers unless set.
     pub const fn completion(mut self, completion: Completion) -> Self {
         self.config.completion = completion;
@@ -202,7 +218,7 @@ impl EventBusBuilder {
             WhichHub::Own(hub) => hub.build(),
             WhichHub::Given(hub) => hub,
         };
-        EventBus::make(hub, self.config)
+        EventBus::make(hub, self.config, self.spawns)
     }
 
     /// Makes the bus and hands out its driver, to be polled by you: the bus does nothing by itself.

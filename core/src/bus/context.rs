@@ -1,5 +1,6 @@
 //! Which invocation is being polled: what makes an event a child and a wait a handler's.
 
+use super::shared::HubShared;
 use crate::id::EventId;
 use crate::machine::{EventKey, HandlerKey, InvocationKey};
 
@@ -8,8 +9,9 @@ use crate::machine::{EventKey, HandlerKey, InvocationKey};
 pub(crate) struct Current {
     /// The address of the hub, as its identity while it lives.
     pub(crate) hub: usize,
-    pub(crate) invocation: InvocationKey,
-    pub(crate) handler: HandlerKey,
+    /// Whose waits are noted; none in a task that only knows its parent.
+    pub(crate) invocation: Option<InvocationKey>,
+    pub(crate) handler: Option<HandlerKey>,
     pub(crate) event: EventKey,
     pub(crate) event_id: EventId,
     pub(crate) depth: u32,
@@ -59,3 +61,13 @@ mod imp {
 }
 
 pub(crate) use imp::*;
+
+/// The invocation of this hub that is being polled on this thread.
+pub(crate) fn invocation_of(hub: &HubShared) -> Option<InvocationKey> {
+    current().filter(|current| current.hub == hub.address())?.invocation
+}
+
+/// The handler that is being polled, when it is this invocation's.
+pub(crate) fn handler_of(by: Option<InvocationKey>) -> Option<HandlerKey> {
+    current().filter(|current| by.is_some() && current.invocation == by)?.handler
+}

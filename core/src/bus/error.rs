@@ -213,6 +213,21 @@ pub enum HandlerError {
     TargetGone,
 }
 
+impl HandlerError {
+    /// The kind of failure, in a word.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Failed(_) => "Failed:",
+            Self::Panicked { .. } => "Panicked:",
+            Self::TimedOut { .. } => "TimedOut:",
+            Self::Aborted { .. } => "Aborted:",
+            Self::Cancelled { .. } => "Cancelled:",
+            Self::ResultType { .. } => "ResultType:",
+            Self::TargetGone => "TargetGone:",
+        }
+    }
+}
+
 /// An event that has no result to give.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -249,6 +264,20 @@ pub enum ResultError {
     Conflict {
         /// The key.
         key: String,
+    },
+}
+
+/// Buses cannot forward to each other.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ForwardError {
+    /// They are of different hubs.
+    #[error("{from} and {to} are of different hubs: make both with `Hub::bus` of one hub")]
+    DifferentHubs {
+        /// The name of the bus that was to forward.
+        from: String,
+        /// The name of the target.
+        to: String,
     },
 }
 

@@ -1,5 +1,6 @@
 //! The handle of an event: what dispatch gives and what handlers take.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -12,17 +13,21 @@ use core::time::Duration;
 
 use super::EventBus;
 use super::any::AnyEvent;
+use super::context::{self, Current};
 use super::error::{DispatchError, ResultError, RunError, WaitError};
-use super::record::Record;
-use super::results::{EventResult, Filter, Results};
+use super::merge::{FlatDict, FlatList};
+use super::record::{Frozen, Record};
+use super::results::{EventResult, Selection, first_value};
 use super::send::{EventBuilder, Options, ParentRef, Parentage, Telling};
 use super::shared::BusShared;
 use super::sleep::{Elapsed, with_timeout};
+use super::spawned::Scope;
+use super::tree::LogTree;
 use super::view;
 use super::waiter::Waiter;
 use crate::event::Event;
 use crate::id::EventId;
-use crate::machine::{Cause, EventStatus, InvocationKey};
+use crate::machine::{Cause, EventStatus, HandlerKey, InvocationKey};
 use crate::time::Timestamp;
 
 /// A dispatched event of type `E`: cheap to clone, derefs to the payload, can be awaited.
@@ -185,6 +190,27 @@ impl<E: Event> EventHandle<E> {
         EventBuilder::new(&self.bus, child, Parentage::Of(self.parent_ref()))
     }
 
+    /// Makes this event the parent of what `future` dispatches, wherever it is polled: for tasks
+    /// that a handler spawns.
+    pub fn scope<F: Future>(&self, future: F) -> Scope<F> {
+        let head = &self.record.head;
+        let current = Current {
+            hub: self.bus.hub.address(),
+            invocation: None,
+            handler: context::handler_of(self.by),
+            event: head.key(),
+            event_id: head.id,
+            depth: head.depth,
+        };
+        Scope::new(future, current)
+    }
+
+    /// The event and everything below it as a tree of text.
+    #[must_use]
+    pub fn log_tree(&self) -> LogTree {
+        LogTree::new(self.bus.clone(), alloc::vec![self.record.clone()])
+    }
+
     /// The results so far, those to come included, in order of registration, bus by bus.
     #[must_use]
     pub fn results(&self) -> Vec<EventResult> {
@@ -205,7 +231,7 @@ impl<E: Event> EventHandle<E> {
     /// # Errors
     /// As [`result`](Self::result).
     pub fn result_ref(&self) -> Result<&E::Output, ResultError> {
-        self.frozen()?.first::<E>()?.ok_or(ResultError::Empty)
+        first_value::<E>(self.frozen()?)?.ok_or(ResultError::Empty)
     }
 
     /// The same, with `None` when no handler returned a value.
@@ -213,7 +239,7 @@ impl<E: Event> EventHandle<E> {
     /// # Errors
     /// As [`result`](Self::result), but `Empty`.
     pub fn result_opt(&self) -> Result<Option<E::Output>, ResultError> {
-        self.frozen()?.first::<E>().map(Option::<&E::Output>::cloned)
+        first_value::<E>(self.frozen()?).map(Option::<&E::Output>::cloned)
     }
 
     /// All values, in order of registration, bus by bus.
@@ -221,34 +247,64 @@ impl<E: Event> EventHandle<E> {
     /// # Errors
     /// As [`result`](Self::result), but `Empty`.
     pub fn results_list(&self) -> Result<Vec<E::Output>, ResultError> {
-        let results = self.frozen()?;
-        results.check()?;
-        Ok(results.values::<E>().cloned().collect())
+        Selection::<E>::all(self.frozen()?).list()
     }
 
-    /// The values of the results that the filter lets through; errors are ignored.
-    #[must_use]
-    pub fn results_where(&self, filter: Filter<'_>) -> Vec<E::Output> {
-        let results = self.results();
-        results.iter().filter(|row| filter(row)).filter_map(|row| row.value().cloned()).collect()
+    /// The maps that the handlers returned, merged into one: of two values for one key the later
+    /// one stays. [`select`](Self::select) has a variant that refuses such a conflict.
+    ///
+    /// # Errors
+    /// As [`result`](Self::result), but `Empty`.
+    pub fn results_flat_dict(&self) -> Result<E::Output, ResultError>
+    where
+        E::Output: FlatDict,
+    {
+        Selection::<E>::all(self.frozen()?).flat_dict()
     }
 
-    /// The results of the handlers of this name.
+    /// The lists that the handlers returned, one after the other.
+    ///
+    /// # Errors
+    /// As [`result`](Self::result), but `Empty`.
+    pub fn results_flat_list(&self) -> Result<E::Output, ResultError>
+    where
+        E::Output: FlatList,
+    {
+        Selection::<E>::all(self.frozen()?).flat_list()
+    }
+
+    /// The results by registration, in order of it.
     #[must_use]
-    pub fn results_by_handler_name(&self, name: &str) -> Vec<EventResult> {
-        self.results().into_iter().filter(|row| row.handler_name() == name).collect()
+    pub fn results_by_handler_id(&self) -> BTreeMap<HandlerKey, EventResult> {
+        self.results().into_iter().map(|row| (row.handler_id(), row)).collect()
+    }
+
+    /// The results by handler name; of two handlers of one name, the later one's.
+    #[must_use]
+    pub fn results_by_handler_name(&self) -> BTreeMap<String, EventResult> {
+        self.results().into_iter().map(|row| (row.handler_name().into(), row)).collect()
+    }
+
+    /// The results that a filter lets through, to be asked for their first, all or merged values.
+    /// `|result| result.error().is_none()` ignores errors.
+    ///
+    /// # Errors
+    /// `NotCompleted`.
+    pub fn select(
+        &self,
+        filter: impl Fn(&EventResult) -> bool,
+    ) -> Result<Selection<'_, E>, ResultError> {
+        Ok(Selection::filtered(self.frozen()?, filter))
     }
 
     pub(crate) fn parent_ref(&self) -> ParentRef {
         let head = &self.record.head;
-        let handler = super::context::current()
-            .filter(|current| Some(current.invocation) == self.by)
-            .map(|current| current.handler);
+        let handler = context::handler_of(self.by);
         ParentRef { event: head.key(), id: head.id, depth: head.depth, handler }
     }
 
-    fn frozen(&self) -> Result<Results<'_>, ResultError> {
-        self.record.head.frozen().map(Results::new).ok_or(ResultError::NotCompleted)
+    fn frozen(&self) -> Result<&Frozen, ResultError> {
+        self.record.head.frozen().ok_or(ResultError::NotCompleted)
     }
 }
 

@@ -43,6 +43,43 @@ use crate::machine::InvocationKey;
 /// }
 /// is_handler((Arc::new(Offset(3)), Offset::add));
 /// ```
+///
+/// The compiler says what is wrong with what is none. A return type that is not the event's:
+///
+/// ```compile_fail,E0277
+/// # use busway_core::{Event, EventHandle, Handler, Reply};
+/// # struct Add(u32, u32);
+/// # impl Event for Add { type Output = u32; const NAME: &'static str = "Add"; }
+/// # impl Reply<Add> for u32 {}
+/// # fn is_handler<M>(_: impl Handler<EventHandle<Add>, M>) {}
+/// is_handler(|event: EventHandle<Add>| async move { String::from("three") });
+/// ```
+///
+/// The payload in the place of its handle:
+///
+/// ```compile_fail,E0277
+/// # use busway_core::{Event, EventHandle, Handler, Reply};
+/// # struct Add(u32, u32);
+/// # impl Event for Add { type Output = u32; const NAME: &'static str = "Add"; }
+/// # impl Reply<Add> for u32 {}
+/// # fn is_handler<M>(_: impl Handler<EventHandle<Add>, M>) {}
+/// is_handler(|event: Add| async move { event.0 });
+/// ```
+///
+/// A future that cannot be sent to another thread:
+///
+/// ```compile_fail,E0277
+/// # use busway_core::{Event, EventHandle, Handler, Reply};
+/// # struct Add(u32, u32);
+/// # impl Event for Add { type Output = u32; const NAME: &'static str = "Add"; }
+/// # impl Reply<Add> for u32 {}
+/// # fn is_handler<M>(_: impl Handler<EventHandle<Add>, M>) {}
+/// is_handler(|event: EventHandle<Add>| async move {
+///     let shared = std::rc::Rc::new(event.0);
+///     std::future::ready(()).await;
+///     *shared
+/// });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler of `{In}`",
     label = "not a handler",

@@ -2,10 +2,12 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 
 use super::builder::{EventBusBuilder, HubBuilder};
 use super::shared::HubShared;
+use crate::machine::BusMemory;
 
 /// One state machine under one lock, and any number of buses on it. Buses of one hub can forward
 /// to each other, and see each other's waits; buses made on their own have a hub of their own.
@@ -21,6 +23,12 @@ impl Hub {
     /// Settings for a new bus of this hub.
     pub fn bus(&self, name: impl Into<String>) -> EventBusBuilder {
         EventBusBuilder::in_hub(name.into(), self.clone())
+    }
+
+    /// What each bus of the hub holds in memory (R30).
+    #[must_use]
+    pub fn memory(&self) -> Vec<BusMemory> {
+        self.0.lock().books.memory()
     }
 }
 

@@ -81,28 +81,37 @@ impl BusShared {
 
     /// Waits until nothing of the bus is left to do.
     pub(crate) async fn wait_until_idle(&self, limit: Option<Duration>) -> Result<bool, WaitError> {
-        if let Some(current) = context::current().filter(|at| at.hub == self.hub.address()) {
+        if let Some(invocation) = context::invocation_of(&self.hub) {
             let hub = self.hub.lock();
-            if let Err(deadlock) = hub.books.check_idle_wait(current.invocation, self.key) {
+            if let Err(deadlock) = hub.books.check_idle_wait(invocation, self.key) {
                 return Err(WaitError::deadlock(&hub.books, &deadlock));
             }
         }
-        let idle = async {
-            while !self.is_idle() {
-                let listener = self.idle.listen();
-                if self.is_idle() {
-                    break;
-                }
-                listener.await;
-            }
-        };
-        match with_timeout(&self.hub, limit, idle).await {
-            Ok(()) => Ok(true),
-            Err(Elapsed) => Ok(false),
-        }
+        let idle = with_timeout(&self.hub, limit, self.at_most(0));
+        Ok(idle.await.is_ok())
     }
 
-    fn is_idle(&self) -> bool {
-        self.hub.lock().books.is_idle(self.key)
+    /// Stops the bus after it has done what it has to, or after `limit` at the latest.
+    ///
+    /// Called by a handler, the events that cannot complete before that handler are not waited for.
+    pub(crate) async fn drain_and_stop(&self, limit: Option<Duration>, clear: bool) {
+        if limit.is_some() {
+            let by = context::invocation_of(&self.hub);
+            let own = self.hub.input(|hub| hub.books.drain_but(self.key, by));
+            let _: Result<(), Elapsed> = with_timeout(&self.hub, limit, self.at_most(own)).await;
+        }
+        self.stop_now(clear);
+    }
+
+    /// Waits until no more events than this are incomplete.
+    async fn at_most(&self, events: usize) {
+        let is_so = || self.hub.lock().books.incomplete(self.key) <= events;
+        while !is_so() {
+            let listener = self.idle.listen();
+            if is_so() {
+                break;
+            }
+            listener.await;
+        }
     }
 }

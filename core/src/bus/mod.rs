@@ -5,12 +5,15 @@ mod builder;
 mod context;
 mod driver;
 mod error;
+mod expect;
+mod find;
 mod gate;
 mod guard;
 mod handle;
 mod handler;
 mod hub;
 mod life;
+mod merge;
 mod notices;
 mod permit;
 mod record;
@@ -18,14 +21,18 @@ mod results;
 mod send;
 mod shared;
 mod sleep;
+mod spawned;
+mod stream;
 mod subscription;
 mod task;
+mod tree;
 mod turn;
 mod value;
 mod view;
 mod waiter;
+mod watch;
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::fmt;
@@ -34,20 +41,29 @@ use core::time::Duration;
 pub use self::any::{AnyEvent, AnyWait};
 pub use self::builder::{EventBusBuilder, HubBuilder};
 pub use self::driver::Driver;
-pub use self::error::{DispatchError, HandlerError, ResultError, RunError, WaitError};
+pub use self::error::{
+    DispatchError, ForwardError, HandlerError, ResultError, RunError, WaitError,
+};
+pub use self::expect::{Expect, ExpectError};
+pub use self::find::Find;
 pub use self::handle::{EventHandle, Wait};
 pub use self::handler::{Anything, Handler, Input, IsAsync, IsMethod, IsPlain, Started};
 pub use self::hub::Hub;
+pub use self::merge::{FlatDict, FlatList};
 pub use self::permit::{Permit, ReserveError};
-pub use self::results::{EventResult, Filter};
+pub use self::results::{EventResult, Selection};
 pub use self::send::EventBuilder;
+pub use self::spawned::Scope;
+pub use self::stream::EventStream;
 pub use self::subscription::{HandlerBuilder, Subscription, SubscriptionGuard};
+pub use self::tree::LogTree;
 pub use self::value::{AnyValue, BoxError, Reply, Verdict, ok};
 
 use self::send::{Options, Parentage, Telling};
 use self::shared::BusShared;
+use self::watch::Select;
 use crate::event::Event;
-use crate::machine::BusConfig;
+use crate::machine::{BusConfig, Overflow};
 
 /// An event bus: register handlers, dispatch events, await them.
 ///
@@ -64,11 +80,11 @@ impl EventBus {
         EventBusBuilder::on_its_own(name.into())
     }
 
-    pub(crate) fn make(hub: Hub, config: BusConfig) -> Self {
+    pub(crate) fn make(hub: Hub, config: BusConfig, spawns: bool) -> Self {
         let suffix = hub.0.suffixes.fetch_add(0x9e37_79b9, core::sync::atomic::Ordering::Relaxed);
         let shared = hub.0.input(|state| {
             let key = state.books.add_bus(config, suffix as u32);
-            let shared = Arc::new(BusShared::new(hub.0.clone(), key));
+            let shared = Arc::new(BusShared::new(hub.0.clone(), key, spawns));
             state.set_shell(&shared);
             shared
         });
@@ -83,12 +99,7 @@ impl EventBus {
     /// The bus's name: what was asked for, as an identifier, with a suffix when it was taken.
     #[must_use]
     pub fn name(&self) -> String {
-        self.shared
-            .hub
-            .lock()
-            .books
-            .bus_name(self.shared.key)
-            .map_or_else(String::new, |n| n.to_string())
+        self.shared.name()
     }
 
     /// The hub this bus is of.
@@ -198,6 +209,59 @@ impl EventBus {
         permit::dispatch_wait(&self.shared, event).await
     }
 
+    /// Sends events on to another bus of the hub (R17): those of a name, or `*` for all. One event
+    /// then runs on both buses and completes when both are done.
+    ///
+    /// # Errors
+    /// The buses are of different hubs.
+    pub fn forward(&self, name: &str, target: &Self) -> Result<Subscription, ForwardError> {
+        subscription::forward(&self.shared, name, &target.shared)
+    }
+
+    /// Expects an event of type `E`: the next one that is dispatched (R26).
+    pub fn expect<E: Event>(&self) -> Expect<EventHandle<E>> {
+        self.find().next()
+    }
+
+    /// Expects an event of type `E` that a predicate is true of. The predicate is asked by whoever
+    /// dispatches.
+    pub fn expect_where<E: Event>(
+        &self,
+        test: impl Fn(&EventHandle<E>) -> bool + Send + Sync + 'static,
+    ) -> Expect<EventHandle<E>> {
+        self.find().matching(test).next()
+    }
+
+    /// Expects an event of a name; `*` for any.
+    pub fn expect_name(&self, name: impl Into<String>) -> Expect<AnyEvent> {
+        self.find_name(name).next()
+    }
+
+    /// Looks for events of type `E` that are remembered, or will come (R27).
+    pub fn find<E: Event>(&self) -> Find<'_, EventHandle<E>> {
+        Find::new(&self.shared, Select::typed())
+    }
+
+    /// Looks for events of a name; `*` for any.
+    pub fn find_name(&self, name: impl Into<String>) -> Find<'_, AnyEvent> {
+        Find::new(&self.shared, Select::named(name.into()))
+    }
+
+    /// What is dispatched from now on, as a stream that keeps up to `capacity` unread events (R28).
+    /// `overflow` says what happens when the reader is slow.
+    pub fn events(&self, capacity: usize, overflow: Overflow) -> EventStream<AnyEvent> {
+        EventStream::new(&self.shared, &Select::named("*".into()), capacity, overflow)
+    }
+
+    /// The same for events of type `E` only.
+    pub fn events_of<E: Event>(
+        &self,
+        capacity: usize,
+        overflow: Overflow,
+    ) -> EventStream<EventHandle<E>> {
+        EventStream::new(&self.shared, &Select::typed(), capacity, overflow)
+    }
+
     /// The events the bus remembers, oldest first (R29).
     #[must_use]
     pub fn history(&self) -> Vec<AnyEvent> {
@@ -208,6 +272,21 @@ impl EventBus {
             keys.into_iter().filter_map(|key| hub.books.payload(key).cloned()).collect()
         };
         records.into_iter().map(|record| AnyEvent::new(record, shared.clone(), None)).collect()
+    }
+
+    /// The events the bus remembers, as trees of text: those whose parents it does not remember are
+    /// the roots.
+    #[must_use]
+    pub fn log_tree(&self) -> LogTree {
+        let shared = &self.shared;
+        let hub = shared.hub.lock();
+        let is_root = |event| {
+            let parent = hub.books.parent(event);
+            parent.is_none_or(|parent| hub.books.payload(parent).is_none())
+        };
+        let roots = hub.books.history(shared.key).filter(|event| is_root(*event));
+        let roots = roots.filter_map(|event| hub.books.payload(event).cloned()).collect();
+        LogTree::new(shared.clone(), roots)
     }
 
     /// The number of events that have not completed.
@@ -229,6 +308,20 @@ impl EventBus {
         timeout: impl Into<Option<Duration>>,
     ) -> Result<bool, WaitError> {
         self.shared.wait_until_idle(timeout.into()).await
+    }
+
+    /// Stops the bus (R32). With a timeout it takes no new events but the children of running
+    /// handlers, and has until then to do what is there; what is left is ended as in
+    /// [`stop_now`](Self::stop_now). `clear` also drops its handlers and history and frees its name.
+    ///
+    /// Inside a handler, the events that cannot complete before that handler are not waited for;
+    /// they are ended too, and with them the handler itself.
+    ///
+    /// # Cancel safety
+    /// Dropping it before it is ready leaves a bus that takes no new events and goes on with what
+    /// it has.
+    pub async fn stop(&self, timeout: impl Into<Option<Duration>>, clear: bool) {
+        self.shared.drain_and_stop(timeout.into(), clear).await;
     }
 
     /// Stops the bus now (R32): what runs is aborted, what is queued is cancelled, everybody who

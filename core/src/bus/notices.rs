@@ -7,6 +7,7 @@ use core::task::Waker;
 use super::handler::Callable;
 use super::record::Erased;
 use super::shared::{BusShared, HubShared, HubState};
+use super::watch::Watcher;
 use crate::machine::{BusKey, Dropped, InvocationKey, Output, Warning};
 
 /// What is to be done once the hub's lock is released. Nothing of the user's is called, cloned or
@@ -19,6 +20,9 @@ pub(crate) struct Notices {
     cancelled: Vec<(Arc<BusShared>, InvocationKey)>,
     completed: Vec<Arc<dyn Erased>>,
     granted: Vec<Waker>,
+    arrived: Vec<(Arc<dyn Watcher>, Arc<dyn Erased>)>,
+    ended: Vec<Arc<dyn Watcher>>,
+    replaced: Vec<Arc<dyn Erased>>,
     idle: Vec<Arc<BusShared>>,
     closed: Vec<Arc<BusShared>>,
     warnings: Vec<Warning>,
@@ -47,6 +51,13 @@ impl Notices {
                     let shells = hub.reserved.remove(&reservation);
                     self.granted.extend(shells);
                 }
+                Output::Arrived { watch, payload, instead_of_oldest, .. } => {
+                    if let Some(watcher) = hub.watchers.get(&watch) {
+                        self.replaced.extend(watcher.receive(&payload, instead_of_oldest));
+                        self.arrived.push((watcher.clone(), payload));
+                    }
+                }
+                Output::WatchEnded { watch } => self.ended.extend(hub.watchers.remove(&watch)),
                 Output::Idle { bus } => self.idle.extend(hub.shell(bus)),
                 Output::Closed { bus } => self.closed.extend(hub.shell(bus)),
                 Output::Warning(warning) => self.warnings.push(warning),
@@ -71,6 +82,9 @@ impl Notices {
         }
         self.closed.drain(..).for_each(|bus| bus.closed());
         self.warnings.drain(..).for_each(|warning| hub.warnings.tell(&warning));
+        self.arrived.drain(..).for_each(|(watcher, record)| watcher.arrived(record));
+        self.ended.drain(..).for_each(|watcher| watcher.ended());
+        self.replaced.clear();
         self.dropped.clear();
     }
 }

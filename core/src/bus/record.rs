@@ -56,6 +56,7 @@ pub(crate) trait Erased: Any + Send + Sync {
     fn name(&self) -> &'static str;
     fn schema(&self) -> &'static str;
     fn type_name(&self) -> &'static str;
+    fn of_type(&self) -> TypeId;
     /// The type that handlers of this event answer with.
     fn output(&self) -> (TypeId, &'static str);
     #[cfg(feature = "serde")]
@@ -77,6 +78,10 @@ impl<E: Event> Erased for Record<E> {
 
     fn type_name(&self) -> &'static str {
         core::any::type_name::<E>()
+    }
+
+    fn of_type(&self) -> TypeId {
+        TypeId::of::<E>()
     }
 
     fn output(&self) -> (TypeId, &'static str) {

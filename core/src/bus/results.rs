@@ -3,12 +3,14 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::marker::PhantomData;
 
 use super::error::{HandlerError, ResultError};
+use super::merge::{FlatDict, FlatList};
 use super::record::Frozen;
-use super::value::{Answer, AnyValue};
+use super::value::{Answer, AnyValue, Value};
 use crate::event::Event;
-use crate::machine::{HandlerKey, Outcome, ResultStatus, Row};
+use crate::machine::{Cause, HandlerKey, Outcome, ResultStatus, Row};
 use crate::time::Instant;
 
 /// The result of one handler for one event.
@@ -73,6 +75,15 @@ impl EventResult {
         }
     }
 
+    /// The value as text, when it is of a type that can be shown: texts, numbers and the like. Of
+    /// others the name of the type.
+    pub(crate) fn shown(&self) -> Option<String> {
+        match &self.row.outcome {
+            Some(Outcome::Value(Answer::Value(value))) => Some(show(value)),
+            _ => None,
+        }
+    }
+
     /// How it failed, when it did.
     #[must_use]
     pub fn error(&self) -> Option<HandlerError> {
@@ -80,44 +91,155 @@ impl EventResult {
     }
 }
 
-/// Which results count.
-pub type Filter<'a> = &'a dyn Fn(&EventResult) -> bool;
-
-/// The results of a completed event, typed by the event.
+/// The results of a completed event that are looked at: all of them, or those that a filter let
+/// through. Made by [`EventHandle::select`](super::EventHandle::select).
+///
+/// A failed result that is among them is an error of every question; one that was filtered out is
+/// ignored.
 #[derive(Debug)]
-pub(crate) struct Results<'a> {
-    frozen: &'a Frozen,
+pub struct Selection<'a, E> {
+    rows: Vec<&'a Row<Answer>>,
+    /// Why the event was ended, when all of its results are looked at.
+    cause: Option<Cause>,
+    of_type: PhantomData<fn() -> E>,
 }
 
-impl<'a> Results<'a> {
-    pub(crate) const fn new(frozen: &'a Frozen) -> Self {
-        Self { frozen }
+impl<'a, E: Event> Selection<'a, E> {
+    pub(crate) fn all(frozen: &'a Frozen) -> Self {
+        let rows = frozen.rows.iter().collect();
+        Self { rows, cause: frozen.cause, of_type: PhantomData }
     }
 
-    /// The first value that is not none, unless a handler failed.
-    pub(crate) fn first<E: Event>(&self) -> Result<Option<&'a E::Output>, ResultError> {
+    pub(crate) fn filtered(frozen: &'a Frozen, filter: impl Fn(&EventResult) -> bool) -> Self {
+        let rows = frozen.rows.iter().filter(|row| filter(&EventResult::new((*row).clone())));
+        Self { rows: rows.collect(), cause: None, of_type: PhantomData }
+    }
+
+    /// The first value that is not none.
+    ///
+    /// # Errors
+    /// The failures, all of them; why the event was ended; `Empty` when there is no value.
+    pub fn first(&self) -> Result<E::Output, ResultError> {
+        self.first_ref()?.cloned().ok_or(ResultError::Empty)
+    }
+
+    /// All values.
+    ///
+    /// # Errors
+    /// The failures, all of them; why the event was ended.
+    pub fn list(&self) -> Result<Vec<E::Output>, ResultError> {
         self.check()?;
-        Ok(self.values::<E>().next())
+        Ok(self.values().cloned().collect())
     }
 
-    pub(crate) fn values<E: Event>(&self) -> impl Iterator<Item = &'a E::Output> + use<'a, E> {
-        self.frozen.rows.iter().filter_map(value_of)
+    /// The maps merged into one; of two values for one key the later one stays.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    pub fn flat_dict(&self) -> Result<E::Output, ResultError>
+    where
+        E::Output: FlatDict,
+    {
+        self.fold(E::Output::empty(), |all, part| {
+            all.merge(part);
+            Ok(())
+        })
     }
 
-    /// An error when a handler failed or the event was ended.
-    pub(crate) fn check(&self) -> Result<(), ResultError> {
-        let failure = |row: &Row<Answer>| Some((row.handler.name.clone(), error_of(row)?));
-        let mut failures = self.frozen.rows.iter().filter_map(failure);
-        let Some((handler, error)) = failures.next() else {
-            return self.frozen.cause.map_or(Ok(()), |cause| Err(ResultError::Ended { cause }));
-        };
-        let rest: Vec<_> = failures.collect();
-        if rest.is_empty() {
-            return Err(ResultError::Failed { handler, error });
-        }
-        let failures = [(handler, error)].into_iter().chain(rest).collect();
-        Err(ResultError::Several { failures })
+    /// The maps merged into one, when no key is in two of them.
+    ///
+    /// # Errors
+    /// `Conflict` names the first key that is; else as [`list`](Self::list).
+    pub fn flat_dict_strict(&self) -> Result<E::Output, ResultError>
+    where
+        E::Output: FlatDict,
+    {
+        self.fold(E::Output::empty(), |all, part| match all.common_key(&part) {
+            Some(key) => Err(ResultError::Conflict { key }),
+            None => {
+                all.merge(part);
+                Ok(())
+            }
+        })
     }
+
+    /// The lists one after the other.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    pub fn flat_list(&self) -> Result<E::Output, ResultError>
+    where
+        E::Output: FlatList,
+    {
+        self.fold(E::Output::empty(), |all, part| {
+            all.append(part);
+            Ok(())
+        })
+    }
+
+    pub(crate) fn first_ref(&self) -> Result<Option<&'a E::Output>, ResultError> {
+        self.check()?;
+        Ok(self.values().next())
+    }
+
+    fn values(&self) -> impl Iterator<Item = &'a E::Output> {
+        self.rows.iter().filter_map(|row| value_of(row))
+    }
+
+    fn fold(
+        &self,
+        mut all: E::Output,
+        mut add: impl FnMut(&mut E::Output, E::Output) -> Result<(), ResultError>,
+    ) -> Result<E::Output, ResultError> {
+        self.check()?;
+        self.values().cloned().try_for_each(|part| add(&mut all, part))?;
+        Ok(all)
+    }
+
+    fn check(&self) -> Result<(), ResultError> {
+        check(self.rows.iter().copied(), self.cause)
+    }
+}
+
+/// The first value of an event, without a list of its rows.
+pub(crate) fn first_value<E: Event>(frozen: &Frozen) -> Result<Option<&E::Output>, ResultError> {
+    check(frozen.rows.iter(), frozen.cause)?;
+    Ok(frozen.rows.iter().find_map(value_of))
+}
+
+/// An error when a handler failed or the event was ended.
+fn check<'a>(
+    rows: impl Iterator<Item = &'a Row<Answer>>,
+    cause: Option<Cause>,
+) -> Result<(), ResultError> {
+    let mut failures = rows.filter_map(|row| Some((row.handler.name.clone(), error_of(row)?)));
+    let Some((handler, error)) = failures.next() else {
+        return cause.map_or(Ok(()), |cause| Err(ResultError::Ended { cause }));
+    };
+    let rest: Vec<_> = failures.collect();
+    if rest.is_empty() {
+        return Err(ResultError::Failed { handler, error });
+    }
+    let failures = [(handler, error)].into_iter().chain(rest).collect();
+    Err(ResultError::Several { failures })
+}
+
+/// Outputs need no `Debug`, so only types known here are shown.
+fn show(value: &Value) -> String {
+    macro_rules! first_of {
+        ($($of_type:ty),*) => {$(
+            if let Some(value) = value.value.downcast_ref::<$of_type>() {
+                return alloc::format!("{value:?}");
+            }
+        )*};
+    }
+    first_of!(String, &'static str, bool, char, f32, f64, i8, i16, i32, i64, i128, isize);
+    first_of!(u8, u16, u32, u64, u128, usize, Vec<String>, Vec<u8>, Vec<i32>, Vec<u32>, Vec<u64>);
+    #[cfg(feature = "serde")]
+    if let Some(value) = value.value.downcast_ref::<serde_json::Value>() {
+        return alloc::format!("{value}");
+    }
+    value.name.into()
 }
 
 fn value_of<T: 'static>(row: &Row<Answer>) -> Option<&T> {
@@ -141,8 +263,7 @@ fn error_of(row: &Row<Answer>) -> Option<HandlerError> {
             HandlerError::ResultType { expected: "an error", found: value.name }
         }
         Outcome::TimedOut { limit } => HandlerError::TimedOut { limit: *limit },
-        Outcome::Aborted(crate::machine::Cause::First)
-        | Outcome::Cancelled(crate::machine::Cause::First) => return None,
+        Outcome::Aborted(Cause::First) | Outcome::Cancelled(Cause::First) => return None,
         Outcome::Aborted(cause) => HandlerError::Aborted { cause: *cause },
         Outcome::Cancelled(cause) => HandlerError::Cancelled { cause: *cause },
         Outcome::TargetGone => HandlerError::TargetGone,

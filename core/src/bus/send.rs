@@ -6,7 +6,7 @@ use core::any::TypeId;
 use core::fmt;
 use core::time::Duration;
 
-use super::context;
+use super::context::{self, Current};
 use super::error::{DispatchError, RunError};
 use super::gate::Marked;
 use super::handle::EventHandle;
@@ -76,6 +76,8 @@ impl BusShared {
         let id = self.hub.ids.next(latched.unix_millis(now));
         let head = Head::new(id, now, depth, link);
         let record = Arc::new(Record { head, payload: event });
+        let bytes = size_of::<Record<E>>() - size_of::<E>() + record.payload.bytes();
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let has_deadline = options.deadline.is_some();
         let overrides = overrides::<E>(&options, latched);
 
@@ -88,6 +90,7 @@ impl BusShared {
                 spec = spec.child_of(parent.event, parent.depth);
             }
             spec.permit = options.permit;
+            spec.bytes = bytes;
             spec.overrides = options.overrides.or(overrides);
             let accepted = hub.books.dispatch(self.key, erased, spec, now);
             if let Ok(key) = accepted {
@@ -132,8 +135,7 @@ impl BusShared {
             Parentage::Of(parent) => Some(parent),
             Parentage::Ambient => {
                 let current = context::current().filter(|at| at.hub == self.hub.address())?;
-                let handler = Some(current.handler);
-                let (event, id, depth) = (current.event, current.event_id, current.depth);
+                let Current { event, event_id: id, depth, handler, .. } = current;
                 Some(ParentRef { event, id, depth, handler })
             }
         }

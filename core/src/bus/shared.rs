@@ -1,5 +1,6 @@
 //! What the handles, the driver and the handlers of a bus share, and what its hub holds.
 
+use alloc::string::{String, ToString};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -17,8 +18,9 @@ use super::record::Erased;
 use super::task::Inbox;
 use super::turn::Turn;
 use super::value::Answer;
+use super::watch::Watcher;
 use crate::id::IdSource;
-use crate::machine::{BusKey, Machine, Output, ReservationKey};
+use crate::machine::{BusKey, Machine, Output, ReservationKey, WatchKey};
 use crate::runtime::{NoRuntime, Runtime, RuntimeSource};
 use crate::sync::{Mutex, MutexGuard, OnceLock};
 use crate::time::{Instant, Timestamp};
@@ -43,6 +45,8 @@ pub(crate) struct HubState {
     shells: Vec<Weak<BusShared>>,
     /// Who waits for a place in a full bus.
     pub(crate) reserved: HashMap<ReservationKey, Waker>,
+    /// Who watches for events to come.
+    pub(crate) watchers: HashMap<WatchKey, Arc<dyn Watcher>>,
     /// Kept for its capacity.
     pub(crate) outputs: Vec<Output<Arc<dyn Erased>, Answer, Arc<dyn Callable>>>,
 }
@@ -56,6 +60,8 @@ pub(crate) struct Latched {
 pub(crate) struct BusShared {
     pub(crate) hub: Arc<HubShared>,
     pub(crate) key: BusKey,
+    /// Invocations that run in parallel are tasks of the runtime.
+    pub(crate) spawns: bool,
     pub(crate) gate: Gate,
     pub(crate) turn: Mutex<Turn>,
     pub(crate) inbox: Mutex<Inbox>,
@@ -89,6 +95,7 @@ impl HubShared {
                 books,
                 shells: Vec::new(),
                 reserved: HashMap::new(),
+                watchers: HashMap::new(),
                 outputs: Vec::new(),
             }),
             runtime: OnceLock::new(),
@@ -158,10 +165,11 @@ impl HubState {
 }
 
 impl BusShared {
-    pub(crate) fn new(hub: Arc<HubShared>, key: BusKey) -> Self {
+    pub(crate) fn new(hub: Arc<HubShared>, key: BusKey, spawns: bool) -> Self {
         Self {
             hub,
             key,
+            spawns,
             gate: Gate::new(),
             turn: Mutex::new(Turn::new()),
             inbox: Mutex::new(Inbox::default()),
@@ -173,6 +181,10 @@ impl BusShared {
             owners: AtomicUsize::new(0),
             idle: Listeners::new(),
         }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        self.hub.lock().books.bus_name(self.key).map_or_else(String::new, |name| name.to_string())
     }
 
     /// Something can be done on this bus: whoever has the turn looks, else the driver is woken.

@@ -7,6 +7,7 @@ use core::any::TypeId;
 use core::fmt;
 
 use super::any::AnyEvent;
+use super::error::ForwardError;
 use super::handle::EventHandle;
 use super::handler::{Callable, Handler, Typed, Untyped};
 use super::shared::BusShared;
@@ -152,6 +153,25 @@ impl fmt::Debug for HandlerBuilder<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HandlerBuilder").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+/// Registers a forward as a handler named after its target.
+pub(crate) fn forward(
+    bus: &Arc<BusShared>,
+    name: &str,
+    target: &BusShared,
+) -> Result<Subscription, ForwardError> {
+    if bus.hub.address() != target.hub.address() {
+        let (from, to) = (bus.name(), target.name());
+        return Err(ForwardError::DifferentHubs { from, to });
+    }
+    let pattern = if name == "*" { Pattern::Any } else { Pattern::Name(name) };
+    let registered = bus.hub.input(|hub| {
+        let named = hub.books.bus_name(target.key).cloned().unwrap_or_default();
+        hub.books.on(bus.key, pattern, &named, Limit::Inherit, Action::Forward(target.key))
+    });
+    let info = registered.unwrap_or_else(|_refused| Arc::new(HandlerInfo::of_nobody("", bus.key)));
+    Ok(Subscription { bus: Arc::downgrade(bus), info })
 }
 
 /// The last part of a function's path; closures are named after the function they are in.

@@ -18,6 +18,7 @@ pub(crate) struct Task {
     pub(crate) future: Pin<Box<dyn Future<Output = Verdict> + Send>>,
     pub(crate) waker: Arc<TaskWaker>,
     pub(crate) current: Current,
+    pub(crate) invocation: InvocationKey,
     /// The type its value is to be of.
     pub(crate) expected: (TypeId, &'static str),
 }

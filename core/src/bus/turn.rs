@@ -1,9 +1,12 @@
 //! The turn: polls what is ready, asks the machine what is next, and does it, all inside one poll.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::any::TypeId;
+use core::pin::Pin;
 use core::sync::atomic::Ordering;
 use core::task::{Context, Poll, Waker};
 
@@ -15,6 +18,7 @@ use super::handler::{Callable, Started};
 use super::notices::Notices;
 use super::record::Erased;
 use super::shared::{BusShared, Latched};
+use super::spawned::{Leash, SpawnedTask};
 use super::task::{Task, TaskWaker};
 use super::value::Verdict;
 use crate::machine::{Action, InvocationKey, Next, Run};
@@ -23,6 +27,8 @@ use crate::time::Instant;
 /// What the holder of the turn works on.
 pub(crate) struct Turn {
     tasks: HashMap<InvocationKey, Task>,
+    /// Of invocations that are tasks of the runtime.
+    leashes: HashMap<InvocationKey, Arc<Leash>>,
     woken: VecDeque<InvocationKey>,
     cancelled: Vec<InvocationKey>,
     /// Started by the machine and not run yet.
@@ -88,11 +94,13 @@ impl BusShared {
     /// Drops what a bus without a driver still holds. Whoever has the turn now does it afterwards.
     pub(crate) fn drop_tasks(&self) {
         while self.gate.enter() {
-            let (tasks, run) = {
+            let (tasks, leashes, run) = {
                 let mut turn = self.turn.lock();
                 turn.woken.clear();
-                (core::mem::take(&mut turn.tasks), turn.run.take())
+                let tasks = core::mem::take(&mut turn.tasks);
+                (tasks, core::mem::take(&mut turn.leashes), turn.run.take())
             };
+            leashes.into_values().for_each(|leash| leash.cut());
             for (_, task) in tasks {
                 let _ = guard::catch(|| drop(task));
             }
@@ -116,6 +124,7 @@ impl Turn {
     pub(crate) fn new() -> Self {
         Self {
             tasks: HashMap::new(),
+            leashes: HashMap::new(),
             woken: VecDeque::new(),
             cancelled: Vec::new(),
             run: None,
@@ -158,6 +167,9 @@ impl Holder<'_> {
             self.turn.cancelled.append(&mut inbox.cancelled);
         }
         while let Some(invocation) = self.turn.cancelled.pop() {
+            if let Some(leash) = self.turn.leashes.remove(&invocation) {
+                leash.cut();
+            }
             if let Some(task) = self.turn.tasks.remove(&invocation) {
                 let _ = self.discard(task);
             }
@@ -218,8 +230,8 @@ impl Holder<'_> {
         let head = run.payload.head();
         let current = Current {
             hub: self.bus.hub.address(),
-            invocation: run.invocation,
-            handler: run.handler.info.key,
+            invocation: Some(run.invocation),
+            handler: Some(run.handler.info.key),
             event: run.event,
             event_id: head.id,
             depth: head.depth,
@@ -230,15 +242,33 @@ impl Holder<'_> {
             guard::catch(|| handler.call(payload, self.bus, run.invocation))
         });
         match started {
+            Ok(Started::Running(future)) if run.parallel && self.bus.spawns => {
+                self.spawn(future, current, run.invocation, expected);
+            }
             Ok(Started::Running(future)) => {
                 let spare = self.turn.spare_wakers.pop();
                 let waker = spare.unwrap_or_else(|| TaskWaker::new(self.bus));
                 waker.assign(run.invocation);
-                self.poll(Task { future, waker, current, expected });
+                self.poll(Task { future, waker, current, invocation: run.invocation, expected });
             }
             Ok(Started::Ended(verdict)) => self.end(run.invocation, verdict.checked(expected)),
             Err(panic) => self.end(run.invocation, Verdict::panicked(&panic)),
         }
+    }
+
+    /// Gives an invocation a task of its own, which tells its end itself.
+    fn spawn(
+        &mut self,
+        future: Pin<Box<dyn Future<Output = Verdict> + Send>>,
+        current: Current,
+        invocation: InvocationKey,
+        expected: (TypeId, &'static str),
+    ) {
+        let leash = Arc::new(Leash::default());
+        self.turn.leashes.insert(invocation, leash.clone());
+        let (bus, future) = (self.bus.clone(), Some(future));
+        let task = SpawnedTask { bus, future, current, invocation, expected, leash };
+        self.latched.runtime.spawn(Box::pin(task));
     }
 
     /// A wake-up for an invocation that has ended is nobody's.
@@ -250,7 +280,7 @@ impl Holder<'_> {
     }
 
     fn poll(&mut self, mut task: Task) {
-        let Task { current, expected, .. } = task;
+        let Task { current, invocation, expected, .. } = task;
         let waker = Waker::from(task.waker.clone());
         let polled = context::enter(current, || {
             guard::catch(|| task.future.as_mut().poll(&mut Context::from_waker(&waker)))
@@ -258,18 +288,18 @@ impl Holder<'_> {
         drop(waker);
         match polled {
             Ok(Poll::Pending) => {
-                self.turn.tasks.insert(current.invocation, task);
+                self.turn.tasks.insert(invocation, task);
             }
             Ok(Poll::Ready(verdict)) => {
                 let verdict = match self.discard(task) {
                     Ok(()) => verdict.checked(expected),
                     Err(panic) => Verdict::panicked(&panic),
                 };
-                self.end(current.invocation, verdict);
+                self.end(invocation, verdict);
             }
             Err(panic) => {
                 let _ = self.discard(task);
-                self.end(current.invocation, Verdict::panicked(&panic));
+                self.end(invocation, Verdict::panicked(&panic));
             }
         }
     }

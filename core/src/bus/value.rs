@@ -10,7 +10,7 @@ use core::error::Error;
 use core::fmt;
 
 use super::handler::Anything;
-use crate::machine::Outcome;
+use crate::machine::{Cause, Outcome};
 
 /// Any error, as handlers give them. The type that `?` turns errors into.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -64,6 +64,11 @@ impl Verdict {
 
     pub(crate) fn panicked(message: &str) -> Self {
         Self(Outcome::Failed(Answer::Panicked(message.into())))
+    }
+
+    /// The runtime dropped the handler's task.
+    pub(crate) const fn dropped() -> Self {
+        Self(Outcome::Aborted(Cause::Stopped))
     }
 
     /// A value that is not of the type the event's handlers answer with is an error; an event that

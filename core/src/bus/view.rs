@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::any::AnyEvent;
-use super::record::Head;
+use super::record::{Erased, Head};
 use super::results::{EventResult, names};
 use super::shared::BusShared;
 use crate::machine::EventStatus;
@@ -36,12 +36,14 @@ pub(crate) fn path(head: &Head, bus: &BusShared) -> Vec<String> {
 }
 
 pub(crate) fn children(head: &Head, bus: &Arc<BusShared>) -> Vec<AnyEvent> {
-    let children: Vec<_> = {
-        let hub = bus.hub.lock();
-        let keys = hub.books.children(head.key());
-        keys.into_iter().filter_map(|key| hub.books.payload(key).cloned()).collect()
-    };
-    children.into_iter().map(|child| AnyEvent::new(child, bus.clone(), None)).collect()
+    let children = child_records(head, bus).into_iter();
+    children.map(|child| AnyEvent::new(child, bus.clone(), None)).collect()
+}
+
+pub(crate) fn child_records(head: &Head, bus: &BusShared) -> Vec<Arc<dyn Erased>> {
+    let hub = bus.hub.lock();
+    let keys = hub.books.children(head.key());
+    keys.into_iter().filter_map(|key| hub.books.payload(key).cloned()).collect()
 }
 
 pub(crate) fn results(head: &Head, bus: &BusShared) -> Vec<EventResult> {

@@ -30,10 +30,8 @@ impl Waiter {
         if self.is_over() {
             return Poll::Ready(Ok(()));
         }
-        match context::current() {
-            Some(current) if current.hub == self.bus.hub.address() => {
-                self.note(current.invocation)?
-            }
+        match context::current().and_then(|current| Some((current.hub, current.invocation?))) {
+            Some((hub, invocation)) if hub == self.bus.hub.address() => self.note(invocation)?,
             // Never while an invocation is polled on this thread.
             Some(_) => {}
             None => self.help(),

@@ -46,6 +46,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             expect(incomplete == bus.incomplete, || {
                 format!("incomplete on {name}: {}, counted {incomplete}", bus.incomplete)
             })?;
+            let kept = self.visits.iter().filter(|(_, visit)| {
+                visit.bus == ix && (visit.remembered || !self.events[visit.event].is_complete())
+            });
+            let kept = kept.count();
+            expect(kept == bus.in_memory, || {
+                format!("in memory on {name}: {}, counted {kept}", bus.in_memory)
+            })?;
             let mut length = 0;
             let mut next = bus.queue.first();
             while let Some(visit) = next {

@@ -14,7 +14,8 @@ use super::registry::Registry;
 use super::results::Cause;
 use super::state::{BusIx, BusState, History, Phase, Reservation, Slot, VisitIx};
 use super::timers::Timers;
-use super::{BusKey, Machine, ReservationKey};
+use super::watch::Watches;
+use super::{BusKey, EventKey, InvocationKey, Machine, ReservationKey};
 use crate::time::Instant;
 
 impl<P: Clone, R, H> Machine<P, R, H> {
@@ -45,9 +46,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             roots: 0,
             children: 0,
             incomplete: 0,
+            idle_at: 0,
             granted: 0,
             reservations: List::default(),
+            watches: Watches::default(),
             history: History::default(),
+            in_memory: 0,
+            bytes: 0,
             timers: Timers::new(),
         });
         self.bus_names.insert(name, bus);
@@ -78,6 +83,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.buses.get(bus).map_or(0, |bus| bus.incomplete)
     }
 
+    /// The events of a bus that have not started there, in order of arrival.
+    pub fn queued(&self, bus: BusKey) -> impl Iterator<Item = EventKey> {
+        let first = self.buses.get(bus).and_then(|bus| bus.queue.first());
+        core::iter::successors(first, |visit| self.visits[*visit].queue.next())
+            .map(|visit| self.events.key(self.visits[visit].event))
+    }
+
     /// Whether a bus takes no events any more.
     #[must_use]
     pub fn is_stopped(&self, bus: BusKey) -> bool {
@@ -86,12 +98,22 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// Takes no new events but the children of running handlers, so that what is there can end.
     pub fn drain(&mut self, bus: BusKey) {
-        if let Some(bus) = self.bus(bus) {
-            if self.buses[bus].phase == Phase::Open {
-                self.buses[bus].phase = Phase::Draining;
-            }
-            self.answer_reservations(bus);
+        self.drain_but(bus, None);
+    }
+
+    /// The same for an invocation that waits until the bus is idle but for what waits for it.
+    ///
+    /// Answers how many incomplete events of the bus cannot complete before the invocation that
+    /// asks; [`Output::Idle`] is said when there are no more than these.
+    pub fn drain_but(&mut self, bus: BusKey, by: Option<InvocationKey>) -> usize {
+        let Some(ix) = self.bus(bus) else { return 0 };
+        if self.buses[ix].phase == Phase::Open {
+            self.buses[ix].phase = Phase::Draining;
         }
+        self.answer_reservations(ix);
+        let own = by.map_or(0, |by| self.dependents(by, bus));
+        self.buses[ix].idle_at = own;
+        own
     }
 
     /// Stops a bus: what runs is aborted, what is queued is cancelled, on this bus (R32).
@@ -100,6 +122,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Some(ix) = self.bus(bus) else { return };
         self.buses[ix].phase = Phase::Stopped;
         self.answer_reservations(ix);
+        self.end_watches(ix);
         while let Some(visit) = self.buses[ix].queue.first() {
             self.stop_visit(visit);
         }

@@ -101,13 +101,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     fn less_to_do(&mut self, bus: BusIx) {
-        self.buses[bus].incomplete -= 1;
-        if self.buses[bus].incomplete == 0 {
-            let bus_key = self.buses.key(bus);
-            self.outputs.push(Output::Idle { bus: bus_key });
-            if self.buses[bus].closed {
-                self.outputs.push(Output::Closed { bus: bus_key });
-            }
+        let key = self.buses.key(bus);
+        let state = &mut self.buses[bus];
+        state.incomplete -= 1;
+        if state.incomplete <= state.idle_at {
+            self.outputs.push(Output::Idle { bus: key });
+        }
+        if state.incomplete == 0 && state.closed {
+            self.outputs.push(Output::Closed { bus: key });
         }
     }
 }

@@ -75,11 +75,13 @@ pub enum Completion {
 pub struct HubConfig {
     /// The deepest level a child may be dispatched at (R18); `None` switches the check off.
     pub max_depth: Option<u32>,
+    /// The bytes of remembered events above which one warning is given (R30); `None` for none.
+    pub memory_warning: Option<u64>,
 }
 
 impl Default for HubConfig {
     fn default() -> Self {
-        Self { max_depth: Some(1_000) }
+        Self { max_depth: Some(1_000), memory_warning: Some(50_000_000) }
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Dispatch {
     pub parent: Option<Parent>,
     /// A place that was reserved for it and is granted.
     pub permit: Option<ReservationKey>,
+    /// The bytes it takes, as far as the caller knows, for [`Machine::memory`].
+    pub bytes: u32,
     /// What it decides for itself.
     pub overrides: Option<Box<Overrides>>,
 }
@@ -40,7 +42,7 @@ impl Dispatch {
     /// A root event with nothing of its own.
     #[must_use]
     pub const fn new(kind: Kind) -> Self {
-        Self { kind, parent: None, permit: None, overrides: None }
+        Self { kind, parent: None, permit: None, bytes: 0, overrides: None }
     }
 
     /// As a child of `event`, which is at level `depth`.
@@ -131,6 +133,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             waits: List::default(),
             started_at: Instant::FAR,
             timer: NOWHERE,
+            bytes: spec.bytes,
             overrides: spec.overrides,
         });
         let event = key.ix();
@@ -174,11 +177,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     pub(super) fn arrived(&mut self, visit: VisitIx) {
         let bus = self.visits[visit].bus;
         self.buses[bus].incomplete += 1;
+        self.weigh(visit);
         let mut queue = self.buses[bus].queue;
         queue.push_back(&mut self.visits, visit, Visit::queue);
         self.buses[bus].queue = queue;
         self.remember(visit);
         self.place_raised(visit);
+        self.tell_watchers(visit);
     }
 }
 

@@ -9,14 +9,16 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Some(bus) = self.buses.find(target) else {
             return false;
         };
+        // Where it has been it is not sent again, whatever has become of that bus: no error either.
+        let first = self.events[event].first_visit;
+        if self.visits[first].bus == bus || self.forwarded.contains(&(event, bus)) {
+            return true;
+        }
         let state = &self.buses[bus];
         if state.phase != Phase::Open || state.closed {
             return false;
         }
-        let first = self.events[event].first_visit;
-        if self.visits[first].bus == bus || !self.forwarded.insert((event, bus)) {
-            return true;
-        }
+        self.forwarded.insert((event, bus));
         self.event_count += 1;
         let visit = self.visits.insert(Visit::new(event, bus, self.event_count));
         let last = self.events[event].last_visit;

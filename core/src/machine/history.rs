@@ -58,6 +58,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             history.completed.push_back(&mut self.visits, visit, Visit::by_status);
             self.buses[bus].history = history;
             self.forget_surplus(bus);
+        } else {
+            self.unweigh(visit);
         }
     }
 
@@ -107,6 +109,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         history.all.remove(&mut self.visits, visit, Visit::all);
         by_status(&mut history).remove(&mut self.visits, visit, Visit::by_status);
         self.buses[bus].history = history;
+        if self.events[event].is_complete() {
+            self.unweigh(visit);
+        }
         self.forget_one(event);
     }
 
@@ -124,6 +129,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.forwarded.remove(&(event, visit.bus));
             next = visit.next;
         }
+        self.lose(state.bytes);
         self.outputs.push(Output::Dropped(Dropped::Payload(state.payload)));
     }
 }

@@ -8,11 +8,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     pub(super) fn stand_in_line(&mut self, bus: BusIx, line: Line) {
         let key = self.buses.key(bus);
         let state = &mut self.buses[bus];
-        let was_called = core::mem::take(&mut state.called_to_hub);
         if core::mem::replace(&mut state.in_line[line as usize], true) {
             return;
         }
-        match was_called {
+        match state.called_to_hub {
             true => self.hub_lines[line as usize].push_front(key),
             false => self.hub_lines[line as usize].push_back(key),
         }
@@ -28,7 +27,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// A bus that was called and has nothing to start with it calls the next.
+    /// A bus that was called and has nothing to start with it calls the next, also when it stands in
+    /// line again: that may be the other line.
     pub(super) fn pass_hub_slot_on(&mut self, bus: BusIx) {
         if core::mem::take(&mut self.buses[bus].called_to_hub) {
             self.call_lines();

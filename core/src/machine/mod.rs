@@ -82,6 +82,7 @@ mod history;
 mod hub_slot;
 mod invocations;
 mod list;
+mod memory;
 mod output;
 mod registry;
 mod results;
@@ -90,6 +91,7 @@ mod state;
 mod timeouts;
 mod timers;
 mod waits;
+mod watch;
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -105,16 +107,19 @@ pub use self::config::{
 };
 pub use self::dispatch::{Dispatch, Parent};
 pub use self::error::{BusGone, Deadlock, Refusal, Refused};
+pub use self::memory::BusMemory;
 pub use self::output::{Completed, Dropped, Next, Output, Path, Run, Warning};
 pub use self::registry::{Action, Handler, HandlerList, Kind, Pattern};
 pub use self::results::{Cause, EventStatus, HandlerInfo, Outcome, ResultStatus, Row, Rows};
 pub use self::waits::Waiting;
+pub use self::watch::Overflow;
 
 use self::arena::Arena;
 use self::registry::Kinds;
 use self::state::{
     BusIx, BusState, EventIx, EventState, Invocation, Reservation, Slot, Visit, Wait, Work,
 };
+use self::watch::Watch;
 use crate::time::Instant;
 
 macro_rules! tags {
@@ -135,6 +140,8 @@ tags! {
     InvocationTag = InvocationOf;
     /// What a [`WaitKey`] names.
     WaitTag = WaitFor;
+    /// What a [`WatchKey`] names.
+    WatchTag = WatchOf;
     /// What a [`ReservationKey`] names.
     ReservationTag = ReservationOf;
 }
@@ -151,6 +158,8 @@ pub type InvocationKey = Key<InvocationOf>;
 pub type WaitKey = Key<WaitFor>;
 /// A place in a full bus that somebody waits for, or has and has not used.
 pub type ReservationKey = Key<ReservationOf>;
+/// Somebody who watches for events to come, while he does.
+pub type WatchKey = Key<WatchOf>;
 type VisitKey = Key<VisitTag>;
 
 /// A registration, counted over the hub.
@@ -180,6 +189,10 @@ pub struct Machine<P, R, H = ()> {
     waits: Arena<Wait, WaitTag>,
     /// The buses an event was forwarded to.
     forwarded: HashSet<(EventIx, BusIx)>,
+    /// Of all events in memory, and whether it was warned of them.
+    bytes: u64,
+    told_memory: bool,
+    watches: Arena<Watch, WatchTag>,
     reservations: Arena<Reservation, ReservationTag>,
     handler_places: HashMap<HandlerKey, (BusKey, Option<u32>)>,
     outputs: Vec<Output<P, R, H>>,
@@ -207,6 +220,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             invocations: Arena::new(),
             waits: Arena::new(),
             forwarded: HashSet::new(),
+            bytes: 0,
+            told_memory: false,
+            watches: Arena::new(),
             reservations: Arena::new(),
             handler_places: HashMap::new(),
             outputs: Vec::new(),
@@ -327,6 +343,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             visits: self.visits.len() + self.works.len(),
             invocations: self.invocations.len(),
             waits: self.waits.len(),
+            watches: self.watches.len(),
             reservations: self.reservations.len(),
             timers: self.buses.iter().map(|(_, bus)| bus.timers.len()).sum(),
         }
@@ -364,6 +381,8 @@ pub struct Held {
     pub invocations: usize,
     /// Waits of invocations.
     pub waits: usize,
+    /// Watchers for events to come.
+    pub watches: usize,
     /// Places waited for, or granted and not used.
     pub reservations: usize,
     /// Timers that have not fired.

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use super::registry::{Handler, HandlerList};
 use super::results::{Cause, HandlerInfo, Rows};
-use super::{BusKey, EventKey, InvocationKey, ReservationKey};
+use super::{BusKey, EventKey, InvocationKey, ReservationKey, WatchKey};
 use crate::time::Instant;
 
 /// Something that happened in the course of an input and that somebody outside has to act on.
@@ -34,6 +34,22 @@ pub enum Output<P, R, H> {
     Granted {
         /// The reservation.
         reservation: ReservationKey,
+    },
+    /// An event has come that somebody watches for.
+    Arrived {
+        /// Whose watch it is.
+        watch: WatchKey,
+        /// The event.
+        event: EventKey,
+        /// Its payload.
+        payload: P,
+        /// There was no room: the oldest unread one makes place for it.
+        instead_of_oldest: bool,
+    },
+    /// The bus is stopped: nothing will come for this watch, and it is over.
+    WatchEnded {
+        /// The watch.
+        watch: WatchKey,
     },
     /// Nothing of this bus is queued, running or incomplete any more.
     Idle {
@@ -115,6 +131,8 @@ pub struct Run<P, H> {
     pub invocation: InvocationKey,
     /// The event it is for.
     pub event: EventKey,
+    /// Others may run at the same time: handlers of the event, or other events of the bus.
+    pub parallel: bool,
     /// The event's payload.
     pub payload: P,
     /// What to call.
@@ -137,6 +155,9 @@ impl core::fmt::Display for Warning {
                 "bus {}: handler {} is for another type named {event_type} and was skipped",
                 handler.bus_name, handler.name
             ),
+            Self::Memory { bytes, limit } => {
+                write!(f, "the events in memory take {bytes} bytes, more than {limit}")
+            }
             Self::Slow { handler, event_type, running, waits_for, .. } => {
                 let HandlerInfo { bus_name, name, .. } = &**handler;
                 write!(f, "bus {bus_name}: {name} of {event_type} is running for {running:?}")?;
@@ -174,6 +195,14 @@ pub enum Warning {
         handler: Arc<HandlerInfo>,
         /// The name both types have.
         event_type: Arc<str>,
+    },
+    /// The events in memory take more than the limit (R30). Said again after they took less than
+    /// half of it.
+    Memory {
+        /// What they take.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
     },
     /// An invocation runs longer than `slow_after` (R25).
     Slow {

@@ -104,11 +104,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             bus_name: self.buses[ix].name.clone(),
             bus,
         });
-        let (slot, wanted) = match pattern {
-            Pattern::Type(name, of_type) => (Some(self.kinds.name(name)), Some(of_type)),
-            Pattern::Name(name) => (Some(self.kinds.name(name)), None),
-            Pattern::Any => (None, None),
-        };
+        let (slot, wanted) = self.kinds.pattern(pattern);
         let list = self.buses[ix].handlers.list_mut(slot);
         if list.iter().any(|other| *other.info.name == *name) {
             let pattern =
@@ -212,6 +208,15 @@ impl Kinds {
 
     pub(super) fn type_of(&self, kind: Kind) -> Option<TypeId> {
         self.kinds[kind.0 as usize].1
+    }
+
+    /// The name a pattern asks for, and the type; none of both is every event.
+    pub(super) fn pattern(&mut self, pattern: Pattern<'_>) -> (Option<NameIx>, Option<TypeId>) {
+        match pattern {
+            Pattern::Type(name, of_type) => (Some(self.name(name)), Some(of_type)),
+            Pattern::Name(name) => (Some(self.name(name)), None),
+            Pattern::Any => (None, None),
+        }
     }
 
     fn kind(&mut self, name: &str, of_type: Option<TypeId>) -> Kind {

@@ -93,7 +93,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     fn candidate(&self, bus: BusIx) -> Candidate {
         let state = &self.buses[bus];
-        if state.phase == Phase::Stopped {
+        if state.phase == Phase::Stopped || state.watches.holds > 0 {
             return Candidate::None;
         }
         if let Some((_, visit)) = state.raised_parallel.first_key_value() {
@@ -239,6 +239,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         Some(Run {
             invocation: self.invocations.key(invocation),
             event: self.events.key(event),
+            parallel: self.works[work].parallel
+                || self.works[work].concurrency == Concurrency::Parallel,
             payload: self.events[event].payload.clone(),
             handler,
         })

@@ -12,6 +12,7 @@ use super::list::{Links, List};
 use super::registry::{Kind, Registry, Snapshot};
 use super::results::{Cause, EventStatus, Rows};
 use super::timers::Timers;
+use super::watch::Watches;
 use super::{
     BusKey, BusTag, EventKey, EventTag, InvocationTag, ReservationTag, VisitKey, VisitTag, WaitTag,
     WorkTag,
@@ -52,10 +53,16 @@ pub(super) struct BusState<H> {
     pub(super) roots: usize,
     pub(super) children: usize,
     pub(super) incomplete: usize,
+    /// `Output::Idle` is said when no more than this are incomplete.
+    pub(super) idle_at: usize,
     /// Places that were granted and not used yet.
     pub(super) granted: usize,
     pub(super) reservations: List<ReservationTag>,
+    pub(super) watches: Watches,
     pub(super) history: History,
+    /// Events in memory that came to this bus, and their bytes.
+    pub(super) in_memory: usize,
+    pub(super) bytes: u64,
     pub(super) timers: Timers<Timer>,
 }
 
@@ -128,6 +135,7 @@ pub(super) struct EventState<P> {
     pub(super) waits: List<WaitTag>,
     pub(super) started_at: Instant,
     pub(super) timer: u32,
+    pub(super) bytes: u32,
     pub(super) overrides: Option<Box<Overrides>>,
 }
 

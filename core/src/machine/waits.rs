@@ -11,7 +11,9 @@ use super::config::Concurrency;
 use super::error::Deadlock;
 use super::list::Links;
 use super::results::EventStatus;
-use super::state::{EventIx, InvocationIx, RaiseOrder, Visit, VisitIx, VisitState, Wait, WaitIx};
+use super::state::{
+    BusIx, EventIx, InvocationIx, RaiseOrder, Visit, VisitIx, VisitState, Wait, WaitIx,
+};
 use super::{BusKey, EventKey, InvocationKey, Machine, WaitKey};
 
 /// The answer to a handler that wants to wait.
@@ -78,17 +80,30 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         else {
             return Ok(());
         };
-        let on_bus = |event: EventIx| {
-            let mut next = Some(self.events[event].first_visit);
-            while let Some(visit) = next {
-                if self.visits[visit].bus == bus {
-                    return true;
-                }
-                next = self.visits[visit].next;
-            }
+        self.search_up(by, |event| self.is_on(event, bus))
+    }
+
+    /// How many events on a bus cannot complete before an invocation has ended.
+    pub(super) fn dependents(&self, invocation: InvocationKey, bus: BusKey) -> usize {
+        let (by, bus) = (self.invocations.find(invocation), self.buses.find(bus));
+        let Some((by, bus)) = by.zip(bus) else { return 0 };
+        let mut count = 0;
+        let _: Result<(), Deadlock> = self.search_up(by, |event| {
+            count += usize::from(self.is_on(event, bus));
             false
-        };
-        self.search_up(by, on_bus)
+        });
+        count
+    }
+
+    fn is_on(&self, event: EventIx, bus: BusIx) -> bool {
+        let mut next = Some(self.events[event].first_visit);
+        while let Some(visit) = next {
+            if self.visits[visit].bus == bus {
+                return true;
+            }
+            next = self.visits[visit].next;
+        }
+        false
     }
 
     fn note_wait(&mut self, by: InvocationIx, event: EventIx, wait: WaitIx) {
@@ -171,6 +186,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// By links that hold their parent open: the others last only as long as the history.
+    /// Whether an event is a descendant of another, as far as the links are still in memory (R29).
+    #[must_use]
+    pub fn is_below(&self, event: EventKey, ancestor: EventKey) -> bool {
+        let (event, ancestor) = (self.events.find(event), self.events.find(ancestor));
+        event.zip(ancestor).is_some_and(|(event, ancestor)| self.is_descendant(event, ancestor))
+    }
+
     fn is_descendant(&self, event: EventIx, ancestor: EventIx) -> bool {
         let depth = self.events[ancestor].depth;
         let mut next = Some(event);
@@ -284,7 +306,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// Walks up what cannot complete before an invocation ends: its event, the parents of that, and
     /// the events of handlers that wait for any of these.
-    fn search_up(&self, by: InvocationIx, is_it: impl Fn(EventIx) -> bool) -> Result<(), Deadlock> {
+    fn search_up(
+        &self,
+        by: InvocationIx,
+        mut is_it: impl FnMut(EventIx) -> bool,
+    ) -> Result<(), Deadlock> {
         let start = self.invocations[by].event;
         let mut below: HashMap<EventIx, Option<EventIx>> = HashMap::from_iter([(start, None)]);
         let mut frontier = vec![start];

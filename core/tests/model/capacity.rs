@@ -83,17 +83,18 @@ impl Model {
         self.remember(visit);
     }
 
-    /// Sends an event on; false when the target takes none.
+    /// Sends an event on, unless it has been there; false when the target takes none.
     pub(super) fn forward(&mut self, event: EventId, target: BusId) -> bool {
-        let bus = &self.buses[target];
-        if bus.gone || bus.closed || bus.phase != Phase::Open {
-            return false;
+        let mut visits = self.events[event].visits.iter();
+        if visits.any(|visit| self.visits[*visit].bus == target) {
+            return true;
         }
-        let visits = &self.events[event].visits;
-        if !visits.iter().any(|visit| self.visits[*visit].bus == target) {
+        let bus = &self.buses[target];
+        let takes_it = !bus.gone && !bus.closed && bus.phase == Phase::Open;
+        if takes_it {
             self.arrive(event, target);
         }
-        true
+        takes_it
     }
 
     pub(crate) fn reserve(&mut self, bus: BusId) -> Option<ReservationId> {

@@ -1,5 +1,7 @@
 //! How things end: results, cascades, completion, stop (R11, R16, R19, R22, R23, R32).
 
+use core::time::Duration;
+
 use busway_core::machine::{Cause, Outcome};
 
 use super::{Action, BusId, EventId, Invocation, InvocationId, Model, Phase, Row, State, VisitId};
@@ -27,7 +29,7 @@ impl Model {
         self.settle();
     }
 
-    pub(crate) fn time_out(&mut self, id: InvocationId, limit: core::time::Duration) {
+    pub(crate) fn time_out(&mut self, id: InvocationId, limit: Duration) {
         self.end_invocations(vec![(id, Outcome::TimedOut { limit })], &[]);
         self.settle();
     }

@@ -11,7 +11,8 @@ mod order;
 mod time;
 mod waits;
 
-use std::any::TypeId;
+use core::any::TypeId;
+use core::time::Duration;
 
 use busway_core::Instant;
 use busway_core::machine::{
@@ -126,7 +127,7 @@ pub(crate) struct Invocation {
     pub(crate) bus: BusId,
     row: usize,
     started_at: Instant,
-    limit: Option<core::time::Duration>,
+    limit: Option<Duration>,
     slow_told: bool,
     /// Which of all the waitings its present one is.
     group: u64,

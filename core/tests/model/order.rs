@@ -25,8 +25,9 @@ pub(crate) enum Possible {
 }
 
 impl Model {
-    /// Starts what is next on a bus. Events without handlers complete on the way.
-    pub(crate) fn next(&mut self, bus: BusId) -> Option<Started> {
+    /// Starts what is next on a bus. Events without handlers complete on the way. Which bus gets
+    /// the hub's slot is left open: an event that needs it may also be `left` in the queue.
+    pub(crate) fn next(&mut self, bus: BusId, left: &[EventId]) -> Option<Started> {
         loop {
             if let Some(visit) = self.next_continuing(bus) {
                 if let Some(started) = self.start_handler(visit) {
@@ -34,6 +35,10 @@ impl Model {
                 }
             } else {
                 let visit = self.next_visit(bus)?;
+                let needs_hub = self.concurrency(visit) == Concurrency::HubSerial;
+                if needs_hub && left.contains(&self.visits[visit].event) {
+                    return None;
+                }
                 self.start(visit);
             }
             self.settle();
@@ -83,7 +88,8 @@ impl Model {
         may_start.then_some(head)
     }
 
-    fn queued(&self, bus: BusId) -> impl Iterator<Item = VisitId> {
+    /// Visits that have not started, in order of arrival.
+    pub(crate) fn queued(&self, bus: BusId) -> impl Iterator<Item = VisitId> {
         let here = move |visit: &Visit| visit.bus == bus && visit.state == State::Queued;
         self.visits.iter().enumerate().filter(move |(_, visit)| here(visit)).map(|(id, _)| id)
     }

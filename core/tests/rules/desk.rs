@@ -3,6 +3,8 @@
 //! A label names one event and, without its digits, the event's type: `job1` and `job2` are of type
 //! `job`. Handlers are numbers. Where a label is used again it means the newest event of it.
 
+mod views;
+
 use core::mem::take;
 use core::time::Duration;
 use std::collections::{HashMap, HashSet};
@@ -77,6 +79,11 @@ impl Desk {
     }
 
     /// Without a recount after every input: for many events.
+    pub(crate) fn unaudited() -> Self {
+        Self { audited: false, ..Self::new() }
+    }
+
+    /// The same, of any depth.
     pub(crate) fn big() -> Self {
         Self { audited: false, ..Self::of(|hub| hub.max_depth = None) }
     }
@@ -297,67 +304,7 @@ impl Desk {
     }
 }
 
-/// What can be seen.
 impl Desk {
-    pub(crate) fn event(&self, label: &str) -> EventKey {
-        self.events.get(label).unwrap_or_else(|| panic!("{label} was not dispatched")).0
-    }
-
-    /// The key of what runs; the newest one where there are several.
-    pub(crate) fn invocation(&self, event: &str, handler: u32) -> InvocationKey {
-        self.running[self.place(event, handler)].1
-    }
-
-    pub(crate) fn running(&self) -> Vec<Start> {
-        self.running.iter().map(|(start, _)| *start).collect()
-    }
-
-    pub(crate) fn status(&self, label: &str) -> EventStatus {
-        self.machine.status(self.event(label))
-    }
-
-    /// The events that completed since this was last asked, in order.
-    pub(crate) fn completed(&mut self) -> Vec<&'static str> {
-        take(&mut self.completed)
-    }
-
-    /// The invocations that were ended from outside since this was last asked, in order.
-    pub(crate) fn cancelled(&mut self) -> Vec<Start> {
-        take(&mut self.cancelled)
-    }
-
-    pub(crate) fn done(&self, label: &str) -> &Completed<&'static str, u32> {
-        self.done.get(label).unwrap_or_else(|| panic!("{label} has not completed"))
-    }
-
-    pub(crate) fn cause(&self, label: &str) -> Option<Cause> {
-        self.done(label).cause
-    }
-
-    /// The results of a completed event, by the handlers' names.
-    pub(crate) fn rows(&self, label: &str) -> Vec<(&str, Outcome<u32>)> {
-        let rows = self.done(label).results.iter();
-        rows.map(|row| (&*row.handler.name, row.outcome.clone().expect("an outcome"))).collect()
-    }
-
-    pub(crate) fn path(&self, label: &str) -> Vec<&str> {
-        self.done(label).path.iter().map(|name| &**name).collect()
-    }
-
-    /// What a bus remembers, oldest first.
-    pub(crate) fn history(&self, bus: BusKey) -> Vec<&'static str> {
-        self.labels(self.machine.history(bus))
-    }
-
-    pub(crate) fn labels(&self, events: impl IntoIterator<Item = EventKey>) -> Vec<&'static str> {
-        let payload = |event| *self.machine.payload(event).expect("a remembered event");
-        events.into_iter().map(payload).collect()
-    }
-
-    pub(crate) fn audit(&self) {
-        self.machine.audit().expect("the books agree");
-    }
-
     fn place(&self, event: &str, handler: u32) -> usize {
         let place = self.running.iter().rposition(|(start, _)| *start == (event, handler));
         place.unwrap_or_else(|| {

@@ -172,6 +172,22 @@ fn r10_hub_serial_events_exclude_each_other_over_the_hub() {
 }
 
 #[test]
+fn r10_one_at_a_time_also_where_a_bus_has_more_of_them() {
+    let mut desk = Desk::new();
+    let (a, b) = (bus(&mut desk, "a"), bus(&mut desk, "b"));
+    for (bus, label) in [(a, "e1"), (b, "e2"), (a, "e3"), (b, "e4")] {
+        send_as(&mut desk, bus, label, Concurrency::HubSerial);
+    }
+    for _ in 0..4 {
+        let [(label, handler)] = desk.run()[..] else {
+            panic!("one of them runs, and nobody is forgotten: {:?}", desk.running());
+        };
+        desk.ends(label, handler);
+    }
+    assert_eq!(desk.completed().len(), 4);
+}
+
+#[test]
 fn r10_hub_serial_does_not_exclude_bus_serial_elsewhere() {
     let mut desk = Desk::new();
     let (a, b) = (bus(&mut desk, "a"), bus(&mut desk, "b"));

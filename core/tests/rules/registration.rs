@@ -247,7 +247,9 @@ fn peer_unsubscribing_lets_what_is_in_flight_finish() {
     let keys = [desk.on(bus, "e", 1), desk.on(bus, "e", 2)];
     desk.send(bus, "e1");
     desk.run();
-    keys.map(|key| desk.input(|machine| machine.off(key)).expect("it was registered"));
+    for key in keys {
+        desk.input(|machine| machine.off(key)).expect("it was registered");
+    }
     desk.returns("e1", 1, 1);
     desk.returns("e1", 2, 2);
     assert_eq!(desk.rows("e1"), [("1", Outcome::Value(1)), ("2", Outcome::Value(2))]);

@@ -1,6 +1,6 @@
 //! What machine and model are compared in, after every step.
 
-use std::fmt::Debug;
+use core::fmt::Debug;
 
 use busway_core::machine::{Cause, Completed, EventStatus, Outcome, Row as Theirs};
 
@@ -23,6 +23,8 @@ impl World {
             let bus = self.model.reservations[id].bus;
             let granted = self.hub.is_granted(*key, self.keys.buses[bus]);
             self.agree("is_granted", &granted, &self.model.is_granted(id, bus))?;
+            let in_line = self.model.buses[bus].line.contains(&id);
+            self.agree("is_waiting", &self.hub.is_waiting(*key), &in_line)?;
         }
         match self.some_event() {
             Some(event) => self.check_closely(event),
@@ -128,9 +130,13 @@ impl World {
         self.agree("incomplete", &self.hub.incomplete(key), &self.model.incomplete(bus))?;
         let stopped = state.gone || state.phase != Phase::Open;
         self.agree("is_stopped", &self.hub.is_stopped(key), &stopped)?;
+        let through = state.gone || state.closed && self.model.incomplete(bus) == 0;
+        self.agree("is_through", &self.hub.is_through(key), &through)?;
         let deadline = self.model.next_deadline(bus);
         self.agree("next_deadline", &self.hub.next_deadline(key), &deadline)?;
         let event = |visit: &usize| self.keys.events[self.model.visits[*visit].event];
+        let queued = self.model.queued(bus).map(|visit| event(&visit));
+        self.ensure(self.hub.queued(key).eq(queued), || format!("queue of {bus}"))?;
         let same = self.hub.history(key).eq(state.history.iter().map(event))
             && self.hub.newest(key).eq(state.history.iter().rev().map(event))
             && self.hub.history_len(key) == state.history.len();
@@ -171,6 +177,10 @@ impl World {
         if event.left {
             return Ok(());
         }
+        self.agree("started_at", &self.hub.started_at(key), &event.started_at)?;
+        self.agree("depth", &self.hub.depth(key), &Some(event.depth))?;
+        let parent = event.parent.map(|parent| self.keys.events[parent]);
+        self.agree("parent", &self.hub.parent(key), &parent)?;
         let children = self.model.events.iter().enumerate().filter(|(_, c)| c.parent == Some(id));
         let children = children.filter(|(_, child)| !child.left);
         let children: Vec<_> = children.map(|(child, _)| self.keys.events[child]).collect();

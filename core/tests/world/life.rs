@@ -87,7 +87,10 @@ impl World {
     }
 
     pub(super) fn abort_one(&mut self) -> Checked {
-        let Some(event) = self.some_event() else { return Ok(()) };
+        let events = 0..self.model.events.len();
+        let open: Vec<_> = events.filter(|id| !self.model.events[*id].completed).collect();
+        let open = self.rng.pick(&open).filter(|_| self.rng.chance(90));
+        let Some(event) = open.or_else(|| self.some_event()) else { return Ok(()) };
         let cause = self.rng.one_of([Cause::Aborted, Cause::Deadline]);
         self.begin(|| format!("abort event {event}: {cause:?}"));
         let (now, key) = (self.now(), self.keys.events[event]);

@@ -16,8 +16,9 @@ impl World {
         for _ in 0..1 + self.rng.below(4) {
             self.add_bus()?;
         }
+        let handlers = self.rng.one_of([2, 4, 6]);
         for bus in 0..self.keys.buses.len() {
-            for _ in 0..self.rng.below(4) {
+            for _ in 0..self.rng.below(handlers) {
                 self.on(bus)?;
             }
         }
@@ -91,16 +92,16 @@ impl World {
     pub(super) fn kind(&mut self) -> Kind {
         self.rng.one_of([
             ("A", Some(TypeId::of::<u8>())),
+            ("A", Some(TypeId::of::<u8>())),
             ("A", Some(TypeId::of::<u16>())),
             ("A", None),
             ("B", None),
-            ("C", None),
         ])
     }
 
     fn pattern(&mut self) -> Option<Kind> {
         let kind = self.kind();
-        (!self.rng.chance(40)).then_some(kind)
+        self.rng.chance(50).then_some(kind)
     }
 
     fn deadline(&mut self) -> Option<Instant> {

@@ -1,0 +1,243 @@
+//! Waiting for an event that somebody else will dispatch (R26).
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::fmt;
+use core::mem;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
+
+use super::guard;
+use super::record::Erased;
+use super::shared::BusShared;
+use super::sleep::{Elapsed, with_timeout};
+use super::watch::{Select, Watcher};
+use crate::machine::{Overflow, WatchKey};
+use crate::sync::Mutex;
+
+/// An event that is expected: a future of the first one that matches. Made by
+/// [`EventBus::expect`](super::EventBus::expect) and its siblings.
+///
+/// It is registered when it is made, not when it is first polled, and resolves when a match is
+/// dispatched, before any handler of it ends.
+///
+/// # Cancel safety
+/// Dropping it leaves nothing behind.
+#[must_use = "futures do nothing unless they are polled"]
+pub struct Expect<In> {
+    bus: Arc<BusShared>,
+    watch: Option<WatchKey>,
+    expectation: Arc<Expectation<In>>,
+}
+
+/// Why no event came.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExpectError {
+    /// The time is over.
+    #[error("no such event within {limit:?}")]
+    TimedOut {
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// The bus is stopped: none will come.
+    #[error("the bus was stopped")]
+    Stopped,
+    /// The predicate panicked. It fails this waiter alone.
+    #[error("the predicate panicked: {message}")]
+    PredicatePanicked {
+        /// What the panic said.
+        message: String,
+    },
+}
+
+/// Whether an event is one that is looked for.
+pub(crate) type Test<In> = Box<dyn Fn(&In) -> bool + Send + Sync>;
+
+/// A question about the record of an event.
+pub(crate) type About = Box<dyn Fn(&Arc<BusShared>, &dyn Erased) -> bool + Send + Sync>;
+
+pub(crate) struct Expectation<In> {
+    /// Weak, because the hub holds the expectation.
+    bus: Weak<BusShared>,
+    select: Select<In>,
+    about: Vec<About>,
+    test: Option<Test<In>>,
+    state: Mutex<State<In>>,
+}
+
+enum State<In> {
+    Open(Option<Waker>),
+    Settled(Result<In, ExpectError>),
+    Taken,
+}
+
+impl<In: Send + 'static> Expect<In> {
+    /// Registers; with `known`, events that are there already count as well, newest first.
+    pub(crate) fn new(
+        bus: &Arc<BusShared>,
+        select: Select<In>,
+        about: Vec<About>,
+        test: Option<Test<In>>,
+        known: bool,
+    ) -> Self {
+        let expectation = Arc::new(Expectation {
+            bus: Arc::downgrade(bus),
+            select,
+            about,
+            test,
+            state: Mutex::new(State::Open(None)),
+        });
+        let watcher = expectation.clone();
+        // One lock for both: no event falls between what is known and what will come.
+        let (candidates, watch) = bus.hub.input(|hub| {
+            let known = known.then(|| hub.remembered(bus, &expectation.select));
+            let pattern = expectation.select.pattern();
+            let room = (usize::MAX, Overflow::DropNewest);
+            (known.unwrap_or_default(), hub.watch(bus, pattern, room, watcher))
+        });
+        let mut this = Self { bus: bus.clone(), watch, expectation };
+        this.expectation.settle_first(candidates);
+        if this.watch.is_none() {
+            this.expectation.settle(|| Err(ExpectError::Stopped));
+        }
+        if this.expectation.is_settled() {
+            this.unwatch();
+        }
+        this
+    }
+
+    /// Gives up when the time is over.
+    ///
+    /// # Errors
+    /// [`ExpectError::TimedOut`], or the other reasons why no event came.
+    ///
+    /// # Cancel safety
+    /// Dropping it leaves nothing behind.
+    pub async fn within(self, limit: Duration) -> Result<In, ExpectError> {
+        let bus = self.bus.clone();
+        match with_timeout(&bus.hub, Some(limit), self).await {
+            Ok(answer) => answer,
+            Err(Elapsed) => Err(ExpectError::TimedOut { limit }),
+        }
+    }
+}
+
+impl<In> Expect<In> {
+    fn unwatch(&mut self) {
+        if let Some(watch) = self.watch.take() {
+            let watcher = self.bus.hub.input(|hub| hub.unwatch(watch));
+            drop(watcher);
+        }
+    }
+}
+
+impl<In: Send + 'static> Expectation<In> {
+    fn is_settled(&self) -> bool {
+        !matches!(*self.state.lock(), State::Open(_))
+    }
+
+    /// The first settlement stays.
+    fn settle(&self, answer: impl FnOnce() -> Result<In, ExpectError>) {
+        if self.is_settled() {
+            return;
+        }
+        let mut settled = Some(State::Settled(answer()));
+        let mut waker = None;
+        {
+            let mut state = self.state.lock();
+            if let State::Open(open) = &mut *state {
+                waker = open.take();
+                if let Some(settled) = settled.take() {
+                    *state = settled;
+                }
+            }
+        }
+        // Somebody else may have been faster; what is not needed is dropped outside the lock.
+        drop(settled);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn settle_first(&self, candidates: Vec<Arc<dyn Erased>>) {
+        for record in candidates {
+            self.offer(record);
+            if self.is_settled() {
+                return;
+            }
+        }
+    }
+
+    fn offer(&self, record: Arc<dyn Erased>) {
+        if self.is_settled() {
+            return;
+        }
+        let Some(bus) = self.bus.upgrade() else { return };
+        if !self.about.iter().all(|about| about(&bus, &*record)) {
+            return;
+        }
+        let Some(event) = (self.select.convert)(record, bus) else { return };
+        match self.test.as_ref().map_or(Ok(true), |test| guard::catch(|| test(&event))) {
+            Ok(true) => self.settle(|| Ok(event)),
+            Ok(false) => {}
+            Err(message) => self.settle(|| Err(ExpectError::PredicatePanicked { message })),
+        }
+    }
+}
+
+impl<In: Send + 'static> Watcher for Expectation<In> {
+    fn receive(&self, _: &Arc<dyn Erased>, _: bool) -> Option<Arc<dyn Erased>> {
+        None
+    }
+
+    fn arrived(&self, record: Arc<dyn Erased>) {
+        self.offer(record);
+    }
+
+    fn ended(&self) {
+        self.settle(|| Err(ExpectError::Stopped));
+    }
+}
+
+impl<In: Send + 'static> Future for Expect<In> {
+    type Output = Result<In, ExpectError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut waker = Some(cx.waker().clone());
+        let answer = {
+            let mut state = self.expectation.state.lock();
+            match &mut *state {
+                State::Open(open) => {
+                    waker = mem::replace(open, waker);
+                    Poll::Pending
+                }
+                settled => Poll::Ready(mem::replace(settled, State::Taken)),
+            }
+        };
+        drop(waker);
+        match answer {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(State::Settled(answer)) => {
+                self.unwatch();
+                Poll::Ready(answer)
+            }
+            Poll::Ready(_) => panic!("an expectation was polled after it was ready"),
+        }
+    }
+}
+
+impl<In> Drop for Expect<In> {
+    fn drop(&mut self) {
+        self.unwatch();
+    }
+}
+
+impl<In> fmt::Debug for Expect<In> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Expect").finish_non_exhaustive()
+    }
+}

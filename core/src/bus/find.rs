@@ -1,0 +1,118 @@
+//! Looking for events that are there, or will come (R27).
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use super::expect::{About, Expect, Test};
+use super::handle::EventHandle;
+use super::record::Erased;
+use super::shared::{BusShared, HubState};
+use super::watch::Select;
+use crate::event::Event;
+use crate::machine::{EventKey, EventStatus};
+
+/// What is looked for. Made by [`EventBus::find`](super::EventBus::find) and
+/// [`EventBus::find_name`](super::EventBus::find_name); what is not set matches everything.
+#[must_use = "nothing is looked for yet"]
+pub struct Find<'a, In> {
+    bus: &'a Arc<BusShared>,
+    select: Select<In>,
+    tests: Vec<Test<In>>,
+    about: Vec<About>,
+}
+
+impl<'a, In: Send + 'static> Find<'a, In> {
+    pub(crate) const fn new(bus: &'a Arc<BusShared>, select: Select<In>) -> Self {
+        Self { bus, select, tests: Vec::new(), about: Vec::new() }
+    }
+
+    /// Events this is true of.
+    pub fn matching(mut self, test: impl Fn(&In) -> bool + Send + Sync + 'static) -> Self {
+        self.tests.push(Box::new(test));
+        self
+    }
+
+    /// Events of this status.
+    pub fn status(self, status: EventStatus) -> Self {
+        self.about(move |bus, record| super::view::status(record.head(), bus) == status)
+    }
+
+    /// Events below this one: its children, and theirs, as far as the links are still in memory.
+    pub fn child_of<E: Event>(self, ancestor: &EventHandle<E>) -> Self {
+        let ancestor: EventKey = ancestor.record.head.key();
+        self.about(move |bus, record| bus.hub.lock().books.is_below(record.head().key(), ancestor))
+    }
+
+    /// Events that were dispatched less than `age` ago.
+    pub fn newer_than(self, age: Duration) -> Self {
+        self.about(move |bus, record| bus.hub.now().since(record.head().created_at) < age)
+    }
+
+    /// The newest one that is remembered, those in flight included.
+    #[must_use]
+    pub fn newest(self) -> Option<In> {
+        self.all(1).pop()
+    }
+
+    /// The newest `limit` ones, newest first.
+    ///
+    /// # Panics
+    /// When a predicate does.
+    #[must_use]
+    pub fn all(self, limit: usize) -> Vec<In> {
+        let Self { bus, select, tests, about } = self;
+        let candidates = bus.hub.lock().remembered(bus, &select);
+        let matches = candidates
+            .into_iter()
+            .filter(|record| about.iter().all(|about| about(bus, &**record)))
+            .filter_map(|record| (select.convert)(record, bus.clone()))
+            .filter(|event| tests.iter().all(|test| test(event)));
+        matches.take(limit).collect()
+    }
+
+    /// The next one that comes; what is there already does not count.
+    pub fn next(self) -> Expect<In> {
+        self.expect(false)
+    }
+
+    /// The newest one that is there, or else the next one that comes, with no gap between.
+    pub fn newest_or_next(self) -> Expect<In> {
+        self.expect(true)
+    }
+
+    fn about(
+        mut self,
+        about: impl Fn(&Arc<BusShared>, &dyn Erased) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.about.push(Box::new(about));
+        self
+    }
+
+    fn expect(self, known: bool) -> Expect<In> {
+        let Self { bus, select, tests, about } = self;
+        let test = (!tests.is_empty())
+            .then(|| -> Test<In> { Box::new(move |event| tests.iter().all(|test| test(event))) });
+        Expect::new(bus, select, about, test, known)
+    }
+}
+
+impl HubState {
+    /// The remembered events of a bus that are looked at, newest first.
+    pub(crate) fn remembered<In>(
+        &self,
+        bus: &BusShared,
+        select: &Select<In>,
+    ) -> Vec<Arc<dyn Erased>> {
+        let records = self.books.newest(bus.key).filter_map(|key| self.books.payload(key));
+        records.filter(|record| select.takes(&***record)).cloned().collect()
+    }
+}
+
+impl<In> fmt::Debug for Find<'_, In> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Find").finish_non_exhaustive()
+    }
+}

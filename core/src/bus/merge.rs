@@ -1,0 +1,113 @@
+//! Outputs that can be merged over the handlers of an event: maps and lists (R21).
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Debug;
+
+/// A map that results can be merged into.
+pub trait FlatDict: Sized {
+    /// The map without entries.
+    fn empty() -> Self;
+
+    /// Takes the entries of `other`; for a key that is in both, its value.
+    fn merge(&mut self, other: Self);
+
+    /// A key that is in both, as text.
+    fn common_key(&self, other: &Self) -> Option<String>;
+}
+
+/// A list that results can be appended to.
+pub trait FlatList: Sized {
+    /// The list without items.
+    fn empty() -> Self;
+
+    /// Takes the items of `other`, after its own.
+    fn append(&mut self, other: Self);
+}
+
+impl<K: Ord + Debug, V> FlatDict for BTreeMap<K, V> {
+    fn empty() -> Self {
+        Self::default()
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.extend(other);
+    }
+
+    fn common_key(&self, other: &Self) -> Option<String> {
+        other.keys().find(|key| self.contains_key(key)).map(|key| alloc::format!("{key:?}"))
+    }
+}
+
+#[cfg(feature = "std")]
+impl<K, V, S> FlatDict for std::collections::HashMap<K, V, S>
+where
+    K: Eq + core::hash::Hash + Debug,
+    S: core::hash::BuildHasher + Default,
+{
+    fn empty() -> Self {
+        Self::default()
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.extend(other);
+    }
+
+    fn common_key(&self, other: &Self) -> Option<String> {
+        other.keys().find(|key| self.contains_key(key)).map(|key| alloc::format!("{key:?}"))
+    }
+}
+
+impl<T> FlatList for Vec<T> {
+    fn empty() -> Self {
+        Self::default()
+    }
+
+    fn append(&mut self, other: Self) {
+        self.extend(other);
+    }
+}
+
+impl<T> FlatList for VecDeque<T> {
+    fn empty() -> Self {
+        Self::default()
+    }
+
+    fn append(&mut self, other: Self) {
+        self.extend(other);
+    }
+}
+
+/// Objects are merged at their first level; what is no object is skipped.
+#[cfg(feature = "serde")]
+impl FlatDict for serde_json::Value {
+    fn empty() -> Self {
+        Self::Object(serde_json::Map::new())
+    }
+
+    fn merge(&mut self, other: Self) {
+        if let (Self::Object(all), Self::Object(part)) = (self, other) {
+            all.extend(part);
+        }
+    }
+
+    fn common_key(&self, other: &Self) -> Option<String> {
+        let (all, part) = (self.as_object()?, other.as_object()?);
+        part.keys().find(|key| all.contains_key(*key)).cloned()
+    }
+}
+
+/// Arrays are concatenated; what is no array is skipped.
+#[cfg(feature = "serde")]
+impl FlatList for serde_json::Value {
+    fn empty() -> Self {
+        Self::Array(Vec::new())
+    }
+
+    fn append(&mut self, other: Self) {
+        if let (Self::Array(all), Self::Array(part)) = (self, other) {
+            all.extend(part);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Invocations that are tasks of the runtime (R10), and tasks that belong to an invocation (R12).
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::any::TypeId;
+use core::fmt;
+use core::pin::Pin;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{Context, Poll};
+
+use futures_util::task::AtomicWaker;
+
+use super::context::{self, Current};
+use super::guard;
+use super::shared::BusShared;
+use super::value::Verdict;
+use crate::machine::InvocationKey;
+
+/// Ends an invocation that runs as a task of its own.
+#[derive(Default)]
+pub(crate) struct Leash {
+    is_cut: AtomicBool,
+    task: AtomicWaker,
+}
+
+impl Leash {
+    /// The invocation was ended: its task drops the handler's future at its next poll.
+    pub(crate) fn cut(&self) {
+        self.is_cut.store(true, Ordering::Release);
+        self.task.wake();
+    }
+}
+
+/// The task of one invocation.
+pub(crate) struct SpawnedTask {
+    pub(crate) bus: Arc<BusShared>,
+    pub(crate) future: Option<Pin<Box<dyn Future<Output = Verdict> + Send>>>,
+    pub(crate) current: Current,
+    pub(crate) invocation: InvocationKey,
+    pub(crate) expected: (TypeId, &'static str),
+    pub(crate) leash: Arc<Leash>,
+}
+
+impl Future for SpawnedTask {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.leash.task.register(cx.waker());
+        if self.leash.is_cut.load(Ordering::Acquire) {
+            let future = self.future.take();
+            let _ = guard::catch(|| drop(future));
+            return Poll::Ready(());
+        }
+        let current = self.current;
+        let Some(future) = &mut self.future else { return Poll::Ready(()) };
+        let polled = context::enter(current, || guard::catch(|| future.as_mut().poll(cx)));
+        let verdict = match polled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(verdict)) => verdict.checked(self.expected),
+            Err(panic) => Verdict::panicked(&panic),
+        };
+        let future = self.future.take();
+        let verdict = match guard::catch(|| drop(future)) {
+            Ok(()) => verdict,
+            Err(panic) => Verdict::panicked(&panic),
+        };
+        self.bus.spawned_ended(self.invocation, verdict);
+        Poll::Ready(())
+    }
+}
+
+impl Drop for SpawnedTask {
+    fn drop(&mut self) {
+        // A runtime that is shut down drops its tasks: the event must not wait for this one.
+        if let Some(future) = self.future.take() {
+            let _ = guard::catch(|| drop(future));
+            self.bus.spawned_ended(self.invocation, Verdict::dropped());
+        }
+    }
+}
+
+impl BusShared {
+    fn spawned_ended(self: &Arc<Self>, invocation: InvocationKey, verdict: Verdict) {
+        let now = self.hub.now();
+        let refused = self.hub.input(|hub| hub.books.finished(invocation, verdict.0, now));
+        let _ = guard::catch(|| drop(refused));
+        // Its leash is to be let go of.
+        self.mail(|inbox| inbox.cancelled.push(invocation));
+    }
+}
+
+/// Carries the parent into a task that a handler spawns: made by
+/// [`EventHandle::scope`](super::EventHandle::scope).
+///
+/// What is dispatched while it is polled is a child of the handler's event. Waits in it are those
+/// of a task, not of the handler.
+#[must_use = "futures do nothing unless they are polled"]
+pub struct Scope<F> {
+    future: Pin<Box<F>>,
+    current: Current,
+}
+
+impl<F> Scope<F> {
+    pub(crate) fn new(future: F, current: Current) -> Self {
+        Self { future: Box::pin(future), current }
+    }
+}
+
+impl<F: Future> Future for Scope<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let current = self.current;
+        context::enter(current, || self.future.as_mut().poll(cx))
+    }
+}
+
+impl<F> fmt::Debug for Scope<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,133 @@
+//! What is dispatched, as a stream (R28).
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use core::fmt;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use futures_core::Stream;
+use futures_util::task::AtomicWaker;
+
+use super::record::Erased;
+use super::shared::BusShared;
+use super::watch::{Select, Watcher};
+use crate::machine::{Overflow, WatchKey};
+use crate::sync::Mutex;
+
+/// The events that come to a bus, in order of dispatch. Made by
+/// [`EventBus::events`](super::EventBus::events); it ends when the bus is stopped.
+///
+/// # Cancel safety
+/// Dropping it leaves nothing behind; a bus that was waiting for it goes on.
+#[must_use = "streams do nothing unless they are polled"]
+pub struct EventStream<In> {
+    bus: Arc<BusShared>,
+    watch: Option<WatchKey>,
+    convert: fn(Arc<dyn Erased>, Arc<BusShared>) -> Option<In>,
+    queue: Arc<Queue>,
+}
+
+struct Queue {
+    state: Mutex<Unread>,
+    reader: AtomicWaker,
+}
+
+struct Unread {
+    events: VecDeque<Arc<dyn Erased>>,
+    has_ended: bool,
+}
+
+impl<In> EventStream<In> {
+    pub(crate) fn new(
+        bus: &Arc<BusShared>,
+        select: &Select<In>,
+        capacity: usize,
+        overflow: Overflow,
+    ) -> Self {
+        let unread = Unread { events: VecDeque::new(), has_ended: false };
+        let queue = Arc::new(Queue { state: Mutex::new(unread), reader: AtomicWaker::new() });
+        let watcher = queue.clone();
+        let room = (capacity.max(1), overflow);
+        let watch = bus.hub.input(|hub| hub.watch(bus, select.pattern(), room, watcher));
+        queue.state.lock().has_ended = watch.is_none();
+        Self { bus: bus.clone(), watch, convert: select.convert, queue }
+    }
+
+    /// How many events were dropped because the reader was slow.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.watch.map_or(0, |watch| self.bus.hub.lock().books.dropped(watch))
+    }
+
+    /// How many events wait to be read.
+    #[must_use]
+    pub fn unread(&self) -> usize {
+        self.queue.state.lock().events.len()
+    }
+
+    fn take(&self) -> Option<Arc<dyn Erased>> {
+        self.queue.state.lock().events.pop_front()
+    }
+}
+
+impl<In> Stream for EventStream<In> {
+    type Item = In;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<In>> {
+        loop {
+            let mut record = self.take();
+            if record.is_none() {
+                self.queue.reader.register(cx.waker());
+                record = self.take();
+            }
+            let Some(record) = record else {
+                let has_ended = self.queue.state.lock().has_ended;
+                return if has_ended { Poll::Ready(None) } else { Poll::Pending };
+            };
+            if let Some(watch) = self.watch {
+                self.bus.hub.input(|hub| hub.books.read(watch));
+            }
+            if let Some(event) = (self.convert)(record, self.bus.clone()) {
+                return Poll::Ready(Some(event));
+            }
+        }
+    }
+}
+
+impl Watcher for Queue {
+    fn receive(
+        &self,
+        record: &Arc<dyn Erased>,
+        instead_of_oldest: bool,
+    ) -> Option<Arc<dyn Erased>> {
+        let mut unread = self.state.lock();
+        let oldest = if instead_of_oldest { unread.events.pop_front() } else { None };
+        unread.events.push_back(record.clone());
+        oldest
+    }
+
+    fn arrived(&self, _: Arc<dyn Erased>) {
+        self.reader.wake();
+    }
+
+    fn ended(&self) {
+        self.state.lock().has_ended = true;
+        self.reader.wake();
+    }
+}
+
+impl<In> Drop for EventStream<In> {
+    fn drop(&mut self) {
+        if let Some(watch) = self.watch.take() {
+            let watcher = self.bus.hub.input(|hub| hub.unwatch(watch));
+            drop(watcher);
+        }
+    }
+}
+
+impl<In> fmt::Debug for EventStream<In> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventStream").field("unread", &self.unread()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,197 @@
+//! Events as a tree of text, for logs and eyes.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt::{self, Write};
+use core::time::Duration;
+
+use super::record::Erased;
+use super::results::EventResult;
+use super::shared::BusShared;
+use super::view;
+use crate::machine::{Cause, EventStatus, HandlerKey, ResultStatus};
+use crate::time::Instant;
+
+/// Events and what came of them, with the marks of bubus: `✅` done, `🏃` running, `⏳` pending,
+/// `❌` failed, `⏰` timed out, `🛑` ended from outside. Made by
+/// [`EventHandle::log_tree`](super::EventHandle::log_tree) and
+/// [`EventBus::log_tree`](super::EventBus::log_tree).
+///
+/// Events that are out of memory are not in it. Nothing is formatted before it is displayed.
+pub struct LogTree {
+    bus: Arc<BusShared>,
+    roots: Vec<Arc<dyn Erased>>,
+}
+
+/// Characters of a value or an error that are shown.
+const WIDTH: usize = 80;
+
+impl LogTree {
+    pub(crate) const fn new(bus: Arc<BusShared>, roots: Vec<Arc<dyn Erased>>) -> Self {
+        Self { bus, roots }
+    }
+}
+
+/// One line that is still to be written, with what comes before it.
+struct Line {
+    prefix: String,
+    is_last: bool,
+    node: Node,
+}
+
+enum Node {
+    Event(Arc<dyn Erased>),
+    Handler(EventResult, Vec<Arc<dyn Erased>>),
+}
+
+impl fmt::Display for LogTree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A list of lines to come instead of recursion: trees can be deep.
+        let mut lines = Vec::new();
+        push(&mut lines, "", self.roots.iter().cloned().map(Node::Event).collect());
+        while let Some(Line { prefix, is_last, node }) = lines.pop() {
+            let branch = if is_last { "└── " } else { "├── " };
+            f.write_str(&prefix)?;
+            f.write_str(branch)?;
+            let below = format!("{prefix}{}", if is_last { "    " } else { "│   " });
+            match node {
+                Node::Event(record) => {
+                    self.event_line(f, &*record)?;
+                    push(&mut lines, &below, self.below_event(&record));
+                }
+                Node::Handler(result, children) => {
+                    self.handler_line(f, &result)?;
+                    push(&mut lines, &below, children.into_iter().map(Node::Event).collect());
+                }
+            }
+            f.write_char('\n')?;
+        }
+        Ok(())
+    }
+}
+
+impl LogTree {
+    /// `✅ UserLogin#3f9a [20:22:50.123 (0.004s)]`
+    fn event_line(&self, f: &mut fmt::Formatter<'_>, record: &dyn Erased) -> fmt::Result {
+        let head = record.head();
+        let status = view::status(head, &self.bus);
+        let id = format!("{}", head.id);
+        let tail = id.get(id.len().saturating_sub(4)..).unwrap_or(&id);
+        write!(
+            f,
+            "{} {}#{tail} [{}",
+            self.event_mark(record, status),
+            record.name(),
+            self.clock(head.created_at)
+        )?;
+        if let Some(frozen) = head.frozen() {
+            let since = frozen.started_at.unwrap_or(head.created_at);
+            write!(f, " ({})", seconds(frozen.completed_at.since(since)))?;
+        }
+        f.write_char(']')?;
+        match head.frozen().and_then(|frozen| frozen.cause) {
+            Some(cause) => write!(f, " {}", super::error::cause_text(cause)),
+            None => Ok(()),
+        }
+    }
+
+    /// `✅ Main.on_login#2 [20:22:50.123 (0.004s)] → Session`
+    fn handler_line(&self, f: &mut fmt::Formatter<'_>, result: &EventResult) -> fmt::Result {
+        let mark = result_mark(result);
+        write!(
+            f,
+            "{mark} {}.{}#{}",
+            result.bus_name(),
+            result.handler_name(),
+            result.handler_id().get()
+        )?;
+        if let Some(started) = result.started_at() {
+            write!(f, " [{}", self.clock(started))?;
+            if let Some(ended) = result.completed_at() {
+                write!(f, " ({})", seconds(ended.since(started)))?;
+            }
+            f.write_char(']')?;
+        }
+        match (result.error(), result.shown()) {
+            (Some(error), _) => write!(f, " {} {}", error.kind(), shorten(&format!("{error}"))),
+            (None, Some(value)) => write!(f, " → {}", shorten(&value)),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// The handlers with what they dispatched, then the children nobody's handler dispatched.
+    fn below_event(&self, record: &Arc<dyn Erased>) -> Vec<Node> {
+        let head = record.head();
+        let mut by_handler: BTreeMap<Option<HandlerKey>, Vec<Arc<dyn Erased>>> = BTreeMap::new();
+        for child in view::child_records(head, &self.bus) {
+            let handler = child.head().parent.and_then(|parent| parent.handler);
+            by_handler.entry(handler).or_default().push(child);
+        }
+        let mut nodes = Vec::new();
+        for result in view::results(head, &self.bus) {
+            let children = by_handler.remove(&Some(result.handler_id())).unwrap_or_default();
+            nodes.push(Node::Handler(result, children));
+        }
+        nodes.extend(by_handler.into_values().flatten().map(Node::Event));
+        nodes
+    }
+
+    fn event_mark(&self, record: &dyn Erased, status: EventStatus) -> &'static str {
+        let results = || view::results(record.head(), &self.bus);
+        match (status, record.head().frozen().and_then(|frozen| frozen.cause)) {
+            (_, Some(Cause::Deadline)) => "⏰",
+            (_, Some(_)) => "🛑",
+            (EventStatus::Pending, _) => "⏳",
+            (EventStatus::Started, _) => "🏃",
+            (EventStatus::Completed, _) if results().iter().any(|r| r.error().is_some()) => "❌",
+            (EventStatus::Completed, _) => "✅",
+        }
+    }
+
+    /// The time of day, to milliseconds.
+    fn clock(&self, at: Instant) -> String {
+        let text = format!("{}", self.bus.hub.wall(at));
+        text.get(11..23).map_or_else(String::new, String::from)
+    }
+}
+
+fn push(lines: &mut Vec<Line>, prefix: &str, nodes: Vec<Node>) {
+    // The next line is taken from the end.
+    for (at, node) in nodes.into_iter().rev().enumerate() {
+        lines.push(Line { prefix: prefix.into(), is_last: at == 0, node });
+    }
+}
+
+fn result_mark(result: &EventResult) -> &'static str {
+    use super::error::HandlerError;
+    match (result.status(), result.error()) {
+        (ResultStatus::Pending, _) => "⏳",
+        (ResultStatus::Started, _) => "🏃",
+        (_, Some(HandlerError::TimedOut { .. })) => "⏰",
+        (_, Some(HandlerError::Aborted { .. } | HandlerError::Cancelled { .. })) => "🛑",
+        (ResultStatus::Error, None) => "🛑",
+        (_, Some(_)) => "❌",
+        (_, None) => "✅",
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.3}s", duration.as_secs_f64())
+}
+
+fn shorten(text: &str) -> String {
+    let line = text.replace('\n', " ");
+    if line.chars().count() <= WIDTH {
+        return line;
+    }
+    line.chars().take(WIDTH - 1).chain(['…']).collect()
+}
+
+impl fmt::Debug for LogTree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogTree").field("roots", &self.roots.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,103 @@
+//! Watching for events to come: what expectations and streams have in common.
+
+use alloc::sync::Arc;
+use core::any::TypeId;
+
+use super::any::AnyEvent;
+use super::handle::EventHandle;
+use super::record::{Erased, downcast};
+use super::shared::{BusShared, HubState};
+use crate::event::Event;
+use crate::machine::{Overflow, Pattern, WatchKey};
+
+/// Told of the events that come to a bus.
+pub(crate) trait Watcher: Send + Sync {
+    /// Takes an event, under the hub's lock and so in order; gives back what it makes place for.
+    fn receive(&self, record: &Arc<dyn Erased>, instead_of_oldest: bool)
+    -> Option<Arc<dyn Erased>>;
+
+    /// Acts on it, outside the lock.
+    fn arrived(&self, record: Arc<dyn Erased>);
+
+    /// Nothing will come any more.
+    fn ended(&self);
+}
+
+/// Which events are looked at, and what they are turned into.
+pub(crate) struct Select<In> {
+    name: Option<&'static str>,
+    of_type: Option<TypeId>,
+    owned_name: alloc::string::String,
+    pub(crate) convert: fn(Arc<dyn Erased>, Arc<BusShared>) -> Option<In>,
+}
+
+impl<E: Event> Select<EventHandle<E>> {
+    pub(crate) fn typed() -> Self {
+        Self {
+            name: Some(E::NAME),
+            of_type: Some(TypeId::of::<E>()),
+            owned_name: alloc::string::String::new(),
+            convert: |record, bus| Some(EventHandle::new(downcast(record)?, bus)),
+        }
+    }
+}
+
+impl Select<AnyEvent> {
+    /// Events of a name; `*` for all.
+    pub(crate) fn named(name: alloc::string::String) -> Self {
+        Self {
+            name: None,
+            of_type: None,
+            owned_name: name,
+            convert: |record, bus| Some(AnyEvent::new(record, bus, None)),
+        }
+    }
+}
+
+impl<In> Select<In> {
+    pub(crate) fn pattern(&self) -> Pattern<'_> {
+        match (self.name, self.of_type) {
+            (Some(name), Some(of_type)) => Pattern::Type(name, of_type),
+            _ if self.owned_name == "*" => Pattern::Any,
+            _ => Pattern::Name(&self.owned_name),
+        }
+    }
+
+    /// Whether a record is one of them.
+    pub(crate) fn takes(&self, record: &dyn Erased) -> bool {
+        match self.pattern() {
+            Pattern::Type(_, of_type) => record.of_type() == of_type,
+            Pattern::Name(name) => record.name() == name,
+            Pattern::Any => true,
+        }
+    }
+}
+
+impl<In> Clone for Select<In> {
+    fn clone(&self) -> Self {
+        let Self { name, of_type, convert, .. } = *self;
+        Self { name, of_type, convert, owned_name: self.owned_name.clone() }
+    }
+}
+
+impl HubState {
+    /// Registers a watcher; `None` when the bus is stopped.
+    pub(crate) fn watch(
+        &mut self,
+        bus: &BusShared,
+        pattern: Pattern<'_>,
+        (capacity, overflow): (usize, Overflow),
+        watcher: Arc<dyn Watcher>,
+    ) -> Option<WatchKey> {
+        let watch = self.books.watch(bus.key, pattern, capacity, overflow)?;
+        self.watchers.insert(watch, watcher);
+        Some(watch)
+    }
+
+    /// Ends a watch; the watcher is given out, to be dropped outside the lock.
+    #[must_use = "a watcher holds values of the user's: drop it outside the lock"]
+    pub(crate) fn unwatch(&mut self, watch: WatchKey) -> Option<Arc<dyn Watcher>> {
+        self.books.unwatch(watch);
+        self.watchers.remove(&watch)
+    }
+}

@@ -1,0 +1,87 @@
+//! Slow handlers: R25.
+
+use super::*;
+
+#[test]
+fn r25_a_slow_handler_is_reported_once_with_all_there_is_to_know() {
+    let mut desk = Desk::new();
+    let (a, b) = (desk.bus("a"), bus(&mut desk, "b"));
+    desk.on(a, "p", 1);
+    let event = desk.send(a, "p1");
+    desk.run();
+    let awaited = [desk.child("p1", b, "c1"), desk.child("p1", b, "g1")];
+    for label in ["c1", "g1"] {
+        desk.waits("p1", 1, label);
+    }
+    assert_eq!(desk.machine.next_deadline(a), Some(at(15)));
+    desk.pass(secs(16));
+    desk.pass(secs(20));
+    let [Warning::Slow { handler, event: of, event_type, running, waits_for }] = &desk.warnings[..]
+    else {
+        panic!("one report: {:?}", desk.warnings);
+    };
+    assert_eq!((&*handler.name, &*handler.bus_name, &**event_type), ("1", "a", "p"));
+    assert_eq!((*of, *running), (event, secs(16)));
+    let waits: Vec<_> = waits_for.iter().map(|(event, name)| (*event, &**name)).collect();
+    assert_eq!(waits, [(awaited[0], "c"), (awaited[1], "g")]);
+    assert_eq!(desk.machine.next_deadline(a), Some(at(60)), "its limit is next");
+}
+
+#[test]
+fn r25_one_that_waits_for_nothing_says_so() {
+    let mut desk = Desk::new();
+    let a = desk.bus("a");
+    desk.on(a, "p", 1);
+    desk.send(a, "p1");
+    desk.run();
+    desk.pass(secs(15));
+    let [Warning::Slow { waits_for, .. }] = &desk.warnings[..] else {
+        panic!("one report: {:?}", desk.warnings);
+    };
+    assert_eq!(waits_for[..], []);
+    assert_eq!(desk.running(), [("p1", 1)], "it changes nothing");
+}
+
+#[test]
+fn r25_each_invocation_has_its_own() {
+    let mut desk = Desk::new();
+    let a = desk.bus_of("a", |bus| bus.limit = Limit::Off);
+    desk.on(a, "p", 1);
+    desk.send(a, "p1");
+    desk.send(a, "p2");
+    desk.run();
+    desk.pass(secs(15));
+    assert_eq!(desk.machine.next_deadline(a), None, "nothing is left to tell");
+    desk.ends("p1", 1);
+    desk.run();
+    desk.pass(secs(14));
+    assert_eq!(desk.warnings.len(), 1);
+    desk.pass(secs(1));
+    assert_eq!(desk.warnings.len(), 2);
+}
+
+#[test]
+fn r25_what_ends_in_time_or_with_its_limit_is_not_reported() {
+    let mut desk = Desk::new();
+    let a = desk.bus("a");
+    desk.on_limited(a, "p", Limit::After(secs(10)), 1);
+    desk.on(a, "c", 2);
+    desk.send(a, "p1");
+    desk.send(a, "c1");
+    desk.run();
+    desk.pass(secs(20));
+    desk.run();
+    desk.ends("c1", 2);
+    desk.pass(secs(20));
+    assert_eq!(desk.warnings, []);
+}
+
+#[test]
+fn r25_it_can_be_switched_off() {
+    let mut desk = Desk::new();
+    let a = bus(&mut desk, "a");
+    desk.send(a, "p1");
+    desk.run();
+    desk.pass(secs(59));
+    assert_eq!(desk.warnings, []);
+}

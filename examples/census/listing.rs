@@ -1,0 +1,64 @@
+//! Reading a folder, a batch of entries at a time.
+
+use std::ffi::OsString;
+use std::fs::{DirEntry, ReadDir};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tokio::task::spawn_blocking;
+
+/// Entries that are read, and files that are counted, before the next are.
+const BATCH: usize = 64;
+
+/// A folder that is being read.
+pub(crate) struct Listing(ReadDir);
+
+/// Some entries of a folder. What is neither a regular file nor a folder (links, pipes, sockets,
+/// devices) is left out.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) files: Vec<OsString>,
+    pub(crate) folders: Vec<OsString>,
+    /// Entries whose kind is hidden from us; an empty name is the folder itself.
+    pub(crate) failures: Vec<(OsString, io::Error)>,
+}
+
+impl Listing {
+    /// Opens a folder.
+    pub(crate) async fn open(path: &Path) -> io::Result<Self> {
+        let path = PathBuf::from(path);
+        spawn_blocking(|| std::fs::read_dir(path).map(Self)).await?
+    }
+
+    /// The next entries, and the rest of the folder unless this was the end of it.
+    pub(crate) async fn next_batch(self) -> io::Result<(Batch, Option<Self>)> {
+        Ok(spawn_blocking(|| self.read_batch()).await?)
+    }
+
+    fn read_batch(mut self) -> (Batch, Option<Self>) {
+        let mut batch = Batch::default();
+        for _ in 0..BATCH {
+            match self.0.next() {
+                Some(Ok(entry)) => batch.add(&entry),
+                // What was read so far counts; a folder that breaks off is not read on.
+                Some(Err(error)) => {
+                    batch.failures.push((OsString::new(), error));
+                    return (batch, None);
+                }
+                None => return (batch, None),
+            }
+        }
+        (batch, Some(self))
+    }
+}
+
+impl Batch {
+    fn add(&mut self, entry: &DirEntry) {
+        match entry.file_type() {
+            Ok(kind) if kind.is_file() => self.files.push(entry.file_name()),
+            Ok(kind) if kind.is_dir() => self.folders.push(entry.file_name()),
+            Ok(_) => {}
+            Err(error) => self.failures.push((entry.file_name(), error)),
+        }
+    }
+}
