@@ -7,6 +7,7 @@ use core::task::Waker;
 use super::handler::Callable;
 use super::record::Erased;
 use super::shared::{BusShared, HubShared, HubState};
+use super::value::Answer;
 use super::watch::Watcher;
 use crate::machine::{BusKey, Dropped, InvocationKey, Output, Warning};
 
@@ -26,7 +27,7 @@ pub(crate) struct Notices {
     idle: Vec<Arc<BusShared>>,
     closed: Vec<Arc<BusShared>>,
     warnings: Vec<Warning>,
-    dropped: Vec<Dropped<Arc<dyn Erased>, Arc<dyn Callable>>>,
+    dropped: Vec<Dropped<Arc<dyn Erased>, Answer, Arc<dyn Callable>>>,
 }
 
 impl Notices {

@@ -160,7 +160,8 @@ fn refusal<E>(event: E, reason: Refusal) -> DispatchError<E> {
     match reason {
         Refusal::Full { limit } => DispatchError::Full { event, limit },
         Refusal::TooDeep { depth, limit } => DispatchError::TooDeep { event, depth, limit },
-        Refusal::Stopped => DispatchError::Stopped { event },
+        // Events have no address.
+        Refusal::Stopped | Refusal::NotFound => DispatchError::Stopped { event },
     }
 }
 

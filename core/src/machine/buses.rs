@@ -38,6 +38,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             raised: BTreeMap::new(),
             raised_parallel: BTreeMap::new(),
             continuing: VecDeque::new(),
+            resuming: VecDeque::new(),
             running: List::default(),
             slot: Slot::default(),
             ready: false,

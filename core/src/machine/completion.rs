@@ -86,6 +86,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     fn give_capacity_back(&mut self, event: EventIx) {
         match self.events[event].counted {
+            Counted::Nothing => {}
             Counted::Root(bus) => {
                 if let Some(bus) = self.buses.find(bus) {
                     self.buses[bus].roots -= 1;

@@ -128,7 +128,7 @@ impl BusConfig {
 }
 
 /// What one event decides for itself; what is `None` is left to the bus that processes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Overrides {
     /// The limit of each of its invocations.
@@ -141,6 +141,38 @@ pub struct Overrides {
     pub handler_order: Option<HandlerOrder>,
     /// When its handlers are done.
     pub completion: Option<Completion>,
+    /// Whether a handler of it that failed or timed out is tried again.
+    pub retries: Option<Retries>,
+}
+
+/// How often, and after which rest, a handler is tried again (R45).
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Retries {
+    /// Tries after the first.
+    pub retries: u32,
+    /// The rest before the second try.
+    pub wait: Duration,
+    /// What the rest is multiplied with before each further try.
+    pub backoff_factor: f64,
+}
+
+impl Retries {
+    /// So many tries after the first, each after this rest.
+    #[must_use]
+    pub const fn new(retries: u32, wait: Duration) -> Self {
+        Self { retries, wait, backoff_factor: 1.0 }
+    }
+
+    /// The rest before try `n + 2`: `wait * backoff_factor^n`. Longer than there are nanoseconds
+    /// for is forever.
+    pub(super) fn delay(&self, n: u32) -> Duration {
+        let mut seconds = self.wait.as_secs_f64();
+        for _ in 0..n {
+            seconds *= self.backoff_factor;
+        }
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+    }
 }
 
 #[cfg(test)]

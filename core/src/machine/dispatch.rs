@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use super::config::Overrides;
 use super::error::{Refusal, Refused};
 use super::list::{Links, List};
-use super::registry::Kind;
+use super::registry::{Kind, Snapshot};
 use super::results::EventStatus;
 use super::state::{BusIx, Counted, EventIx, EventState, Phase, Timer, Visit, VisitIx};
 use super::timers::NOWHERE;
@@ -67,13 +67,18 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         now: Instant,
     ) -> Result<EventKey, Refused<P>> {
         self.advance(now);
-        match self.admit(bus, &spec) {
-            Ok(admitted) => Ok(self.accept(payload, spec, admitted)),
+        match self.admit(bus, &spec, false) {
+            Ok(admitted) => Ok(self.accept(payload, spec, admitted, None)),
             Err(reason) => Err(Refused { reason, payload }),
         }
     }
 
-    fn admit(&self, bus: BusKey, spec: &Dispatch) -> Result<Admitted, Refusal> {
+    pub(super) fn admit(
+        &self,
+        bus: BusKey,
+        spec: &Dispatch,
+        goes_past: bool,
+    ) -> Result<Admitted, Refusal> {
         let ix = self.bus(bus).ok_or(Refusal::Stopped)?;
         let state = &self.buses[ix];
         let parent = spec.parent.and_then(|parent| self.events.find(parent.event));
@@ -95,17 +100,29 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             Some(_) => (state.children, state.config.max_pending_children),
             None => (state.roots + state.granted - usize::from(permit), state.config.max_pending),
         };
-        if let Some(limit) = limit.filter(|limit| held >= *limit) {
+        if let Some(limit) = limit.filter(|limit| !goes_past && held >= *limit) {
             return Err(Refusal::Full { limit });
         }
         Ok(Admitted { bus: ix, parent, attached: attached.is_some(), depth })
     }
 
-    fn accept(&mut self, payload: P, spec: Dispatch, admitted: Admitted) -> EventKey {
+    /// With `handlers` the event goes past the queue and is theirs.
+    pub(super) fn accept(
+        &mut self,
+        payload: P,
+        spec: Dispatch,
+        admitted: Admitted,
+        handlers: Option<Snapshot<H>>,
+    ) -> EventKey {
         let Admitted { bus, parent, attached, depth } = admitted;
         let bus_key = self.buses.key(bus);
-        let counted = if attached { Counted::Child(bus_key) } else { Counted::Root(bus_key) };
+        let counted = match (&handlers, attached) {
+            (Some(_), _) => Counted::Nothing,
+            (None, true) => Counted::Child(bus_key),
+            (None, false) => Counted::Root(bus_key),
+        };
         match counted {
+            Counted::Nothing => {}
             Counted::Root(_) => self.buses[bus].roots += 1,
             Counted::Child(_) => self.buses[bus].children += 1,
         }
@@ -144,8 +161,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if let Some(deadline) = deadline {
             self.set_timer(bus, deadline, Timer::Event(event));
         }
-        self.arrived(self.events[event].first_visit);
-        self.kick(bus);
+        let visit = self.events[event].first_visit;
+        match handlers {
+            Some(handlers) => self.begin_past_queue(visit, handlers),
+            None => {
+                self.arrived(visit);
+                self.kick(bus);
+            }
+        }
         key
     }
 
@@ -187,7 +210,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 }
 
-struct Admitted {
+pub(super) struct Admitted {
     bus: BusIx,
     parent: Option<EventIx>,
     attached: bool,

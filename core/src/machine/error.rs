@@ -27,6 +27,9 @@ pub enum Refusal {
     /// The bus is stopped, or is gone (R32).
     #[error("the bus is stopped")]
     Stopped,
+    /// The address has no consumer (R36).
+    #[error("the address has no consumer")]
+    NotFound,
     /// The event would be deeper than children may be (R18).
     #[error("too deep: level {depth}, at most {limit}")]
     TooDeep {

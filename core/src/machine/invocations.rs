@@ -26,7 +26,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         };
         let visit = self.invocations[ix].visit;
         let is_value = matches!(outcome, Outcome::Value(_));
-        self.end(ix, outcome);
+        self.end_or_retry(ix, outcome);
         if is_value && self.ends_at_first(visit) {
             let mut ends = Vec::new();
             self.end_visit(visit, Cause::First, &mut ends);
@@ -47,17 +47,18 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    pub(super) fn begin(&mut self, visit: VisitIx, limit: Limit) -> InvocationIx {
+    pub(super) fn begin(&mut self, visit: VisitIx, limit: Limit, handler: usize) -> InvocationIx {
         let Visit { event, bus, work, .. } = self.visits[visit];
         let work = work.expect("a visit that starts a handler has work");
         let of_event =
             self.events[event].overrides.as_ref().map_or(Limit::Inherit, |own| own.limit);
         let limit = Limit::resolve(limit, of_event, self.buses[bus].config.limit);
-        let invocation = self.invocations.insert(Invocation {
+        let ix = self.enter_lists(Invocation {
             visit,
             event,
             bus,
             row: self.works[work].rows.len() - 1,
+            handler,
             on_bus: Links::default(),
             of_event: Links::default(),
             waits: List::default(),
@@ -66,9 +67,19 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             started_at: self.now,
             limit,
             slow_told: false,
+            tries: 1,
+            rests: false,
             timer: NOWHERE,
         });
-        let ix = invocation.ix();
+        self.arm(ix);
+        ix
+    }
+
+    /// Puts an invocation into the books: of its bus, and of its event there.
+    pub(super) fn enter_lists(&mut self, invocation: Invocation) -> InvocationIx {
+        let Invocation { visit, bus, .. } = invocation;
+        let work = self.visits[visit].work.expect("a visit that starts a handler has work");
+        let ix = self.invocations.insert(invocation).ix();
         let mut running = self.buses[bus].running;
         running.push_back(&mut self.invocations, ix, Invocation::on_bus);
         self.buses[bus].running = running;
@@ -76,7 +87,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         of_event.push_back(&mut self.invocations, ix, Invocation::of_event);
         self.works[work].invocations = of_event;
         self.works[work].live += 1;
-        self.arm(ix);
         ix
     }
 
@@ -86,7 +96,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             let Some(ix) = self.invocations.find(key) else { continue };
             let Invocation { visit, bus, .. } = self.invocations[ix];
             let awaited = self.awaited_descendants(ix);
-            self.end(ix, outcome);
+            self.end_or_retry(ix, outcome);
             let bus = self.buses.key(bus);
             self.outputs.push(Output::Cancel { bus, invocation: key });
             self.settle(visit);
@@ -171,10 +181,20 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Takes an invocation out of the books. Its visit is still to be settled.
-    fn end(&mut self, ix: InvocationIx, outcome: Outcome<R>) {
+    pub(super) fn end(&mut self, ix: InvocationIx, outcome: Outcome<R>) {
+        let Invocation { visit, row, tries, .. } = self.invocations[ix];
+        self.leave_lists(ix);
+        let Some(work) = self.visits[visit].work else { return };
+        let row = self.works[work].rows.row_mut(row);
+        row.completed_at = Some(self.now);
+        row.outcome = Some(outcome);
+        row.tries = tries;
+    }
+
+    pub(super) fn leave_lists(&mut self, ix: InvocationIx) {
         self.disarm(Timer::Invocation(ix));
         self.drop_waits(ix);
-        let Invocation { visit, bus, row, .. } = self.invocations[ix];
+        let Invocation { visit, bus, .. } = self.invocations[ix];
         let work = self.visits[visit].work.expect("a running invocation has work");
         let mut running = self.buses[bus].running;
         running.remove(&mut self.invocations, ix, Invocation::on_bus);
@@ -184,9 +204,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let state = &mut self.works[work];
         state.invocations = of_event;
         state.live -= 1;
-        let row = state.rows.row_mut(row);
-        row.completed_at = Some(self.now);
-        row.outcome = Some(outcome);
         self.invocations.remove(ix);
     }
 }

@@ -70,6 +70,7 @@
 //! It is **not** a scheduler of tasks, a message broker or a store: it keeps the books of one
 //! process, in memory.
 
+mod addresses;
 mod arena;
 mod audit;
 mod buses;
@@ -86,6 +87,7 @@ mod memory;
 mod output;
 mod registry;
 mod results;
+mod retries;
 mod schedule;
 mod state;
 mod timeouts;
@@ -101,9 +103,10 @@ use core::fmt;
 
 use hashbrown::{HashMap, HashSet};
 
+pub use self::addresses::{Address, AddressRefused};
 pub use self::arena::Key;
 pub use self::config::{
-    BusConfig, Completion, Concurrency, HandlerOrder, HubConfig, Limit, Overrides,
+    BusConfig, Completion, Concurrency, HandlerOrder, HubConfig, Limit, Overrides, Retries,
 };
 pub use self::dispatch::{Dispatch, Parent};
 pub use self::error::{BusGone, Deadlock, Refusal, Refused};
@@ -115,7 +118,7 @@ pub use self::waits::Waiting;
 pub use self::watch::Overflow;
 
 use self::arena::Arena;
-use self::registry::Kinds;
+use self::registry::{Kinds, Place};
 use self::state::{
     BusIx, BusState, EventIx, EventState, Invocation, Reservation, Slot, Visit, Wait, Work,
 };
@@ -194,7 +197,7 @@ pub struct Machine<P, R, H = ()> {
     told_memory: bool,
     watches: Arena<Watch, WatchTag>,
     reservations: Arena<Reservation, ReservationTag>,
-    handler_places: HashMap<HandlerKey, (BusKey, Option<u32>)>,
+    handler_places: HashMap<HandlerKey, (BusKey, Place)>,
     outputs: Vec<Output<P, R, H>>,
     hub_slot: Slot,
     hub_lines: [VecDeque<BusKey>; 2],

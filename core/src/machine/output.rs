@@ -65,7 +65,7 @@ pub enum Output<P, R, H> {
     Warning(Warning),
     /// Values of the user's that nobody refers to any more. They are handed out so that they are
     /// not dropped under the shell's lock.
-    Dropped(Dropped<P, H>),
+    Dropped(Dropped<P, R, H>),
 }
 
 /// A completed event.
@@ -105,9 +105,11 @@ impl Path {
 /// Values that left the machine and wait to be dropped.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Dropped<P, H> {
+pub enum Dropped<P, R, H> {
     /// The payload of an event that nothing remembers.
     Payload(P),
+    /// The error of a try that was not the last.
+    Result(R),
     /// A list of handlers that was replaced while an event was using it.
     Handlers(HandlerList<H>),
 }

@@ -8,9 +8,11 @@ use core::slice;
 
 use hashbrown::HashMap;
 
+use super::addresses::Address;
 use super::config::Limit;
 use super::output::{Output, Warning};
 use super::results::HandlerInfo;
+use super::state::BusIx;
 use super::{BusKey, HandlerKey, Machine};
 
 /// An event's type as the machine knows it: a name, and the Rust type if it has one.
@@ -56,12 +58,23 @@ pub type HandlerList<H> = Arc<Vec<Arc<Handler<H>>>>;
 pub(super) struct Registry<H> {
     exact: HashMap<NameIx, HandlerList<H>>,
     any: HandlerList<H>,
+    consumers: HashMap<Arc<str>, HandlerList<H>>,
+    topics: HashMap<Arc<str>, HandlerList<H>>,
+}
+
+/// The list a registration stands in.
+#[derive(Clone)]
+pub(super) enum Place {
+    Name(NameIx),
+    Any,
+    Consumer(Arc<str>),
+    Topic(Arc<str>),
 }
 
 /// The handlers of one event as they were when it started (R3).
 pub(super) struct Snapshot<H> {
-    exact: Option<HandlerList<H>>,
-    any: Option<HandlerList<H>>,
+    pub(super) exact: Option<HandlerList<H>>,
+    pub(super) any: Option<HandlerList<H>>,
 }
 
 type NameIx = u32;
@@ -97,15 +110,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Some(ix) = self.buses.find(bus) else {
             return Err(action);
         };
-        self.handler_count += 1;
-        let info = Arc::new(HandlerInfo {
-            key: HandlerKey(self.handler_count),
-            name: name.into(),
-            bus_name: self.buses[ix].name.clone(),
-            bus,
-        });
+        let info = self.handler_info(ix, name);
         let (slot, wanted) = self.kinds.pattern(pattern);
-        let list = self.buses[ix].handlers.list_mut(slot);
+        let place = slot.map_or(Place::Any, Place::Name);
+        let list = self.buses[ix].handlers.list_mut(&place);
         if list.iter().any(|other| *other.info.name == *name) {
             let pattern =
                 slot.map_or_else(|| "*".into(), |slot| self.kinds.names[slot as usize].clone());
@@ -115,17 +123,27 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let handler = Handler { info: info.clone(), action, limit, wanted };
         // A list that an event is using is copied, so that the event keeps what it started with.
         Arc::make_mut(list).push(Arc::new(handler));
-        self.handler_places.insert(info.key, (bus, slot));
+        self.handler_places.insert(info.key, (bus, place));
         Ok(info)
+    }
+
+    pub(super) fn handler_info(&mut self, bus: BusIx, name: &str) -> Arc<HandlerInfo> {
+        self.handler_count += 1;
+        Arc::new(HandlerInfo {
+            key: HandlerKey(self.handler_count),
+            name: name.into(),
+            bus_name: self.buses[bus].name.clone(),
+            bus: self.buses.key(bus),
+        })
     }
 
     /// Ends a registration; events that have started keep it. The handler is given out, so that it
     /// can be dropped where the user's code may run; `None` when it is not there (any more).
     pub fn off(&mut self, handler: HandlerKey) -> Option<Arc<Handler<H>>> {
-        let (bus, slot) = self.handler_places.remove(&handler)?;
+        let (bus, place) = self.handler_places.remove(&handler)?;
         self.told_other_type.remove(&handler);
         let ix = self.buses.find(bus)?;
-        self.buses[ix].handlers.remove(slot, handler)
+        self.buses[ix].handlers.remove(&place, handler)
     }
 
     /// The number of registrations on a bus.
@@ -137,7 +155,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
 impl<H> Registry<H> {
     pub(super) fn new() -> Self {
-        Self { exact: HashMap::new(), any: Arc::default() }
+        let (consumers, topics) = (HashMap::new(), HashMap::new());
+        Self { exact: HashMap::new(), any: Arc::default(), consumers, topics }
     }
 
     pub(super) fn snapshot(&self, name: NameIx) -> Snapshot<H> {
@@ -148,27 +167,48 @@ impl<H> Registry<H> {
     /// Every list, to be dropped outside; the registry is empty afterwards.
     pub(super) fn take(&mut self) -> impl Iterator<Item = HandlerList<H>> {
         let any = core::mem::take(&mut self.any);
-        let exact = core::mem::take(&mut self.exact);
-        exact.into_values().chain([any]).filter(|list| !list.is_empty())
+        let exact = core::mem::take(&mut self.exact).into_values();
+        let consumers = core::mem::take(&mut self.consumers).into_values();
+        let topics = core::mem::take(&mut self.topics).into_values();
+        exact.chain(consumers).chain(topics).chain([any]).filter(|list| !list.is_empty())
     }
 
     fn len(&self) -> usize {
         self.exact.values().map(|list| list.len()).sum::<usize>() + self.any.len()
     }
 
-    fn list_mut(&mut self, slot: Option<NameIx>) -> &mut HandlerList<H> {
-        match slot {
-            Some(name) => self.exact.entry(name).or_default(),
-            None => &mut self.any,
+    pub(super) fn list_mut(&mut self, place: &Place) -> &mut HandlerList<H> {
+        match place {
+            Place::Name(name) => self.exact.entry(*name).or_default(),
+            Place::Any => &mut self.any,
+            Place::Consumer(address) => self.consumers.entry(address.clone()).or_default(),
+            Place::Topic(topic) => self.topics.entry(topic.clone()).or_default(),
         }
     }
 
-    fn remove(&mut self, slot: Option<NameIx>, key: HandlerKey) -> Option<Arc<Handler<H>>> {
-        let list = self.list_mut(slot);
+    /// What is registered for an address.
+    pub(super) fn at(&self, address: Address<'_>) -> Option<&HandlerList<H>> {
+        match address {
+            Address::Consumer(address) => self.consumers.get(address),
+            Address::Topic(topic) => self.topics.get(topic),
+        }
+    }
+
+    pub(super) fn consumers(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.consumers.keys()
+    }
+
+    fn remove(&mut self, place: &Place, key: HandlerKey) -> Option<Arc<Handler<H>>> {
+        let list = self.list_mut(place);
         let at = list.iter().position(|handler| handler.info.key == key)?;
         let removed = Arc::make_mut(list).remove(at);
-        if let (true, Some(name)) = (list.is_empty(), slot) {
-            self.exact.remove(&name);
+        if list.is_empty() {
+            match place {
+                Place::Name(name) => drop(self.exact.remove(name)),
+                Place::Any => {}
+                Place::Consumer(address) => drop(self.consumers.remove(address)),
+                Place::Topic(topic) => drop(self.topics.remove(topic)),
+            }
         }
         Some(removed)
     }

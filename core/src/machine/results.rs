@@ -110,6 +110,8 @@ pub struct Row<R> {
     pub started_at: Option<Instant>,
     /// When it ended.
     pub completed_at: Option<Instant>,
+    /// How often it was tried; 0 while it has not ended.
+    pub tries: u32,
     /// How it ended.
     pub outcome: Option<Outcome<R>>,
 }
@@ -127,7 +129,7 @@ impl<R> Row<R> {
     }
 
     pub(super) fn pending(handler: Arc<HandlerInfo>) -> Self {
-        Self { handler, started_at: None, completed_at: None, outcome: None }
+        Self { handler, started_at: None, completed_at: None, tries: 0, outcome: None }
     }
 }
 

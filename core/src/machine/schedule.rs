@@ -2,7 +2,7 @@
 
 use super::config::{Concurrency, HandlerOrder};
 use super::output::{Dropped, Next, Output, Run};
-use super::registry::Action;
+use super::registry::{Action, Snapshot};
 use super::results::{EventStatus, Outcome, Row, Rows};
 use super::state::{BusIx, Line, Phase, Slot, Visit, VisitIx, VisitState, Work};
 use super::{BusKey, Machine};
@@ -18,6 +18,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Some(ix) = self.bus(bus) else {
             return Next::Idle;
         };
+        if let Some(run) = self.resume(ix) {
+            return Next::Run(run);
+        }
         for _ in 0..UNHANDLED_AT_ONCE {
             if let Some(visit) = self.pop_continuing(ix) {
                 match self.start_handler(visit) {
@@ -45,7 +48,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if self.buses[bus].ready {
             return;
         }
-        let candidate = match self.buses[bus].continuing.is_empty() {
+        let state = &self.buses[bus];
+        let candidate = match state.continuing.is_empty() && state.resuming.is_empty() {
             true => self.candidate(bus),
             false => Candidate::Continue,
         };
@@ -122,15 +126,30 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     fn start(&mut self, visit: VisitIx) {
-        let concurrency = self.concurrency(visit);
         self.unqueue(visit);
+        let Visit { event, bus, .. } = self.visits[visit];
+        let name = self.kinds.name_ix(self.events[event].kind);
+        let handlers = self.buses[bus].handlers.snapshot(name);
+        self.start_with(visit, handlers);
+    }
+
+    /// Starts a visit that never stood in the queue.
+    pub(super) fn begin_past_queue(&mut self, visit: VisitIx, handlers: Snapshot<H>) {
+        let bus = self.visits[visit].bus;
+        self.buses[bus].incomplete += 1;
+        self.weigh(visit);
+        self.remember(visit);
+        self.start_with(visit, handlers);
+    }
+
+    /// From now on the handlers of a visit are fixed (R3).
+    fn start_with(&mut self, visit: VisitIx, handlers: Snapshot<H>) {
+        let concurrency = self.concurrency(visit);
         let Visit { event, bus, .. } = self.visits[visit];
         let own = self.events[event].overrides.as_deref();
         let config = &self.buses[bus].config;
         let order = own.and_then(|own| own.handler_order).unwrap_or(config.handler_order);
         let completion = own.and_then(|own| own.completion).unwrap_or(config.completion);
-        let name = self.kinds.name_ix(self.events[event].kind);
-        let handlers = self.buses[bus].handlers.snapshot(name);
         let work = self.works.insert(Work {
             next: 0,
             total: handlers.len(),
@@ -177,7 +196,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let concurrency = self.works[work].concurrency;
         self.for_each_slot(bus, concurrency, |slot| slot.occupied -= 1);
         let handlers = self.works[work].handlers.take();
-        for orphans in handlers.into_iter().flat_map(super::registry::Snapshot::orphans) {
+        for orphans in handlers.into_iter().flat_map(Snapshot::orphans) {
             self.outputs.push(Output::Dropped(Dropped::Handlers(orphans)));
         }
         self.close_one(event);
@@ -234,16 +253,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
         let row = Row { started_at: Some(self.now), ..Row::pending(handler.info.clone()) };
         self.works[work].rows.push(row);
-        let invocation = self.begin(visit, handler.limit);
+        let invocation = self.begin(visit, handler.limit, index);
         self.settle(visit);
-        Some(Run {
-            invocation: self.invocations.key(invocation),
-            event: self.events.key(event),
-            parallel: self.works[work].parallel
-                || self.works[work].concurrency == Concurrency::Parallel,
-            payload: self.events[event].payload.clone(),
-            handler,
-        })
+        self.run(invocation)
     }
 }
 

@@ -14,8 +14,8 @@ use super::results::{Cause, EventStatus, Rows};
 use super::timers::Timers;
 use super::watch::Watches;
 use super::{
-    BusKey, BusTag, EventKey, EventTag, InvocationTag, ReservationTag, VisitKey, VisitTag, WaitTag,
-    WorkTag,
+    BusKey, BusTag, EventKey, EventTag, InvocationKey, InvocationTag, ReservationTag, VisitKey,
+    VisitTag, WaitTag, WorkTag,
 };
 use crate::time::Instant;
 
@@ -41,6 +41,8 @@ pub(super) struct BusState<H> {
     pub(super) raised_parallel: BTreeMap<RaiseOrder, VisitIx>,
     /// Started visits with a handler to start now.
     pub(super) continuing: VecDeque<VisitKey>,
+    /// Invocations that have rested and are to be tried again.
+    pub(super) resuming: VecDeque<InvocationKey>,
     pub(super) running: List<InvocationTag>,
     pub(super) slot: Slot,
     /// `Output::Ready` was said and `next` has not been idle since.
@@ -144,6 +146,7 @@ pub(super) struct EventState<P> {
 pub(super) enum Counted {
     Root(BusKey),
     Child(BusKey),
+    Nothing,
 }
 
 /// An event on one bus, for as long as the event is in memory.
@@ -196,6 +199,8 @@ pub(super) struct Invocation {
     pub(super) event: EventIx,
     pub(super) bus: BusIx,
     pub(super) row: usize,
+    /// Which of the event's handlers it is of.
+    pub(super) handler: usize,
     pub(super) on_bus: Links<InvocationTag>,
     pub(super) of_event: Links<InvocationTag>,
     pub(super) waits: List<WaitTag>,
@@ -205,6 +210,10 @@ pub(super) struct Invocation {
     pub(super) started_at: Instant,
     pub(super) limit: Option<Duration>,
     pub(super) slow_told: bool,
+    /// Which try it is, from 1.
+    pub(super) tries: u32,
+    /// It waits to be tried again; nothing runs.
+    pub(super) rests: bool,
     pub(super) timer: u32,
 }
 

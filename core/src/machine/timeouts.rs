@@ -40,6 +40,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// it: a driver that comes late must not time a parent out before its child.
     fn invocation_is_due(&mut self, ix: InvocationIx, at: Instant) {
         let state = &self.invocations[ix];
+        if state.rests {
+            return self.wake_up(ix);
+        }
         match state.limit {
             Some(limit) if state.started_at + limit <= at => {
                 let ends = [(self.invocations.key(ix), Outcome::TimedOut { limit })];

@@ -1,0 +1,93 @@
+//! A handler that failed is tried again (R36, R45): the invocation rests, then a new one takes its
+//! place in the same row.
+
+use super::list::{Links, List};
+use super::output::{Dropped, Output, Run};
+use super::results::Outcome;
+use super::state::{BusIx, Invocation, InvocationIx, Timer};
+use super::timers::NOWHERE;
+use super::{Concurrency, Machine};
+use crate::time::Instant;
+
+impl<P: Clone, R, H> Machine<P, R, H> {
+    /// Ends an invocation, or has it tried again when its event says so and it failed by itself.
+    pub(super) fn end_or_retry(&mut self, ix: InvocationIx, outcome: Outcome<R>) {
+        match self.rest(ix, &outcome) {
+            Some(until) => self.pause(ix, outcome, until),
+            None => self.end(ix, outcome),
+        }
+    }
+
+    /// Until when an invocation rests before it is tried again; `None` when it is over.
+    fn rest(&self, ix: InvocationIx, outcome: &Outcome<R>) -> Option<Instant> {
+        if !matches!(outcome, Outcome::Failed(_) | Outcome::TimedOut { .. }) {
+            return None;
+        }
+        let Invocation { event, tries, .. } = self.invocations[ix];
+        let retries = self.events[event].overrides.as_ref()?.retries?;
+        (tries <= retries.retries).then(|| self.now + retries.delay(tries - 1))
+    }
+
+    fn pause(&mut self, ix: InvocationIx, outcome: Outcome<R>, until: Instant) {
+        let Invocation { visit, event, bus, row, handler, limit, tries, slow_told, .. } =
+            self.invocations[ix];
+        if let Outcome::Failed(result) = outcome {
+            self.outputs.push(Output::Dropped(Dropped::Result(result)));
+        }
+        self.leave_lists(ix);
+        let next = self.enter_lists(Invocation {
+            visit,
+            event,
+            bus,
+            row,
+            handler,
+            on_bus: Links::default(),
+            of_event: Links::default(),
+            waits: List::default(),
+            waiting: 0,
+            group: 0,
+            started_at: self.now,
+            limit,
+            slow_told,
+            tries: tries + 1,
+            rests: true,
+            timer: NOWHERE,
+        });
+        self.set_timer(bus, until, Timer::Invocation(next));
+    }
+
+    /// The rest is over: the invocation runs when the bus is asked what is next.
+    pub(super) fn wake_up(&mut self, ix: InvocationIx) {
+        self.disarm(Timer::Invocation(ix));
+        let bus = self.invocations[ix].bus;
+        let key = self.invocations.key(ix);
+        self.buses[bus].resuming.push_back(key);
+        self.kick(bus);
+    }
+
+    pub(super) fn resume(&mut self, bus: BusIx) -> Option<Run<P, H>> {
+        while let Some(key) = self.buses[bus].resuming.pop_front() {
+            let Some(ix) = self.invocations.find(key) else { continue };
+            let now = self.now;
+            let state = &mut self.invocations[ix];
+            state.rests = false;
+            state.started_at = now;
+            self.arm(ix);
+            return self.run(ix);
+        }
+        None
+    }
+
+    /// What the shell is told of an invocation that starts.
+    pub(super) fn run(&self, ix: InvocationIx) -> Option<Run<P, H>> {
+        let Invocation { visit, event, handler, .. } = self.invocations[ix];
+        let work = &self.works[self.visits[visit].work?];
+        Some(Run {
+            invocation: self.invocations.key(ix),
+            event: self.events.key(event),
+            parallel: work.parallel || work.concurrency == Concurrency::Parallel,
+            payload: self.events[event].payload.clone(),
+            handler: work.handlers.as_ref()?.get(handler)?.clone(),
+        })
+    }
+}
