@@ -44,6 +44,11 @@ pub trait Event: Send + Sync + 'static {
     /// Where the type is defined; `module.Type@version` for journals and logs.
     const SCHEMA: &'static str = "";
 
+    /// What it is called in logs and trees.
+    fn label(&self) -> &str {
+        Self::NAME
+    }
+
     /// The bytes this event takes in memory, for [`Hub::memory`](crate::Hub::memory) and its
     /// warning. Unless overridden, what its fields point to is not counted.
     fn bytes(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
@@ -24,8 +24,7 @@ pub(crate) struct Contents {
 
 impl Contents {
     /// Reads the file on a thread that may block: one hand-over for a file, not one for a piece.
-    pub(crate) async fn read(path: &Path) -> io::Result<Self> {
-        let path = PathBuf::from(path);
+    pub(crate) async fn read(path: PathBuf) -> io::Result<Self> {
         spawn_blocking(|| Self::of(File::open(path)?)).await?
     }
 

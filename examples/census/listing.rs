@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{DirEntry, ReadDir};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tokio::task::spawn_blocking;
 
@@ -25,8 +25,7 @@ pub(crate) struct Batch {
 
 impl Listing {
     /// Opens a folder.
-    pub(crate) async fn open(path: &Path) -> io::Result<Self> {
-        let path = PathBuf::from(path);
+    pub(crate) async fn open(path: PathBuf) -> io::Result<Self> {
         spawn_blocking(|| std::fs::read_dir(path).map(Self)).await?
     }
 

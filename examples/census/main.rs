@@ -13,7 +13,7 @@
 //! |---|---|
 //! | `args.rs` | the command line |
 //! | `scan.rs` | the events and their handlers |
-//! | `listing.rs`, `contents.rs` | reading folders and files, in pieces, off the executor |
+//! | `place.rs`, `listing.rs`, `contents.rs` | reaching and reading folders and files, in pieces, off the executor |
 //! | `language.rs`, `totals.rs` | what a file is; what is merged |
 //! | `outline.rs`, `progress.rs`, `report.rs` | what is shown |
 
@@ -25,6 +25,7 @@ mod contents;
 mod language;
 mod listing;
 mod outline;
+mod place;
 mod progress;
 mod report;
 mod scan;
@@ -35,10 +36,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use busway::{AnyEvent, BoxError, EventBus};
+use busway::{AnyEvent, BoxError, EventBus, EventHandle, Limit};
 
 use crate::args::{Args, Command};
 use crate::outline::Outline;
+use crate::place::Place;
 use crate::progress::Progress;
 use crate::scan::{ScanDir, ScanFile, Unreadable};
 use crate::totals::Totals;
@@ -78,8 +80,10 @@ async fn count(args: &Args) -> Result<String, BoxError> {
 /// The bus, with every handler in its place.
 fn bus(args: &Args, progress: &Arc<Progress>, outline: &Arc<Outline>) -> EventBus {
     let bus = busway::builder("census")
-        // Folders nest as deep as they like, and a folder takes as long as all that is in it.
+        // Folders nest as deep as they like; a folder takes as long as all that is in it, and a
+        // file as long as it is large.
         .max_depth(None)
+        .limit(Limit::Off)
         .slow_after(None)
         // What is done has been merged; nobody asks for it again.
         .max_history(Some(0))
@@ -88,7 +92,7 @@ fn bus(args: &Args, progress: &Arc<Progress>, outline: &Arc<Outline>) -> EventBu
         .build();
     scan::register(&bus);
     let unreadable = progress.clone();
-    bus.on(move |event: busway::EventHandle<Unreadable>| unreadable.interrupt(&event.to_string()));
+    bus.on(move |event: EventHandle<Unreadable>| unreadable.interrupt(&event.to_string()));
     if progress.is_shown() {
         let progress = progress.clone();
         bus.on_any(move |event: AnyEvent| progress.note(&event));
@@ -106,12 +110,12 @@ fn bus(args: &Args, progress: &Arc<Progress>, outline: &Arc<Outline>) -> EventBu
 async fn count_path(bus: &EventBus, path: &Path) -> Result<(Option<AnyEvent>, Totals), BoxError> {
     let kind = tokio::fs::symlink_metadata(path).await?.file_type();
     if kind.is_dir() {
-        let root = bus.run(ScanDir::new(path)).await?;
+        let root = bus.run(ScanDir::new(Place::new(path))).await?;
         scan::check(&root)?;
         return Ok((Some(root.as_any()), root.result()?));
     }
     if kind.is_file() {
-        let root = bus.run(ScanFile::new(path)).await?;
+        let root = bus.run(ScanFile::new(Place::new(path))).await?;
         scan::check(&root)?;
         let record = root.results_list()?.into_iter().collect();
         return Ok((Some(root.as_any()), Totals::of_file(&record)));

@@ -6,11 +6,13 @@ use std::time::Duration;
 use busway::{AnyEvent, EventResult};
 
 use crate::outline::Branches;
-use crate::scan::{ScanDir, ScanFile, short_name};
+use crate::scan::{ScanDir, ScanFile};
 use crate::totals::{Share, Totals};
 
 /// Columns of a name in the tree.
 const NAME_WIDTH: usize = 40;
+/// Columns of what stands before a child.
+const FORK_WIDTH: usize = 4;
 
 /// The one line of `--json`.
 pub(crate) fn json(totals: &Totals) -> serde_json::Result<String> {
@@ -26,17 +28,17 @@ pub(crate) fn text(root: Option<&AnyEvent>, branches: &Branches, totals: &Totals
     }
     table(&mut out, totals);
     let Totals { dirs, unreadable, fingerprint, .. } = totals;
-    line(&mut out, format_args!("\n{dirs} folders, {unreadable} unreadable"));
+    line(&mut out, format_args!("\nfolders: {dirs}, unreadable: {unreadable}"));
     line(&mut out, format_args!("contents (sum of SHA-256): {fingerprint}"));
     out
 }
 
 fn tree(out: &mut String, root: &AnyEvent, branches: &Branches) {
-    line(out, format_args!("{}", describe(root)));
+    line(out, format_args!("{}", describe(root, NAME_WIDTH + FORK_WIDTH)));
     let kinds = [(&branches.folders, "folders"), (&branches.files, "files")];
     let mut twigs = Vec::new();
     for (few, kind) in kinds {
-        twigs.extend(few.kept.iter().map(describe));
+        twigs.extend(few.kept.iter().map(|event| describe(event, NAME_WIDTH)));
         if few.others > 0 {
             twigs.push(format!("… {} more {kind}", few.others));
         }
@@ -48,32 +50,32 @@ fn tree(out: &mut String, root: &AnyEvent, branches: &Branches) {
 }
 
 /// One event: its type, what it is about, how it ended, how long it took.
-fn describe(event: &AnyEvent) -> String {
-    let name = clip(&name_of(event));
+fn describe(event: &AnyEvent, width: usize) -> String {
+    let name = clip(&name_of(event), width);
     let took = event.started_at().zip(event.completed_at());
     let took = took.map_or(Duration::ZERO, |(start, end)| end.since(start));
     let state = match event.results().iter().find_map(EventResult::error) {
         Some(error) => format!("failed: {error}"),
         None => format!("{:?}", event.status()).to_lowercase(),
     };
-    format!("{:<8} {name:<NAME_WIDTH$} {took:>9.1?}  {state}", event.event_type())
+    format!("{:<8} {name:<width$} {took:>9.1?}  {state}", event.event_type())
 }
 
 fn name_of(event: &AnyEvent) -> String {
-    let (path, end) = match (event.downcast::<ScanDir>(), event.downcast::<ScanFile>()) {
-        (Some(dir), _) => (dir.path.clone(), "/"),
-        (_, Some(file)) => (file.path.clone(), ""),
+    let (place, end) = match (event.downcast::<ScanDir>(), event.downcast::<ScanFile>()) {
+        (Some(dir), _) => (dir.place.clone(), "/"),
+        (_, Some(file)) => (file.place.clone(), ""),
         _ => return String::new(),
     };
-    let path = if event.depth() == 0 { path.as_os_str() } else { short_name(&path) };
-    let text = path.to_string_lossy();
+    let name = if event.depth() == 0 { place.path().as_os_str() } else { place.name() };
+    let text = name.to_string_lossy();
     // Names may hold newlines, or codes that a terminal obeys.
     format!("{}{end}", text.trim_end_matches('/').escape_debug())
 }
 
 /// The end of a name that is too long: it tells more than the beginning.
-fn clip(name: &str) -> String {
-    let surplus = name.chars().count().saturating_sub(NAME_WIDTH);
+fn clip(name: &str, width: usize) -> String {
+    let surplus = name.chars().count().saturating_sub(width);
     match surplus {
         0 => name.to_owned(),
         _ => format!("…{}", name.chars().skip(surplus + 1).collect::<String>()),

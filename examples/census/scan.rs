@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use busway::{BoxError, Event, EventBus, EventHandle, EventResult, HandlerError};
@@ -12,18 +11,19 @@ use tokio::sync::OnceCell;
 use crate::contents::Contents;
 use crate::language;
 use crate::listing::Listing;
+use crate::place::Place;
 use crate::totals::{FileRecord, Totals};
 
-/// Count one folder and all that is below it. It takes as long as the tree is large, so no limit.
+/// Count one folder and all that is below it.
 #[derive(Debug, Event)]
-#[event(output = Totals, timeout = "off")]
+#[event(output = Totals)]
 pub(crate) struct ScanDir {
-    pub(crate) path: PathBuf,
+    pub(crate) place: Place,
 }
 
 impl ScanDir {
-    pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+    pub(crate) const fn new(place: Place) -> Self {
+        Self { place }
     }
 }
 
@@ -32,15 +32,15 @@ impl ScanDir {
 /// The first handler that needs the contents reads them, once, in pieces; what was measured on the
 /// way is kept here for the others, whether they run after it or beside it.
 #[derive(Debug, Event)]
-#[event(output = Finding, timeout = "off")]
+#[event(output = Finding)]
 pub(crate) struct ScanFile {
-    pub(crate) path: PathBuf,
+    pub(crate) place: Place,
     contents: OnceCell<Result<Contents, Arc<io::Error>>>,
 }
 
 impl ScanFile {
-    pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), contents: OnceCell::new() }
+    pub(crate) fn new(place: Place) -> Self {
+        Self { place, contents: OnceCell::new() }
     }
 
     /// The bytes read, once they are.
@@ -50,7 +50,7 @@ impl ScanFile {
     }
 
     async fn contents(&self) -> Result<&Contents, Arc<io::Error>> {
-        let read = || async { Contents::read(&self.path).await.map_err(Arc::new) };
+        let read = || async { Contents::read(self.place.way()).await.map_err(Arc::new) };
         self.contents.get_or_init(read).await.as_ref().map_err(Arc::clone)
     }
 }
@@ -67,14 +67,14 @@ pub(crate) enum Finding {
 /// Something that could not be read; the census goes on without it.
 #[derive(Debug, Event)]
 pub(crate) struct Unreadable {
-    path: PathBuf,
+    place: Place,
     reason: String,
 }
 
 impl fmt::Display for Unreadable {
     /// The path is quoted and escaped: names may hold newlines, or codes that a terminal obeys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unreadable: {:?}: {}", self.path, self.reason)
+        write!(f, "unreadable: {:?}: {}", self.place.path(), self.reason)
     }
 }
 
@@ -101,7 +101,7 @@ async fn sha256(file: EventHandle<ScanFile>) -> Result<Finding, Arc<io::Error>> 
 
 async fn language(file: EventHandle<ScanFile>) -> Result<Finding, Arc<io::Error>> {
     let is_binary = file.contents().await?.is_binary;
-    let by_name = || language::of(&file.path);
+    let by_name = || language::of(file.place.path());
     Ok(Finding::Language(if is_binary { language::BINARY } else { by_name() }))
 }
 
@@ -112,18 +112,19 @@ async fn language(file: EventHandle<ScanFile>) -> Result<Finding, Arc<io::Error>
 async fn scan_dir(dir: EventHandle<ScanDir>) -> Result<Totals, BoxError> {
     let mut totals = Totals::of_folder();
     let mut folders = Vec::new();
-    let mut listing = Some(Listing::open(&dir.path).await?);
+    let place = dir.place.anchored().await?;
+    let mut listing = Some(Listing::open(place.way()).await?);
     while let Some(open) = listing {
         let (batch, rest) = open.next_batch().await?;
-        scan_files(&dir, batch.files, &mut totals).await?;
+        scan_files(&dir, &place, batch.files, &mut totals).await?;
         for (name, error) in batch.failures {
-            report_unreadable(&dir, dir.path.join(name), error.to_string(), &mut totals).await?;
+            report_unreadable(&dir, place.join(name), error.to_string(), &mut totals).await?;
         }
         folders.extend(batch.folders);
         listing = rest;
     }
     for name in folders {
-        scan_folder(&dir, dir.path.join(name), &mut totals).await?;
+        scan_folder(&dir, place.join(name), &mut totals).await?;
     }
     Ok(totals)
 }
@@ -131,10 +132,11 @@ async fn scan_dir(dir: EventHandle<ScanDir>) -> Result<Totals, BoxError> {
 /// Dispatches a batch of files side by side, then awaits them all.
 async fn scan_files(
     dir: &EventHandle<ScanDir>,
+    place: &Place,
     names: Vec<OsString>,
     totals: &mut Totals,
 ) -> Result<(), BoxError> {
-    let start = |name| dir.event(ScanFile::new(dir.path.join(name))).parallel().dispatch();
+    let start = |name| dir.event(ScanFile::new(place.join(name))).parallel().dispatch();
     let files = names.into_iter().map(start).collect::<Result<Vec<_>, _>>()?;
     for file in files {
         let file = file.await?;
@@ -142,7 +144,7 @@ async fn scan_files(
             Ok(()) => totals.add(&file.results_list()?.into_iter().collect()),
             Err(error) => {
                 totals.add(&FileRecord::unreadable());
-                report_unreadable(dir, file.path.clone(), error.to_string(), totals).await?;
+                report_unreadable(dir, file.place.clone(), error.to_string(), totals).await?;
             }
         }
     }
@@ -152,15 +154,15 @@ async fn scan_files(
 /// Counts a subfolder, with all that is below it, ahead of everything that is queued.
 async fn scan_folder(
     dir: &EventHandle<ScanDir>,
-    path: PathBuf,
+    place: Place,
     totals: &mut Totals,
 ) -> Result<(), BoxError> {
-    let folder = dir.run(ScanDir { path }).await?;
+    let folder = dir.run(ScanDir { place }).await?;
     match check(&folder) {
         Ok(()) => totals.merge(folder.result_ref()?),
         Err(error) => {
             totals.merge(&Totals::of_folder());
-            report_unreadable(dir, folder.path.clone(), error.to_string(), totals).await?;
+            report_unreadable(dir, folder.place.clone(), error.to_string(), totals).await?;
         }
     }
     Ok(())
@@ -168,21 +170,16 @@ async fn scan_folder(
 
 async fn report_unreadable(
     dir: &EventHandle<ScanDir>,
-    path: PathBuf,
+    place: Place,
     reason: String,
     totals: &mut Totals,
 ) -> Result<(), BoxError> {
     totals.unreadable += 1;
-    dir.run(Unreadable { path, reason }).await?;
+    dir.run(Unreadable { place, reason }).await?;
     Ok(())
 }
 
 /// What the first handler that failed said: they all fail for the same reason.
 pub(crate) fn check<E: Event>(event: &EventHandle<E>) -> Result<(), HandlerError> {
     event.results().iter().find_map(EventResult::error).map_or(Ok(()), Err)
-}
-
-/// The last part of a path, or all of it when it ends in `..` or `/`.
-pub(crate) fn short_name(path: &Path) -> &std::ffi::OsStr {
-    path.file_name().unwrap_or(path.as_os_str())
 }

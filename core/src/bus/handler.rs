@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use core::marker::PhantomData;
 use core::pin::Pin;
 
+use super::address::Speaks;
 use super::any::AnyEvent;
 use super::handle::EventHandle;
 use super::record::{Erased, downcast};
@@ -189,6 +190,11 @@ where
 /// A handler whose types are not known any more: what the machine keeps.
 pub(crate) trait Callable: Send + Sync {
     fn call(&self, event: Arc<dyn Erased>, bus: &Arc<BusShared>, by: InvocationKey) -> Started;
+
+    /// The types it takes and gives, when it is a consumer or a listener.
+    fn speaks(&self) -> Option<Speaks> {
+        None
+    }
 }
 
 pub(crate) struct Typed<E, M, F>(F, PhantomData<fn(E) -> M>);

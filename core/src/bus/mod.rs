@@ -1,5 +1,6 @@
 //! The shell: the typed, async API around the machine, for any runtime.
 
+mod address;
 mod any;
 mod builder;
 mod context;
@@ -14,9 +15,11 @@ mod handler;
 mod hub;
 mod life;
 mod merge;
+mod message;
 mod notices;
 mod permit;
 mod record;
+mod request;
 mod results;
 mod send;
 mod shared;
@@ -38,6 +41,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
+pub use self::address::{Address, ConsumerError, IntoResponse};
 pub use self::any::{AnyEvent, AnyWait};
 pub use self::builder::{EventBusBuilder, HubBuilder};
 pub use self::driver::Driver;
@@ -50,7 +54,9 @@ pub use self::handle::{EventHandle, Wait};
 pub use self::handler::{Anything, Handler, Input, IsAsync, IsMethod, IsPlain, Started};
 pub use self::hub::Hub;
 pub use self::merge::{FlatDict, FlatList};
+pub use self::message::{Envelope, Headers, Message};
 pub use self::permit::{Permit, ReserveError};
+pub use self::request::{DeliveryOptions, PublishError, Published, Request, RequestError};
 pub use self::results::{EventResult, Selection};
 pub use self::send::EventBuilder;
 pub use self::spawned::Scope;

@@ -54,6 +54,7 @@ pub(crate) struct Frozen {
 pub(crate) trait Erased: Any + Send + Sync {
     fn head(&self) -> &Head;
     fn name(&self) -> &'static str;
+    fn label(&self) -> &str;
     fn schema(&self) -> &'static str;
     fn type_name(&self) -> &'static str;
     fn of_type(&self) -> TypeId;
@@ -70,6 +71,10 @@ impl<E: Event> Erased for Record<E> {
 
     fn name(&self) -> &'static str {
         E::NAME
+    }
+
+    fn label(&self) -> &str {
+        self.payload.label()
     }
 
     fn schema(&self) -> &'static str {

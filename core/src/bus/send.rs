@@ -12,13 +12,15 @@ use super::gate::Marked;
 use super::handle::EventHandle;
 use super::notices::Notices;
 use super::record::{Erased, Head, ParentLink, Record};
-use super::shared::{BusShared, Latched};
+use super::shared::{BusShared, HubState, Latched};
 use crate::event::Event;
 use crate::id::EventId;
 use crate::machine::{
-    Completion, Concurrency, Dispatch, EventKey, HandlerKey, HandlerOrder, Limit, Overrides,
-    Refusal, ReservationKey,
+    Completion, Concurrency, Dispatch, EventKey, HandlerKey, HandlerOrder, Kind, Limit, Overrides,
+    Parent, Refusal, Refused, ReservationKey,
 };
+use crate::runtime::NoRuntime;
+use crate::time::Instant;
 
 /// The event another one is a child of.
 #[derive(Clone, Copy)]
@@ -65,55 +67,64 @@ impl BusShared {
         options: Options,
         telling: Telling,
     ) -> Result<EventHandle<E>, DispatchError<E>> {
+        let sent = self.send(event, options, telling, |hub, record, spec, now| {
+            hub.books.dispatch(self.key, record, spec, now)
+        });
+        sent.map_err(|(event, refused)| refusal(event, refused))
+    }
+
+    /// Makes a record of an event and hands it to the machine, by the input that is given.
+    pub(crate) fn send<E: Event>(
+        self: &Arc<Self>,
+        event: E,
+        options: Options,
+        telling: Telling,
+        input: impl FnOnce(&mut HubState, Arc<dyn Erased>, Dispatch, Instant) -> Accepted,
+    ) -> Result<EventHandle<E>, (E, NotSent)> {
         let latched = match self.hub.runtime() {
             Ok(latched) => latched,
-            Err(source) => return Err(DispatchError::NoRuntime { event, source }),
+            Err(source) => return Err((event, NotSent::NoRuntime(source))),
         };
         let now = latched.runtime.now();
         let parent = self.parent(options.parentage);
-        let link = parent.map(|parent| ParentLink { id: parent.id, handler: parent.handler });
-        let depth = parent.map_or(0, |parent| parent.depth.saturating_add(1));
-        let id = self.hub.ids.next(latched.unix_millis(now));
-        let head = Head::new(id, now, depth, link);
-        let record = Arc::new(Record { head, payload: event });
-        let bytes = size_of::<Record<E>>() - size_of::<E>() + record.payload.bytes();
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let has_deadline = options.deadline.is_some();
-        let overrides = overrides::<E>(&options, latched);
+        let mut spec = Dispatch::new(Kind::UNKNOWN);
+        spec.permit = options.permit;
+        spec.bytes = bytes_of(&event);
+        spec.parent = parent.map(|parent| Parent::new(parent.event, parent.depth));
+        spec.overrides = overrides::<E>(options, now);
+        let record = Arc::new(Record { head: self.head(latched, now, parent), payload: event });
 
         let mut notices = Notices::default();
         let accepted = {
             let erased: Arc<dyn Erased> = record.clone();
             let mut hub = self.hub.lock();
-            let mut spec = Dispatch::new(hub.books.kind(E::NAME, Some(TypeId::of::<E>())));
-            if let Some(parent) = parent {
-                spec = spec.child_of(parent.event, parent.depth);
-            }
-            spec.permit = options.permit;
-            spec.bytes = bytes;
-            spec.overrides = options.overrides.or(overrides);
-            let accepted = hub.books.dispatch(self.key, erased, spec, now);
+            spec.kind = hub.books.kind(E::NAME, Some(TypeId::of::<E>()));
+            let accepted = input(&mut hub, erased, spec, now);
             if let Ok(key) = accepted {
                 record.head.set_key(key);
             }
             notices.collect(&mut hub, Some(self.key));
             accepted
         };
+        if accepted.is_ok() && (notices.own_ready || has_deadline) {
+            self.tell(telling);
+        }
+        notices.carry_out(&self.hub);
         match accepted {
-            Ok(_) => {
-                if notices.own_ready || has_deadline {
-                    self.tell(telling);
-                }
-                notices.carry_out(&self.hub);
-                Ok(EventHandle::new(record, self.clone()))
-            }
-            Err(refused) => {
-                notices.carry_out(&self.hub);
-                drop(refused.payload);
+            Ok(_) => Ok(EventHandle::new(record, self.clone())),
+            Err(Refused { reason, payload, .. }) => {
+                drop(payload);
                 let record = Arc::into_inner(record).expect("nobody else has seen it");
-                Err(refusal(record.payload, refused.reason))
+                Err((record.payload, NotSent::Refused(reason)))
             }
         }
+    }
+
+    fn head(&self, latched: &Latched, now: Instant, parent: Option<ParentRef>) -> Head {
+        let link = parent.map(|parent| ParentLink { id: parent.id, handler: parent.handler });
+        let depth = parent.map_or(0, |parent| parent.depth.saturating_add(1));
+        Head::new(self.hub.ids.next(latched.unix_millis(now)), now, depth, link)
     }
 
     fn tell(self: &Arc<Self>, telling: Telling) {
@@ -126,6 +137,13 @@ impl BusShared {
     pub(crate) fn pass_on(self: &Arc<Self>) {
         if self.gate.is_marked() {
             self.wake_driver();
+        }
+    }
+
+    /// The same when a handler is being polled on this thread, which must not look itself.
+    pub(crate) fn pass_on_in_handler(self: &Arc<Self>) {
+        if context::current().is_some() {
+            self.pass_on();
         }
     }
 
@@ -142,26 +160,43 @@ impl BusShared {
     }
 }
 
-/// What the type of the event decides, when the dispatch does not.
-fn overrides<E: Event>(options: &Options, latched: &Latched) -> Option<Box<Overrides>> {
-    let deadline = options.deadline.map(|after| latched.runtime.now() + after);
+/// The machine's answer to a dispatch.
+pub(crate) type Accepted = Result<EventKey, Refused<Arc<dyn Erased>>>;
+
+/// Why an event did not become a record of the machine's.
+pub(crate) enum NotSent {
+    NoRuntime(NoRuntime),
+    Refused(Refusal),
+}
+
+/// What the dispatch decides, and what it leaves to the type of the event.
+fn overrides<E: Event>(options: Options, now: Instant) -> Option<Box<Overrides>> {
+    let deadline = options.deadline.map(|after| now + after);
     if E::LIMIT == Limit::Inherit && deadline.is_none() {
-        return None;
+        return options.overrides;
     }
-    let mut own = options.overrides.as_deref().cloned().unwrap_or_default();
+    let mut own = options.overrides.unwrap_or_default();
     if own.limit == Limit::Inherit {
         own.limit = E::LIMIT;
     }
     own.deadline = deadline;
-    Some(Box::new(own))
+    Some(own)
 }
 
-fn refusal<E>(event: E, reason: Refusal) -> DispatchError<E> {
+fn bytes_of<E: Event>(event: &E) -> u32 {
+    let bytes = size_of::<Record<E>>() - size_of::<E>() + event.bytes();
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+fn refusal<E>(event: E, reason: NotSent) -> DispatchError<E> {
     match reason {
-        Refusal::Full { limit } => DispatchError::Full { event, limit },
-        Refusal::TooDeep { depth, limit } => DispatchError::TooDeep { event, depth, limit },
+        NotSent::NoRuntime(source) => DispatchError::NoRuntime { event, source },
+        NotSent::Refused(Refusal::Full { limit }) => DispatchError::Full { event, limit },
+        NotSent::Refused(Refusal::TooDeep { depth, limit }) => {
+            DispatchError::TooDeep { event, depth, limit }
+        }
         // Events have no address.
-        Refusal::Stopped | Refusal::NotFound => DispatchError::Stopped { event },
+        NotSent::Refused(Refusal::Stopped | Refusal::NotFound) => DispatchError::Stopped { event },
     }
 }
 
@@ -245,10 +280,7 @@ impl<'a, E: Event> EventBuilder<'a, E> {
     /// not the event.
     pub async fn run(self) -> Result<EventHandle<E>, RunError<E>> {
         let handle = self.bus.dispatch(self.event, self.options, Telling::Caller)?;
-        // In a handler it is the driver's, or the holder's, to run it.
-        if context::current().is_some() {
-            self.bus.pass_on();
-        }
+        self.bus.pass_on_in_handler();
         Ok(handle.wait().await?)
     }
 

@@ -22,6 +22,12 @@ pub struct Subscription {
 }
 
 impl Subscription {
+    /// The subscription of what was registered; without it, one that was ended already.
+    pub(crate) fn of(bus: &Arc<BusShared>, info: Option<Arc<HandlerInfo>>, name: &str) -> Self {
+        let info = info.unwrap_or_else(|| Arc::new(HandlerInfo::of_nobody(name, bus.key)));
+        Self { bus: Arc::downgrade(bus), info }
+    }
+
     /// Ends the registration. Events that have started keep the handler; a second call does
     /// nothing.
     pub fn off(&self) {
@@ -170,12 +176,11 @@ pub(crate) fn forward(
         let named = hub.books.bus_name(target.key).cloned().unwrap_or_default();
         hub.books.on(bus.key, pattern, &named, Limit::Inherit, Action::Forward(target.key))
     });
-    let info = registered.unwrap_or_else(|_refused| Arc::new(HandlerInfo::of_nobody("", bus.key)));
-    Ok(Subscription { bus: Arc::downgrade(bus), info })
+    Ok(Subscription::of(bus, registered.ok(), ""))
 }
 
 /// The last part of a function's path; closures are named after the function they are in.
-fn function_name<F>() -> &'static str {
+pub(crate) fn function_name<F>() -> &'static str {
     let path = core::any::type_name::<F>();
     let path = path.split('<').next().unwrap_or(path);
     path.trim_end_matches("::{{closure}}").rsplit("::").next().unwrap_or(path)

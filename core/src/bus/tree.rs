@@ -84,7 +84,7 @@ impl LogTree {
             f,
             "{} {}#{tail} [{}",
             self.event_mark(record, status),
-            record.name(),
+            record.label(),
             self.clock(head.created_at)
         )?;
         if let Some(frozen) = head.frozen() {

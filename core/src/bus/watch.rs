@@ -5,6 +5,7 @@ use core::any::TypeId;
 
 use super::any::AnyEvent;
 use super::handle::EventHandle;
+use super::message::MESSAGE;
 use super::record::{Erased, downcast};
 use super::shared::{BusShared, HubState};
 use crate::event::Event;
@@ -68,7 +69,8 @@ impl<In> Select<In> {
         match self.pattern() {
             Pattern::Type(_, of_type) => record.of_type() == of_type,
             Pattern::Name(name) => record.name() == name,
-            Pattern::Any => true,
+            // Requests and published values are no events of the bus's own.
+            Pattern::Any => record.name() != MESSAGE,
         }
     }
 }

@@ -38,6 +38,14 @@ pub struct Parent {
     pub depth: u32,
 }
 
+impl Parent {
+    /// This event, at this level.
+    #[must_use]
+    pub const fn new(event: EventKey, depth: u32) -> Self {
+        Self { event, depth }
+    }
+}
+
 impl Dispatch {
     /// A root event with nothing of its own.
     #[must_use]
@@ -48,7 +56,7 @@ impl Dispatch {
     /// As a child of `event`, which is at level `depth`.
     #[must_use]
     pub const fn child_of(mut self, event: EventKey, depth: u32) -> Self {
-        self.parent = Some(Parent { event, depth });
+        self.parent = Some(Parent::new(event, depth));
         self
     }
 }

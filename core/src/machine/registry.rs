@@ -19,6 +19,11 @@ use super::{BusKey, HandlerKey, Machine};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Kind(u32);
 
+impl Kind {
+    /// No kind that the machine has given: to be replaced before it is used.
+    pub(crate) const UNKNOWN: Self = Self(u32::MAX);
+}
+
 /// What a handler is registered for (R1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -1,8 +1,8 @@
 //! A naive model of a hub, written from the rules and not from the machine.
 //!
-//! It keeps plain lists and recounts everything from its definition each time it is asked. Where the
-//! rules leave a choice (which of several cancelled events completes first), it takes the machine's
-//! choice as a [hint](Model::expect_order) and only checks that it was allowed.
+//! It keeps plain lists and recounts everything from its definition each time it is asked. Where
+//! the rules leave a choice (which of several cancelled events completes first), it takes the
+//! machine's choice as a [hint](Model::expect_order) and only checks that it was allowed.
 
 mod capacity;
 mod endings;

@@ -63,7 +63,8 @@ impl World {
         let (kind, overrides) = (self.kind(), self.overrides());
         let event = self.keys.events.len();
         self.begin(|| {
-            format!("dispatch {event} on {bus}: {kind:?} parent {parent:?} permit {permit:?} {overrides:?}")
+            let links = format!("parent {parent:?} permit {permit:?}");
+            format!("dispatch {event} on {bus}: {kind:?} {links} {overrides:?}")
         });
         let mut spec = Dispatch::new(self.hub.kind(kind.0, kind.1));
         if let Some(parent) = parent {

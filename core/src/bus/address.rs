@@ -1,0 +1,257 @@
+//! Consumers of addresses and listeners of topics (R35, R38, R39).
+
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::any::TypeId;
+use core::marker::PhantomData;
+
+use super::EventBus;
+use super::handle::EventHandle;
+use super::handler::{Callable, Started};
+use super::message::{Envelope, Message};
+use super::record::{Erased, downcast};
+use super::request::ReplyCell;
+use super::shared::BusShared;
+use super::subscription::{Subscription, function_name};
+use super::value::{BoxError, Verdict};
+use crate::machine::{Address as To, AddressRefused, InvocationKey};
+
+/// An address with the types of what is asked and what is answered. [`address!`](crate::address)
+/// declares one in a line.
+pub trait Address: 'static {
+    /// What is sent to it.
+    type Request: Send + Sync + 'static;
+    /// What its consumer answers.
+    type Response: Send + 'static;
+    /// The address as a string.
+    const NAME: &'static str;
+}
+
+/// Declares a typed [`Address`] (or several).
+///
+/// ```
+/// use busway_core::Address;
+///
+/// busway_core::address! {
+///     /// Finds a user's name by its number.
+///     pub FindUser: "user.find", u64 => Option<String>;
+/// }
+/// assert_eq!(FindUser::NAME, "user.find");
+/// ```
+#[macro_export]
+macro_rules! address {
+    ($($(#[$meta:meta])* $vis:vis $name:ident: $address:literal, $request:ty => $response:ty;)+) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug)]
+        $vis struct $name;
+
+        impl $crate::Address for $name {
+            type Request = $request;
+            type Response = $response;
+            const NAME: &'static str = $address;
+        }
+    )+};
+}
+
+/// What a consumer may return for a response of type `R`: the response, or a `Result` of it.
+#[diagnostic::on_unimplemented(
+    message = "a consumer that answers with `{R}` cannot return `{Self}`",
+    note = "it may return `{R}` or `Result<{R}, E>`"
+)]
+pub trait IntoResponse<R> {
+    /// The response, or why there is none.
+    ///
+    /// # Errors
+    /// The consumer's own.
+    fn into_response(self) -> Result<R, BoxError>;
+}
+
+impl<R> IntoResponse<R> for R {
+    fn into_response(self) -> Result<R, BoxError> {
+        Ok(self)
+    }
+}
+
+impl<R, E: Into<BoxError>> IntoResponse<R> for Result<R, E> {
+    fn into_response(self) -> Result<R, BoxError> {
+        self.map_err(E::into)
+    }
+}
+
+/// An address has a consumer already (R35).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConsumerError {
+    /// There is one for an address at a time.
+    #[error("the address {address} already has a consumer")]
+    AlreadyRegistered {
+        /// The address.
+        address: String,
+    },
+}
+
+impl EventBus {
+    /// Registers the consumer of an address: it answers the [requests](Self::request) to it, each at
+    /// once, whatever the bus is doing. Its subscription's `off` lets requests in flight finish.
+    ///
+    /// # Errors
+    /// The address has a consumer.
+    pub fn consumer<B, R, E, Fut>(
+        &self,
+        address: impl Into<String>,
+        handler: impl Fn(Message<B>) -> Fut + Send + Sync + 'static,
+    ) -> Result<Subscription, ConsumerError>
+    where
+        B: Send + Sync + 'static,
+        R: Send + 'static,
+        E: Into<BoxError> + 'static,
+        Fut: Future<Output = Result<R, E>> + Send + 'static,
+    {
+        consume::<B, R, Result<R, E>, Fut>(&self.shared, &address.into(), handler)
+    }
+
+    /// The same for a typed address.
+    ///
+    /// # Errors
+    /// The address has a consumer.
+    pub fn serve<A, O, Fut>(
+        &self,
+        _address: A,
+        handler: impl Fn(Message<A::Request>) -> Fut + Send + Sync + 'static,
+    ) -> Result<Subscription, ConsumerError>
+    where
+        A: Address,
+        O: IntoResponse<A::Response> + 'static,
+        Fut: Future<Output = O> + Send + 'static,
+    {
+        consume::<A::Request, A::Response, O, Fut>(&self.shared, A::NAME, handler)
+    }
+
+    /// Registers a listener of a topic: it gets every value [published](Self::publish) there.
+    pub fn subscribe<B, E, Fut>(
+        &self,
+        topic: impl Into<String>,
+        listener: impl Fn(Message<B>) -> Fut + Send + Sync + 'static,
+    ) -> Subscription
+    where
+        B: Send + Sync + 'static,
+        E: Into<BoxError> + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+    {
+        let (topic, name) = (topic.into(), name_of(&listener));
+        let call = Call::<B, (), Result<(), E>, _>::new(listener);
+        let registered = self.shared.hub.input(|hub| {
+            hub.books.on_address(self.shared.key, To::Topic(&topic), name, Arc::new(call))
+        });
+        Subscription::of(&self.shared, registered.ok(), name)
+    }
+
+    /// The addresses that have a consumer, in order.
+    #[must_use]
+    pub fn consumers(&self) -> Vec<String> {
+        let names = self.shared.hub.lock().books.consumers(self.shared.key);
+        names.iter().map(|name| (**name).to_owned()).collect()
+    }
+
+    /// The names of the listeners of a topic, in order of registration.
+    #[must_use]
+    pub fn listeners(&self, topic: &str) -> Vec<String> {
+        let hub = self.shared.hub.lock();
+        let listeners = hub.books.at_address(self.shared.key, To::Topic(topic));
+        listeners.iter().map(|listener| (*listener.info.name).to_owned()).collect()
+    }
+
+    /// Removes the consumer of an address; requests in flight finish. False when there is none.
+    pub fn unregister(&self, address: &str) -> bool {
+        let removed = self.shared.hub.input(|hub| {
+            let consumer = hub.books.at_address(self.shared.key, To::Consumer(address)).first();
+            let key = consumer.map(|consumer| consumer.info.key);
+            key.and_then(|key| hub.books.off(key))
+        });
+        removed.is_some()
+    }
+}
+
+fn consume<B, R, O, Fut>(
+    bus: &Arc<BusShared>,
+    address: &str,
+    handler: impl Fn(Message<B>) -> Fut + Send + Sync + 'static,
+) -> Result<Subscription, ConsumerError>
+where
+    B: Send + Sync + 'static,
+    R: Send + 'static,
+    O: IntoResponse<R> + 'static,
+    Fut: Future<Output = O> + Send + 'static,
+{
+    let name = name_of(&handler);
+    let call: Arc<dyn Callable> = Arc::new(Call::<B, R, O, _>::new(handler));
+    let registered =
+        bus.hub.input(|hub| hub.books.on_address(bus.key, To::Consumer(address), name, call));
+    match registered {
+        Ok(info) => Ok(Subscription::of(bus, Some(info), name)),
+        Err(AddressRefused::AlreadyRegistered(_)) => {
+            Err(ConsumerError::AlreadyRegistered { address: address.into() })
+        }
+        Err(AddressRefused::BusGone(_)) => Ok(Subscription::of(bus, None, name)),
+    }
+}
+
+fn name_of<F>(_: &F) -> &'static str {
+    function_name::<F>()
+}
+
+/// A consumer or listener whose types are not known any more.
+struct Call<B, R, O, F>(F, PhantomData<fn(B) -> (R, O)>);
+
+impl<B, R, O, F> Call<B, R, O, F> {
+    const fn new(handler: F) -> Self {
+        Self(handler, PhantomData)
+    }
+}
+
+/// The types a consumer takes and gives, for those who call it.
+#[derive(Clone, Copy)]
+pub(crate) struct Speaks {
+    pub(crate) body: (TypeId, &'static str),
+    pub(crate) reply: (TypeId, &'static str),
+}
+
+impl Speaks {
+    pub(crate) fn of<B: 'static, R: 'static>() -> Self {
+        let body = (TypeId::of::<B>(), core::any::type_name::<B>());
+        Self { body, reply: (TypeId::of::<R>(), core::any::type_name::<R>()) }
+    }
+}
+
+impl<B, R, O, F, Fut> Callable for Call<B, R, O, F>
+where
+    B: Send + Sync + 'static,
+    R: Send + 'static,
+    O: IntoResponse<R> + 'static,
+    F: Fn(Message<B>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = O> + Send + 'static,
+{
+    fn call(&self, event: Arc<dyn Erased>, bus: &Arc<BusShared>, by: InvocationKey) -> Started {
+        let Some(record) = downcast::<Envelope<B>>(event) else {
+            // A value of another type was published on a listener's topic.
+            let expected = core::any::type_name::<B>();
+            let error = alloc::format!("the listener takes values of type {expected}");
+            return Started::Ended(Verdict::failed(error));
+        };
+        let handle = EventHandle::in_handler(record, bus.clone(), by);
+        let future = self.0(Message { handle });
+        Started::Running(Box::pin(async move {
+            match future.await.into_response() {
+                Ok(reply) => Verdict::value(ReplyCell::new(reply)),
+                Err(error) => Verdict::failed(error),
+            }
+        }))
+    }
+
+    fn speaks(&self) -> Option<Speaks> {
+        Some(Speaks::of::<B, R>())
+    }
+}

@@ -1,0 +1,427 @@
+//! Requests that wait for a reply, and values published to listeners (R36, R38).
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::error::Error;
+use core::fmt;
+use core::marker::PhantomData;
+use core::pin::Pin;
+use core::time::Duration;
+
+use super::EventBus;
+use super::address::{Address, Speaks};
+use super::error::{HandlerError, WaitError, cause_text};
+use super::handle::EventHandle;
+use super::message::{Envelope, Headers};
+use super::record::Frozen;
+use super::results::EventResult;
+use super::send::{NotSent, Options, Parentage, Telling};
+use super::shared::BusShared;
+use super::value::{Answer, Value};
+use crate::event::Event;
+use crate::machine::{
+    Action, Address as To, Cause, Completion, Concurrency, HandlerOrder, Limit, Outcome, Overrides,
+    Refusal, Retries,
+};
+use crate::runtime::NoRuntime;
+use crate::sync::Mutex;
+
+/// How a request is delivered (R36).
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct DeliveryOptions {
+    /// How long each try may take: 30 s unless set, `None` for any time.
+    pub timeout: Option<Duration>,
+    /// Tries after the first, when the consumer fails or is over its time: none unless set.
+    pub retries: u32,
+    /// The rest between two tries.
+    pub wait: Duration,
+    /// Headers of the message.
+    pub headers: Headers,
+}
+
+impl Default for DeliveryOptions {
+    fn default() -> Self {
+        let timeout = Some(Duration::from_secs(30));
+        Self { timeout, retries: 0, wait: Duration::ZERO, headers: Headers::new() }
+    }
+}
+
+/// A request that is not sent yet: await it for the reply. Made by
+/// [`EventBus::request`] and [`EventBus::call`].
+#[must_use = "a request is sent when it is awaited"]
+pub struct Request<B, R> {
+    bus: Arc<BusShared>,
+    parentage: Parentage,
+    address: Arc<str>,
+    body: B,
+    options: DeliveryOptions,
+    reply: PhantomData<fn() -> R>,
+}
+
+/// A request that got no reply.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The address has no consumer.
+    NotFound {
+        /// The address.
+        address: String,
+    },
+    /// The consumer did not answer in time, in any of its tries; it was dropped.
+    TimedOut {
+        /// The address.
+        address: String,
+        /// How long each try had.
+        limit: Duration,
+    },
+    /// The consumer failed or panicked; the source is its own error.
+    Failed {
+        /// The address.
+        address: String,
+        /// How it failed, the last time.
+        source: HandlerError,
+    },
+    /// The consumer takes or gives other types.
+    TypeMismatch {
+        /// The address.
+        address: String,
+        /// What the consumer takes and gives.
+        consumer: (&'static str, &'static str),
+        /// What the request sends and expects.
+        request: (&'static str, &'static str),
+    },
+    /// The consumer was ended before it answered.
+    Ended {
+        /// The address.
+        address: String,
+        /// Why.
+        cause: Cause,
+    },
+    /// The reply can never come: the consumer depends on the handler that asks (R15).
+    Deadlock {
+        /// The address.
+        address: String,
+        /// The cycle.
+        source: WaitError,
+    },
+    /// The bus is stopped.
+    Stopped {
+        /// The address.
+        address: String,
+    },
+    /// Requests within requests may not be that deep (R18).
+    TooDeep {
+        /// The address.
+        address: String,
+        /// The deepest level allowed.
+        limit: u32,
+    },
+    /// There is no async runtime yet that could drive the bus.
+    NoRuntime(NoRuntime),
+}
+
+impl EventBus {
+    /// Asks the consumer of an address, and waits for its reply. Requests run at once, next to the
+    /// events of the bus and to each other; inside a handler one is a child of that handler's event.
+    ///
+    /// ```
+    /// # use busway_core::{EventBus, Message, RequestError};
+    /// # async fn example(bus: EventBus) -> Result<(), RequestError> {
+    /// let length: usize = bus.request("text.length", String::from("four")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn request<B, R>(&self, address: impl Into<Arc<str>>, body: B) -> Request<B, R>
+    where
+        B: Send + Sync + 'static,
+        R: Send + 'static,
+    {
+        Request::new(self.shared.clone(), Parentage::Ambient, address.into(), body)
+    }
+
+    /// Asks the consumer of a typed address.
+    pub fn call<A: Address>(
+        &self,
+        _address: A,
+        body: A::Request,
+    ) -> Request<A::Request, A::Response> {
+        self.request(A::NAME, body)
+    }
+
+    /// Gives a value to every listener of a topic, to all at once, started in order of registration,
+    /// and waits until all are done. That nobody listens is fine.
+    ///
+    /// # Errors
+    /// The bus is stopped, or has no runtime yet.
+    ///
+    /// # Cancel safety
+    /// Nothing is published before the first poll; dropping it then ends the wait only.
+    pub async fn publish<B: Send + Sync + 'static>(
+        &self,
+        topic: impl Into<Arc<str>>,
+        value: B,
+    ) -> Result<Published, PublishError> {
+        let address: Arc<str> = topic.into();
+        let envelope = Envelope { address: address.clone(), headers: Headers::new(), body: value };
+        let options = Options { overrides: Some(Box::new(past_queue())), ..Options::default() };
+        let bus = &self.shared;
+        let sent = bus.send(envelope, options, Telling::Caller, |hub, record, spec, now| {
+            hub.books.dispatch_to(bus.key, To::Topic(&address), record, spec, now)
+        });
+        let handle = sent.map_err(|(_, reason)| match reason {
+            NotSent::NoRuntime(source) => PublishError::NoRuntime(source),
+            NotSent::Refused(Refusal::TooDeep { limit, .. }) => PublishError::TooDeep { limit },
+            NotSent::Refused(_) => PublishError::Stopped,
+        })?;
+        bus.pass_on_in_handler();
+        let handle = handle.await.map_err(PublishError::Deadlock)?;
+        Ok(Published::new(&handle.results()))
+    }
+}
+
+impl<E: Event> EventHandle<E> {
+    /// Asks the consumer of an address, as a child of this event.
+    pub fn request<B, R>(&self, address: impl Into<Arc<str>>, body: B) -> Request<B, R>
+    where
+        B: Send + Sync + 'static,
+        R: Send + 'static,
+    {
+        Request::new(self.bus.clone(), Parentage::Of(self.parent_ref()), address.into(), body)
+    }
+}
+
+/// What became of a published value.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Published {
+    /// How many listeners got it.
+    pub listeners: usize,
+    /// Those that failed, by name, in order of registration.
+    pub failures: Vec<(String, HandlerError)>,
+}
+
+impl Published {
+    fn new(results: &[EventResult]) -> Self {
+        let failure = |row: &EventResult| Some((row.handler_name().into(), row.error()?));
+        Self { listeners: results.len(), failures: results.iter().filter_map(failure).collect() }
+    }
+}
+
+/// A value that was not published, or cannot be waited for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The bus is stopped.
+    #[error("the bus is stopped")]
+    Stopped,
+    /// Listeners that publish may not go that deep (R18).
+    #[error("too deep: at most level {limit} is allowed")]
+    TooDeep {
+        /// The deepest level allowed.
+        limit: u32,
+    },
+    /// It is published, but the wait could never end.
+    #[error(transparent)]
+    Deadlock(WaitError),
+    /// There is no async runtime yet that could drive the bus.
+    #[error(transparent)]
+    NoRuntime(NoRuntime),
+}
+
+impl<B: Send + Sync + 'static, R: Send + 'static> Request<B, R> {
+    fn new(bus: Arc<BusShared>, parentage: Parentage, address: Arc<str>, body: B) -> Self {
+        let options = DeliveryOptions::default();
+        Self { bus, parentage, address, body, options, reply: PhantomData }
+    }
+
+    /// How it is delivered.
+    pub fn options(mut self, options: DeliveryOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// How long each try may take.
+    pub fn timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.options.timeout = limit.into();
+        self
+    }
+
+    /// How often the consumer is tried again when it fails or is over its time, and the rest before
+    /// each further try.
+    pub fn retries(mut self, retries: u32, wait: Duration) -> Self {
+        (self.options.retries, self.options.wait) = (retries, wait);
+        self
+    }
+
+    /// Adds a header.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sends it and waits for the reply; awaiting the request is the same.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    ///
+    /// # Cancel safety
+    /// Nothing is sent before the first poll. Dropping it then ends the wait; the consumer goes on.
+    pub async fn send(self) -> Result<R, RequestError> {
+        let Self { bus, parentage, address, body, options, .. } = self;
+        let DeliveryOptions { timeout, retries, wait, headers } = options;
+        let mut overrides = past_queue();
+        overrides.limit = timeout.map_or(Limit::Off, Limit::After);
+        overrides.retries = (retries > 0).then(|| Retries::new(retries, wait));
+        let envelope = Envelope { address: address.clone(), headers, body };
+        let options =
+            Options { parentage, overrides: Some(Box::new(overrides)), ..Options::default() };
+        let mut other = None;
+        let sent = bus.send(envelope, options, Telling::Caller, |hub, record, spec, now| {
+            let to = To::Consumer(&address);
+            let speaks = hub.books.at_address(bus.key, to).first().and_then(|consumer| {
+                let Action::Call(call) = &consumer.action else { return None };
+                call.speaks()
+            });
+            let wanted = Speaks::of::<B, R>();
+            other = speaks.filter(|it| it.body.0 != wanted.body.0 || it.reply.0 != wanted.reply.0);
+            match other {
+                Some(_) => Err(crate::machine::Refused::new(Refusal::NotFound, record)),
+                None => hub.books.dispatch_to(bus.key, to, record, spec, now),
+            }
+        });
+        let handle = sent.map_err(|(_, reason)| not_sent::<B, R>(&address, reason, other))?;
+        bus.pass_on_in_handler();
+        let handle = handle.await.map_err(|source| {
+            let address = String::from(&*address);
+            RequestError::Deadlock { address, source }
+        })?;
+        reply(&address, handle.record.head.frozen())
+    }
+}
+
+fn not_sent<B: 'static, R: 'static>(
+    address: &str,
+    reason: NotSent,
+    other: Option<Speaks>,
+) -> RequestError {
+    let address = String::from(address);
+    match (reason, other) {
+        (_, Some(consumer)) => {
+            let request = Speaks::of::<B, R>();
+            let consumer = (consumer.body.1, consumer.reply.1);
+            let request = (request.body.1, request.reply.1);
+            RequestError::TypeMismatch { address, consumer, request }
+        }
+        (NotSent::NoRuntime(source), _) => RequestError::NoRuntime(source),
+        (NotSent::Refused(Refusal::NotFound), _) => RequestError::NotFound { address },
+        (NotSent::Refused(Refusal::TooDeep { limit, .. }), _) => {
+            RequestError::TooDeep { address, limit }
+        }
+        (NotSent::Refused(_), _) => RequestError::Stopped { address },
+    }
+}
+
+/// Takes the reply out of the results: it is the caller's alone.
+fn reply<R: Send + 'static>(address: &str, frozen: Option<&Frozen>) -> Result<R, RequestError> {
+    let address = String::from(address);
+    let row = frozen.and_then(|frozen| frozen.rows.iter().next());
+    let outcome = row.and_then(|row| row.outcome.as_ref());
+    if let Some(Outcome::Value(Answer::Value(Value { value, .. }))) = outcome {
+        let cell = value.downcast_ref::<ReplyCell<R>>();
+        if let Some(reply) = cell.and_then(ReplyCell::take) {
+            return Ok(reply);
+        }
+    }
+    let failed = row.and_then(|row| EventResult::new(row.clone()).error());
+    let cause = frozen.and_then(|frozen| frozen.cause).unwrap_or(Cause::Stopped);
+    Err(match failed {
+        Some(HandlerError::TimedOut { limit }) => RequestError::TimedOut { address, limit },
+        Some(HandlerError::Aborted { cause } | HandlerError::Cancelled { cause }) => {
+            RequestError::Ended { address, cause }
+        }
+        Some(source) => RequestError::Failed { address, source },
+        None => RequestError::Ended { address, cause },
+    })
+}
+
+/// A reply on its way: taken once, so that it need not be `Clone`.
+pub(crate) struct ReplyCell<R>(Mutex<Option<R>>);
+
+impl<R> ReplyCell<R> {
+    pub(crate) const fn new(reply: R) -> Self {
+        Self(Mutex::new(Some(reply)))
+    }
+
+    fn take(&self) -> Option<R> {
+        self.0.lock().take()
+    }
+}
+
+/// Messages are delivered at once, to all that are there, and wait for all.
+fn past_queue() -> Overrides {
+    let mut overrides = Overrides::default();
+    overrides.concurrency = Some(Concurrency::Parallel);
+    overrides.handler_order = Some(HandlerOrder::Parallel);
+    overrides.completion = Some(Completion::All);
+    overrides
+}
+
+impl<B: Send + Sync + 'static, R: Send + 'static> IntoFuture for Request<B, R> {
+    type Output = Result<R, RequestError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound { address } => write!(f, "no consumer for address {address}"),
+            Self::TimedOut { address, limit } => {
+                write!(f, "request to {address} timed out after {limit:?}")
+            }
+            Self::Failed { address, source } => write!(f, "request to {address} failed: {source}"),
+            Self::TypeMismatch { address, consumer: (takes, gives), request: (sends, expects) } => {
+                write!(
+                    f,
+                    "the consumer of {address} takes {takes} and gives {gives}, \
+                     the request sends {sends} and expects {expects}"
+                )
+            }
+            Self::Ended { address, cause } => {
+                write!(f, "request to {address} was ended: {}", cause_text(*cause))
+            }
+            Self::Deadlock { address, source } => {
+                write!(f, "request to {address} can never be answered: {source}")
+            }
+            Self::Stopped { address } => write!(f, "request to {address}: the bus is stopped"),
+            Self::TooDeep { address, limit } => {
+                write!(f, "request to {address} is too deep: at most level {limit} is allowed")
+            }
+            Self::NoRuntime(source) => source.fmt(f),
+        }
+    }
+}
+
+impl Error for RequestError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Failed { source: HandlerError::Failed(error), .. } => Some(&**error),
+            Self::Failed { source, .. } => Some(source),
+            Self::Deadlock { source, .. } => Some(source),
+            Self::NoRuntime(source) => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl<B, R> fmt::Debug for Request<B, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").field("address", &self.address).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,70 @@
+//! "Load".
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use busway::{DispatchError, Event, EventHandle};
+
+use crate::runtimes::{Env, Outcome};
+
+scenarios!(s82_twenty_thousand_events_with_refusal_and_drain);
+
+#[derive(Event)]
+struct Tick {
+    number: usize,
+    _weight: [u64; 16],
+}
+
+/// Twenty thousand go through a bus that takes a hundred at a time. Its time limit, 120 s, is the
+/// one of every test here.
+async fn s82_twenty_thousand_events_with_refusal_and_drain<E: Env>(env: E) -> Outcome {
+    const EVENTS: usize = 20_000;
+    let bus = env.bus("main");
+    let sum = Arc::new(AtomicUsize::new(0));
+    let counted = sum.clone();
+    bus.on(move |tick: EventHandle<Tick>| {
+        let counted = counted.clone();
+        async move {
+            counted.fetch_add(tick.number + 1, Ordering::Relaxed);
+        }
+    });
+    let before = resident_bytes();
+    let mut refusals = 0;
+    for number in 0..EVENTS {
+        let mut event = Tick { number, _weight: [0; 16] };
+        while let Err(refused) = bus.dispatch(event) {
+            assert!(matches!(refused, DispatchError::Full { limit: 100, .. }), "{refused:?}");
+            event = refused.into_event();
+            refusals += 1;
+            assert!(bus.wait_until_idle(None).await?);
+        }
+    }
+    assert!(bus.wait_until_idle(None).await?);
+    assert_eq!(sum.load(Ordering::Relaxed), EVENTS * (EVENTS + 1) / 2);
+    assert!(refusals > 0);
+    if !E::HAS_PAUSED_CLOCK {
+        assert!(refusals <= EVENTS / 100, "{refusals}");
+    } else {
+        // On one thread nothing completes while this one dispatches.
+        assert_eq!(refusals, EVENTS / 100 - 1);
+    }
+    assert_eq!((bus.history().len(), bus.pending()), (50, 0));
+    if let (Some(before), Some(after)) = (before, resident_bytes()) {
+        assert!(after.saturating_sub(before) < 100_000_000, "{before} bytes have become {after}");
+    }
+    Ok(())
+}
+
+/// The memory of this process, where Linux tells it.
+fn resident_bytes() -> Option<u64> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * page_bytes()?)
+}
+
+fn page_bytes() -> Option<u64> {
+    let smaps = std::fs::read_to_string("/proc/self/smaps").ok()?;
+    let line = smaps.lines().find_map(|line| line.strip_prefix("KernelPageSize:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kilobytes * 1024)
+}

@@ -1,0 +1,23 @@
+//! What the upstream suites of this family of buses check, as a user of the facade sees it, and the
+//! rules whose part lives in the shell. Everything with time or tasks runs on every runtime of
+//! [`runtimes`].
+#![cfg(all(feature = "macros", feature = "tokio"))]
+#![allow(missing_docs)]
+
+#[macro_use]
+mod runtimes;
+mod support;
+
+mod beyond;
+mod derive;
+mod handlers_bus;
+mod load;
+mod names;
+mod nested;
+mod parents;
+mod peers;
+mod rules_shell;
+mod the_bus;
+mod timestamps;
+mod tree;
+mod typed;

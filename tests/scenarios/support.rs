@@ -1,0 +1,71 @@
+//! Small things that many bodies need.
+
+use std::sync::{Arc, Mutex};
+
+use busway::{EventBusBuilder, Warning};
+use tokio::sync::Semaphore;
+
+/// What happened, in order.
+pub(crate) struct Log<T = String>(Arc<Mutex<Vec<T>>>);
+
+impl<T> Log<T> {
+    pub(crate) fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    pub(crate) fn push(&self, item: impl Into<T>) {
+        self.0.lock().unwrap().push(item.into());
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+}
+
+impl<T: Clone> Log<T> {
+    pub(crate) fn items(&self) -> Vec<T> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl<T> Clone for Log<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+/// Holds back whoever passes until it is opened.
+#[derive(Clone)]
+pub(crate) struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    pub(crate) fn closed() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+
+    pub(crate) fn open(&self) {
+        self.0.add_permits(1);
+    }
+
+    pub(crate) async fn pass(&self) {
+        let _ = self.0.acquire().await;
+    }
+}
+
+/// Collects the warnings of a bus on its own.
+pub(crate) fn collecting(builder: EventBusBuilder) -> (EventBusBuilder, Log) {
+    let warnings = Log::new();
+    let heard = warnings.clone();
+    (builder.on_warning(move |warning: &Warning| heard.push(warning.to_string())), warnings)
+}
+
+/// Counts who is alive: each holds a clone.
+#[derive(Clone, Default)]
+pub(crate) struct Alive(Arc<()>);
+
+impl Alive {
+    /// Holders beside this one.
+    pub(crate) fn others(&self) -> usize {
+        Arc::strong_count(&self.0) - 1
+    }
+}
