@@ -2,7 +2,8 @@
 
 #![cfg(all(feature = "tokio", feature = "macros"))]
 
-use std::error::Error;
+use core::error::Error;
+use core::iter::repeat_n;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -123,7 +124,7 @@ fn a_file_larger_than_what_is_read_at_a_time() -> Tested {
 #[test]
 fn folders_nested_deeper_than_the_default_limit() -> Tested {
     let folder = Folder::new("deep")?;
-    let deepest: PathBuf = std::iter::repeat_n("d", 1_100).collect();
+    let deepest: PathBuf = repeat_n("d", 1_100).collect();
     folder.folder(&deepest)?;
     folder.file(deepest.join("f"), "here\n")?;
     assert_eq!(json(&folder.0)?, "{\"files\":1,\"dirs\":1101,\"bytes\":5,\"lines\":1}\n");
@@ -136,7 +137,7 @@ fn folders_nested_deeper_than_the_default_limit() -> Tested {
 fn folders_below_the_longest_path_the_system_takes() -> Tested {
     const HALF: &str = "a-name-of-some-length";
     let folder = Folder::new("long")?;
-    let half: PathBuf = std::iter::repeat_n(HALF, 150).collect();
+    let half: PathBuf = repeat_n(HALF, 150).collect();
     folder.folder(Path::new("upper").join(&half))?;
     folder.folder(Path::new("lower").join(&half))?;
     folder.file(Path::new("lower").join(&half).join("f"), "here\n")?;

@@ -10,6 +10,8 @@ mod id;
 pub mod machine;
 mod runtime;
 mod sync;
+#[cfg(feature = "test-util")]
+pub mod testing;
 mod time;
 
 pub use bus::*;

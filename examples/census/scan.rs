@@ -136,8 +136,10 @@ async fn scan_files(
     names: Vec<OsString>,
     totals: &mut Totals,
 ) -> Result<(), BoxError> {
-    let start = |name| dir.event(ScanFile::new(place.join(name))).parallel().dispatch();
-    let files = names.into_iter().map(start).collect::<Result<Vec<_>, _>>()?;
+    let mut files = Vec::with_capacity(names.len());
+    for name in names {
+        files.push(dir.event(ScanFile::new(place.join(name))).parallel().dispatch()?);
+    }
     for file in files {
         let file = file.await?;
         match check(&file) {

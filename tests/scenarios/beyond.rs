@@ -1,15 +1,17 @@
 //! "Beyond the seeds".
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use busway::{
-    AnyEvent, Cause, Concurrency, Event, EventBus, EventHandle, EventId, EventStatus, HandlerError,
-    HandlerOrder, Hub, Limit,
+    AnyEvent, BoxError, Cause, Concurrency, Event, EventBus, EventHandle, EventId, EventStatus,
+    HandlerError, HandlerOrder, Hub, Limit,
 };
-use futures_util::future::try_join_all;
+use futures_util::future::BoxFuture;
+use tokio::sync::Barrier;
 
 use crate::runtimes::{Env, Outcome, run};
-use crate::support::{Alive, Gate, Log};
+use crate::support::{Alive, Gate, Log, all};
 
 scenarios!(
     s157_a_deadline_caps_serial_handlers,
@@ -44,10 +46,7 @@ fn error_of(event: &EventHandle<Work>, row: usize) -> Option<HandlerError> {
 }
 
 /// The limit of an event is one for each invocation (R22); the cap on all of it is its deadline.
-async fn capped<E: Env>(
-    env: E,
-    order: HandlerOrder,
-) -> Result<EventHandle<Work>, busway::BoxError> {
+async fn capped<E: Env>(env: E, order: HandlerOrder) -> Result<EventHandle<Work>, BoxError> {
     let bus = env.builder("main").handler_order(order).build();
     for ticks in [2, 4, 4] {
         bus.on(move |_: EventHandle<Work>| async move {
@@ -111,8 +110,7 @@ async fn s161_zero_disables_and_none_inherits<E: Env>(env: E) -> Outcome {
 fn overlapping<E: Env>(
     env: E,
     log: &Log,
-) -> impl Fn(EventHandle<Work>) -> futures_util::future::BoxFuture<'static, ()> + Send + Sync + 'static
-{
+) -> impl Fn(EventHandle<Work>) -> BoxFuture<'static, ()> + Send + Sync + 'static {
     let log = log.clone();
     move |work| {
         let log = log.clone();
@@ -126,17 +124,14 @@ fn overlapping<E: Env>(
 
 const ONE_BY_ONE: [&str; 4] = ["1 in", "1 out", "2 in", "2 out"];
 
-async fn on_two_buses<E: Env>(
-    env: E,
-    concurrency: Concurrency,
-) -> Result<Vec<String>, busway::BoxError> {
+async fn on_two_buses<E: Env>(env: E, concurrency: Concurrency) -> Result<Vec<String>, BoxError> {
     let (hub, log) = (env.hub(), Log::new());
     let buses = ["one", "two"].map(|name| hub.bus(name).concurrency(concurrency).build());
     for bus in &buses {
         bus.on(overlapping(env, &log));
     }
     let events = [buses[0].dispatch(Work(1))?, buses[1].dispatch(Work(2))?];
-    try_join_all(events).await?;
+    all(events).await?;
     Ok(log.items())
 }
 
@@ -145,53 +140,45 @@ async fn s163_hub_serial_events_exclude_each_other_over_buses<E: Env>(env: E) ->
     Ok(())
 }
 
-/// Both are inside at once: whoever comes waits for the other.
-async fn meet(buses: [&EventBus; 2], parallel: bool) -> Outcome {
-    let both = std::sync::Arc::new(tokio::sync::Barrier::new(2));
-    let mut events = Vec::new();
-    let mut guards = Vec::new();
-    for (number, bus) in (0..2).zip(buses) {
-        if number == 0 || !same(buses) {
-            let both = both.clone();
-            guards.push(
-                bus.on(move |_: EventHandle<Work>| {
-                    let both = both.clone();
-                    async move {
-                        both.wait().await;
-                    }
-                })
-                .guard(),
-            );
-        }
-        let event = bus.event(Work(number));
-        events.push(if parallel { event.parallel().dispatch()? } else { event.dispatch()? });
+/// A handler that does not end before another event's is inside too.
+fn meeting() -> impl Fn(EventHandle<Work>) -> BoxFuture<'static, ()> + Clone + Send + Sync + 'static
+{
+    let both = Arc::new(Barrier::new(2));
+    move |_| {
+        let both = both.clone();
+        Box::pin(async move {
+            both.wait().await;
+        })
     }
-    try_join_all(events).await?;
-    Ok(())
-}
-
-fn same([one, two]: [&EventBus; 2]) -> bool {
-    std::ptr::eq(one, two)
 }
 
 async fn s163_bus_serial_events_overlap_over_buses<E: Env>(env: E) -> Outcome {
     let hub = env.hub();
     let (one, two) = (hub.bus("one").build(), hub.bus("two").build());
-    meet([&one, &two], false).await
+    let meets = meeting();
+    one.on(meets.clone());
+    two.on(meets);
+    all([one.dispatch(Work(1))?, two.dispatch(Work(2))?]).await?;
+    Ok(())
 }
 
 async fn s163_parallel_events_overlap_on_one_bus<E: Env>(env: E) -> Outcome {
     let bus = env.builder("main").concurrency(Concurrency::Parallel).build();
-    meet([&bus, &bus], false).await
+    bus.on(meeting());
+    all([bus.dispatch(Work(1))?, bus.dispatch(Work(2))?]).await?;
+    Ok(())
 }
 
 async fn s163_an_event_overrides_its_bus<E: Env>(env: E) -> Outcome {
-    meet([&env.bus("main"); 2], true).await?;
+    let bus = env.bus("main");
+    bus.on(meeting());
+    all([bus.event(Work(1)).parallel().dispatch()?, bus.event(Work(2)).parallel().dispatch()?])
+        .await?;
     let bus = env.builder("main").concurrency(Concurrency::Parallel).build();
     let log = Log::new();
     bus.on(overlapping(env, &log));
     let serial = |number| bus.event(Work(number)).concurrency(Concurrency::BusSerial).dispatch();
-    try_join_all([serial(1)?, serial(2)?]).await?;
+    all([serial(1)?, serial(2)?]).await?;
     assert_eq!(log.items(), ONE_BY_ONE);
     Ok(())
 }
@@ -353,7 +340,7 @@ async fn s167_parallel_handlers_are_isolated<E: Env>(env: E) -> Outcome {
         busway::ok(())
     });
     let events: Vec<_> = (0..4).map(|n| bus.dispatch(Work(n))).collect::<Result<_, _>>()?;
-    for event in try_join_all(events).await? {
+    for event in all(events).await? {
         event.result_opt()?;
         assert_eq!(event.children().len(), 3);
     }

@@ -4,7 +4,7 @@ use busway::{Event, EventHandle, EventStatus};
 use futures_util::future::try_join_all;
 
 use crate::runtimes::{Env, Outcome, run};
-use crate::support::{Gate, Log};
+use crate::support::{Gate, Log, all};
 
 scenarios!(
     s52_an_awaited_child_drags_nothing_along,
@@ -51,7 +51,7 @@ async fn s52_an_awaited_child_drags_nothing_along<E: Env>(env: E) -> Outcome {
     let siblings = [bus.dispatch(Step(8))?, bus.dispatch(Step(9))?];
     gate.open();
     outer.await?.result_opt()?;
-    try_join_all(siblings).await?;
+    all(siblings).await?;
     assert_eq!(log.items(), [1, 100, 8, 9]);
     Ok(())
 }

@@ -110,7 +110,7 @@ fn text(error: &impl Display) -> BoxError {
 }
 
 /// Runs one body on one runtime. One that hangs fails.
-pub(crate) fn test_on<E: Env, F: Future<Output = Outcome>>(body: fn(E) -> F) {
+pub(crate) fn test_on<E: Env, F: Future<Output = Outcome> + 'static>(body: fn(E) -> F) {
     let (tell, told) = channel();
     let thread = std::thread::spawn(move || {
         let outcome = E::block_on(async { body(E::default()).await.map_err(|e| e.to_string()) });

@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use busway::{EventBusBuilder, Warning};
+use busway::{Event, EventBusBuilder, EventHandle, WaitError, Warning};
+use futures_util::future::try_join_all;
 use tokio::sync::Semaphore;
 
 /// What happened, in order.
@@ -68,4 +69,12 @@ impl Alive {
     pub(crate) fn others(&self) -> usize {
         Arc::strong_count(&self.0) - 1
     }
+}
+
+/// Waits for all of them.
+pub(crate) async fn all<E: Event>(
+    events: impl IntoIterator<Item = EventHandle<E>>,
+) -> Result<Vec<EventHandle<E>>, WaitError> {
+    // A handle is no future itself, but can be turned into one.
+    try_join_all(events.into_iter().map(IntoFuture::into_future)).await
 }

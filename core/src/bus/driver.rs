@@ -36,7 +36,7 @@ impl Driver {
 
     /// True when the time has come; else the task will be woken then.
     fn is_due(&mut self, deadline: Instant, cx: &mut Context<'_>) -> bool {
-        self.bus.armed.store(deadline.as_nanos(), Ordering::Release);
+        self.bus.armed.store(deadline.as_nanos(), Ordering::SeqCst);
         let Ok(latched) = self.bus.hub.runtime() else { return false };
         if deadline == Instant::FAR {
             return false;
@@ -69,14 +69,15 @@ impl Future for Driver {
             // Nothing was dispatched yet: the first dispatch finds the runtime and wakes us.
             return this.poll_closed();
         };
+        // Until our timer is set, whoever finds a deadline tells us of it.
+        this.bus.armed.store(Instant::FAR.as_nanos(), Ordering::SeqCst);
         match this.bus.take_turn(latched, || false) {
-            TurnEnd::Taken => this.bus.mark_due(),
+            // What is due is for the holder, who may just have let go of the turn.
+            TurnEnd::Taken => this.bus.notify(),
             TurnEnd::MoreToDo => cx.waker().wake_by_ref(),
             TurnEnd::Idle(deadline) => {
-                let bus = this.bus.clone();
                 if this.is_due(deadline, cx) {
-                    bus.mark_due();
-                    cx.waker().wake_by_ref();
+                    this.bus.notify();
                 }
             }
         }
@@ -99,6 +100,8 @@ impl Drop for Driver {
         if !self.has_ended {
             self.bus.abandon();
         }
+        // The task is over: its waker is not to outlive it here.
+        drop(self.bus.driver.take());
     }
 }
 

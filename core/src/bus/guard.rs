@@ -19,6 +19,11 @@ pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
+/// Drops a value of the user's. What its drop panics with is its own affair.
+pub(crate) fn discard<T>(value: T) {
+    let _ = catch(|| drop(value));
+}
+
 #[cfg(not(feature = "std"))]
 pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     Ok(run())

@@ -202,7 +202,7 @@ impl<E: Event> EventHandle<E> {
             event_id: head.id,
             depth: head.depth,
         };
-        Scope::new(future, current)
+        Scope::new(future, current, self.bus.clone())
     }
 
     /// The event and everything below it as a tree of text.

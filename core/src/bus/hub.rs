@@ -7,7 +7,7 @@ use core::fmt;
 
 use super::builder::{EventBusBuilder, HubBuilder};
 use super::shared::HubShared;
-use crate::machine::BusMemory;
+use crate::machine::{BusMemory, Held};
 
 /// One state machine under one lock, and any number of buses on it. Buses of one hub can forward
 /// to each other, and see each other's waits; buses made on their own have a hub of their own.
@@ -29,6 +29,13 @@ impl Hub {
     #[must_use]
     pub fn memory(&self) -> Vec<BusMemory> {
         self.0.lock().books.memory()
+    }
+
+    /// What the hub's books hold, counted: for tests that look for leaks.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn held(&self) -> Held {
+        self.0.lock().books.held()
     }
 }
 

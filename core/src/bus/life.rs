@@ -1,13 +1,16 @@
 //! Buses are closed, stopped and abandoned; somebody waits until they are idle (R31–R33).
 
 use alloc::sync::Arc;
+use core::future::poll_fn;
 use core::sync::atomic::Ordering;
+use core::task::Poll;
 use core::time::Duration;
 
 use super::context;
 use super::error::WaitError;
 use super::shared::BusShared;
 use super::sleep::{Elapsed, with_timeout};
+use super::wakers::{Seat, Wakers};
 
 impl BusShared {
     /// Another handle to the bus, if it has not ended.
@@ -103,15 +106,37 @@ impl BusShared {
         self.stop_now(clear);
     }
 
+    /// Whether something is left of the bus to do.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.hub.lock().books.incomplete(self.key) > 0
+    }
+
     /// Waits until no more events than this are incomplete.
     async fn at_most(&self, events: usize) {
         let is_so = || self.hub.lock().books.incomplete(self.key) <= events;
-        while !is_so() {
-            let listener = self.idle.listen();
-            if is_so() {
-                break;
-            }
-            listener.await;
+        let mut place = Place { wakers: &self.idle, seat: None };
+        poll_fn(|cx| {
+            // Looked at again once it is registered: what ends in between wakes nobody.
+            let is_over = is_so() || {
+                place.wakers.register(cx.waker(), &mut place.seat, || false);
+                is_so()
+            };
+            if is_over { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}
+
+/// A place among those who wait, left when it is dropped.
+struct Place<'a> {
+    wakers: &'a Wakers,
+    seat: Option<Seat>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(seat) = self.seat {
+            self.wakers.unregister(seat);
         }
     }
 }

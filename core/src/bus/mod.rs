@@ -33,6 +33,7 @@ mod turn;
 mod value;
 mod view;
 mod waiter;
+mod wakers;
 mod watch;
 
 use alloc::string::String;

@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::task::Waker;
 
+use super::guard;
 use super::handler::Callable;
 use super::record::Erased;
 use super::shared::{BusShared, HubShared, HubState};
@@ -11,58 +12,41 @@ use super::value::Answer;
 use super::watch::Watcher;
 use crate::machine::{BusKey, Dropped, InvocationKey, Output, Warning};
 
-/// What is to be done once the hub's lock is released. Nothing of the user's is called, cloned or
-/// dropped before.
+/// What is to be done once the hub's lock is released, in order. Nothing of the user's is called,
+/// cloned or dropped before.
 #[derive(Default)]
 pub(crate) struct Notices {
     /// The bus of whoever collects has something to do.
     pub(crate) own_ready: bool,
-    ready: Vec<Arc<BusShared>>,
-    cancelled: Vec<(Arc<BusShared>, InvocationKey)>,
-    completed: Vec<Arc<dyn Erased>>,
-    granted: Vec<Waker>,
-    arrived: Vec<(Arc<dyn Watcher>, Arc<dyn Erased>)>,
-    ended: Vec<Arc<dyn Watcher>>,
-    replaced: Vec<Arc<dyn Erased>>,
-    idle: Vec<Arc<BusShared>>,
-    closed: Vec<Arc<BusShared>>,
-    warnings: Vec<Warning>,
-    dropped: Vec<Dropped<Arc<dyn Erased>, Answer, Arc<dyn Callable>>>,
+    todo: Vec<Todo>,
+}
+
+enum Todo {
+    Complete(Arc<dyn Erased>),
+    Notify(Arc<BusShared>),
+    Cancel(Arc<BusShared>, InvocationKey),
+    Wake(Waker),
+    /// The last is what it makes place for.
+    Arrive(Arc<dyn Watcher>, Arc<dyn Erased>, Option<Arc<dyn Erased>>),
+    EndWatch(Arc<dyn Watcher>),
+    Idle(Arc<BusShared>),
+    Closed(Arc<BusShared>),
+    Warn(Warning),
+    Drop(Dropped<Arc<dyn Erased>, Answer, Arc<dyn Callable>>),
 }
 
 impl Notices {
     /// Takes the outputs; `own` is the bus that the caller looks after itself.
     pub(crate) fn collect(&mut self, hub: &mut HubState, own: Option<BusKey>) {
+        if !hub.books.has_outputs() {
+            return;
+        }
         let mut outputs = core::mem::take(&mut hub.outputs);
         hub.books.outputs_into(&mut outputs);
         for output in outputs.drain(..) {
             match output {
                 Output::Ready { bus } if Some(bus) == own => self.own_ready = true,
-                Output::Ready { bus } => self.ready.extend(hub.shell(bus)),
-                Output::Cancel { bus, invocation } => {
-                    self.cancelled.extend(hub.shell(bus).map(|bus| (bus, invocation)));
-                }
-                Output::Completed(completed) => {
-                    let record = completed.payload.clone();
-                    let payload = record.head().freeze(*completed);
-                    drop(payload);
-                    self.completed.push(record);
-                }
-                Output::Granted { reservation } => {
-                    let shells = hub.reserved.remove(&reservation);
-                    self.granted.extend(shells);
-                }
-                Output::Arrived { watch, payload, instead_of_oldest, .. } => {
-                    if let Some(watcher) = hub.watchers.get(&watch) {
-                        self.replaced.extend(watcher.receive(&payload, instead_of_oldest));
-                        self.arrived.push((watcher.clone(), payload));
-                    }
-                }
-                Output::WatchEnded { watch } => self.ended.extend(hub.watchers.remove(&watch)),
-                Output::Idle { bus } => self.idle.extend(hub.shell(bus)),
-                Output::Closed { bus } => self.closed.extend(hub.shell(bus)),
-                Output::Warning(warning) => self.warnings.push(warning),
-                Output::Dropped(dropped) => self.dropped.push(dropped),
+                output => self.todo.extend(hub.todo(output)),
             }
         }
         hub.outputs = outputs;
@@ -70,23 +54,55 @@ impl Notices {
 
     /// Does what was collected; nothing is left of it afterwards.
     pub(crate) fn carry_out(&mut self, hub: &HubShared) {
-        for record in self.completed.drain(..) {
-            record.head().wake_waiters();
+        for todo in self.todo.drain(..) {
+            // Wakers, predicates and drops are the user's: when one panics, the others still have
+            // their turn, and so has the bus.
+            let _ = guard::catch(|| todo.carry_out(hub));
         }
-        for (bus, invocation) in self.cancelled.drain(..) {
-            bus.mail(|inbox| inbox.cancelled.push(invocation));
+    }
+}
+
+impl Todo {
+    fn carry_out(self, hub: &HubShared) {
+        match self {
+            Self::Complete(record) => record.head().wake_waiters(),
+            Self::Notify(bus) => bus.notify(),
+            Self::Cancel(bus, invocation) => bus.mail(|inbox| inbox.cancelled.push(invocation)),
+            Self::Wake(waker) => waker.wake(),
+            Self::Arrive(watcher, record, replaced) => {
+                guard::discard(replaced);
+                watcher.arrived(record);
+            }
+            Self::EndWatch(watcher) => watcher.ended(),
+            Self::Idle(bus) => bus.idle.wake_all(),
+            Self::Closed(bus) => bus.closed(),
+            Self::Warn(warning) => hub.warnings.tell(&warning),
+            Self::Drop(dropped) => drop(dropped),
         }
-        self.ready.drain(..).for_each(|bus| bus.notify());
-        self.granted.drain(..).for_each(Waker::wake);
-        for bus in self.idle.drain(..) {
-            bus.idle.notify(usize::MAX);
-        }
-        self.closed.drain(..).for_each(|bus| bus.closed());
-        self.warnings.drain(..).for_each(|warning| hub.warnings.tell(&warning));
-        self.arrived.drain(..).for_each(|(watcher, record)| watcher.arrived(record));
-        self.ended.drain(..).for_each(|watcher| watcher.ended());
-        self.replaced.clear();
-        self.dropped.clear();
+    }
+}
+
+impl HubState {
+    /// What an output asks for. What can be noted without the user's code is noted here.
+    fn todo(&mut self, output: Output<Arc<dyn Erased>, Answer, Arc<dyn Callable>>) -> Option<Todo> {
+        Some(match output {
+            Output::Ready { bus } => Todo::Notify(self.shell(bus)?),
+            Output::Cancel { bus, invocation } => Todo::Cancel(self.shell(bus)?, invocation),
+            Output::Completed(completed) => {
+                Todo::Complete(super::record::freeze(completed))
+            }
+            Output::Granted { reservation } => Todo::Wake(self.reserved.remove(&reservation)?),
+            Output::Arrived { watch, payload, instead_of_oldest, .. } => {
+                let watcher = self.watchers.get(&watch)?.clone();
+                let replaced = watcher.receive(&payload, instead_of_oldest);
+                Todo::Arrive(watcher, payload, replaced)
+            }
+            Output::WatchEnded { watch } => Todo::EndWatch(self.watchers.remove(&watch)?),
+            Output::Idle { bus } => Todo::Idle(self.shell(bus)?),
+            Output::Closed { bus } => Todo::Closed(self.shell(bus)?),
+            Output::Warning(warning) => Todo::Warn(warning),
+            Output::Dropped(dropped) => Todo::Drop(dropped),
+        })
     }
 }
 

@@ -1,19 +1,16 @@
 //! An event as everybody outside the machine sees it: one allocation, shared by all handles.
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::any::{Any, TypeId};
-use core::mem;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::task::Waker;
 
-use slab::Slab;
-
 use super::value::Answer;
+use super::wakers::{Seat, Wakers};
 use crate::event::Event;
 use crate::id::EventId;
 use crate::machine::{Cause, Completed, EventKey, HandlerKey, Key, Path, Rows};
-use crate::sync::{Mutex, OnceLock};
+use crate::sync::OnceLock;
 use crate::time::Instant;
 
 pub(crate) struct Record<E> {
@@ -30,7 +27,7 @@ pub(crate) struct Head {
     key: AtomicU64,
     /// Set at completion, and then read without a lock.
     frozen: OnceLock<Frozen>,
-    waiters: Mutex<Waiters>,
+    waiters: Wakers,
 }
 
 /// The parent of an event, which may be out of memory.
@@ -105,6 +102,16 @@ pub(crate) fn downcast<E: Event>(record: Arc<dyn Erased>) -> Option<Arc<Record<E
     record.downcast().ok()
 }
 
+/// Notes the end of an event in its record. Those who wait are still to be woken, outside the hub's
+/// lock.
+pub(crate) fn freeze(completed: Completed<Arc<dyn Erased>, Answer>) -> Arc<dyn Erased> {
+    let Completed { payload, started_at, completed_at, cause, results, path, .. } = completed;
+    let frozen = Frozen { rows: results, path, started_at, completed_at, cause };
+    // An event completes once.
+    let _ = payload.head().frozen.set(frozen);
+    payload
+}
+
 impl Head {
     pub(crate) fn new(
         id: EventId,
@@ -119,7 +126,7 @@ impl Head {
             parent,
             key: AtomicU64::new(0),
             frozen: OnceLock::new(),
-            waiters: Mutex::new(Waiters { first: None, others: None }),
+            waiters: Wakers::new(),
         }
     }
 
@@ -140,83 +147,20 @@ impl Head {
         self.frozen.get().is_some()
     }
 
-    /// Notes the end. Those who wait are still to be woken, outside the hub's lock.
-    pub(crate) fn freeze(&self, completed: Completed<Arc<dyn Erased>, Answer>) -> Arc<dyn Erased> {
-        let Completed { payload, started_at, completed_at, cause, results, path, .. } = completed;
-        let _ = self.frozen.set(Frozen { rows: results, path, started_at, completed_at, cause });
-        payload
-    }
-
     /// Wakes everybody who waits for the end.
     pub(crate) fn wake_waiters(&self) {
-        let Waiters { first, others } = mem::take(&mut *self.waiters.lock());
-        first.into_iter().for_each(Waker::wake);
-        for (_, waker) in others.into_iter().flat_map(|others| *others) {
-            waker.wake();
-        }
+        self.waiters.wake_all();
     }
 
     /// Has `waker` woken at the end, in the place of what `seat` registered before. True when the
     /// event has ended already.
-    pub(crate) fn register(&self, waker: &Waker, seat: &mut Option<usize>) -> bool {
-        // Wakers are user code: they are cloned and dropped outside the lock.
-        let mut waiter = Some(waker.clone());
-        let mut replaced = None;
-        {
-            let mut waiters = self.waiters.lock();
-            if !self.is_complete() {
-                match seat {
-                    Some(seat) => {
-                        if let Some(place) =
-                            waiters.get_mut(*seat).filter(|old| !old.will_wake(waker))
-                        {
-                            replaced = waiter.take().map(|waiter| mem::replace(place, waiter));
-                        }
-                    }
-                    None => *seat = waiter.take().map(|waiter| waiters.insert(waiter)),
-                }
-            }
-        }
-        drop((waiter, replaced));
+    pub(crate) fn register(&self, waker: &Waker, seat: &mut Option<Seat>) -> bool {
+        self.waiters.register(waker, seat, || self.is_complete());
         self.is_complete()
     }
 
     /// Gives a registration up.
-    pub(crate) fn unregister(&self, seat: usize) {
-        let waker = self.waiters.lock().remove(seat);
-        drop(waker);
-    }
-}
-
-/// Who waits for an event: nearly always nobody or one.
-#[derive(Default)]
-struct Waiters {
-    first: Option<Waker>,
-    others: Option<Box<Slab<Waker>>>,
-}
-
-impl Waiters {
-    fn insert(&mut self, waker: Waker) -> usize {
-        match self.first {
-            None => {
-                self.first = Some(waker);
-                0
-            }
-            Some(_) => self.others.get_or_insert_default().insert(waker) + 1,
-        }
-    }
-
-    fn get_mut(&mut self, seat: usize) -> Option<&mut Waker> {
-        match seat.checked_sub(1) {
-            None => self.first.as_mut(),
-            Some(seat) => self.others.as_mut()?.get_mut(seat),
-        }
-    }
-
-    fn remove(&mut self, seat: usize) -> Option<Waker> {
-        match seat.checked_sub(1) {
-            None => self.first.take(),
-            Some(seat) => self.others.as_mut()?.try_remove(seat),
-        }
+    pub(crate) fn unregister(&self, seat: Seat) {
+        self.waiters.unregister(seat);
     }
 }

@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use core::task::Waker;
 
-use event_listener::Event as Listeners;
 use futures_util::task::AtomicWaker;
 use hashbrown::HashMap;
 
@@ -18,6 +17,7 @@ use super::record::Erased;
 use super::task::Inbox;
 use super::turn::Turn;
 use super::value::Answer;
+use super::wakers::Wakers;
 use super::watch::Watcher;
 use crate::id::IdSource;
 use crate::machine::{BusKey, Machine, Output, ReservationKey, WatchKey};
@@ -74,7 +74,8 @@ pub(crate) struct BusShared {
     pub(crate) armed: AtomicU64,
     /// Live [`EventBus`](super::EventBus) values.
     pub(crate) owners: AtomicUsize,
-    pub(crate) idle: Listeners,
+    /// Those who wait until the bus has less to do.
+    pub(crate) idle: Wakers,
 }
 
 /// Nobody drives the bus yet: one is spawned at the first need.
@@ -179,7 +180,7 @@ impl BusShared {
             driver_told: AtomicBool::new(false),
             armed: AtomicU64::new(u64::MAX),
             owners: AtomicUsize::new(0),
-            idle: Listeners::new(),
+            idle: Wakers::new(),
         }
     }
 
@@ -238,7 +239,7 @@ impl BusShared {
     }
 
     pub(crate) fn armed(&self) -> Instant {
-        Instant::from_nanos(self.armed.load(Ordering::Acquire))
+        Instant::from_nanos(self.armed.load(Ordering::SeqCst))
     }
 }
 

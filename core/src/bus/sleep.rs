@@ -13,15 +13,15 @@ use crate::runtime::Timer;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Elapsed;
 
-/// Runs `future`, for `limit` at most. Without a runtime there is no time to measure, and nothing
-/// that a future could be waiting for.
+/// Runs `future`, for `limit` at most. A hub that nothing was dispatched in takes its runtime now;
+/// where there is none, there is no time to measure.
 pub(crate) async fn with_timeout<F: Future>(
     hub: &HubShared,
     limit: Option<Duration>,
     future: F,
 ) -> Result<F::Output, Elapsed> {
     let mut future = pin!(future);
-    let (Some(limit), Some(latched)) = (limit, hub.latched()) else {
+    let (Some(limit), Ok(latched)) = (limit, hub.runtime()) else {
         return Ok(future.await);
     };
     let runtime = &latched.runtime;

@@ -47,8 +47,7 @@ impl Future for SpawnedTask {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.leash.task.register(cx.waker());
         if self.leash.is_cut.load(Ordering::Acquire) {
-            let future = self.future.take();
-            let _ = guard::catch(|| drop(future));
+            guard::discard(self.future.take());
             return Poll::Ready(());
         }
         let current = self.current;
@@ -56,14 +55,11 @@ impl Future for SpawnedTask {
         let polled = context::enter(current, || guard::catch(|| future.as_mut().poll(cx)));
         let verdict = match polled {
             Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(verdict)) => verdict.checked(self.expected),
+            Ok(Poll::Ready(verdict)) => verdict,
             Err(panic) => Verdict::panicked(&panic),
         };
         let future = self.future.take();
-        let verdict = match guard::catch(|| drop(future)) {
-            Ok(()) => verdict,
-            Err(panic) => Verdict::panicked(&panic),
-        };
+        let verdict = verdict.after(guard::catch(|| drop(future)), self.expected);
         self.bus.spawned_ended(self.invocation, verdict);
         Poll::Ready(())
     }
@@ -73,7 +69,7 @@ impl Drop for SpawnedTask {
     fn drop(&mut self) {
         // A runtime that is shut down drops its tasks: the event must not wait for this one.
         if let Some(future) = self.future.take() {
-            let _ = guard::catch(|| drop(future));
+            guard::discard(future);
             self.bus.spawned_ended(self.invocation, Verdict::dropped());
         }
     }
@@ -83,7 +79,7 @@ impl BusShared {
     fn spawned_ended(self: &Arc<Self>, invocation: InvocationKey, verdict: Verdict) {
         let now = self.hub.now();
         let refused = self.hub.input(|hub| hub.books.finished(invocation, verdict.0, now));
-        let _ = guard::catch(|| drop(refused));
+        guard::discard(refused);
         // Its leash is to be let go of.
         self.mail(|inbox| inbox.cancelled.push(invocation));
     }
@@ -93,16 +89,18 @@ impl BusShared {
 /// [`EventHandle::scope`](super::EventHandle::scope).
 ///
 /// What is dispatched while it is polled is a child of the handler's event. Waits in it are those
-/// of a task, not of the handler.
+/// of whoever polls it: the task, or the handler itself.
 #[must_use = "futures do nothing unless they are polled"]
 pub struct Scope<F> {
     future: Pin<Box<F>>,
     current: Current,
+    /// Held so that the hub is known by its address.
+    bus: Arc<BusShared>,
 }
 
 impl<F> Scope<F> {
-    pub(crate) fn new(future: F, current: Current) -> Self {
-        Self { future: Box::pin(future), current }
+    pub(crate) fn new(future: F, current: Current, bus: Arc<BusShared>) -> Self {
+        Self { future: Box::pin(future), current, bus }
     }
 }
 
@@ -110,7 +108,8 @@ impl<F: Future> Future for Scope<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let current = self.current;
+        let invocation = context::invocation_of(&self.bus.hub);
+        let current = Current { invocation, ..self.current };
         context::enter(current, || self.future.as_mut().poll(cx))
     }
 }

@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::fmt;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use futures_util::task::AtomicWaker;
@@ -50,7 +50,9 @@ impl<In> EventStream<In> {
         let watcher = queue.clone();
         let room = (capacity.max(1), overflow);
         let watch = bus.hub.input(|hub| hub.watch(bus, select.pattern(), room, watcher));
-        queue.state.lock().has_ended = watch.is_none();
+        if watch.is_none() {
+            queue.state.lock().has_ended = true;
+        }
         Self { bus: bus.clone(), watch, convert: select.convert, queue }
     }
 
@@ -66,8 +68,13 @@ impl<In> EventStream<In> {
         self.queue.state.lock().events.len()
     }
 
-    fn take(&self) -> Option<Arc<dyn Erased>> {
-        self.queue.state.lock().events.pop_front()
+    /// The next event, or whether none will come: one look at both.
+    fn take(&self) -> Poll<Option<Arc<dyn Erased>>> {
+        let mut unread = self.queue.state.lock();
+        match unread.events.pop_front() {
+            None if !unread.has_ended => Poll::Pending,
+            record => Poll::Ready(record),
+        }
     }
 }
 
@@ -76,15 +83,12 @@ impl<In> Stream for EventStream<In> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<In>> {
         loop {
-            let mut record = self.take();
-            if record.is_none() {
+            let mut next = self.take();
+            if next.is_pending() {
                 self.queue.reader.register(cx.waker());
-                record = self.take();
+                next = self.take();
             }
-            let Some(record) = record else {
-                let has_ended = self.queue.state.lock().has_ended;
-                return if has_ended { Poll::Ready(None) } else { Poll::Pending };
-            };
+            let Some(record) = ready!(next) else { return Poll::Ready(None) };
             if let Some(watch) = self.watch {
                 self.bus.hub.input(|hub| hub.books.read(watch));
             }

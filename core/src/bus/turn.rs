@@ -101,21 +101,14 @@ impl BusShared {
                 (tasks, core::mem::take(&mut turn.leashes), turn.run.take())
             };
             leashes.into_values().for_each(|leash| leash.cut());
-            for (_, task) in tasks {
-                let _ = guard::catch(|| drop(task));
-            }
-            drop(run);
+            tasks.into_values().for_each(guard::discard);
+            guard::discard(run);
             self.gate.take_more();
             if self.gate.leave() {
                 return;
             }
             self.gate.leave_with_more();
         }
-        self.gate.mark();
-    }
-
-    /// The timer has fired: whoever has the turn next asks the machine.
-    pub(crate) fn mark_due(&self) {
         self.gate.mark();
     }
 }
@@ -173,6 +166,9 @@ impl Holder<'_> {
             if let Some(task) = self.turn.tasks.remove(&invocation) {
                 let _ = self.discard(task);
             }
+            // Started in the books and not called: now it never is.
+            let run = self.turn.run.take_if(|run| run.invocation == invocation);
+            guard::discard(run);
         }
     }
 
@@ -211,48 +207,51 @@ impl Holder<'_> {
                 hub.books.timed_out(self.bus.key, now);
             }
             if self.turn.run.is_none() {
-                match hub.books.next(self.bus.key, now) {
-                    Next::Run(run) => self.turn.run = Some(run),
-                    Next::Again => {}
-                    Next::Idle => self.turn.asks = false,
+                let next = hub.books.next(self.bus.key, now);
+                // The machine says `Ready` once: it is asked until it has said that it is idle.
+                self.turn.asks = !matches!(next, Next::Idle);
+                if let Next::Run(run) = next {
+                    self.turn.run = Some(run);
                 }
             }
             self.turn.deadline = hub.books.next_deadline(self.bus.key).unwrap_or(Instant::FAR);
             self.turn.notices.collect(&mut hub, Some(self.bus.key));
         }
         // An invocation that was ended meanwhile has its result already.
-        let _ = guard::catch(|| drop(refused));
+        guard::discard(refused);
         self.turn.notices.carry_out(&self.bus.hub);
     }
 
     fn begin(&mut self, run: Run<Arc<dyn Erased>, Arc<dyn Callable>>) {
-        let Action::Call(handler) = &run.handler.action else { return };
-        let head = run.payload.head();
+        let Run { invocation, event, parallel, payload, handler: entry, .. } = run;
+        let Action::Call(handler) = &entry.action else { return };
+        let head = payload.head();
         let current = Current {
             hub: self.bus.hub.address(),
-            invocation: Some(run.invocation),
-            handler: Some(run.handler.info.key),
-            event: run.event,
+            invocation: Some(invocation),
+            handler: Some(entry.info.key),
+            event,
             event_id: head.id,
             depth: head.depth,
         };
-        let expected = run.payload.output();
-        let payload = run.payload;
+        let expected = payload.output();
         let started = context::enter(current, || {
-            guard::catch(|| handler.call(payload, self.bus, run.invocation))
+            guard::catch(|| handler.call(payload, self.bus, invocation))
         });
+        // It may be registered no more, and ours the last of it.
+        guard::discard(entry);
         match started {
-            Ok(Started::Running(future)) if run.parallel && self.bus.spawns => {
-                self.spawn(future, current, run.invocation, expected);
+            Ok(Started::Running(future)) if parallel && self.bus.spawns => {
+                self.spawn(future, current, invocation, expected);
             }
             Ok(Started::Running(future)) => {
                 let spare = self.turn.spare_wakers.pop();
                 let waker = spare.unwrap_or_else(|| TaskWaker::new(self.bus));
-                waker.assign(run.invocation);
-                self.poll(Task { future, waker, current, invocation: run.invocation, expected });
+                waker.assign(invocation);
+                self.poll(Task { future, waker, current, invocation, expected });
             }
-            Ok(Started::Ended(verdict)) => self.end(run.invocation, verdict.checked(expected)),
-            Err(panic) => self.end(run.invocation, Verdict::panicked(&panic)),
+            Ok(Started::Ended(verdict)) => self.end(invocation, verdict.checked(expected)),
+            Err(panic) => self.end(invocation, Verdict::panicked(&panic)),
         }
     }
 
@@ -291,11 +290,8 @@ impl Holder<'_> {
                 self.turn.tasks.insert(invocation, task);
             }
             Ok(Poll::Ready(verdict)) => {
-                let verdict = match self.discard(task) {
-                    Ok(()) => verdict.checked(expected),
-                    Err(panic) => Verdict::panicked(&panic),
-                };
-                self.end(invocation, verdict);
+                let dropped = self.discard(task);
+                self.end(invocation, verdict.after(dropped, expected));
             }
             Err(panic) => {
                 let _ = self.discard(task);

@@ -9,6 +9,7 @@ use core::any::{Any, TypeId};
 use core::error::Error;
 use core::fmt;
 
+use super::guard;
 use super::handler::Anything;
 use crate::machine::{Cause, Outcome};
 
@@ -71,6 +72,23 @@ impl Verdict {
         Self(Outcome::Aborted(Cause::Stopped))
     }
 
+    /// What is left of it after its handler's future was dropped: a panic there counts.
+    pub(crate) fn after(
+        self,
+        dropped: Result<(), String>,
+        expected: (TypeId, &'static str),
+    ) -> Self {
+        match dropped {
+            Ok(()) => self.checked(expected),
+            Err(panic) => self.replaced_by(Self::panicked(&panic)),
+        }
+    }
+
+    fn replaced_by(self, other: Self) -> Self {
+        guard::discard(self);
+        other
+    }
+
     /// A value that is not of the type the event's handlers answer with is an error; an event that
     /// says nothing of its output takes any value.
     pub(crate) fn checked(self, (wanted, expected): (TypeId, &'static str)) -> Self {
@@ -78,7 +96,8 @@ impl Verdict {
             Outcome::Value(Answer::Value(value))
                 if wanted != TypeId::of::<()>() && (*value.value).type_id() != wanted =>
             {
-                Self(Outcome::Failed(Answer::OtherType { expected, found: value.name }))
+                let found = value.name;
+                self.replaced_by(Self(Outcome::Failed(Answer::OtherType { expected, found })))
             }
             _ => self,
         }

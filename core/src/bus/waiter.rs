@@ -8,22 +8,24 @@ use super::error::WaitError;
 use super::record::Erased;
 use super::shared::BusShared;
 use super::turn::TurnEnd;
-use crate::machine::{WaitKey, Waiting};
+use super::wakers::Seat;
+use crate::machine::{InvocationKey, WaitKey, Waiting};
 
 /// One wait, from its first poll to its end or its drop.
 pub(crate) struct Waiter {
     record: Arc<dyn Erased>,
     bus: Arc<BusShared>,
     /// Where our waker stands in the record.
-    seat: Option<usize>,
+    seat: Option<Seat>,
     /// The wait of the invocation that polls us.
     wait: Option<WaitKey>,
-    is_noted: bool,
+    /// The invocation that has been told of.
+    noted: Option<InvocationKey>,
 }
 
 impl Waiter {
     pub(crate) fn new(record: Arc<dyn Erased>, bus: Arc<BusShared>) -> Self {
-        Self { record, bus, seat: None, wait: None, is_noted: false }
+        Self { record, bus, seat: None, wait: None, noted: None }
     }
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WaitError>> {
@@ -53,17 +55,19 @@ impl Waiter {
         is_over
     }
 
-    /// Tells the machine, once, that this invocation waits.
-    fn note(&mut self, invocation: crate::machine::InvocationKey) -> Result<(), WaitError> {
-        if self.is_noted {
+    /// Tells the machine, once, that this invocation waits. A wait is whose polls it: it is not any
+    /// more that of another one which did before.
+    fn note(&mut self, invocation: InvocationKey) -> Result<(), WaitError> {
+        if self.noted == Some(invocation) {
             return Ok(());
         }
+        self.end_wait();
         let event = self.record.head().key();
         let waiting = self.bus.hub.input(|hub| {
             let waiting = hub.books.wait(invocation, event);
             waiting.map_err(|deadlock| WaitError::deadlock(&hub.books, &deadlock))
         })?;
-        self.is_noted = true;
+        self.noted = Some(invocation);
         if let Waiting::Begun(wait) = waiting {
             self.wait = Some(wait);
         }
@@ -81,7 +85,17 @@ impl Waiter {
             TurnEnd::Taken => {}
             TurnEnd::MoreToDo => self.bus.wake_driver(),
             TurnEnd::Idle(deadline) if deadline < self.bus.armed() => self.bus.wake_driver(),
+            // What goes on needs somebody whose end is told to those who wait for it.
+            TurnEnd::Idle(_) if !self.bus.is_driven() && self.bus.goes_on() => {
+                self.bus.wake_driver();
+            }
             TurnEnd::Idle(_) => {}
+        }
+    }
+
+    fn end_wait(&mut self) {
+        if let Some(wait) = self.wait.take() {
+            self.bus.hub.input(|hub| hub.books.end_wait(wait));
         }
     }
 }
@@ -91,8 +105,6 @@ impl Drop for Waiter {
         if let Some(seat) = self.seat.take() {
             self.record.head().unregister(seat);
         }
-        if let Some(wait) = self.wait.take() {
-            self.bus.hub.input(|hub| hub.books.end_wait(wait));
-        }
+        self.end_wait();
     }
 }

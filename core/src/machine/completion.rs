@@ -1,6 +1,5 @@
 //! Events complete, and their parents after them (R16).
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::Machine;
@@ -28,7 +27,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.events[event].status = EventStatus::Completed;
         let parent = self.leave_parent(event);
         let completed = self.hand_out(event);
-        self.outputs.push(Output::Completed(Box::new(completed)));
+        self.outputs.push(Output::Completed(completed));
         self.end_waits_for(event);
         self.give_capacity_back(event);
         let mut visits = Some(self.events[event].first_visit);

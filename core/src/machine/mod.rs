@@ -243,6 +243,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.outputs.drain(..)
     }
 
+    /// Whether there is something to act on.
+    #[must_use]
+    pub fn has_outputs(&self) -> bool {
+        !self.outputs.is_empty()
+    }
+
     /// The same into a buffer that keeps its capacity; what was in it stays in front.
     pub fn outputs_into(&mut self, buffer: &mut Vec<Output<P, R, H>>) {
         match buffer.is_empty() {

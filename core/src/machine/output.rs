@@ -1,6 +1,5 @@
 //! What the machine says: the data that inputs leave behind, and the answers of `next`.
 
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -11,6 +10,8 @@ use super::results::{Cause, HandlerInfo, Rows};
 use super::{BusKey, EventKey, InvocationKey, ReservationKey, WatchKey};
 use crate::time::Instant;
 
+// The large variant is the frequent one: a box would be an allocation for every event.
+#[allow(clippy::large_enum_variant)]
 /// Something that happened in the course of an input and that somebody outside has to act on.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -29,7 +30,7 @@ pub enum Output<P, R, H> {
         invocation: InvocationKey,
     },
     /// The event and all its descendants are done. Its results leave the machine with this.
-    Completed(Box<Completed<P, R>>),
+    Completed(Completed<P, R>),
     /// A place that was reserved is there (R6).
     Granted {
         /// The reservation.

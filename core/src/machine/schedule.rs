@@ -22,25 +22,30 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             return Next::Run(run);
         }
         for _ in 0..UNHANDLED_AT_ONCE {
-            if let Some(visit) = self.pop_continuing(ix) {
-                match self.start_handler(visit) {
-                    Some(run) => return Next::Run(run),
-                    None => continue,
-                }
-            }
-            match self.candidate(ix) {
-                Candidate::Start(visit) => self.start(visit),
-                waiting => {
-                    self.buses[ix].ready = false;
-                    if let Candidate::AwaitsHub(line) = waiting {
-                        self.stand_in_line(ix, line);
+            let visit = match self.pop_continuing(ix) {
+                Some(visit) => visit,
+                None => match self.candidate(ix) {
+                    Candidate::Start(visit) => {
+                        self.start(visit);
+                        visit
                     }
-                    self.pass_hub_slot_on(ix);
-                    return Next::Idle;
-                }
+                    waiting => return self.idle(ix, waiting),
+                },
+            };
+            if let Some(run) = self.start_handler(visit) {
+                return Next::Run(run);
             }
         }
         Next::Again
+    }
+
+    fn idle(&mut self, ix: BusIx, waiting: Candidate) -> Next<P, H> {
+        self.buses[ix].ready = false;
+        if let Candidate::AwaitsHub(line) = waiting {
+            self.stand_in_line(ix, line);
+        }
+        self.pass_hub_slot_on(ix);
+        Next::Idle
     }
 
     /// Says `Ready` for a bus on which something can start, once.
@@ -140,6 +145,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.weigh(visit);
         self.remember(visit);
         self.start_with(visit, handlers);
+        self.settle(visit);
     }
 
     /// From now on the handlers of a visit are fixed (R3).
@@ -176,7 +182,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.events[event].started_at = self.now;
         }
         self.remember_started(visit);
-        self.settle(visit);
     }
 
     /// Takes a visit that will not wait any longer out of its queue.
@@ -229,7 +234,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Visit { event, work, .. } = self.visits[visit];
         let work = work?;
         let index = self.works[work].next;
-        let handler = self.works[work].handlers.as_ref()?.get(index)?.clone();
+        let Some(handler) = self.works[work].handlers.as_ref()?.get(index).cloned() else {
+            // Nobody handles it: it is done as soon as it is started (R7).
+            self.settle(visit);
+            return None;
+        };
         self.works[work].next += 1;
         if !handler.accepts(self.kinds.type_of(self.events[event].kind)) {
             self.tell_other_type(event, &handler.info);

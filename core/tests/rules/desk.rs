@@ -344,7 +344,7 @@ impl Desk {
                 let label = done.payload;
                 assert!(self.ended.insert(done.event), "{label} completes twice");
                 self.completed.push(label);
-                self.done.insert(label, *done);
+                self.done.insert(label, done);
             }
             Output::Granted { reservation } => self.granted.push(reservation),
             Output::Idle { bus } => self.idle.push(bus),

@@ -167,7 +167,7 @@ impl World {
                 }
                 Output::Completed(done) => {
                     seen.order.push(keys.event(done.event));
-                    seen.completed.push(*done);
+                    seen.completed.push(done);
                 }
                 other => seen.note(other),
             }

@@ -6,11 +6,11 @@ use std::time::SystemTime;
 use busway::{
     AnyEvent, DispatchError, Event, EventHandle, EventStatus, HandlerError, ResultStatus,
 };
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::join_all;
 use tokio::sync::Barrier;
 
 use crate::runtimes::{Env, Outcome, run};
-use crate::support::{Gate, Log};
+use crate::support::{Gate, Log, all};
 
 scenarios!(
     s1_a_fresh_bus,
@@ -185,7 +185,7 @@ async fn processed_in_order<E: Env>(env: E, delay: impl Fn(u32) -> u32) -> Outco
     });
     let events: Vec<_> =
         (0..20).map(|n| bus.dispatch(Job(n * 10 + delay(n)))).collect::<Result<_, _>>()?;
-    let events = try_join_all(events.iter().map(EventHandle::wait)).await?;
+    let events = all(events).await?;
     assert_eq!(order.items(), (0..20).collect::<Vec<_>>());
     assert!(events.is_sorted_by_key(EventHandle::started_at));
     assert!(events.iter().all(|event| event.started_at().is_some()));
@@ -302,7 +302,7 @@ async fn s16_a_hundred_in_two_batches<E: Env>(env: E) -> Outcome {
     bus.on(|job: EventHandle<Job>| job.0);
     for batch in [0..50, 50..100] {
         let events: Vec<_> = batch.map(|n| bus.dispatch(Job(n))).collect::<Result<_, _>>()?;
-        try_join_all(events).await?;
+        all(events).await?;
     }
     assert_eq!(bus.history().len(), 100);
     Ok(())

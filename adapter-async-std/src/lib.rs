@@ -1,0 +1,81 @@
+//! Runs the [busway](busway_core) event bus on async-std.
+//!
+//! ```
+//! use busway_async_std::AsyncStd;
+//! use busway_core::EventBus;
+//!
+//! let bus = EventBus::builder("main").runtime(AsyncStd::new()).build();
+//! # drop(bus);
+//! ```
+//!
+//! async-std is **discontinued upstream** in favour of smol. This adapter works and is tested; new
+//! code should take `busway-smol`, and existing code can: timers and I/O are async-io's in both.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant as StdInstant;
+
+use busway_core::{Instant, Runtime, Task, Timer};
+
+/// async-std's global executor, for a bus or a hub.
+///
+/// Whoever awaits an event of the bus, on whatever thread, may run its handlers meanwhile:
+/// `async_std::task::spawn`, timers and I/O work anywhere.
+#[derive(Clone, Debug)]
+pub struct AsyncStd {
+    epoch: StdInstant,
+}
+
+impl AsyncStd {
+    /// The global executor, which starts its own threads at the first need.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { epoch: StdInstant::now() }
+    }
+}
+
+impl Default for AsyncStd {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Runtime for AsyncStd {
+    fn now(&self) -> Instant {
+        Instant::EPOCH + self.epoch.elapsed()
+    }
+
+    fn timer(&self) -> Pin<Box<dyn Timer>> {
+        Box::pin(AsyncStdTimer { epoch: self.epoch, timer: async_io::Timer::never() })
+    }
+
+    fn spawn(&self, task: Task) {
+        // Dropping the handle detaches the task.
+        drop(async_std::task::spawn(task));
+    }
+
+    fn is_current(&self) -> bool {
+        true
+    }
+}
+
+#[derive(Debug)]
+struct AsyncStdTimer {
+    epoch: StdInstant,
+    timer: async_io::Timer,
+}
+
+impl Timer for AsyncStdTimer {
+    fn reset(mut self: Pin<&mut Self>, at: Instant) {
+        // What does not fit the clock never comes.
+        match self.epoch.checked_add(at.since(Instant::EPOCH)) {
+            Some(deadline) => self.timer.set_at(deadline),
+            None => self.timer = async_io::Timer::never(),
+        }
+    }
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.timer).poll(cx).map(|_fired_at| ())
+    }
+}

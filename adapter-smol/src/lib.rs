@@ -1,0 +1,118 @@
+//! Runs the [busway](busway_core) event bus on smol.
+//!
+//! ```
+//! use busway_core::EventBus;
+//! use busway_smol::Smol;
+//!
+//! // On smol's global executor:
+//! let bus = EventBus::builder("main").runtime(Smol::global()).build();
+//!
+//! // On one of your own, which you run:
+//! let executor = std::sync::Arc::new(smol::Executor::new());
+//! let other = EventBus::builder("other").runtime(Smol::on(&executor)).build();
+//! smol::block_on(executor.run(async { drop((bus, other)) }));
+//! ```
+//!
+//! smol's timers and I/O are async-io's, which has a thread of its own: they work wherever they are
+//! polled, inside smol or not.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+use std::time::Instant as StdInstant;
+
+use busway_core::{Instant, Runtime, Task, Timer};
+use smol::Executor;
+
+/// smol, for a bus or a hub: its global executor, or one that is handed in.
+#[derive(Clone)]
+pub struct Smol {
+    /// The global one when there is none.
+    executor: Option<Weak<Executor<'static>>>,
+    is_everywhere: bool,
+    epoch: StdInstant,
+}
+
+impl Smol {
+    /// smol's global executor, which starts its own threads at the first need.
+    ///
+    /// Whoever awaits an event of the bus, on whatever thread, may run its handlers meanwhile:
+    /// `smol::spawn`, timers and I/O work anywhere.
+    #[must_use]
+    pub fn global() -> Self {
+        Self { executor: None, is_everywhere: true, epoch: StdInstant::now() }
+    }
+
+    /// An executor of yours. Handlers run on the threads that run it, and nowhere else: whether a
+    /// waiting task is one of its own cannot be known. See [`from_anywhere`](Self::from_anywhere).
+    ///
+    /// It is not kept alive: when the last `Arc` of it is dropped, its tasks are, and the buses on
+    /// it are stopped.
+    #[must_use]
+    pub fn on(executor: &Arc<Executor<'static>>) -> Self {
+        let executor = Some(Arc::downgrade(executor));
+        Self { executor, is_everywhere: false, epoch: StdInstant::now() }
+    }
+
+    /// Lets whoever awaits an event run its handlers meanwhile, on whatever thread that is. It
+    /// saves a task switch on the request path.
+    #[must_use]
+    pub const fn from_anywhere(mut self) -> Self {
+        self.is_everywhere = true;
+        self
+    }
+}
+
+impl Runtime for Smol {
+    fn now(&self) -> Instant {
+        Instant::EPOCH + self.epoch.elapsed()
+    }
+
+    fn timer(&self) -> Pin<Box<dyn Timer>> {
+        Box::pin(SmolTimer { epoch: self.epoch, timer: smol::Timer::never() })
+    }
+
+    fn spawn(&self, task: Task) {
+        match &self.executor {
+            None => smol::spawn(task).detach(),
+            // Without its executor the task is dropped, which stops the bus.
+            Some(executor) => {
+                if let Some(executor) = executor.upgrade() {
+                    executor.spawn(task).detach();
+                }
+            }
+        }
+    }
+
+    fn is_current(&self) -> bool {
+        self.is_everywhere
+    }
+}
+
+impl fmt::Debug for Smol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Smol").field("is_global", &self.executor.is_none()).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+struct SmolTimer {
+    epoch: StdInstant,
+    timer: smol::Timer,
+}
+
+impl Timer for SmolTimer {
+    fn reset(mut self: Pin<&mut Self>, at: Instant) {
+        // What does not fit the clock never comes.
+        match self.epoch.checked_add(at.since(Instant::EPOCH)) {
+            Some(deadline) => self.timer.set_at(deadline),
+            None => self.timer = smol::Timer::never(),
+        }
+    }
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.timer).poll(cx).map(|_fired_at| ())
+    }
+}

@@ -1,0 +1,110 @@
+//! The wakers of those who wait for one thing.
+
+use alloc::boxed::Box;
+use core::task::Waker;
+
+use slab::Slab;
+
+use super::guard;
+use crate::sync::Mutex;
+
+/// Wakers are user code: none is cloned, woken or dropped under the lock.
+pub(crate) struct Wakers(Mutex<Round>);
+
+/// Where a waker stands until all are woken.
+#[derive(Clone, Copy)]
+pub(crate) struct Seat {
+    round: u32,
+    place: usize,
+}
+
+/// Who waits to be woken next: nearly always nobody or one.
+struct Round {
+    number: u32,
+    first: Option<Waker>,
+    others: Option<Box<Slab<Waker>>>,
+}
+
+impl Wakers {
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(Round { number: 0, first: None, others: None }))
+    }
+
+    /// Wakes everybody. Their seats are nobody's then.
+    pub(crate) fn wake_all(&self) {
+        let (first, others) = {
+            let mut round = self.0.lock();
+            round.number = round.number.wrapping_add(1);
+            (round.first.take(), round.others.take())
+        };
+        let others = others.into_iter().flat_map(|others| *others).map(|(_, waker)| waker);
+        for waker in first.into_iter().chain(others) {
+            // One that panics keeps nobody else from being woken.
+            let _ = guard::catch(|| waker.wake());
+        }
+    }
+
+    /// Has `waker` woken with the others, in the place of what `seat` registered before; not when
+    /// it is too late for that.
+    pub(crate) fn register(
+        &self,
+        waker: &Waker,
+        seat: &mut Option<Seat>,
+        is_late: impl FnOnce() -> bool,
+    ) {
+        let mut waiter = Some(waker.clone());
+        let mut replaced = None;
+        {
+            let mut round = self.0.lock();
+            if !is_late() {
+                match seat.and_then(|seat| round.get_mut(seat)) {
+                    Some(old) if old.will_wake(waker) => {}
+                    Some(old) => {
+                        replaced = waiter.take().map(|waker| core::mem::replace(old, waker))
+                    }
+                    None => *seat = waiter.take().map(|waker| round.insert(waker)),
+                }
+            }
+        }
+        drop((waiter, replaced));
+    }
+
+    /// Gives a registration up.
+    pub(crate) fn unregister(&self, seat: Seat) {
+        let waker = self.0.lock().remove(seat);
+        drop(waker);
+    }
+}
+
+impl Round {
+    fn insert(&mut self, waker: Waker) -> Seat {
+        let place = match self.first {
+            None => {
+                self.first = Some(waker);
+                0
+            }
+            Some(_) => self.others.get_or_insert_default().insert(waker) + 1,
+        };
+        Seat { round: self.number, place }
+    }
+
+    fn get_mut(&mut self, seat: Seat) -> Option<&mut Waker> {
+        if seat.round != self.number {
+            return None;
+        }
+        match seat.place.checked_sub(1) {
+            None => self.first.as_mut(),
+            Some(place) => self.others.as_mut()?.get_mut(place),
+        }
+    }
+
+    fn remove(&mut self, seat: Seat) -> Option<Waker> {
+        if seat.round != self.number {
+            return None;
+        }
+        match seat.place.checked_sub(1) {
+            None => self.first.take(),
+            Some(place) => self.others.as_mut()?.try_remove(place),
+        }
+    }
+}

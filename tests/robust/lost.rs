@@ -1,0 +1,317 @@
+//! Wake-ups, starts and deadlines that must not be lost.
+
+use std::future::{pending, poll_fn};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+
+use busway::{
+    Cause, Concurrency, Event, EventBus, EventHandle, EventStatus, HandlerError, Limit, Overflow,
+};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt};
+
+use crate::ledger::Door;
+use crate::manual::{Counter, Manual, Polled, drive, driven};
+
+#[derive(Event)]
+struct First;
+
+#[derive(Event)]
+struct Second;
+
+#[derive(Event)]
+struct Stuck;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The second of two handlers that are woken together ends the event: all handlers of the next one
+/// start, not only its first.
+#[test]
+fn r9_all_parallel_handlers_start_after_two_ends_in_one_turn() {
+    let hub = Manual::helping(false).hub();
+    let (bus, driver) = driven(hub.bus("main").parallel_handlers());
+    let (end, meet) = (Door::default(), Door::default());
+    for _ in 0..2 {
+        let end = end.clone();
+        bus.on(move |_: EventHandle<First>| end.pass());
+    }
+    let waits = meet.clone();
+    bus.on(move |_: EventHandle<Second>| waits.pass());
+    bus.on(move |_: EventHandle<Second>| meet.open());
+    bus.dispatch(First).unwrap();
+    let second = bus.dispatch(Second).unwrap();
+    let mut all = [driver];
+    assert!(drive(&mut all));
+    end.open();
+    assert!(drive(&mut all));
+    assert_eq!(second.status(), EventStatus::Completed, "its second handler was not started");
+}
+
+/// A helper that has enough leaves a started handler to the driver; when the bus is stopped
+/// meanwhile, the handler is not called any more.
+#[test]
+fn r32_a_handler_that_was_started_and_not_called_is_not_called_after_stop() {
+    let runtime = Manual::helping(true);
+    let (bus, mut driver) = driven(runtime.hub().bus("main"));
+    let called = Arc::new(AtomicBool::new(false));
+    let note = called.clone();
+    bus.on(|_: EventHandle<First>| {});
+    bus.on(move |_: EventHandle<Second>| {
+        note.store(true, Ordering::SeqCst);
+        pending::<()>()
+    });
+    let first = bus.dispatch(First).unwrap();
+    let second = bus.dispatch(Second).unwrap();
+    let waker = Counter::new();
+    assert!(waker.poll(pin!(first.wait())).is_ready(), "the waiter helps itself");
+    assert_eq!(second.status(), EventStatus::Started);
+    bus.stop_now();
+    assert_eq!(second.cause(), Some(Cause::Stopped));
+    driver.step();
+    assert!(!called.load(Ordering::SeqCst), "called after the bus was stopped");
+}
+
+/// The driver finds the turn taken, and the holder lets go of it before the driver has marked it.
+/// Whoever marks it next must still be heard.
+#[test]
+fn the_driver_meets_a_helper_that_is_leaving() {
+    const ROUNDS: usize = 2_000;
+    let runtime = Manual::helping(true);
+    let (bus, driver) = runtime.hub().bus("main").max_history(Some(0)).with_driver();
+    bus.on(|_: EventHandle<First>| {});
+    bus.handler(|_: EventHandle<Stuck>| pending::<()>()).limit(Limit::Off).register();
+    let stuck = bus.event(Stuck).parallel().dispatch().unwrap();
+    let start = Arc::new(Gauge::default());
+    let gauge = start.clone();
+    let helper = std::thread::spawn(move || {
+        let waker = Counter::new();
+        for round in 1..=ROUNDS {
+            gauge.meet(round);
+            let _ = waker.poll(pin!(stuck.wait()));
+            gauge.done();
+        }
+    });
+    let mut driver = Box::pin(driver);
+    let waker = Counter::new();
+    for round in 1..=ROUNDS {
+        start.meet(round);
+        let before = waker.wakes();
+        let _ = waker.poll(driver.as_mut());
+        start.wait_for(round);
+        // Nobody is polled now: a new event has to wake the driver, unless it was woken already.
+        drop(bus.dispatch(First).unwrap());
+        assert!(waker.wakes() > before, "round {round}: nobody was told of the event");
+        while waker.poll(driver.as_mut()).is_pending() && bus.pending() > 1 {}
+    }
+    helper.join().unwrap();
+}
+
+/// Two threads that start a round together.
+#[derive(Default)]
+struct Gauge {
+    arrived: AtomicUsize,
+    done: AtomicUsize,
+}
+
+impl Gauge {
+    fn meet(&self, round: usize) {
+        self.arrived.fetch_add(1, Ordering::SeqCst);
+        while self.arrived.load(Ordering::SeqCst) < 2 * round {
+            std::thread::yield_now();
+        }
+    }
+
+    fn done(&self) {
+        self.done.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn wait_for(&self, round: usize) {
+        while self.done.load(Ordering::SeqCst) < round {
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// The driver's timer fires while a helper has the turn: the helper handles what is due, and has
+/// the driver set its timer to the next deadline.
+#[test]
+fn a_deadline_that_a_helper_finds_is_armed() {
+    let runtime = Manual::helping(true);
+    let settings = runtime.hub().bus("main").concurrency(Concurrency::Parallel).slow_after(None);
+    let (bus, driver) = driven(settings);
+    let driver = Arc::new(Mutex::new(driver));
+    let meddler = driver.clone();
+    let limit = Limit::After(MINUTE);
+    bus.handler(|_: EventHandle<First>| pending::<()>()).limit(limit).register();
+    // Polls the driver while the turn is held, as another thread may.
+    bus.on(move |_: EventHandle<Second>| {
+        meddler.lock().unwrap().step();
+    });
+    let first = bus.dispatch(First).unwrap();
+    driver.lock().unwrap().step();
+    runtime.advance(MINUTE / 2);
+    let later = bus.dispatch(First).unwrap();
+    while driver.lock().unwrap().step() {}
+    runtime.advance(MINUTE / 2);
+    drop(bus.dispatch(Second).unwrap());
+    assert!(Counter::new().poll(pin!(later.wait())).is_pending());
+    assert_eq!(first.status(), EventStatus::Completed);
+    while driver.lock().unwrap().step() {}
+    runtime.advance(MINUTE / 2);
+    while driver.lock().unwrap().step() {}
+    assert_eq!(later.status(), EventStatus::Completed, "nobody watched its limit");
+}
+
+/// A bus that only helpers have worked for so far, with a handler that has no limit: it gets a
+/// driver, whose end is told to those who wait.
+#[test]
+fn r33_a_handler_without_a_limit_has_a_driver() {
+    let runtime = Manual::helping(true);
+    let bus = runtime.hub().bus("main").limit(Limit::Off).slow_after(None).build();
+    bus.on(|_: EventHandle<Stuck>| pending::<()>());
+    let mut run = Polled::new(Box::pin(bus.run(Stuck)));
+    run.step();
+    assert!(!run.is_done());
+    drop(runtime.spawned());
+    run.step();
+    let ended = run.output.expect("the waiter is told").unwrap();
+    assert_eq!(ended.cause(), Some(Cause::Stopped));
+}
+
+/// A limit on a wait holds before anything was dispatched.
+#[test]
+fn r26_an_expectation_within_a_limit_before_the_first_dispatch() {
+    let runtime = Manual::helping(false);
+    let bus = runtime.hub().bus("main").build();
+    let mut expects = Polled::new(Box::pin(bus.expect::<First>().within(MINUTE)));
+    expects.step();
+    runtime.advance(MINUTE);
+    expects.step();
+    assert!(expects.output.expect("the time is over").is_err());
+}
+
+/// A wait belongs to the invocation that polls it, also when another one polled it before.
+#[test]
+fn r14_a_wait_that_goes_from_one_handler_to_another() {
+    let (bus, driver) = driven(Manual::helping(false).hub().bus("main"));
+    let place: Arc<Mutex<Option<BoxFuture<'static, ()>>>> = Arc::default();
+    let take = place.clone();
+    bus.on(move |_: EventHandle<First>| {
+        let place = take.clone();
+        poll_fn(move |cx| {
+            assert!(place.lock().unwrap().as_mut().unwrap().poll_unpin(cx).is_pending());
+            Poll::Ready(())
+        })
+    });
+    let take = place.clone();
+    bus.on(move |_: EventHandle<Second>| take.lock().unwrap().take().unwrap());
+    bus.on(|_: EventHandle<Stuck>| {});
+    drop(bus.dispatch(First).unwrap());
+    let second = bus.dispatch(Second).unwrap();
+    let behind = bus.dispatch(Stuck).unwrap();
+    *place.lock().unwrap() = Some(async move { drop(behind.wait().await.unwrap()) }.boxed());
+    let mut all = [driver];
+    assert!(drive(&mut all));
+    assert_eq!(second.status(), EventStatus::Completed, "its wait was taken for the first one's");
+}
+
+/// A scope that outlives its hub does not take another one for it.
+#[test]
+fn r12_a_scope_belongs_to_its_own_hub() {
+    for _ in 0..32 {
+        let (old, driver) = driven(Manual::helping(false).hub().bus("old"));
+        let event = old.dispatch(First).unwrap();
+        let new: Arc<Mutex<Option<EventBus>>> = Arc::default();
+        let place = new.clone();
+        let scope = event.scope(async move {
+            let bus = place.lock().unwrap().take().unwrap();
+            bus.dispatch(Second).unwrap().parent_id()
+        });
+        drop((old, event, driver));
+        *new.lock().unwrap() = Some(Manual::helping(false).hub().bus("new").build());
+        assert_eq!(scope.now_or_never(), Some(None), "a child of an event of another hub");
+    }
+}
+
+/// A handler that polls a scope itself waits as a handler does.
+#[test]
+fn r14_a_scope_that_the_handler_itself_polls() {
+    let (bus, driver) = driven(Manual::helping(true).hub().bus("main"));
+    bus.on(|_: EventHandle<Second>| {});
+    bus.on(|first: EventHandle<First>| async move {
+        let child = first.dispatch(Second).unwrap();
+        let _ = first.scope(child.wait()).await;
+    });
+    let first = bus.dispatch(First).unwrap();
+    let mut all = [driver];
+    assert!(drive(&mut all));
+    assert_eq!(first.status(), EventStatus::Completed, "the wait was not noted");
+    assert!(
+        first
+            .results()
+            .iter()
+            .all(|row| !matches!(row.error(), Some(HandlerError::TimedOut { .. })))
+    );
+}
+
+/// What was sent before the stop is read, and then the stream ends, however the two race.
+#[test]
+fn r28_a_stream_that_ends_while_it_is_read() {
+    for _ in 0..400 {
+        let runtime = Manual::helping(false);
+        let bus = runtime.hub().bus("main").build();
+        let mut stream = bus.events_of::<First>(8, Overflow::DropNewest);
+        let start = Arc::new(Barrier::new(2));
+        let (at, sender) = (start.clone(), bus.clone());
+        let writer = std::thread::spawn(move || {
+            at.wait();
+            drop(sender.dispatch(First).unwrap());
+            sender.stop_now();
+        });
+        start.wait();
+        let mut read = 0;
+        loop {
+            match stream.next().now_or_never() {
+                Some(Some(_)) => read += 1,
+                Some(None) => break,
+                None => std::hint::spin_loop(),
+            }
+        }
+        writer.join().unwrap();
+        assert_eq!(read, 1, "an event was lost at the end of the stream");
+    }
+}
+
+/// A stream that is made while the bus is stopped ends.
+#[test]
+fn r28_a_stream_that_is_made_while_the_bus_stops() {
+    for _ in 0..2_000 {
+        let bus = Manual::helping(false).hub().bus("main").build();
+        let start = Arc::new(Barrier::new(2));
+        let (at, stopper) = (start.clone(), bus.clone());
+        let writer = std::thread::spawn(move || {
+            at.wait();
+            stopper.stop_now();
+        });
+        start.wait();
+        let mut stream = bus.events(1, Overflow::Wait);
+        writer.join().unwrap();
+        assert!(matches!(stream.next().now_or_never(), Some(None)), "it never ends");
+    }
+}
+
+/// A driver that is gone keeps nobody's waker.
+#[test]
+fn a_driver_that_ended_lets_go_of_its_task() {
+    let (bus, driver) = driven(Manual::helping(false).hub().bus("main"));
+    let waker = driver.waker.clone();
+    let mut all = [driver];
+    bus.dispatch(First).unwrap();
+    assert!(drive(&mut all));
+    drop(all);
+    assert_eq!(Arc::strong_count(&waker), 1);
+    assert!(bus.is_stopped());
+}

@@ -1,0 +1,12 @@
+//! Attempts to break the async shell: futures dropped at every poll, user code that calls back or
+//! panics where it hurts, threads, wake-ups in every order.
+
+mod drops;
+mod hygiene;
+mod ledger;
+mod lost;
+mod manual;
+mod panics;
+mod random;
+mod runtimes;
+mod threads;
