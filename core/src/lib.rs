@@ -1,10 +1,58 @@
-//! Busway core.
+//! The core of the busway event bus: a pure [state machine](machine) that decides what happens when,
+//! and the async shell around it that carries it out, on any runtime.
+//!
+//! Most users want the `busway` crate, which adds an adapter for their runtime and
+//! `#[derive(Event)]`. Use this crate to embed the bus in a runtime of your own (implement
+//! [`Runtime`]), to write an adapter, to run without `std`, or to drive the machine by hand.
+//!
+//! ```text
+//!  user code ── typed API (EventBus, EventHandle, Handler, Address …)         this crate
+//!                  │ inputs: on, dispatch, wait, finished, timed out, stop
+//!                  ▼
+//!             machine: registration, FIFO, children, results, deadlines       this crate, `machine`
+//!                  │ outputs as data: Ready, Cancel, Completed, …
+//!                  ▼
+//!             driver + handler futures ── trait Runtime ── tokio, smol, async-std, yours
+//! ```
+//!
+//! # Who polls
+//!
+//! Each bus has one [`Driver`], a future that the runtime is given at the first need. A bus's handlers
+//! are polled by one task at a time, whoever has the bus's turn, which is never held across polls. A
+//! task that awaits an event and finds the turn free runs what is ready itself instead of sleeping
+//! until the driver is scheduled, so that a request costs no task switch. There is no polling in
+//! intervals and no thread of ours.
+//!
+//! No lock is held while code of yours runs, and nothing of yours is cloned, called or dropped under
+//! one. Panics of handlers, predicates and drops are caught (with `std`).
+//!
+//! # What it is not for
+//!
+//! Handlers that block or compute for long hold up the other handlers of their bus: give them to the
+//! runtime ([`EventBusBuilder::spawn_parallel`]) or to a thread pool. Cycles of waits are seen within
+//! one hub, not across several. Names of handlers and events are kept for the life of the hub: do not
+//! make them up by the million.
+//!
+//! # Features
+//!
+//! | feature | default | gives | costs |
+//! |---|---|---|---|
+//! | `std` | yes | the ambient parent, panic capture, the system's clock and id seed | – |
+//! | `serde` | no | JSON views of events, merging of JSON results | `serde`, `serde_json` |
+//! | `tracing` | no | warnings go to `tracing` | `tracing` |
+//!
+//! Without `std` locks are spin locks: on a machine where an interrupt can dispatch while the lock is
+//! held, dispatch from a task instead.
 #![no_std]
+#![warn(clippy::alloc_instead_of_core, clippy::std_instead_of_core, clippy::std_instead_of_alloc)]
+
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
 mod bus;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod event;
 mod id;
 pub mod machine;

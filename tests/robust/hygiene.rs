@@ -231,7 +231,8 @@ fn refused_payloads_and_handlers_call_back() {
         assert!(bus.dispatch(Work(Restless(meddler.clone()))).is_err());
         let mut run = Polled::new(Box::pin(bus.run(Work(Restless(meddler.clone())))));
         run.step();
-        assert!(run.output.is_some_and(|output| output.is_err()));
+        assert!(run.output.take().is_some_and(|output| output.is_err()));
+        drop(run);
         bus.stop_now();
         drop(driver);
         let kept = Restless(meddler.clone());

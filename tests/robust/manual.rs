@@ -126,6 +126,13 @@ impl Counter {
     }
 }
 
+impl Counter {
+    /// Has a [`Polled`] polled at its next step, woken or not.
+    pub(crate) fn wake_now(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
 impl Wake for Counter {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();

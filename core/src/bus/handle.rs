@@ -110,6 +110,14 @@ impl<E: Event> EventHandle<E> {
         Some(self.bus.hub.wall(self.record.head.frozen()?.completed_at))
     }
 
+    /// How long it took from its start to its completion; `None` before that, and when it never
+    /// started.
+    #[must_use]
+    pub fn duration(&self) -> Option<Duration> {
+        let frozen = self.record.head.frozen()?;
+        Some(frozen.completed_at.since(frozen.started_at?))
+    }
+
     /// The id of the event whose handler dispatched this one.
     #[must_use]
     pub fn parent_id(&self) -> Option<EventId> {

@@ -45,6 +45,10 @@ use crate::machine::InvocationKey;
 /// is_handler((Arc::new(Offset(3)), Offset::add));
 /// ```
 ///
+/// When a long async handler "is not a handler" because its future is not `Send`, check it alone and
+/// the compiler names the value that is held across an `.await`: `fn send<T: Send>(_: T) {}`,
+/// `send(my_handler(event))`.
+///
 /// The compiler says what is wrong with what is none. A return type that is not the event's:
 ///
 /// ```compile_fail,E0277

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
+use core::time::Duration;
 
 use super::error::{HandlerError, ResultError};
 use super::merge::{FlatDict, FlatList};
@@ -58,6 +59,18 @@ impl EventResult {
     #[must_use]
     pub fn completed_at(&self) -> Option<Instant> {
         self.row.completed_at
+    }
+
+    /// How long it took; `None` while it runs, and when it never started.
+    #[must_use]
+    pub fn duration(&self) -> Option<Duration> {
+        Some(self.row.completed_at?.since(self.row.started_at?))
+    }
+
+    /// How often it was tried; 0 while it has not ended.
+    #[must_use]
+    pub fn tries(&self) -> u32 {
+        self.row.tries
     }
 
     /// The value, when there is one and it is a `T`.

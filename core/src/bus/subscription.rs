@@ -182,6 +182,38 @@ pub(crate) fn forward(
 /// The last part of a function's path; closures are named after the function they are in.
 pub(crate) fn function_name<F>() -> &'static str {
     let path = core::any::type_name::<F>();
+    // Of a method and its value, `(alloc::sync::Arc<S>, S::method)`, the method.
+    let path = match path.strip_prefix('(').and_then(|pair| pair.rsplit_once(", ")) {
+        Some((_, method)) => method.trim_end_matches(')'),
+        None => path,
+    };
     let path = path.split('<').next().unwrap_or(path);
     path.trim_end_matches("::{{closure}}").rsplit("::").next().unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name_of<F>(_: F) -> &'static str {
+        function_name::<F>()
+    }
+
+    struct Service;
+
+    impl Service {
+        fn handle(&self) {}
+    }
+
+    fn plain() {}
+
+    fn generic<T>(_: T) {}
+
+    #[test]
+    fn handlers_are_named_after_their_functions() {
+        assert_eq!(name_of(plain), "plain");
+        assert_eq!(name_of(generic::<Arc<Service>>), "generic");
+        assert_eq!(name_of((Arc::new(Service), Service::handle)), "handle");
+        assert_eq!(name_of(|| Service.handle()), "handlers_are_named_after_their_functions");
+    }
 }

@@ -94,11 +94,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     pub(super) fn end_all(&mut self, mut ends: Vec<(InvocationKey, Outcome<R>)>) {
         while let Some((key, outcome)) = ends.pop() {
             let Some(ix) = self.invocations.find(key) else { continue };
-            let Invocation { visit, bus, .. } = self.invocations[ix];
+            let Invocation { visit, bus, rests, .. } = self.invocations[ix];
             let awaited = self.awaited_descendants(ix);
             self.end_or_retry(ix, outcome);
-            let bus = self.buses.key(bus);
-            self.outputs.push(Output::Cancel { bus, invocation: key });
+            if !rests {
+                let bus = self.buses.key(bus);
+                self.outputs.push(Output::Cancel { bus, invocation: key });
+            }
             self.settle(visit);
             for event in awaited {
                 if let Some(event) = self.events.find(event) {

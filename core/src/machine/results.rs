@@ -20,6 +20,16 @@ pub enum EventStatus {
     Completed,
 }
 
+impl core::fmt::Display for EventStatus {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Pending => "pending",
+            Self::Started => "started",
+            Self::Completed => "completed",
+        })
+    }
+}
+
 /// Where one invocation is in its life (R19).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]

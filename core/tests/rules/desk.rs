@@ -11,9 +11,9 @@ use std::collections::{HashMap, HashSet};
 
 use busway_core::Instant;
 use busway_core::machine::{
-    Action, BusConfig, BusKey, Cause, Completed, Deadlock, Dispatch, Dropped, EventKey,
+    Action, Address, BusConfig, BusKey, Cause, Completed, Deadlock, Dispatch, Dropped, EventKey,
     EventStatus, HandlerKey, HubConfig, InvocationKey, Limit, Machine, Next, Outcome, Output,
-    Overrides, Pattern, Refusal, ReservationKey, Run, WaitKey, Waiting, Warning,
+    Overrides, Pattern, Refusal, Refused, ReservationKey, Run, WaitKey, Waiting, Warning, WatchKey,
 };
 
 /// An event and a handler of it.
@@ -29,6 +29,11 @@ pub(crate) struct Desk {
     /// Payloads and handlers that were handed out to be dropped.
     pub(crate) payloads: Vec<&'static str>,
     pub(crate) handlers: Vec<u32>,
+    /// What watchers were told of, and whether the oldest one makes place for it.
+    pub(crate) arrived: Vec<(WatchKey, &'static str, bool)>,
+    pub(crate) ended_watches: Vec<WatchKey>,
+    /// Errors of tries that were not the last.
+    pub(crate) retried: Vec<u32>,
     audited: bool,
     buses: Vec<BusKey>,
     ready: Vec<BusKey>,
@@ -66,6 +71,9 @@ impl Desk {
             closed: Vec::new(),
             payloads: Vec::new(),
             handlers: Vec::new(),
+            arrived: Vec::new(),
+            ended_watches: Vec::new(),
+            retried: Vec::new(),
             audited: true,
             buses: Vec::new(),
             ready: Vec::new(),
@@ -191,6 +199,28 @@ impl Desk {
     ) -> Result<EventKey, Refusal> {
         let depth = spec.parent.map_or(0, |parent| parent.depth + 1);
         let answer = self.machine.dispatch(bus, label, spec, self.now);
+        self.accepted(label, depth, answer)
+    }
+
+    /// The same to an address.
+    pub(crate) fn dispatch_to(
+        &mut self,
+        bus: BusKey,
+        address: Address<'_>,
+        label: &'static str,
+        spec: Dispatch,
+    ) -> Result<EventKey, Refusal> {
+        let depth = spec.parent.map_or(0, |parent| parent.depth + 1);
+        let answer = self.machine.dispatch_to(bus, address, label, spec, self.now);
+        self.accepted(label, depth, answer)
+    }
+
+    fn accepted(
+        &mut self,
+        label: &'static str,
+        depth: u32,
+        answer: Result<EventKey, Refused<&'static str>>,
+    ) -> Result<EventKey, Refusal> {
         self.drain();
         let event = answer.map_err(|refused| {
             assert_eq!(refused.payload, label, "the payload comes back");
@@ -358,6 +388,11 @@ impl Desk {
                 });
                 self.handlers.extend(calls);
             }
+            Output::Dropped(Dropped::Result(error)) => self.retried.push(error),
+            Output::Arrived { watch, payload, instead_of_oldest, .. } => {
+                self.arrived.push((watch, payload, instead_of_oldest));
+            }
+            Output::WatchEnded { watch } => self.ended_watches.push(watch),
             other => panic!("an output the desk does not know: {other:?}"),
         }
     }

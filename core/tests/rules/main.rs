@@ -7,6 +7,8 @@ mod forwarding;
 mod life;
 mod memory;
 mod order;
+mod addresses;
 mod registration;
 mod results;
 mod time;
+mod watching;

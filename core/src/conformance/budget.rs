@@ -1,0 +1,61 @@
+//! Who has much to do gives way to others.
+
+use alloc::vec::Vec;
+
+use super::tools::{Gate, Job, Rt, builder, bus, give_way, task};
+use crate::{EventBus, EventHandle, Limit};
+
+/// A handler of this bus is always ready, until the gate is open.
+fn keep_busy(bus: &EventBus) -> Gate {
+    let gate = Gate::default();
+    let seen = gate.clone();
+    bus.handler(move |_: EventHandle<Job>| {
+        let gate = seen.clone();
+        async move {
+            while !gate.is_open() {
+                give_way().await;
+            }
+        }
+    })
+    .limit(Limit::Off)
+    .register();
+    gate
+}
+
+pub(super) async fn a_handler_that_is_always_ready_starves_no_bus(rt: Rt) {
+    let (busy, other) = (bus(&rt), builder(&rt, "other").build());
+    let gate = keep_busy(&busy);
+    let event = busy.dispatch(Job(0)).unwrap();
+    other.on(move |_: EventHandle<Job>| gate.open());
+    other.dispatch(Job(1)).unwrap();
+    event.await.unwrap().result_opt().unwrap();
+}
+
+pub(super) async fn a_handler_that_is_always_ready_starves_no_task(rt: Rt) {
+    let bus = bus(&rt);
+    let gate = keep_busy(&bus);
+    let event = bus.dispatch(Job(0)).unwrap();
+    let opens = task(&rt, async move {
+        for _ in 0..10 {
+            give_way().await;
+        }
+        gate.open();
+    });
+    event.await.unwrap().result_opt().unwrap();
+    opens.await;
+}
+
+pub(super) async fn a_long_queue_starves_no_task(rt: Rt) {
+    let bus = bus(&rt);
+    let has_run = Gate::default();
+    let seen = has_run.clone();
+    bus.on(move |_: EventHandle<Job>| u32::from(seen.is_open()));
+    let all: Vec<_> = (0..5_000).map(|n| bus.dispatch(Job(n)).unwrap()).collect();
+    let other = task(&rt, async move { has_run.open() });
+    let mut last = 0;
+    for event in all {
+        last = event.await.unwrap().result().unwrap();
+    }
+    other.await;
+    assert_eq!(last, 1, "the other task had to wait for the whole queue");
+}

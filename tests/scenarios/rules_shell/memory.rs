@@ -1,0 +1,83 @@
+//! R29 and R30: what is remembered, and what it takes.
+
+use busway::{Event, EventHandle, Hub};
+
+use crate::runtimes::{Env, Outcome, run};
+use crate::support::{Gate, Log};
+
+scenarios!(
+    r29_leaving_history_never_touches_the_work,
+    r30_memory_is_told_by_bus,
+    r30_one_warning_above_the_limit,
+);
+
+#[derive(Event)]
+#[event(output = u32)]
+struct Small(u32);
+
+struct Heavy(usize);
+
+impl Event for Heavy {
+    type Output = ();
+    const NAME: &'static str = "Heavy";
+
+    fn bytes(&self) -> usize {
+        self.0
+    }
+}
+
+async fn r29_leaving_history_never_touches_the_work<E: Env>(env: E) -> Outcome {
+    let bus = env.builder("main").max_history(Some(1)).build();
+    bus.on(|small: EventHandle<Small>| small.0);
+    let mut kept = Vec::new();
+    for number in 0..5 {
+        kept.push(run(&bus, Small(number)).await?);
+    }
+    let newest: Vec<_> = bus.history().iter().map(busway::AnyEvent::id).collect();
+    assert_eq!(newest, [kept[4].id()]);
+    for (number, event) in (0..).zip(kept) {
+        assert_eq!((event.result()?, event.path()), (number, vec!["main".to_owned()]));
+        assert!((&event).await?.completed_at().is_some());
+    }
+    Ok(())
+}
+
+async fn r30_memory_is_told_by_bus<E: Env>(env: E) -> Outcome {
+    let hub = env.hub();
+    let (one, two) = (hub.bus("one").build(), hub.bus("two").max_history(Some(0)).build());
+    let gate = Gate::closed();
+    let closed = gate.clone();
+    two.on(move |_: EventHandle<Small>| {
+        let closed = closed.clone();
+        async move { closed.pass().await }
+    });
+    run(&one, Heavy(10_000)).await?;
+    run(&one, Small(1)).await?;
+    let waits = two.dispatch(Small(2))?;
+    let of = |name: &str| hub.memory().into_iter().find(|bus| &*bus.name == name).expect("there");
+    assert_eq!((of("one").events, of("one").incomplete), (2, 0));
+    assert!((10_000..12_000).contains(&of("one").bytes), "{}", of("one").bytes);
+    assert_eq!((of("two").events, of("two").incomplete), (1, 1));
+    gate.open();
+    waits.await?;
+    assert_eq!((of("two").events, of("two").incomplete, of("two").bytes), (0, 0, 0));
+    Ok(())
+}
+
+async fn r30_one_warning_above_the_limit<E: Env>(env: E) -> Outcome {
+    let warnings = Log::<String>::new();
+    let heard = warnings.clone();
+    let hub = Hub::builder()
+        .runtime(env.runtime())
+        .memory_warning(Some(100_000))
+        .on_warning(move |warning| heard.push(warning.to_string()))
+        .build();
+    let bus = hub.bus("main").build();
+    run(&bus, Heavy(90_000)).await?;
+    assert_eq!(warnings.len(), 0);
+    run(&bus, Heavy(90_000)).await?;
+    run(&bus, Heavy(90_000)).await?;
+    let [warning] = &warnings.items()[..] else { panic!("{:?}", warnings.items()) };
+    assert!(warning.contains("180") && warning.ends_with("more than 100000"), "{warning}");
+    Ok(())
+}
