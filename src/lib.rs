@@ -3,14 +3,18 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "async-std")]
+pub use busway_async_std as async_std;
 pub use busway_core::*;
 #[cfg(feature = "macros")]
 pub use busway_macros::Event;
+#[cfg(feature = "smol")]
+pub use busway_smol as smol;
 #[cfg(feature = "tokio")]
 pub use busway_tokio as tokio;
 
 /// A new bus of this name, with the default settings and a hub of its own, on the runtime that is
-/// there at the first dispatch.
+/// there at the first dispatch: see [`latch`].
 ///
 /// For settings, see [`builder`].
 #[must_use]
@@ -18,18 +22,24 @@ pub fn bus(name: impl Into<String>) -> EventBus {
     builder(name).build()
 }
 
-/// Settings for a new bus, on the runtime that is there at the first dispatch.
+/// Settings for a new bus, on the runtime that is there at the first dispatch: see [`latch`].
+///
+/// `builder(name).runtime(..)` takes another one.
 pub fn builder(name: impl Into<String>) -> EventBusBuilder {
     EventBus::builder(name).runtime_source(latch)
 }
 
-/// A new hub, on the runtime that is there at the first dispatch.
+/// A new hub, on the runtime that is there at the first dispatch: see [`latch`].
 #[must_use]
 pub fn hub() -> Hub {
     Hub::builder().runtime_source(latch).build()
 }
 
-/// The runtime that the enabled features give here and now.
+/// The runtime that the enabled features give here and now: inside a tokio runtime that one, else
+/// smol's global executor, else async-std's. It is asked at a hub's first dispatch, and kept.
+///
+/// smol and async-std start their threads by themselves, so with one of them there always is a
+/// runtime; with tokio alone there is one inside of tokio only.
 ///
 /// # Errors
 /// There is none.
@@ -38,5 +48,21 @@ pub fn latch() -> Result<Arc<dyn Runtime>, NoRuntime> {
     if let Ok(runtime) = busway_tokio::Tokio::latch() {
         return Ok(runtime);
     }
+    anywhere()
+}
+
+/// A runtime that does not have to be entered.
+#[cfg(feature = "smol")]
+fn anywhere() -> Result<Arc<dyn Runtime>, NoRuntime> {
+    Ok(Arc::new(busway_smol::Smol::global()))
+}
+
+#[cfg(all(feature = "async-std", not(feature = "smol")))]
+fn anywhere() -> Result<Arc<dyn Runtime>, NoRuntime> {
+    Ok(Arc::new(busway_async_std::AsyncStd::new()))
+}
+
+#[cfg(not(any(feature = "async-std", feature = "smol")))]
+const fn anywhere() -> Result<Arc<dyn Runtime>, NoRuntime> {
     Err(NoRuntime::new())
 }

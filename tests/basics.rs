@@ -165,3 +165,20 @@ async fn r20_a_panic_is_a_result() -> Result<(), BoxError> {
     assert_eq!(failures[0].1.to_string(), "the handler panicked: no 1");
     Ok(())
 }
+
+#[tokio::test]
+async fn r12_the_ambient_parent_can_be_switched_off() -> Result<(), BoxError> {
+    for ambient in [true, false] {
+        let bus = busway::builder("main").ambient_parent(ambient).build();
+        let weak = bus.downgrade();
+        bus.on(move |_: EventHandle<Outer>| {
+            let bus = weak.upgrade();
+            async move {
+                let told = bus.ok_or("the bus is gone")?.dispatch(Told)?;
+                busway::ok(vec![u32::from(told.parent_id().is_some())])
+            }
+        });
+        assert_eq!(bus.run(Outer(0)).await?.result()?, [u32::from(ambient)]);
+    }
+    Ok(())
+}

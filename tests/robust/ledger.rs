@@ -31,6 +31,7 @@ pub(crate) struct Token(#[allow(dead_code)] Arc<()>);
 pub(crate) struct Job {
     pub(crate) id: u32,
     pub(crate) yields: u32,
+    #[allow(dead_code)]
     pub(crate) token: Token,
 }
 

@@ -84,14 +84,16 @@ fn the_driver_meets_a_helper_that_is_leaving() {
     bus.on(|_: EventHandle<First>| {});
     bus.handler(|_: EventHandle<Stuck>| pending::<()>()).limit(Limit::Off).register();
     let stuck = bus.event(Stuck).parallel().dispatch().unwrap();
-    let start = Arc::new(Gauge::default());
-    let gauge = start.clone();
+    let start = Arc::new(Rounds::default());
+    let rounds = start.clone();
     let helper = std::thread::spawn(move || {
         let waker = Counter::new();
         for round in 1..=ROUNDS {
-            gauge.meet(round);
+            rounds.meet(round);
+            // At another moment each time, so that the two meet in every way.
+            (0..round % 97).for_each(|_| std::hint::spin_loop());
             let _ = waker.poll(pin!(stuck.wait()));
-            gauge.done();
+            rounds.done();
         }
     });
     let mut driver = Box::pin(driver);
@@ -99,6 +101,7 @@ fn the_driver_meets_a_helper_that_is_leaving() {
     for round in 1..=ROUNDS {
         start.meet(round);
         let before = waker.wakes();
+        (0..round % 89).for_each(|_| std::hint::spin_loop());
         let _ = waker.poll(driver.as_mut());
         start.wait_for(round);
         // Nobody is polled now: a new event has to wake the driver, unless it was woken already.
@@ -111,17 +114,15 @@ fn the_driver_meets_a_helper_that_is_leaving() {
 
 /// Two threads that start a round together.
 #[derive(Default)]
-struct Gauge {
+struct Rounds {
     arrived: AtomicUsize,
     done: AtomicUsize,
 }
 
-impl Gauge {
+impl Rounds {
     fn meet(&self, round: usize) {
         self.arrived.fetch_add(1, Ordering::SeqCst);
-        while self.arrived.load(Ordering::SeqCst) < 2 * round {
-            std::thread::yield_now();
-        }
+        until(|| self.arrived.load(Ordering::SeqCst) >= 2 * round);
     }
 
     fn done(&self) {
@@ -129,8 +130,19 @@ impl Gauge {
     }
 
     fn wait_for(&self, round: usize) {
-        while self.done.load(Ordering::SeqCst) < round {
-            std::thread::yield_now();
+        until(|| self.done.load(Ordering::SeqCst) >= round);
+    }
+}
+
+/// Spins, so that both go on in the same moment, but not for long where there is one core.
+fn until(is_so: impl Fn() -> bool) {
+    for turn in 0.. {
+        if is_so() {
+            return;
+        }
+        match turn {
+            0..1_000 => std::hint::spin_loop(),
+            _ => std::thread::yield_now(),
         }
     }
 }
@@ -163,6 +175,33 @@ fn a_deadline_that_a_helper_finds_is_armed() {
     runtime.advance(MINUTE / 2);
     while driver.lock().unwrap().step() {}
     assert_eq!(later.status(), EventStatus::Completed, "nobody watched its limit");
+}
+
+/// Handlers that wake themselves without end are polled a bounded number of times in one poll of
+/// the driver, and of a helper.
+#[test]
+fn one_poll_does_a_bounded_amount_of_work() {
+    let runtime = Manual::helping(true);
+    let settings = runtime.hub().bus("main").concurrency(Concurrency::Parallel);
+    let (bus, mut driver) = driven(settings);
+    let polls = Arc::new(AtomicUsize::new(0));
+    let counted = polls.clone();
+    bus.on(move |_: EventHandle<Stuck>| {
+        let counted = counted.clone();
+        poll_fn(move |cx| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            cx.waker().wake_by_ref();
+            Poll::<()>::Pending
+        })
+    });
+    let storms = [(); 3].map(|()| bus.dispatch(Stuck).unwrap());
+    assert!(driver.step());
+    let by_driver = polls.swap(0, Ordering::SeqCst);
+    assert!((3..100).contains(&by_driver), "{by_driver} polls in one");
+    assert!(Counter::new().poll(pin!(storms[0].wait())).is_pending());
+    let by_helper = polls.load(Ordering::SeqCst);
+    assert!((3..100).contains(&by_helper), "{by_helper} polls in one");
+    assert!(driver.step(), "the helper left the rest to nobody");
 }
 
 /// A bus that only helpers have worked for so far, with a handler that has no limit: it gets a

@@ -1,1 +1,346 @@
-//! To come.
+//! Panics in every phase: the bus goes on, the others are served, and where a handler is to blame
+//! its result says so (R20).
+
+use std::future::{Future, pending, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use busway::{
+    Driver, Event, EventBus, EventHandle, EventStatus, ExpectError, HandlerError, Limit, Overflow,
+};
+use futures_util::StreamExt;
+
+use crate::manual::{Counter, Manual, Polled, drive, driven, yields};
+
+/// Panics when it is dropped, unless another panic is under way.
+#[derive(Clone)]
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("the bomb went off");
+        }
+    }
+}
+
+/// A future with a bomb.
+struct Mined<F>(Pin<Box<F>>, #[allow(dead_code)] Bomb);
+
+impl<F: Future> Future for Mined<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+fn mined<F: Future>(future: F) -> Mined<F> {
+    Mined(Box::pin(future), Bomb)
+}
+
+/// A waker that panics when it is woken.
+struct MinedWaker;
+
+impl Wake for MinedWaker {
+    fn wake(self: Arc<Self>) {
+        panic!("the waker went off");
+    }
+}
+
+#[derive(Event)]
+struct Work;
+
+#[derive(Event)]
+struct Probe;
+
+#[derive(Event)]
+struct Mine(#[allow(dead_code)] Bomb);
+
+#[derive(Event)]
+#[event(output = Vec<Bomb>)]
+struct Answered;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+struct Rig {
+    runtime: Manual,
+    bus: EventBus,
+    all: [Polled<Driver>; 1],
+}
+
+impl Rig {
+    fn new(history: Option<usize>) -> Self {
+        let runtime = Manual::helping(true);
+        let settings = runtime.hub().bus("main").max_history(history).max_pending(None);
+        let (bus, driver) = driven(settings.limit(Limit::After(SECOND)));
+        bus.on(|_: EventHandle<Probe>| async { yields(1).await });
+        Self { runtime, bus, all: [driver] }
+    }
+
+    fn drive(&mut self) {
+        assert!(drive(&mut self.all));
+    }
+
+    /// The bus still does what it is there for, by its driver and by a helper.
+    fn assert_alive(&mut self) {
+        let probe = self.bus.dispatch(Probe).unwrap();
+        self.drive();
+        assert_eq!(probe.status(), EventStatus::Completed, "the driver does nothing any more");
+        let run = Counter::new().poll(pin!(self.bus.run(Probe)));
+        assert!(run.is_ready(), "the turn was not given back");
+        assert_eq!(self.bus.pending(), 0);
+    }
+}
+
+fn panic_of(event: &EventHandle<Work>) -> String {
+    match event.results()[0].error() {
+        Some(HandlerError::Panicked { message }) => message.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn fail(message: &'static str) {
+    panic!("{message}");
+}
+
+fn fail_with(value: impl Send + 'static) {
+    panic_any(value);
+}
+
+/// Where a handler of `Work` panics, and what is recorded of it.
+#[test]
+fn r20_handlers_that_panic() {
+    type Register = fn(&EventBus);
+    let phases: [(&str, Register); 6] = [
+        ("made", |bus| {
+            bus.on(|_: EventHandle<Work>| -> std::future::Ready<()> { panic!("made") });
+        }),
+        ("first", |bus| {
+            bus.on(|_: EventHandle<Work>| async { fail("first") });
+        }),
+        ("second", |bus| {
+            bus.on(|_: EventHandle<Work>| async {
+                yields(1).await;
+                fail("second");
+            });
+        }),
+        ("the bomb went off", |bus| {
+            bus.on(|_: EventHandle<Work>| mined(async {}));
+        }),
+        ("a panic without a message", |bus| {
+            bus.on(|_: EventHandle<Work>| async { fail_with(Bomb) });
+        }),
+        ("a text of its own", |bus| {
+            bus.on(|_: EventHandle<Work>| mined(async { fail("a text of its own") }));
+        }),
+    ];
+    for (message, register) in phases {
+        for spawned in [false, true] {
+            let runtime = Manual::helping(true);
+            let settings = runtime.hub().bus("main");
+            let settings = if spawned { settings.spawn_parallel() } else { settings };
+            let (bus, driver) = driven(settings.parallel_handlers());
+            register(&bus);
+            bus.on(|_: EventHandle<Work>| {});
+            bus.on(|_: EventHandle<Probe>| async { yields(1).await });
+            let work = bus.dispatch(Work).unwrap();
+            let mut all = [driver];
+            for _ in 0..4 {
+                assert!(drive(&mut all));
+                let mut tasks: Vec<_> = runtime.spawned().into_iter().map(Polled::new).collect();
+                assert!(drive(&mut tasks));
+            }
+            assert_eq!(work.status(), EventStatus::Completed, "{message}, {spawned}");
+            assert_eq!(panic_of(&work), message);
+            assert!(work.results()[1].error().is_none());
+        }
+    }
+}
+
+#[test]
+fn a_future_that_panics_when_it_is_ended() {
+    for ends_by_limit in [true, false] {
+        let mut rig = Rig::new(None);
+        rig.bus.on(|_: EventHandle<Work>| mined(pending::<()>()));
+        let work = rig.bus.dispatch(Work).unwrap();
+        rig.drive();
+        if ends_by_limit {
+            rig.runtime.advance(SECOND);
+            rig.drive();
+            assert!(matches!(work.results()[0].error(), Some(HandlerError::TimedOut { .. })));
+            rig.assert_alive();
+        } else {
+            rig.bus.stop_now();
+            rig.drive();
+            assert_eq!(work.status(), EventStatus::Completed);
+        }
+    }
+}
+
+#[test]
+fn a_driver_that_is_dropped_with_futures_that_panic() {
+    let rig = Rig::new(None);
+    let Rig { bus, mut all, .. } = rig;
+    for _ in 0..3 {
+        bus.on(|_: EventHandle<Work>| mined(pending::<()>()));
+    }
+    let work = bus.event(Work).handler_order(busway::HandlerOrder::Parallel).dispatch().unwrap();
+    assert!(drive(&mut all));
+    drop(all);
+    assert_eq!(work.status(), EventStatus::Completed);
+}
+
+/// A payload is dropped in the turn when no history keeps it.
+#[test]
+fn a_payload_that_panics_when_it_is_dropped() {
+    for history in [Some(0), Some(1)] {
+        let mut rig = Rig::new(history);
+        for _ in 0..3 {
+            drop(rig.bus.dispatch(Mine(Bomb)).unwrap());
+        }
+        rig.drive();
+        rig.assert_alive();
+    }
+}
+
+/// Values that nobody asked for: of another type, of an event that was ended, of a future that
+/// panics in the end.
+#[test]
+fn an_output_that_panics_when_it_is_dropped() {
+    let mut rig = Rig::new(Some(0));
+    rig.bus.on_any(|event: busway::AnyEvent| event.downcast::<Work>().map(|_| vec![Bomb]));
+    rig.bus.on(|_: EventHandle<Answered>| vec![Bomb]);
+    rig.bus.on(|_: EventHandle<Answered>| mined(async { vec![Bomb] }));
+    rig.bus.on_name("Answered", |_: busway::AnyEvent| busway::AnyValue::new(Bomb));
+    for _ in 0..2 {
+        drop(rig.bus.dispatch(Work).unwrap());
+        drop(rig.bus.dispatch(Answered).unwrap());
+        rig.drive();
+    }
+    rig.assert_alive();
+    let bus = rig.bus.clone();
+    rig.bus.on(move |_: EventHandle<Answered>| {
+        bus.stop_now();
+        vec![Bomb]
+    });
+    let last = rig.bus.dispatch(Answered).unwrap();
+    rig.drive();
+    assert_eq!(last.status(), EventStatus::Completed);
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(last)));
+}
+
+/// A handler whose registration ended while it ran is dropped in the turn.
+#[test]
+fn a_handler_that_panics_when_it_is_dropped() {
+    let mut rig = Rig::new(None);
+    let bomb = Bomb;
+    let weak = rig.bus.downgrade();
+    let slot: Arc<std::sync::Mutex<Option<busway::Subscription>>> = Arc::default();
+    let own = slot.clone();
+    let on = rig.bus.on(move |_: EventHandle<Work>| {
+        let _ = (&bomb, &weak);
+        own.lock().unwrap().take().unwrap().off();
+    });
+    *slot.lock().unwrap() = Some(on);
+    let work = rig.bus.dispatch(Work).unwrap();
+    rig.drive();
+    assert_eq!(work.status(), EventStatus::Completed);
+    rig.assert_alive();
+}
+
+#[test]
+fn a_predicate_that_panics_fails_its_waiter_alone() {
+    let mut rig = Rig::new(None);
+    let mut expected = Box::pin(rig.bus.expect_where::<Work>(|_| panic!("asked")));
+    let mut other = Box::pin(rig.bus.expect::<Work>());
+    let mut stream = rig.bus.events(4, Overflow::DropNewest);
+    drop(rig.bus.dispatch(Work).unwrap());
+    rig.drive();
+    let waker = Counter::new();
+    let failed = ExpectError::PredicatePanicked { message: "asked".into() };
+    let Poll::Ready(Err(answer)) = waker.poll(expected.as_mut()) else { panic!() };
+    assert_eq!(answer, failed);
+    assert!(matches!(waker.poll(other.as_mut()), Poll::Ready(Ok(_))));
+    assert!(matches!(waker.poll(pin!(stream.next())), Poll::Ready(Some(_))));
+    rig.assert_alive();
+}
+
+/// One waker that panics keeps no other from being woken, whatever is waited for.
+#[test]
+fn a_waker_that_panics_when_it_is_woken() {
+    let mut rig = Rig::new(None);
+    let bus = rig.bus.clone();
+    let mine = Waker::from(Arc::new(MinedWaker));
+    let mut context = Context::from_waker(&mine);
+    rig.bus.on(|_: EventHandle<Work>| async { yields(1).await });
+    let held = rig.bus.on(|_: EventHandle<Answered>| pending::<Vec<Bomb>>());
+    let stuck = rig.bus.event(Answered).parallel().dispatch().unwrap();
+    rig.drive();
+    let work = rig.bus.dispatch(Work).unwrap();
+    let (mut first, mut second) = (Box::pin(stuck.wait()), Box::pin(stuck.wait()));
+    let mut expected = Box::pin(rig.bus.expect::<Probe>());
+    let mut expected_too = Box::pin(rig.bus.expect::<Probe>());
+    let mut stream = rig.bus.events(4, Overflow::DropNewest);
+    let mut idle = Box::pin(bus.wait_until_idle(None));
+    let mut idle_too = Box::pin(bus.wait_until_idle(None));
+    let waker = Counter::new();
+    assert!(first.as_mut().poll(&mut context).is_pending());
+    assert!(expected.as_mut().poll(&mut context).is_pending());
+    assert!(stream.poll_next_unpin(&mut context).is_pending());
+    assert!(idle.as_mut().poll(&mut context).is_pending());
+    assert!(waker.poll(second.as_mut()).is_pending());
+    assert!(waker.poll(expected_too.as_mut()).is_pending());
+    assert!(waker.poll(idle_too.as_mut()).is_pending());
+    rig.runtime.advance(SECOND);
+    rig.drive();
+    assert_eq!(work.status(), EventStatus::Completed);
+    assert!(waker.poll(second.as_mut()).is_ready());
+    assert!(waker.poll(idle_too.as_mut()).is_ready());
+    assert_eq!(waker.wakes(), 2, "one of those who waited was not woken");
+    drop(rig.bus.dispatch(Probe).unwrap());
+    assert!(waker.poll(expected_too.as_mut()).is_ready());
+    assert_eq!(waker.wakes(), 3);
+    rig.drive();
+    drop((idle, idle_too));
+    held.off();
+    rig.assert_alive();
+}
+
+/// Somebody else's waker panics while the event is told to nobody but the task that runs it.
+#[test]
+fn a_run_past_a_waker_that_panics() {
+    let mut rig = Rig::new(None);
+    let mine = Waker::from(Arc::new(MinedWaker));
+    let mut expected = Box::pin(rig.bus.expect::<Probe>());
+    assert!(expected.as_mut().poll(&mut Context::from_waker(&mine)).is_pending());
+    let run = catch_unwind(AssertUnwindSafe(|| {
+        let _ = Counter::new().poll(pin!(rig.bus.run(Probe)));
+    }));
+    assert!(run.is_ok(), "somebody else's waker is not the dispatcher's affair");
+    rig.drive();
+    rig.assert_alive();
+}
+
+#[test]
+fn a_warning_hook_that_panics() {
+    let runtime = Manual::helping(true);
+    let settings = EventBus::builder("main")
+        .runtime(runtime.clone())
+        .on_warning(|_| panic!("warned"))
+        .slow_after(Some(SECOND))
+        .limit(Limit::After(2 * SECOND));
+    let (bus, driver) = driven(settings);
+    bus.on(|_: EventHandle<Work>| poll_fn(|_| Poll::<()>::Pending));
+    let work = bus.dispatch(Work).unwrap();
+    let mut all = [driver];
+    for _ in 0..2 {
+        assert!(drive(&mut all));
+        runtime.advance(SECOND);
+    }
+    assert!(drive(&mut all));
+    assert_eq!(work.status(), EventStatus::Completed);
+}

@@ -1,1 +1,158 @@
-//! To come.
+//! Two runtimes in one process, runtimes that are shut down, threads that have none.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use busway::tokio::Tokio;
+use busway::{Cause, DispatchError, Event, EventBus, EventHandle, EventStatus, Limit};
+use tokio::runtime::{Builder, Handle, Runtime};
+
+#[derive(Event)]
+#[event(output = u32)]
+struct Ask(u32);
+
+#[derive(Event)]
+struct Stuck;
+
+const LONG: Duration = Duration::from_secs(20);
+
+fn runtime() -> Runtime {
+    Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
+fn bus_of(runtime: &Runtime) -> EventBus {
+    let settings = EventBus::builder("main").runtime(Tokio::new(runtime.handle().clone()));
+    settings.max_pending(None).build()
+}
+
+/// Handlers are polled by their own runtime, whose timers and tasks they find, whoever awaits them.
+#[test]
+fn handlers_find_their_own_reactor() {
+    let (near, far) = (runtime(), runtime());
+    let (bus, other) = (bus_of(&near), bus_of(&far));
+    for (bus, of) in [(&bus, &near), (&other, &far)] {
+        let home = of.handle().id();
+        bus.on(move |ask: EventHandle<Ask>| async move {
+            assert_eq!(Handle::current().id(), home);
+            tokio::time::sleep(Duration::from_micros(10)).await;
+            let spawned = tokio::spawn(async move { (Handle::current().id(), 1) });
+            let (at, one) = spawned.await?;
+            assert_eq!(at, home);
+            tokio::task::yield_now().await;
+            assert_eq!(Handle::current().id(), home);
+            busway::ok(ask.0 + one)
+        });
+    }
+    let runs = |bus: EventBus| async move {
+        for number in 0..50 {
+            assert_eq!(bus.run(Ask(number)).await.unwrap().result().unwrap(), number + 1);
+        }
+    };
+    // Each is awaited from the other's tasks, and from its own.
+    let tasks = [
+        near.spawn(runs(other.clone())),
+        far.spawn(runs(bus.clone())),
+        near.spawn(runs(bus)),
+        far.spawn(runs(other)),
+    ];
+    for task in tasks {
+        near.block_on(in_time(task)).unwrap();
+    }
+}
+
+/// Fails instead of hanging.
+async fn in_time<F: Future>(future: F) -> F::Output {
+    let Ok(output) = tokio::time::timeout(LONG, future).await else { panic!("stuck") };
+    output
+}
+
+/// A bus of one runtime whose handler awaits a bus of the other.
+#[test]
+fn a_handler_awaits_a_bus_of_another_runtime() {
+    let (near, far) = (runtime(), runtime());
+    let (bus, other) = (bus_of(&near), bus_of(&far));
+    other.on(|ask: EventHandle<Ask>| async move {
+        tokio::time::sleep(Duration::from_micros(10)).await;
+        ask.0
+    });
+    let asked = other.clone();
+    bus.on(move |ask: EventHandle<Ask>| {
+        let asked = asked.clone();
+        async move { busway::ok(asked.run(Ask(ask.0)).await?.result()? + 1) }
+    });
+    near.block_on(in_time(async {
+        for number in 0..50 {
+            assert_eq!(bus.run(Ask(number)).await.unwrap().result().unwrap(), number + 1);
+        }
+    }));
+}
+
+/// A runtime that is shut down with work in all states: who waits elsewhere is told.
+#[test]
+fn r33_a_runtime_that_is_shut_down() {
+    let (near, home) = (runtime(), runtime());
+    let dropped = Arc::new(AtomicUsize::new(0));
+    struct Count(Arc<AtomicUsize>);
+    impl Drop for Count {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let bus = bus_of(&home);
+    let count = dropped.clone();
+    bus.handler(move |_: EventHandle<Stuck>| {
+        let count = Count(count.clone());
+        async move {
+            tokio::time::sleep(LONG * 100).await;
+            drop(count);
+        }
+    })
+    .limit(Limit::Off)
+    .register();
+    let running = bus.dispatch(Stuck).unwrap();
+    let queued = bus.dispatch(Stuck).unwrap();
+    let waits: Vec<_> = [&running, &queued]
+        .into_iter()
+        .map(|event| near.spawn(event.wait()))
+        .chain([near.spawn({
+            let bus = bus.clone();
+            async move {
+                bus.wait_until_idle(None).await?;
+                let stopped = bus.dispatch(Stuck);
+                assert!(matches!(stopped, Err(DispatchError::Stopped { .. })));
+                Err(busway::WaitError::TimedOut { limit: LONG })
+            }
+        })])
+        .collect();
+    while running.status() == EventStatus::Pending {
+        thread::yield_now();
+    }
+    home.shutdown_background();
+    for (n, wait) in waits.into_iter().enumerate() {
+        let answer = near.block_on(in_time(wait)).unwrap();
+        assert_eq!(answer.is_ok(), n < 2);
+    }
+    assert_eq!((running.cause(), queued.cause()), (Some(Cause::Stopped), Some(Cause::Stopped)));
+    drop(bus);
+    near.block_on(in_time(async {
+        while dropped.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+    }));
+}
+
+/// A current-thread runtime that nobody drives any more, and one that was gone before it was used.
+#[test]
+fn r33_a_runtime_that_is_gone() {
+    let gone = Builder::new_current_thread().enable_all().build().unwrap();
+    let bus = bus_of(&gone);
+    let late = bus_of(&gone);
+    bus.on(|_: EventHandle<Stuck>| std::future::pending::<()>());
+    let event = bus.dispatch(Stuck).unwrap();
+    drop(gone);
+    assert_eq!(event.cause(), Some(Cause::Stopped));
+    let event = late.dispatch(Stuck).unwrap();
+    assert_eq!(event.cause(), Some(Cause::Stopped), "accepted, and nobody will ever run it");
+}

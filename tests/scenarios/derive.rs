@@ -1,1 +1,211 @@
-//! todo
+//! `#[derive(Event)]`, and what it writes, by hand.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use busway::{AnyEvent, Event, EventHandle, HandlerError, Limit, Reply, ResultError};
+
+use crate::runtimes::{Env, Outcome, run};
+
+scenarios!(
+    derive_output_decides_what_handlers_return,
+    derive_timeout_limits_each_invocation,
+    derive_works_on_generics,
+    derive_works_on_enums_and_unit_structs,
+    derive_with_another_path_to_the_crate,
+    derive_by_hand,
+    derive_where_names_are_shadowed,
+);
+
+#[derive(Event)]
+#[event(output = (u8, Vec<Option<&'static str>>))]
+struct Odd;
+
+#[derive(Event)]
+struct Told;
+
+#[derive(Event)]
+#[event(output = ())]
+struct SaysNothing;
+
+#[derive(Event)]
+#[event(name = "billing.paid", version = "2.1", timeout = "1.5m")]
+struct Paid;
+
+#[derive(Event)]
+#[event(timeout = "off")]
+#[event(output = u32)]
+struct TwoAttributes;
+
+#[derive(Event)]
+#[event(output = Vec<T>)]
+struct Wraps<T: Clone + Debug, const N: usize>([T; N])
+where
+    T: Send + Sync + 'static;
+
+#[derive(Event, Clone, Copy, Debug, PartialEq)]
+#[event(output = Signal)]
+enum Signal {
+    Start,
+    Stop { code: i32 },
+}
+
+/// Only the derive's own paths lead to the crate.
+mod elsewhere {
+    pub(super) mod inner {
+        pub(crate) use busway::*;
+    }
+
+    #[derive(inner::Event)]
+    #[event(crate = "inner", output = u32, timeout = "2s")]
+    pub(super) struct Local(pub(super) u32);
+}
+
+/// What the derive writes must not see these.
+mod shadowed {
+    #![allow(dead_code)]
+
+    pub(super) struct Option;
+    pub(super) struct Result;
+    pub(super) struct Some;
+    pub(super) mod core {}
+    pub(super) mod std {}
+
+    #[derive(busway::Event)]
+    #[event(output = u32, timeout = "1s")]
+    pub(super) struct Hidden(pub(super) u32);
+}
+
+struct ByHand(u32);
+
+impl Event for ByHand {
+    type Output = u32;
+    const NAME: &'static str = "ByHand";
+    const LIMIT: Limit = Limit::After(Duration::from_secs(3));
+}
+
+impl Reply<ByHand> for u32 {}
+
+#[test]
+fn derive_writes_the_constants() {
+    assert_eq!((Odd::NAME, Odd::LIMIT), ("Odd", Limit::Inherit));
+    assert_eq!((Paid::NAME, Paid::LIMIT), ("billing.paid", Limit::After(Duration::from_secs(90))));
+    assert_eq!(Paid::SCHEMA, "scenarios::derive.Paid@2.1");
+    assert_eq!((TwoAttributes::NAME, TwoAttributes::LIMIT), ("TwoAttributes", Limit::Off));
+    assert_eq!((ByHand::SCHEMA, ByHand(1).bytes()), ("", size_of::<ByHand>()));
+    assert_eq!(elsewhere::Local::LIMIT, Limit::After(Duration::from_secs(2)));
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(Told::SCHEMA, format!("scenarios::derive.Told@{version}"));
+    assert_eq!(elsewhere::Local::SCHEMA, format!("scenarios::derive::elsewhere.Local@{version}"));
+}
+
+async fn derive_output_decides_what_handlers_return<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    bus.on(|_: EventHandle<Odd>| (1, vec![]));
+    bus.on(|_: EventHandle<Odd>| async { Some((2, vec![None, Some("text")])) });
+    bus.on(|_: EventHandle<Odd>| Ok::<_, String>(None::<(u8, Vec<_>)>));
+    assert_eq!(run(&bus, Odd).await?.results_list()?, [(1, vec![]), (2, vec![None, Some("text")])]);
+    Ok(())
+}
+
+async fn derive_timeout_limits_each_invocation<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    bus.on(|_: EventHandle<TwoAttributes>| 1);
+    assert_eq!(run(&bus, TwoAttributes).await?.result()?, 1);
+    if E::HAS_PAUSED_CLOCK {
+        bus.on(|_: EventHandle<Paid>| std::future::pending::<()>());
+        let watch = env.watch();
+        let event = run(&bus, Paid).await?;
+        watch.took(Duration::from_secs(90));
+        assert!(matches!(event.results()[0].error(), Some(HandlerError::TimedOut { .. })));
+    }
+    Ok(())
+}
+
+async fn derive_works_on_generics<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    bus.on(|event: EventHandle<Wraps<u8, 2>>| event.0.to_vec());
+    bus.on(|event: EventHandle<Wraps<String, 1>>| async move { Some(event.0.to_vec()) });
+    // One name, two types: each handler sees its own (R1).
+    assert_eq!(Wraps::<u8, 2>::NAME, Wraps::<String, 1>::NAME);
+    assert_eq!(run(&bus, Wraps([7u8, 8])).await?.results_list()?, [[7, 8]]);
+    assert_eq!(run(&bus, Wraps(["seven".to_owned()])).await?.results_list()?, [["seven"]]);
+    Ok(())
+}
+
+async fn derive_works_on_enums_and_unit_structs<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    bus.on(|signal: EventHandle<Signal>| match *signal {
+        Signal::Start => Signal::Stop { code: 0 },
+        other => other,
+    });
+    assert_eq!(run(&bus, Signal::Start).await?.result()?, Signal::Stop { code: 0 });
+    assert_eq!(run(&bus, Signal::Stop { code: 3 }).await?.result()?, Signal::Stop { code: 3 });
+    bus.on(|_: EventHandle<Told>| ());
+    bus.on(|_: EventHandle<SaysNothing>| async { Ok::<(), String>(()) });
+    assert!(matches!(run(&bus, Told).await?.result(), Err(ResultError::Empty)));
+    assert_eq!(run(&bus, SaysNothing).await?.result_opt()?, None);
+    Ok(())
+}
+
+async fn derive_with_another_path_to_the_crate<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    bus.on(|local: EventHandle<elsewhere::Local>| local.0);
+    assert_eq!(run(&bus, elsewhere::Local(4)).await?.result()?, 4);
+    Ok(())
+}
+
+async fn derive_by_hand<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    bus.on(|event: EventHandle<ByHand>| event.0);
+    bus.on_name("ByHand", |event: AnyEvent| event.downcast::<ByHand>().map(|event| event.0 + 1));
+    assert_eq!(run(&bus, ByHand(5)).await?.results_list()?, [5, 6]);
+    Ok(())
+}
+
+async fn derive_where_names_are_shadowed<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    bus.on(|hidden: EventHandle<shadowed::Hidden>| hidden.0);
+    assert_eq!(run(&bus, shadowed::Hidden(6)).await?.result()?, 6);
+    Ok(())
+}
+
+#[cfg(feature = "serde")]
+mod json {
+    use busway::Event;
+    use serde::Serialize;
+    use serde_json::json;
+
+    use crate::runtimes::{Env, Outcome, run};
+
+    scenarios!(derive_json_gives_a_view);
+
+    #[derive(Event, Serialize)]
+    #[event(json)]
+    struct Seen {
+        a: u32,
+        b: Option<&'static str>,
+    }
+
+    #[derive(Event, Serialize)]
+    struct Unseen;
+
+    #[derive(Event, Serialize)]
+    #[event(json)]
+    struct Fails(#[serde(serialize_with = "fail")] u8);
+
+    fn fail<S: serde::Serializer>(_: &u8, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("cannot be written"))
+    }
+
+    async fn derive_json_gives_a_view<E: Env>(env: E) -> Outcome {
+        let bus = env.bus("main");
+        let seen = run(&bus, Seen { a: 1, b: None }).await?;
+        let view = seen.as_any().to_json().ok_or("it has one")??;
+        assert_eq!(view, json!({"a": 1, "b": null}));
+        assert!(run(&bus, Unseen).await?.as_any().to_json().is_none());
+        let error = run(&bus, Fails(1)).await?.as_any().to_json().ok_or("it has one")?.unwrap_err();
+        assert_eq!(error.to_string(), "cannot be written");
+        Ok(())
+    }
+}

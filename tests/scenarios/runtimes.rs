@@ -54,7 +54,7 @@ pub(crate) trait Env: Copy + Default + Send + Sync + 'static {
     fn task<T: Send + 'static>(
         self,
         task: impl Future<Output = T> + Send + 'static,
-    ) -> impl Future<Output = T> {
+    ) -> impl Future<Output = T> + Send + 'static {
         let (tell, told) = oneshot::channel();
         self.spawn(async move {
             // The test may have ended meanwhile.

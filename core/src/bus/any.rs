@@ -9,6 +9,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use super::EventBus;
+use super::context::{self, Claim};
 use super::error::{DispatchError, RunError, WaitError};
 use super::handle::EventHandle;
 use super::record::{Erased, downcast};
@@ -29,6 +30,7 @@ pub struct AnyEvent {
     record: Arc<dyn Erased>,
     bus: Arc<BusShared>,
     by: Option<InvocationKey>,
+    claim: Claim,
 }
 
 impl AnyEvent {
@@ -37,7 +39,13 @@ impl AnyEvent {
         bus: Arc<BusShared>,
         by: Option<InvocationKey>,
     ) -> Self {
-        Self { record, bus, by }
+        Self { record, bus, by, claim: Claim::of(by) }
+    }
+
+    /// Waits for it are this invocation's.
+    pub(crate) fn claimed(mut self, claim: Claim) -> Self {
+        self.claim = claim;
+        self
     }
 
     pub(crate) fn in_handler(
@@ -45,7 +53,7 @@ impl AnyEvent {
         bus: Arc<BusShared>,
         by: InvocationKey,
     ) -> Self {
-        Self { record, bus, by: Some(by) }
+        Self::new(record, bus, Some(by))
     }
 
     /// The event with its type, when that is `E`.
@@ -54,7 +62,7 @@ impl AnyEvent {
         let record = downcast(self.record.clone())?;
         Some(match self.by {
             Some(by) => EventHandle::in_handler(record, self.bus.clone(), by),
-            None => EventHandle::new(record, self.bus.clone()),
+            None => EventHandle::new(record, self.bus.clone()).claimed(self.claim),
         })
     }
 
@@ -162,7 +170,8 @@ impl AnyEvent {
     /// # Cancel safety
     /// Dropping it ends the wait, not the event.
     pub fn wait(&self) -> AnyWait {
-        AnyWait { waiter: Waiter::new(self.record.clone(), self.bus.clone()), event: self.clone() }
+        let waiter = Waiter::new(self.record.clone(), self.bus.clone(), self.claim);
+        AnyWait { waiter, event: self.clone() }
     }
 
     /// Dispatches a child on the bus this handle belongs to.
@@ -187,9 +196,9 @@ impl AnyEvent {
     /// A child with options of its own.
     pub fn event<C: Event>(&self, child: C) -> EventBuilder<'_, C> {
         let head = self.record.head();
-        let handler = super::context::handler_of(self.by);
+        let handler = context::handler_of(&self.bus.hub, self.by);
         let parent = ParentRef { event: head.key(), id: head.id, depth: head.depth, handler };
-        EventBuilder::new(&self.bus, child, Parentage::Of(parent))
+        EventBuilder::new(&self.bus, child, Parentage::Of(parent)).claimed(self.claim)
     }
 }
 

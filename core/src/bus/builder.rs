@@ -9,7 +9,7 @@ use core::time::Duration;
 use super::EventBus;
 use super::driver::Driver;
 use super::hub::Hub;
-use super::shared::HubShared;
+use super::shared::{HubShared, Outside};
 use crate::machine::{
     BusConfig, Completion, Concurrency, HandlerOrder, HubConfig, Limit, Machine, Warning,
 };
@@ -23,6 +23,7 @@ pub struct HubBuilder {
     source: RuntimeSource,
     wall_offset: Option<u64>,
     seed: Option<u64>,
+    ambient_parent: bool,
     warnings: WarningSink,
 }
 
@@ -56,6 +57,7 @@ impl HubBuilder {
             source: Box::new(|| Err(NoRuntime)),
             wall_offset: None,
             seed: None,
+            ambient_parent: true,
             warnings: WarningSink(Box::new(log)),
         }
     }
@@ -101,6 +103,15 @@ impl HubBuilder {
         self
     }
 
+    /// Whether what is dispatched on a bus of the hub while a handler of the hub is polled becomes
+    /// the child of that handler's event (R12). It does unless this is set to false; a handler's own
+    /// [`EventHandle`](super::EventHandle) makes children either way. Without `std` there is no
+    /// telling which handler is polled, and only the handle does.
+    pub const fn ambient_parent(mut self, on: bool) -> Self {
+        self.ambient_parent = on;
+        self
+    }
+
     /// Where warnings go, instead of to `tracing` (with that feature; else nowhere). The function
     /// is called without any lock held.
     pub fn on_warning(mut self, tell: impl Fn(&Warning) + Send + Sync + 'static) -> Self {
@@ -112,8 +123,9 @@ impl HubBuilder {
     #[must_use]
     pub fn build(self) -> Hub {
         let seed = self.seed.unwrap_or_else(random_seed);
-        let books = Machine::new(self.config);
-        Hub(Arc::new(HubShared::new(books, self.source, self.wall_offset, seed, self.warnings)))
+        let Self { config, source, wall_offset, ambient_parent, warnings, .. } = self;
+        let outside = Outside { source, wall_offset, seed, ambient_parent, warnings };
+        Hub(Arc::new(HubShared::new(Machine::new(config), outside)))
     }
 }
 
@@ -143,6 +155,11 @@ impl EventBusBuilder {
     /// The deepest level a child may be dispatched at, for a bus on its own.
     pub fn max_depth(self, depth: Option<u32>) -> Self {
         self.own_hub(|hub| hub.max_depth(depth))
+    }
+
+    /// Whether dispatching inside a handler makes a child, for a bus on its own.
+    pub fn ambient_parent(self, on: bool) -> Self {
+        self.own_hub(|hub| hub.ambient_parent(on))
     }
 
     /// Where warnings go, for a bus on its own.

@@ -1,4 +1,7 @@
 //! Which invocation is being polled: what makes an event a child and a wait a handler's.
+//!
+//! With `std` the thread knows. Without it there are no threads to ask: there is one list of the
+//! invocations that are being polled anywhere, and a handle tells whose it is ([`Claim`]).
 
 use super::shared::HubShared;
 use crate::id::EventId;
@@ -17,10 +20,55 @@ pub(crate) struct Current {
     pub(crate) depth: u32,
 }
 
+/// Who polls the one that asks, as far as can be known.
+pub(crate) enum Poller {
+    /// An invocation of the hub that was asked for.
+    Invocation(InvocationKey),
+    /// Another handler. Inside of one, no handlers are polled.
+    Handler,
+    Task,
+}
+
 #[cfg(feature = "std")]
 mod imp {
-    use super::Current;
+    use super::{Current, HubShared, Poller};
+    use crate::machine::InvocationKey;
     use core::cell::Cell;
+
+    /// Which invocation a handle belongs to: nothing, the thread knows who polls.
+    #[derive(Clone, Copy, Default)]
+    pub(crate) struct Claim(());
+
+    impl Claim {
+        pub(crate) const fn of(_by: Option<InvocationKey>) -> Self {
+            Self(())
+        }
+
+        pub(crate) const fn or(self, _other: Self) -> Self {
+            self
+        }
+    }
+
+    /// Who polls the one that asks for this hub.
+    pub(crate) fn poller(hub: &HubShared, _claim: Claim) -> Poller {
+        match current().and_then(|current| Some((current.hub, current.invocation?))) {
+            Some((address, invocation)) if address == hub.address() => {
+                Poller::Invocation(invocation)
+            }
+            Some(_) => Poller::Handler,
+            None => Poller::Task,
+        }
+    }
+
+    /// Whether a handler polls the one that asks.
+    pub(crate) fn is_in_handler() -> bool {
+        current().is_some()
+    }
+
+    /// This invocation, when it is the one that is being polled.
+    pub(super) fn polled(hub: &HubShared, by: InvocationKey) -> Option<Current> {
+        current().filter(|at| at.hub == hub.address() && at.invocation == Some(by))
+    }
 
     std::thread_local! {
         static CURRENT: Cell<Option<Current>> = const { Cell::new(None) };
@@ -49,14 +97,73 @@ mod imp {
 
 #[cfg(not(feature = "std"))]
 mod imp {
-    use super::Current;
+    use super::{Current, HubShared, Poller};
+    use crate::machine::InvocationKey;
+    use crate::sync::Mutex;
+    use alloc::vec::Vec;
 
-    pub(crate) fn enter<T>(_current: Current, poll: impl FnOnce() -> T) -> T {
+    /// What is being polled, on all hubs.
+    static POLLED: Mutex<Vec<Current>> = Mutex::new(Vec::new());
+
+    /// Which invocation a handle belongs to: the one it was given to, or the one that dispatched
+    /// the event. It counts while that one is being polled.
+    #[derive(Clone, Copy, Default)]
+    pub(crate) struct Claim(Option<InvocationKey>);
+
+    impl Claim {
+        pub(crate) const fn of(by: Option<InvocationKey>) -> Self {
+            Self(by)
+        }
+
+        pub(crate) fn or(self, other: Self) -> Self {
+            Self(self.0.or(other.0))
+        }
+    }
+
+    /// Who polls the one that asks for this hub.
+    pub(crate) fn poller(hub: &HubShared, claim: Claim) -> Poller {
+        match claim.0.filter(|by| polled(hub, *by).is_some()) {
+            Some(by) => Poller::Invocation(by),
+            None if is_in_handler() => Poller::Handler,
+            None => Poller::Task,
+        }
+    }
+
+    /// Whether some handler is being polled: it may be the one that asks.
+    pub(crate) fn is_in_handler() -> bool {
+        !POLLED.lock().is_empty()
+    }
+
+    /// This invocation, when it is one that is being polled.
+    pub(super) fn polled(hub: &HubShared, by: InvocationKey) -> Option<Current> {
+        let polled = POLLED.lock();
+        polled.iter().find(|at| at.hub == hub.address() && at.invocation == Some(by)).copied()
+    }
+
+    /// Runs `poll` as this invocation.
+    pub(crate) fn enter<T>(current: Current, poll: impl FnOnce() -> T) -> T {
+        if current.invocation.is_none() {
+            return poll();
+        }
+        POLLED.lock().push(current);
+        let _ended = Ended(current);
         poll()
     }
 
-    pub(crate) fn current() -> Option<Current> {
+    /// Nothing happens to be known of whoever asks.
+    pub(crate) const fn current() -> Option<Current> {
         None
+    }
+
+    struct Ended(Current);
+
+    impl Drop for Ended {
+        fn drop(&mut self) {
+            let Current { hub, invocation, .. } = self.0;
+            let mut polled = POLLED.lock();
+            let place = polled.iter().rposition(|at| at.hub == hub && at.invocation == invocation);
+            place.map(|place| polled.swap_remove(place));
+        }
     }
 }
 
@@ -68,6 +175,6 @@ pub(crate) fn invocation_of(hub: &HubShared) -> Option<InvocationKey> {
 }
 
 /// The handler that is being polled, when it is this invocation's.
-pub(crate) fn handler_of(by: Option<InvocationKey>) -> Option<HandlerKey> {
-    current().filter(|current| by.is_some() && current.invocation == by)?.handler
+pub(crate) fn handler_of(hub: &HubShared, by: Option<InvocationKey>) -> Option<HandlerKey> {
+    polled(hub, by?)?.handler
 }

@@ -170,38 +170,32 @@ impl<E> From<WaitError> for RunError<E> {
 }
 
 /// How an invocation failed.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum HandlerError {
     /// The handler returned this error; the source downcasts to it.
-    #[error("{0}")]
-    Failed(#[source] Arc<dyn Error + Send + Sync>),
+    Failed(Arc<dyn Error + Send + Sync>),
     /// The handler panicked.
-    #[error("the handler panicked: {message}")]
     Panicked {
         /// What the panic said.
         message: Arc<str>,
     },
     /// The handler ran longer than it may (R22), and was dropped.
-    #[error("timed out after {limit:?}")]
     TimedOut {
         /// The limit that held for it.
         limit: Duration,
     },
     /// The handler was running and was dropped.
-    #[error("aborted: {}", cause_text(*cause))]
     Aborted {
         /// Why.
         cause: Cause,
     },
     /// The handler had not started and never will.
-    #[error("cancelled: {}", cause_text(*cause))]
     Cancelled {
         /// Why.
         cause: Cause,
     },
     /// The handler returned a value that the event's handlers cannot answer with.
-    #[error("the handler returned an invalid type: expected {expected}, got {found}")]
     ResultType {
         /// The event's output type.
         expected: &'static str,
@@ -209,8 +203,33 @@ pub enum HandlerError {
         found: &'static str,
     },
     /// The event was to be forwarded to a bus that is stopped or gone.
-    #[error("the bus to forward to is stopped or gone")]
     TargetGone,
+}
+
+impl fmt::Display for HandlerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) => error.fmt(f),
+            Self::Panicked { message } => write!(f, "the handler panicked: {message}"),
+            Self::TimedOut { limit } => write!(f, "timed out after {limit:?}"),
+            Self::Aborted { cause } => write!(f, "aborted: {}", cause_text(*cause)),
+            Self::Cancelled { cause } => write!(f, "cancelled: {}", cause_text(*cause)),
+            Self::ResultType { expected, found } => {
+                write!(f, "the handler returned an invalid type: expected {expected}, got {found}")
+            }
+            Self::TargetGone => f.write_str("the bus to forward to is stopped or gone"),
+        }
+    }
+}
+
+impl Error for HandlerError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            // The error itself, not the `Arc` around it: that would not downcast.
+            Self::Failed(error) => Some(&**error),
+            _ => None,
+        }
+    }
 }
 
 impl HandlerError {

@@ -13,12 +13,12 @@ use core::time::Duration;
 
 use super::EventBus;
 use super::any::AnyEvent;
-use super::context::{self, Current};
+use super::context::{self, Claim, Current};
 use super::error::{DispatchError, ResultError, RunError, WaitError};
 use super::merge::{FlatDict, FlatList};
 use super::record::{Frozen, Record};
 use super::results::{EventResult, Selection, first_value};
-use super::send::{EventBuilder, Options, ParentRef, Parentage, Telling};
+use super::send::{EventBuilder, ParentRef, Parentage};
 use super::shared::BusShared;
 use super::sleep::{Elapsed, with_timeout};
 use super::spawned::Scope;
@@ -40,11 +40,18 @@ pub struct EventHandle<E> {
     pub(crate) bus: Arc<BusShared>,
     /// The invocation this handle was made for.
     by: Option<InvocationKey>,
+    pub(crate) claim: Claim,
 }
 
 impl<E: Event> EventHandle<E> {
     pub(crate) const fn new(record: Arc<Record<E>>, bus: Arc<BusShared>) -> Self {
-        Self { record, bus, by: None }
+        Self { record, bus, by: None, claim: Claim::of(None) }
+    }
+
+    /// Waits for it are this invocation's.
+    pub(crate) fn claimed(mut self, claim: Claim) -> Self {
+        self.claim = claim;
+        self
     }
 
     pub(crate) const fn in_handler(
@@ -52,7 +59,7 @@ impl<E: Event> EventHandle<E> {
         bus: Arc<BusShared>,
         by: InvocationKey,
     ) -> Self {
-        Self { record, bus, by: Some(by) }
+        Self { record, bus, by: Some(by), claim: Claim::of(Some(by)) }
     }
 
     /// The payload, where a method of the handle hides one of the payload's.
@@ -76,7 +83,7 @@ impl<E: Event> EventHandle<E> {
     /// The event without its type.
     #[must_use]
     pub fn as_any(&self) -> AnyEvent {
-        AnyEvent::new(self.record.clone(), self.bus.clone(), self.by)
+        AnyEvent::new(self.record.clone(), self.bus.clone(), self.by).claimed(self.claim)
     }
 
     /// Where the event is in its life.
@@ -155,7 +162,17 @@ impl<E: Event> EventHandle<E> {
     /// Dropping it ends the wait, not the event. An event that was raised for it and has not
     /// started returns to its place in the queue.
     pub fn wait(&self) -> Wait<E> {
-        Wait { waiter: Waiter::new(self.record.clone(), self.bus.clone()), handle: self.clone() }
+        self.clone().into_future()
+    }
+
+    /// The same, as a wait of the handler that was given `handler`. With `std` every wait inside a
+    /// handler is; without it, only waits for the handler's own event and for what was dispatched
+    /// through it are known to be.
+    ///
+    /// # Cancel safety
+    /// As [`wait`](Self::wait).
+    pub fn wait_within<T: Event>(&self, handler: &EventHandle<T>) -> Wait<E> {
+        self.clone().claimed(handler.claim).into_future()
     }
 
     /// Waits for its completion, for `limit` at most. The work goes on (R24).
@@ -178,8 +195,7 @@ impl<E: Event> EventHandle<E> {
     /// # Errors
     /// The child comes back when it is not accepted.
     pub fn dispatch<C: Event>(&self, child: C) -> Result<EventHandle<C>, DispatchError<C>> {
-        let parentage = Parentage::Of(self.parent_ref());
-        self.bus.dispatch(child, Options { parentage, ..Options::default() }, Telling::Driver)
+        self.event(child).dispatch()
     }
 
     /// Dispatches a child and waits for it. Inside a handler the child moves ahead of the queue.
@@ -195,7 +211,8 @@ impl<E: Event> EventHandle<E> {
 
     /// A child with options of its own.
     pub fn event<C: Event>(&self, child: C) -> EventBuilder<'_, C> {
-        EventBuilder::new(&self.bus, child, Parentage::Of(self.parent_ref()))
+        let parentage = Parentage::Of(self.parent_ref());
+        EventBuilder::new(&self.bus, child, parentage).claimed(self.claim)
     }
 
     /// Makes this event the parent of what `future` dispatches, wherever it is polled: for tasks
@@ -205,7 +222,7 @@ impl<E: Event> EventHandle<E> {
         let current = Current {
             hub: self.bus.hub.address(),
             invocation: None,
-            handler: context::handler_of(self.by),
+            handler: context::handler_of(&self.bus.hub, self.by),
             event: head.key(),
             event_id: head.id,
             depth: head.depth,
@@ -307,7 +324,7 @@ impl<E: Event> EventHandle<E> {
 
     pub(crate) fn parent_ref(&self) -> ParentRef {
         let head = &self.record.head;
-        let handler = context::handler_of(self.by);
+        let handler = context::handler_of(&self.bus.hub, self.by);
         ParentRef { event: head.key(), id: head.id, depth: head.depth, handler }
     }
 
@@ -326,7 +343,8 @@ impl<E: Event> Deref for EventHandle<E> {
 
 impl<E> Clone for EventHandle<E> {
     fn clone(&self) -> Self {
-        Self { record: self.record.clone(), bus: self.bus.clone(), by: self.by }
+        let Self { by, claim, .. } = *self;
+        Self { record: self.record.clone(), bus: self.bus.clone(), by, claim }
     }
 }
 
@@ -344,7 +362,8 @@ impl<E: Event> IntoFuture for EventHandle<E> {
     type IntoFuture = Wait<E>;
 
     fn into_future(self) -> Wait<E> {
-        Wait { waiter: Waiter::new(self.record.clone(), self.bus.clone()), handle: self }
+        let waiter = Waiter::new(self.record.clone(), self.bus.clone(), self.claim);
+        Wait { waiter, handle: self }
     }
 }
 

@@ -18,7 +18,9 @@ use crate::machine::{BusKey, Dropped, InvocationKey, Output, Warning};
 pub(crate) struct Notices {
     /// The bus of whoever collects has something to do.
     pub(crate) own_ready: bool,
-    todo: Vec<Todo>,
+    /// The first needs no allocation: most inputs leave one thing to do.
+    first: Option<Todo>,
+    rest: Vec<Todo>,
 }
 
 enum Todo {
@@ -46,15 +48,26 @@ impl Notices {
         for output in outputs.drain(..) {
             match output {
                 Output::Ready { bus } if Some(bus) == own => self.own_ready = true,
-                output => self.todo.extend(hub.todo(output)),
+                output => {
+                    if let Some(todo) = hub.todo(output) {
+                        self.push(todo);
+                    }
+                }
             }
         }
         hub.outputs = outputs;
     }
 
+    fn push(&mut self, todo: Todo) {
+        match self.first {
+            None => self.first = Some(todo),
+            Some(_) => self.rest.push(todo),
+        }
+    }
+
     /// Does what was collected; nothing is left of it afterwards.
     pub(crate) fn carry_out(&mut self, hub: &HubShared) {
-        for todo in self.todo.drain(..) {
+        for todo in self.first.take().into_iter().chain(self.rest.drain(..)) {
             // Wakers, predicates and drops are the user's: when one panics, the others still have
             // their turn, and so has the bus.
             let _ = guard::catch(|| todo.carry_out(hub));

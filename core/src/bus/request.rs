@@ -12,6 +12,7 @@ use core::time::Duration;
 
 use super::EventBus;
 use super::address::{Address, Speaks};
+use super::context::Claim;
 use super::error::{HandlerError, WaitError, cause_text};
 use super::handle::EventHandle;
 use super::message::{Envelope, Headers};
@@ -55,6 +56,7 @@ impl Default for DeliveryOptions {
 pub struct Request<B, R> {
     bus: Arc<BusShared>,
     parentage: Parentage,
+    claim: Claim,
     address: Arc<str>,
     body: B,
     options: DeliveryOptions,
@@ -189,7 +191,11 @@ impl<E: Event> EventHandle<E> {
         B: Send + Sync + 'static,
         R: Send + 'static,
     {
-        Request::new(self.bus.clone(), Parentage::Of(self.parent_ref()), address.into(), body)
+        let parentage = Parentage::Of(self.parent_ref());
+        Request {
+            claim: self.claim,
+            ..Request::new(self.bus.clone(), parentage, address.into(), body)
+        }
     }
 }
 
@@ -233,8 +239,8 @@ pub enum PublishError {
 
 impl<B: Send + Sync + 'static, R: Send + 'static> Request<B, R> {
     fn new(bus: Arc<BusShared>, parentage: Parentage, address: Arc<str>, body: B) -> Self {
-        let options = DeliveryOptions::default();
-        Self { bus, parentage, address, body, options, reply: PhantomData }
+        let (options, claim) = (DeliveryOptions::default(), Claim::default());
+        Self { bus, parentage, claim, address, body, options, reply: PhantomData }
     }
 
     /// How it is delivered.
@@ -270,14 +276,18 @@ impl<B: Send + Sync + 'static, R: Send + 'static> Request<B, R> {
     /// # Cancel safety
     /// Nothing is sent before the first poll. Dropping it then ends the wait; the consumer goes on.
     pub async fn send(self) -> Result<R, RequestError> {
-        let Self { bus, parentage, address, body, options, .. } = self;
+        let Self { bus, parentage, claim, address, body, options, .. } = self;
         let DeliveryOptions { timeout, retries, wait, headers } = options;
         let mut overrides = past_queue();
         overrides.limit = timeout.map_or(Limit::Off, Limit::After);
         overrides.retries = (retries > 0).then(|| Retries::new(retries, wait));
         let envelope = Envelope { address: address.clone(), headers, body };
-        let options =
-            Options { parentage, overrides: Some(Box::new(overrides)), ..Options::default() };
+        let options = Options {
+            parentage,
+            claim,
+            overrides: Some(Box::new(overrides)),
+            ..Options::default()
+        };
         let mut other = None;
         let sent = bus.send(envelope, options, Telling::Caller, |hub, record, spec, now| {
             let to = To::Consumer(&address);

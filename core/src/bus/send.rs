@@ -6,7 +6,7 @@ use core::any::TypeId;
 use core::fmt;
 use core::time::Duration;
 
-use super::context::{self, Current};
+use super::context::{self, Claim, Current};
 use super::error::{DispatchError, RunError};
 use super::gate::Marked;
 use super::handle::EventHandle;
@@ -48,6 +48,8 @@ pub(crate) struct Options {
     pub(crate) permit: Option<ReservationKey>,
     pub(crate) overrides: Option<Box<Overrides>>,
     pub(crate) deadline: Option<Duration>,
+    /// Whose waits for it are, where the thread does not know.
+    pub(crate) claim: Claim,
 }
 
 /// How the bus learns of the event.
@@ -88,6 +90,7 @@ impl BusShared {
         let now = latched.runtime.now();
         let parent = self.parent(options.parentage);
         let has_deadline = options.deadline.is_some();
+        let claim = options.claim;
         let mut spec = Dispatch::new(Kind::UNKNOWN);
         spec.permit = options.permit;
         spec.bytes = bytes_of(&event);
@@ -112,7 +115,7 @@ impl BusShared {
         }
         notices.carry_out(&self.hub);
         match accepted {
-            Ok(_) => Ok(EventHandle::new(record, self.clone())),
+            Ok(_) => Ok(EventHandle::new(record, self.clone()).claimed(claim)),
             Err(Refused { reason, payload, .. }) => {
                 drop(payload);
                 let record = Arc::into_inner(record).expect("nobody else has seen it");
@@ -142,7 +145,7 @@ impl BusShared {
 
     /// The same when a handler is being polled on this thread, which must not look itself.
     pub(crate) fn pass_on_in_handler(self: &Arc<Self>) {
-        if context::current().is_some() {
+        if context::is_in_handler() {
             self.pass_on();
         }
     }
@@ -151,6 +154,7 @@ impl BusShared {
         match parentage {
             Parentage::Detached => None,
             Parentage::Of(parent) => Some(parent),
+            Parentage::Ambient if !self.hub.ambient_parent => None,
             Parentage::Ambient => {
                 let current = context::current().filter(|at| at.hub == self.hub.address())?;
                 let Current { event, event_id: id, depth, handler, .. } = current;
@@ -214,9 +218,16 @@ impl<'a, E: Event> EventBuilder<'a, E> {
         Self { bus, event, options: Options { parentage, ..Options::default() } }
     }
 
+    /// Waits for it are this invocation's.
+    pub(crate) fn claimed(mut self, claim: Claim) -> Self {
+        self.options.claim = claim;
+        self
+    }
+
     /// As a child of this event, wherever it is dispatched.
     pub fn parent<T: Event>(mut self, parent: &EventHandle<T>) -> Self {
         self.options.parentage = Parentage::Of(parent.parent_ref());
+        self.options.claim = self.options.claim.or(parent.claim);
         self
     }
 

@@ -3,7 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use core::task::Waker;
 
 use futures_util::task::AtomicWaker;
@@ -36,6 +36,19 @@ pub(crate) struct HubShared {
     wall_offset: Option<u64>,
     pub(crate) ids: IdSource,
     pub(crate) suffixes: AtomicU64,
+    /// What a handler dispatches is a child, however it does.
+    pub(crate) ambient_parent: bool,
+    pub(crate) warnings: WarningSink,
+}
+
+/// What a hub is given from outside of the machine.
+pub(crate) struct Outside {
+    pub(crate) source: RuntimeSource,
+    /// Nanoseconds from 1970 to the runtime's epoch.
+    pub(crate) wall_offset: Option<u64>,
+    /// Of the event ids.
+    pub(crate) seed: u64,
+    pub(crate) ambient_parent: bool,
     pub(crate) warnings: WarningSink,
 }
 
@@ -72,6 +85,8 @@ pub(crate) struct BusShared {
     driver_told: AtomicBool,
     /// What the driver's timer is set to; nobody has to tell it of a later deadline.
     pub(crate) armed: AtomicU64,
+    /// What tasks that wait have done for the bus since its driver was polled.
+    pub(crate) helped: AtomicU32,
     /// Live [`EventBus`](super::EventBus) values.
     pub(crate) owners: AtomicUsize,
     /// Those who wait until the bus has less to do.
@@ -84,13 +99,8 @@ const DRIVEN: u8 = 1;
 const ENDED: u8 = 2;
 
 impl HubShared {
-    pub(crate) fn new(
-        books: Books,
-        source: RuntimeSource,
-        wall_offset: Option<u64>,
-        seed: u64,
-        warnings: WarningSink,
-    ) -> Self {
+    pub(crate) fn new(books: Books, outside: Outside) -> Self {
+        let Outside { source, wall_offset, seed, ambient_parent, warnings } = outside;
         Self {
             state: Mutex::new(HubState {
                 books,
@@ -104,6 +114,7 @@ impl HubShared {
             wall_offset,
             ids: IdSource::new(seed),
             suffixes: AtomicU64::new(seed),
+            ambient_parent,
             warnings,
         }
     }
@@ -179,6 +190,7 @@ impl BusShared {
             driver_state: AtomicU8::new(NOT_DRIVEN),
             driver_told: AtomicBool::new(false),
             armed: AtomicU64::new(u64::MAX),
+            helped: AtomicU32::new(0),
             owners: AtomicUsize::new(0),
             idle: Wakers::new(),
         }
@@ -215,6 +227,7 @@ impl BusShared {
 
     /// The driver is being polled: it looks at everything that was told before.
     pub(crate) fn driver_is_up(&self) {
+        self.helped.store(0, Ordering::Relaxed);
         self.driver_told.swap(false, Ordering::SeqCst);
     }
 

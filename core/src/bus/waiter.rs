@@ -1,9 +1,10 @@
 //! Waiting for an event's completion: inside a handler a wait of the machine, outside a waker.
 
 use alloc::sync::Arc;
+use core::sync::atomic::Ordering;
 use core::task::{Context, Poll};
 
-use super::context;
+use super::context::{self, Claim, Poller};
 use super::error::WaitError;
 use super::record::Erased;
 use super::shared::BusShared;
@@ -19,24 +20,31 @@ pub(crate) struct Waiter {
     seat: Option<Seat>,
     /// The wait of the invocation that polls us.
     wait: Option<WaitKey>,
+    /// Whose wait it is, where the thread does not know.
+    claim: Claim,
     /// The invocation that has been told of.
     noted: Option<InvocationKey>,
 }
 
 impl Waiter {
-    pub(crate) fn new(record: Arc<dyn Erased>, bus: Arc<BusShared>) -> Self {
-        Self { record, bus, seat: None, wait: None, noted: None }
+    pub(crate) fn new(record: Arc<dyn Erased>, bus: Arc<BusShared>, claim: Claim) -> Self {
+        Self { record, bus, seat: None, wait: None, claim, noted: None }
     }
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WaitError>> {
         if self.is_over() {
             return Poll::Ready(Ok(()));
         }
-        match context::current().and_then(|current| Some((current.hub, current.invocation?))) {
-            Some((hub, invocation)) if hub == self.bus.hub.address() => self.note(invocation)?,
+        match context::poller(&self.bus.hub, self.claim) {
+            Poller::Invocation(invocation) => self.note(invocation)?,
             // Never while an invocation is polled on this thread.
-            Some(_) => {}
-            None => self.help(),
+            Poller::Handler => self.bus.pass_on(),
+            Poller::Task if self.bus.has_helped_enough() => {
+                // A task that finds every event done at its first poll never gives way to others.
+                self.bus.pass_on();
+                cx.waker().wake_by_ref();
+            }
+            Poller::Task => self.help(),
         }
         if self.is_over() || self.record.head().register(cx.waker(), &mut self.seat) {
             self.is_over();
@@ -83,7 +91,10 @@ impl Waiter {
         let head = self.record.head();
         match self.bus.take_turn(latched, || head.is_complete()) {
             TurnEnd::Taken => {}
-            TurnEnd::MoreToDo => self.bus.wake_driver(),
+            TurnEnd::MoreToDo => {
+                self.bus.helped.fetch_add(FULL_TURN, Ordering::Relaxed);
+                self.bus.wake_driver();
+            }
             TurnEnd::Idle(deadline) if deadline < self.bus.armed() => self.bus.wake_driver(),
             // What goes on needs somebody whose end is told to those who wait for it.
             TurnEnd::Idle(_) if !self.bus.is_driven() && self.bus.goes_on() => {
@@ -97,6 +108,20 @@ impl Waiter {
         if let Some(wait) = self.wait.take() {
             self.bus.hub.input(|hub| hub.books.end_wait(wait));
         }
+    }
+}
+
+/// Waits that may help, with the driver not being polled in between, before one has to give way.
+const ENOUGH: u32 = 256;
+/// A turn that is used up counts for as many.
+const FULL_TURN: u32 = 64;
+
+impl BusShared {
+    /// Counts those who help; it does not matter when some are not counted.
+    fn has_helped_enough(&self) -> bool {
+        let helped = self.helped.load(Ordering::Relaxed) + 1;
+        self.helped.store(if helped > ENOUGH { 0 } else { helped }, Ordering::Relaxed);
+        helped > ENOUGH
     }
 }
 

@@ -60,7 +60,7 @@ impl Wakers {
                 match seat.and_then(|seat| round.get_mut(seat)) {
                     Some(old) if old.will_wake(waker) => {}
                     Some(old) => {
-                        replaced = waiter.take().map(|waker| core::mem::replace(old, waker))
+                        replaced = waiter.take().map(|waker| core::mem::replace(old, waker));
                     }
                     None => *seat = waiter.take().map(|waker| round.insert(waker)),
                 }

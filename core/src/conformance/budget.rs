@@ -45,6 +45,18 @@ pub(super) async fn a_handler_that_is_always_ready_starves_no_task(rt: Rt) {
     opens.await;
 }
 
+pub(super) async fn a_task_that_runs_events_starves_no_other(rt: Rt) {
+    let bus = bus(&rt);
+    bus.on(|job: EventHandle<Job>| job.0);
+    let gate = Gate::default();
+    let opens = gate.clone();
+    let other = task(&rt, async move { opens.open() });
+    while !gate.is_open() {
+        bus.run(Job(0)).await.unwrap();
+    }
+    other.await;
+}
+
 pub(super) async fn a_long_queue_starves_no_task(rt: Rt) {
     let bus = bus(&rt);
     let has_run = Gate::default();

@@ -99,7 +99,9 @@ pub(super) async fn parallel_handlers_run_together(rt: Rt) {
 
 pub(super) async fn spawned_handlers_run_together(rt: Rt) {
     let bus = builder(&rt, "main").parallel_handlers().spawn_parallel().build();
-    bus.on(|job: EventHandle<Job>| async move { job.run(Child(5)).await.unwrap().result().unwrap() });
+    bus.on(
+        |job: EventHandle<Job>| async move { job.run(Child(5)).await.unwrap().result().unwrap() },
+    );
     bus.on(|child: EventHandle<Child>| async move {
         give_way().await;
         child.0

@@ -32,7 +32,8 @@ pub(super) async fn foreign_threads_dispatch(rt: Rt) {
         job.0
     });
     let (from, until) = (bus.clone(), 50);
-    let dispatches = move |start| (0..until).map(|n| from.dispatch(Job(start + n)).unwrap()).collect();
+    let dispatches =
+        move |start| (0..until).map(|n| from.dispatch(Job(start + n)).unwrap()).collect();
     let threads: Vec<_> = (0..4)
         .map(|n| {
             let dispatches = dispatches.clone();
@@ -95,5 +96,5 @@ pub(super) async fn a_foreign_thread_waits(rt: Rt) {
         let run = |n| block_on(used.run(Job(n))).unwrap().result().unwrap();
         (0..50).map(run).sum::<u32>()
     });
-    assert_eq!(waited.await, (0..50).sum());
+    assert_eq!(waited.await, (0..50).sum::<u32>());
 }

@@ -5,7 +5,7 @@ use core::task::Poll;
 
 use futures_util::future::{Either, join, select};
 
-use super::tools::{HOUR, Rt, fired, ms, sleep, task, touch, took};
+use super::tools::{HOUR, Rt, fired, ms, sleep, task, took, touch};
 use crate::time::Instant;
 
 pub(super) async fn the_clock_never_goes_back(rt: Rt) {

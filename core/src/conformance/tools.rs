@@ -10,8 +10,6 @@ use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::sync::Mutex;
 
-use event_listener::Event as Listeners;
-
 use crate::runtime::{Runtime, Timer};
 use crate::time::Instant;
 use crate::{Event, EventBus, EventBusBuilder, Hub, Reply};
@@ -99,12 +97,13 @@ pub(super) async fn give_way() {
 
 /// Holds back whoever passes until it is opened.
 #[derive(Clone, Default)]
-pub(super) struct Gate(Arc<(AtomicBool, Listeners)>);
+pub(super) struct Gate(Arc<(AtomicBool, Mutex<Vec<Waker>>)>);
 
 impl Gate {
     pub(super) fn open(&self) {
         self.0.0.store(true, Ordering::SeqCst);
-        self.0.1.notify(usize::MAX);
+        let waiting = core::mem::take(&mut *self.0.1.lock().unwrap());
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -112,12 +111,14 @@ impl Gate {
     }
 
     pub(super) async fn pass(&self) {
-        while !self.is_open() {
-            let opened = self.0.1.listen();
+        poll_fn(|cx| {
             if !self.is_open() {
-                opened.await;
+                self.0.1.lock().unwrap().push(cx.waker().clone());
             }
-        }
+            // It may have been opened meanwhile.
+            if self.is_open() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 }
 

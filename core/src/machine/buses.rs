@@ -113,7 +113,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
         self.answer_reservations(ix);
         let own = by.map_or(0, |by| self.dependents(by, bus));
-        self.buses[ix].idle_at = own;
+        let idle_at = &mut self.buses[ix].idle_at;
+        *idle_at = own.max(*idle_at);
         own
     }
 

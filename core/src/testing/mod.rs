@@ -43,10 +43,10 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt::{self, Debug};
 use core::ops::Range;
+use core::panic::AssertUnwindSafe;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
-use core::panic::AssertUnwindSafe;
 use std::panic::{catch_unwind, resume_unwind};
 use std::sync::Mutex;
 

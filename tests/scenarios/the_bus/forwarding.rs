@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use busway::{AnyEvent, Event, EventBus, EventHandle};
+use busway::{Event, EventBus, EventHandle};
 
 use crate::runtimes::{Env, Outcome, run};
 use crate::support::Log;
@@ -41,7 +41,8 @@ async fn s25_each_bus_of_a_chain_sees_it_once<E: Env>(env: E) -> Outcome {
     let seen = Log::<(String, busway::EventId)>::new();
     for bus in &buses {
         let seen = seen.clone();
-        bus.on_any(move |event: AnyEvent| {
+        // By type, so that it runs before the event is sent on (R1).
+        bus.on(move |event: EventHandle<Order>| {
             seen.push((event.bus().expect("in a handler").name(), event.id()));
         });
     }

@@ -1,0 +1,174 @@
+//! The runtime that is latched at the first dispatch, and several of them in one process.
+
+use std::sync::Arc;
+use std::thread;
+
+use busway::testing::TestRuntime;
+use busway::{BoxError, Event, EventBus, EventHandle, EventStatus, NoRuntime, Runtime};
+use busway_async_std::AsyncStd;
+use busway_smol::Smol;
+use busway_tokio::Tokio;
+use tokio::runtime::{Handle, Id};
+
+#[derive(Debug, Event)]
+#[event(output = bool)]
+struct Ask;
+
+/// What there is outside of tokio.
+const ANYWHERE: Option<&str> = if cfg!(feature = "smol") {
+    Some("Smol")
+} else if cfg!(feature = "async-std") {
+    Some("AsyncStd")
+} else {
+    None
+};
+
+fn latched() -> Result<String, NoRuntime> {
+    busway::latch().map(|runtime| format!("{runtime:?}"))
+}
+
+fn tokio_runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(1).enable_all().build().expect("a runtime")
+}
+
+#[test]
+fn outside_of_tokio_smol_comes_before_async_std() {
+    match ANYWHERE {
+        Some(name) => assert!(latched().unwrap().starts_with(name)),
+        None => assert_eq!(latched().unwrap_err(), NoRuntime::new()),
+    }
+}
+
+#[test]
+fn inside_of_tokio_it_is_tokio() {
+    let name = if cfg!(feature = "tokio") { Some("Tokio") } else { ANYWHERE };
+    let inside = tokio_runtime().block_on(async { latched() });
+    assert_eq!(inside.is_ok(), name.is_some());
+    assert!(inside.is_ok_and(|found| found.starts_with(name.unwrap_or_default())));
+}
+
+#[test]
+fn the_first_dispatch_latches_and_never_panics() {
+    let hub = busway::hub();
+    let buses = [busway::bus("alone"), hub.bus("of_hub").build()];
+    for bus in &buses {
+        bus.on(|_: EventHandle<Ask>| true);
+        let early = bus.dispatch(Ask);
+        assert_eq!(early.is_ok(), ANYWHERE.is_some());
+        if let Err(refused) = early {
+            assert!(refused.to_string().starts_with("no async runtime"), "{refused}");
+        }
+    }
+    let runtime = tokio_runtime();
+    if cfg!(feature = "tokio") || ANYWHERE.is_some() {
+        for bus in &buses {
+            // The runtime of the first dispatch is kept: it may be dispatched from outside.
+            let asked = runtime.block_on(async { bus.run(Ask).await.unwrap() });
+            assert!(asked.result().unwrap());
+            let outside = bus.dispatch(Ask).unwrap();
+            assert!(runtime.block_on(outside.into_future()).unwrap().result().unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_runtime_that_is_given_always_wins() {
+    let test = TestRuntime::new(0);
+    tokio_runtime().block_on(async {
+        let buses = [
+            busway::builder("alone").runtime(test.handle()).build(),
+            busway::Hub::builder().runtime(test.handle()).build().bus("of_hub").build(),
+        ];
+        for bus in buses {
+            bus.on(|_: EventHandle<Ask>| true);
+            let asked = bus.dispatch(Ask).unwrap();
+            tokio::task::yield_now().await;
+            assert_eq!(asked.status(), EventStatus::Pending, "nobody has run the test runtime");
+            test.run_until_stalled();
+            assert!(asked.result().unwrap());
+        }
+    });
+}
+
+/// A bus whose handler says whether it is polled in this tokio runtime.
+fn asks_where(runtime: impl Runtime, home: Option<Id>) -> EventBus {
+    let bus = EventBus::builder("main").runtime(runtime).build();
+    bus.on(move |_: EventHandle<Ask>| async move {
+        tokio::task::yield_now().await;
+        Handle::try_current().ok().map(|here| here.id()) == home
+    });
+    bus
+}
+
+#[test]
+fn two_runtimes_each_with_its_bus() {
+    let tokio = tokio_runtime();
+    let executor = Arc::new(smol::Executor::new());
+    let (stop, stopped) = smol::channel::bounded::<()>(1);
+    let runs = executor.clone();
+    let smol_thread = thread::spawn(move || smol::block_on(runs.run(stopped.recv())));
+
+    let home = tokio.handle().id();
+    let on_tokio = asks_where(Tokio::new(tokio.handle().clone()), Some(home));
+    let on_smol = asks_where(Smol::on(&executor), None);
+    for _ in 0..50 {
+        // From inside of the one, from inside of the other, and from neither.
+        let (a, b) = (on_tokio.clone(), on_smol.clone());
+        let both = async move { Ok((a.run(Ask).await?.result()?, b.run(Ask).await?.result()?)) };
+        let answer: Result<_, BoxError> = tokio.block_on(tokio.spawn(both)).unwrap();
+        assert_eq!(answer.unwrap(), (true, true));
+        let (a, b) = (on_tokio.clone(), on_smol.clone());
+        let both = async move { Ok((a.run(Ask).await?.result()?, b.run(Ask).await?.result()?)) };
+        let answer: Result<_, BoxError> = smol::block_on(executor.spawn(both));
+        assert_eq!(answer.unwrap(), (true, true));
+        assert!(smol::block_on(on_tokio.run(Ask)).unwrap().result().unwrap());
+        assert!(smol::block_on(on_smol.run(Ask)).unwrap().result().unwrap());
+    }
+    stop.close();
+    assert!(smol_thread.join().unwrap().is_err());
+}
+
+#[test]
+fn a_handler_of_one_runtime_awaits_a_bus_of_another() {
+    let runtimes = [tokio_runtime(), tokio_runtime()];
+    let handle = |n: usize| runtimes[n].handle().clone();
+    let back = asks_where(Tokio::new(handle(1)), Some(handle(1).id()));
+    let front = EventBus::builder("front").runtime(Tokio::new(handle(0))).build();
+    front.on(move |_: EventHandle<Ask>| {
+        let back = back.clone();
+        async move { back.run(Ask).await.unwrap().result().unwrap() }
+    });
+    for runtime in &runtimes {
+        assert!(runtime.block_on(front.run(Ask)).unwrap().result().unwrap());
+    }
+}
+
+#[test]
+fn all_runtimes_in_one_process() {
+    let tokio = tokio_runtime();
+    let test = TestRuntime::new(0);
+    let buses = [
+        asks_where(Tokio::new(tokio.handle().clone()), Some(tokio.handle().id())),
+        asks_where(Smol::global(), None),
+        asks_where(AsyncStd::new(), None),
+        asks_where(super::custom::runtime(), None),
+    ];
+    for bus in &buses {
+        assert!(smol::block_on(bus.run(Ask)).unwrap().result().unwrap());
+    }
+    let tested = asks_where(test.handle(), None);
+    assert!(test.block_on(tested.run(Ask)).unwrap().result().unwrap());
+}
+
+#[test]
+fn an_executor_that_is_dropped_stops_its_buses() {
+    let executor = Arc::new(smol::Executor::new());
+    let bus = EventBus::builder("main").runtime(Smol::on(&executor)).build();
+    bus.on(|_: EventHandle<Ask>| std::future::pending::<()>());
+    let asked = bus.dispatch(Ask).unwrap();
+    drop(executor);
+    let asked = smol::block_on(asked.into_future()).unwrap();
+    assert!(asked.cause().is_some());
+    assert!(bus.is_stopped());
+}
