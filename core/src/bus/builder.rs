@@ -239,7 +239,6 @@ impl EventBusBuilder {
     }
 
     /// Makes the bus and hands out its driver, to be polled by you: the bus does nothing by itself.
-    #[must_use]
     pub fn with_driver(self) -> (EventBus, Driver) {
         let bus = self.build();
         bus.shared.claim_driver();

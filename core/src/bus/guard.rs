@@ -5,7 +5,8 @@ use alloc::string::String;
 /// Runs user code; `Err` is the message of its panic.
 #[cfg(feature = "std")]
 pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
-    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use core::panic::AssertUnwindSafe;
+    use std::panic::catch_unwind;
     // What the closure may leave half done is the user's own; ours is behind the hub's lock, under
     // which no user code runs.
     catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {

@@ -7,7 +7,7 @@ use core::task::Waker;
 use super::guard;
 use super::handler::Callable;
 use super::record::Erased;
-use super::shared::{BusShared, HubShared, HubState};
+use super::shared::{BookOutput, BusShared, HubShared, HubState};
 use super::value::Answer;
 use super::watch::Watcher;
 use crate::machine::{BusKey, Dropped, InvocationKey, Output, Warning};
@@ -97,13 +97,11 @@ impl Todo {
 
 impl HubState {
     /// What an output asks for. What can be noted without the user's code is noted here.
-    fn todo(&mut self, output: Output<Arc<dyn Erased>, Answer, Arc<dyn Callable>>) -> Option<Todo> {
+    fn todo(&mut self, output: BookOutput) -> Option<Todo> {
         Some(match output {
             Output::Ready { bus } => Todo::Notify(self.shell(bus)?),
             Output::Cancel { bus, invocation } => Todo::Cancel(self.shell(bus)?, invocation),
-            Output::Completed(completed) => {
-                Todo::Complete(super::record::freeze(completed))
-            }
+            Output::Completed(completed) => Todo::Complete(super::record::freeze(completed)),
             Output::Granted { reservation } => Todo::Wake(self.reserved.remove(&reservation)?),
             Output::Arrived { watch, payload, instead_of_oldest, .. } => {
                 let watcher = self.watchers.get(&watch)?.clone();

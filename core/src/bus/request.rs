@@ -1,9 +1,8 @@
-//! Requests that wait for a reply, and values published to listeners (R36, R38).
+//! Requests that wait for a reply (R36).
 
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::error::Error;
 use core::fmt;
 use core::marker::PhantomData;
@@ -152,36 +151,6 @@ impl EventBus {
     ) -> Request<A::Request, A::Response> {
         self.request(A::NAME, body)
     }
-
-    /// Gives a value to every listener of a topic, to all at once, started in order of registration,
-    /// and waits until all are done. That nobody listens is fine.
-    ///
-    /// # Errors
-    /// The bus is stopped, or has no runtime yet.
-    ///
-    /// # Cancel safety
-    /// Nothing is published before the first poll; dropping it then ends the wait only.
-    pub async fn publish<B: Send + Sync + 'static>(
-        &self,
-        topic: impl Into<Arc<str>>,
-        value: B,
-    ) -> Result<Published, PublishError> {
-        let address: Arc<str> = topic.into();
-        let envelope = Envelope { address: address.clone(), headers: Headers::new(), body: value };
-        let options = Options { overrides: Some(Box::new(past_queue())), ..Options::default() };
-        let bus = &self.shared;
-        let sent = bus.send(envelope, options, Telling::Caller, |hub, record, spec, now| {
-            hub.books.dispatch_to(bus.key, To::Topic(&address), record, spec, now)
-        });
-        let handle = sent.map_err(|(_, reason)| match reason {
-            NotSent::NoRuntime(source) => PublishError::NoRuntime(source),
-            NotSent::Refused(Refusal::TooDeep { limit, .. }) => PublishError::TooDeep { limit },
-            NotSent::Refused(_) => PublishError::Stopped,
-        })?;
-        bus.pass_on_in_handler();
-        let handle = handle.await.map_err(PublishError::Deadlock)?;
-        Ok(Published::new(&handle.results()))
-    }
 }
 
 impl<E: Event> EventHandle<E> {
@@ -197,44 +166,6 @@ impl<E: Event> EventHandle<E> {
             ..Request::new(self.bus.clone(), parentage, address.into(), body)
         }
     }
-}
-
-/// What became of a published value.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Published {
-    /// How many listeners got it.
-    pub listeners: usize,
-    /// Those that failed, by name, in order of registration.
-    pub failures: Vec<(String, HandlerError)>,
-}
-
-impl Published {
-    fn new(results: &[EventResult]) -> Self {
-        let failure = |row: &EventResult| Some((row.handler_name().into(), row.error()?));
-        Self { listeners: results.len(), failures: results.iter().filter_map(failure).collect() }
-    }
-}
-
-/// A value that was not published, or cannot be waited for.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PublishError {
-    /// The bus is stopped.
-    #[error("the bus is stopped")]
-    Stopped,
-    /// Listeners that publish may not go that deep (R18).
-    #[error("too deep: at most level {limit} is allowed")]
-    TooDeep {
-        /// The deepest level allowed.
-        limit: u32,
-    },
-    /// It is published, but the wait could never end.
-    #[error(transparent)]
-    Deadlock(WaitError),
-    /// There is no async runtime yet that could drive the bus.
-    #[error(transparent)]
-    NoRuntime(NoRuntime),
 }
 
 impl<B: Send + Sync + 'static, R: Send + 'static> Request<B, R> {
@@ -371,12 +302,13 @@ impl<R> ReplyCell<R> {
 }
 
 /// Messages are delivered at once, to all that are there, and wait for all.
-fn past_queue() -> Overrides {
-    let mut overrides = Overrides::default();
-    overrides.concurrency = Some(Concurrency::Parallel);
-    overrides.handler_order = Some(HandlerOrder::Parallel);
-    overrides.completion = Some(Completion::All);
-    overrides
+pub(crate) fn past_queue() -> Overrides {
+    Overrides {
+        concurrency: Some(Concurrency::Parallel),
+        handler_order: Some(HandlerOrder::Parallel),
+        completion: Some(Completion::All),
+        ..Overrides::default()
+    }
 }
 
 impl<B: Send + Sync + 'static, R: Send + 'static> IntoFuture for Request<B, R> {

@@ -26,6 +26,7 @@ use crate::sync::{Mutex, MutexGuard, OnceLock};
 use crate::time::{Instant, Timestamp};
 
 pub(crate) type Books = Machine<Arc<dyn Erased>, Answer, Arc<dyn Callable>>;
+pub(crate) type BookOutput = Output<Arc<dyn Erased>, Answer, Arc<dyn Callable>>;
 
 /// A hub: the machine under its lock, and what comes from outside.
 pub(crate) struct HubShared {
@@ -61,7 +62,7 @@ pub(crate) struct HubState {
     /// Who watches for events to come.
     pub(crate) watchers: HashMap<WatchKey, Arc<dyn Watcher>>,
     /// Kept for its capacity.
-    pub(crate) outputs: Vec<Output<Arc<dyn Erased>, Answer, Arc<dyn Callable>>>,
+    pub(crate) outputs: Vec<BookOutput>,
 }
 
 /// The runtime, once there is one, and its epoch in wall time.

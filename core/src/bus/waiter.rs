@@ -31,6 +31,8 @@ impl Waiter {
         Self { record, bus, seat: None, wait: None, claim, noted: None }
     }
 
+    // The shape of `Future::poll`.
+    #[allow(clippy::needless_pass_by_ref_mut)]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WaitError>> {
         if self.is_over() {
             return Poll::Ready(Ok(()));

@@ -1,5 +1,6 @@
 //! The rules on the bare machine: inputs and outputs, no runtime, no sleep, no thread.
 
+mod addresses;
 mod children;
 mod desk;
 mod dispatch;
@@ -7,7 +8,6 @@ mod forwarding;
 mod life;
 mod memory;
 mod order;
-mod addresses;
 mod registration;
 mod results;
 mod time;

@@ -1,0 +1,85 @@
+//! Values published to the listeners of a topic (R38).
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::EventBus;
+use super::error::{HandlerError, WaitError};
+use super::message::{Envelope, Headers};
+use super::request::past_queue;
+use super::results::EventResult;
+use super::send::{NotSent, Options, Telling};
+use crate::machine::{Address as To, Refusal};
+use crate::runtime::NoRuntime;
+
+impl EventBus {
+    /// Gives a value to every listener of a topic, to all at once, started in order of registration,
+    /// and waits until all are done. That nobody listens is fine.
+    ///
+    /// # Errors
+    /// The bus is stopped, or has no runtime yet.
+    ///
+    /// # Cancel safety
+    /// Nothing is published before the first poll; dropping it then ends the wait only.
+    pub async fn publish<B: Send + Sync + 'static>(
+        &self,
+        topic: impl Into<Arc<str>>,
+        value: B,
+    ) -> Result<Published, PublishError> {
+        let address: Arc<str> = topic.into();
+        let envelope = Envelope { address: address.clone(), headers: Headers::new(), body: value };
+        let options = Options { overrides: Some(Box::new(past_queue())), ..Options::default() };
+        let bus = &self.shared;
+        let sent = bus.send(envelope, options, Telling::Caller, |hub, record, spec, now| {
+            hub.books.dispatch_to(bus.key, To::Topic(&address), record, spec, now)
+        });
+        let handle = sent.map_err(|(_, reason)| match reason {
+            NotSent::NoRuntime(source) => PublishError::NoRuntime(source),
+            NotSent::Refused(Refusal::TooDeep { limit, .. }) => PublishError::TooDeep { limit },
+            NotSent::Refused(_) => PublishError::Stopped,
+        })?;
+        bus.pass_on_in_handler();
+        let handle = handle.await.map_err(PublishError::Deadlock)?;
+        Ok(Published::new(&handle.results()))
+    }
+}
+
+/// What became of a published value.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Published {
+    /// How many listeners got it.
+    pub listeners: usize,
+    /// Those that failed, by name, in order of registration.
+    pub failures: Vec<(String, HandlerError)>,
+}
+
+impl Published {
+    fn new(results: &[EventResult]) -> Self {
+        let failure = |row: &EventResult| Some((row.handler_name().into(), row.error()?));
+        Self { listeners: results.len(), failures: results.iter().filter_map(failure).collect() }
+    }
+}
+
+/// A value that was not published, or cannot be waited for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The bus is stopped.
+    #[error("the bus is stopped")]
+    Stopped,
+    /// Listeners that publish may not go that deep (R18).
+    #[error("too deep: at most level {limit} is allowed")]
+    TooDeep {
+        /// The deepest level allowed.
+        limit: u32,
+    },
+    /// It is published, but the wait could never end.
+    #[error(transparent)]
+    Deadlock(WaitError),
+    /// There is no async runtime yet that could drive the bus.
+    #[error(transparent)]
+    NoRuntime(NoRuntime),
+}
