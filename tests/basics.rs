@@ -16,7 +16,7 @@ struct Told;
 
 #[derive(Event)]
 #[event(output = Vec<u32>)]
-struct Outer(u32);
+struct Outer;
 
 async fn add(event: EventHandle<Add>) -> u32 {
     event.0 + event.1
@@ -100,7 +100,7 @@ async fn children_are_awaited_ahead_of_the_queue() -> Result<(), BoxError> {
         let one = one.await?.result()?;
         busway::ok(vec![one, two])
     });
-    let outer = bus.dispatch(Outer(0))?;
+    let outer = bus.dispatch(Outer)?;
     let queued = bus.dispatch(Add(9, 0))?;
     assert_eq!(outer.await?.result()?, [1, 2]);
     queued.await?;
@@ -142,7 +142,7 @@ async fn r15_a_handler_that_awaits_its_own_event() -> Result<(), BoxError> {
 
 #[test]
 fn s4_without_a_runtime_the_event_comes_back() {
-    let bus = busway::bus("main");
+    let bus = busway::EventBus::builder("main").runtime_source(busway::tokio::Tokio::latch).build();
     let error = bus.dispatch(Add(4, 5)).unwrap_err();
     assert!(error.to_string().starts_with("no async runtime"), "{error}");
     assert_eq!(error.into_event().1, 5);
@@ -178,7 +178,7 @@ async fn r12_the_ambient_parent_can_be_switched_off() -> Result<(), BoxError> {
                 busway::ok(vec![u32::from(told.parent_id().is_some())])
             }
         });
-        assert_eq!(bus.run(Outer(0)).await?.result()?, [u32::from(ambient)]);
+        assert_eq!(bus.run(Outer).await?.result()?, [u32::from(ambient)]);
     }
     Ok(())
 }

@@ -66,8 +66,9 @@ impl Tokio {
 
 impl Runtime for Tokio {
     fn now(&self) -> Instant {
-        let since = TokioInstant::now().saturating_duration_since(self.epoch);
-        Instant::EPOCH + since
+        // Inside its runtime, so that a paused clock is the one that is read.
+        let _inside = (!self.is_current()).then(|| self.handle.enter());
+        Instant::EPOCH + TokioInstant::now().saturating_duration_since(self.epoch)
     }
 
     fn timer(&self) -> Pin<Box<dyn Timer>> {

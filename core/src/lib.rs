@@ -40,9 +40,42 @@
 //! | `std` | yes | the ambient parent, panic capture, the system's clock and id seed | – |
 //! | `serde` | no | JSON views of events, merging of JSON results | `serde`, `serde_json` |
 //! | `tracing` | no | warnings go to `tracing` | `tracing` |
+//! | `test-util` | no | `testing`: a runtime with virtual time and a seeded order | `std` |
+//! | `conformance` | no | `conformance`: the tests that every runtime has to pass | `std` |
 //!
-//! Without `std` locks are spin locks: on a machine where an interrupt can dispatch while the lock is
-//! held, dispatch from a task instead.
+//! # Without `std`
+//!
+//! The machine and the shell run on `alloc` alone (the crate `tests/no-std` of the repository links
+//! and runs them so). What is different:
+//!
+//! - There are no threads to ask which handler is being polled. A handler's own [`EventHandle`] or
+//!   [`AnyEvent`] tells: children are those dispatched through it (`event.dispatch(..)`,
+//!   `event.run(..)`, `.parent(&event)`), and waits for them, or for the event itself, are the
+//!   handler's. Any other event is awaited inside a handler with [`EventHandle::wait_within`];
+//!   awaited plainly it is a root wait, which does not raise it: on a serial bus neither may end.
+//! - So is `wait_until_idle` of the handler's own bus, a `dispatch_wait` into a full one, and a
+//!   request or a publication made through the bus instead of the handle: they are not seen to be
+//!   inside a handler.
+//! - A wait through such a handle counts as the handler's while that handler is being polled
+//!   anywhere: do not await one handle in the handler and in another task at once.
+//! - Panics are not caught. The wall time of the epoch and the id seed are yours to set
+//!   ([`HubBuilder::wall_time_of_epoch`], [`HubBuilder::id_seed`]).
+//! - Locks are spin locks: on a machine where an interrupt can dispatch while the lock is held,
+//!   dispatch from a task instead. The target needs 64-bit atomics.
+//!
+//! # WebAssembly, and handlers that are not `Send`
+//!
+//! Nothing here starts a thread, blocks, or (without `std`) reads a clock, so with a [`Runtime`] for
+//! the browser's event loop, or a [`Driver`] polled by hand, there is no known obstacle to wasm; it
+//! was not built for such a target yet. With `std` on `wasm32-unknown-unknown`, set the wall time of
+//! the epoch: the system's clock is not there.
+//!
+//! Handlers and their futures are `Send`: a bus may be dispatched on from any thread, its driver is
+//! spawned from there, and whoever waits may poll its handlers. State that is not `Send` belongs in a
+//! task of a `LocalSet` or `LocalExecutor` that the handler talks to over a channel. A bus for
+//! handlers that are not `Send` would be a second shell around the same machine, which is generic
+//! over the handler and has no such bound: `Rc` and `RefCell` for the records and the lock, handlers
+//! without the bounds, and a runtime trait that spawns on its own thread.
 #![no_std]
 #![warn(clippy::alloc_instead_of_core, clippy::std_instead_of_core, clippy::std_instead_of_alloc)]
 

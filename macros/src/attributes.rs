@@ -39,7 +39,7 @@ impl Attributes {
         };
         if meta.path.is_ident("output") {
             once(self.output.is_some())?;
-            self.output = Some(meta.value()?.parse()?);
+            self.output = Some(output(meta.value()?.parse()?)?);
         } else if meta.path.is_ident("name") {
             once(self.name.is_some())?;
             self.name = Some(name(&meta.value()?.parse()?)?);
@@ -60,6 +60,23 @@ impl Attributes {
             return Err(Error::new(meta.path.span(), format!("unknown option, expected {known}")));
         }
         Ok(())
+    }
+}
+
+/// Handlers return `Option` and `Result` of an output by themselves: as outputs these would be
+/// ambiguous.
+fn output(output: Type) -> Result<Type> {
+    let Type::Path(path) = &output else { return Ok(output) };
+    let last = path.path.segments.last().map(|segment| segment.ident.to_string());
+    match last.as_deref() {
+        Some(wrapper @ ("Option" | "Result")) => {
+            let text = format!(
+                "name the value itself: a handler may return it, an `Option` or a `Result` of it; \
+                 for a `{wrapper}` that is a value, wrap it in a type of your own"
+            );
+            Err(Error::new(output.span(), text))
+        }
+        _ => Ok(output),
     }
 }
 

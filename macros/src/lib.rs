@@ -37,8 +37,8 @@ fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
     let (impl_generics, type_generics, where_clause) = input.generics.split_for_impl();
     let name = name.unwrap_or_else(|| of_type.to_string());
     let type_name = of_type.to_string();
-    let version =
-        version.map_or_else(|| quote!(env!("CARGO_PKG_VERSION")), |version| quote!(#version));
+    let version = version
+        .map_or_else(|| quote!(::core::env!("CARGO_PKG_VERSION")), |version| quote!(#version));
     let limit = limit.map(|limit| {
         let limit = match limit {
             Some(nanos) => quote!(After(::core::time::Duration::from_nanos(#nanos))),
@@ -67,7 +67,7 @@ fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
             type Output = #output;
             const NAME: &'static str = #name;
             const SCHEMA: &'static str =
-                concat!(module_path!(), ".", #type_name, "@", #version);
+                ::core::concat!(::core::module_path!(), ".", #type_name, "@", #version);
             #limit
             #to_json
         }

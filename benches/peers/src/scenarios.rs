@@ -46,8 +46,10 @@ impl Scenario {
 /// How much work a run is.
 #[derive(Clone, Copy)]
 pub struct Size {
-    /// Operations of P1, P2, P3, P4, P6 and P8.
+    /// Operations of P1, P2, P3, P4 and P6.
     pub operations: usize,
+    /// Requests of P8, which are slow where each one wakes another thread twice.
+    pub across_threads: usize,
     /// Services of P5.
     pub services: usize,
     /// Held events of P7.
@@ -55,13 +57,16 @@ pub struct Size {
 }
 
 impl Size {
-    pub const FULL: Self = Self { operations: 100_000, services: 500, held: 100_000 };
-    pub const QUICK: Self = Self { operations: 10_000, services: 500, held: 100_000 };
+    pub const FULL: Self =
+        Self { operations: 100_000, across_threads: 10_000, services: 500, held: 100_000 };
+    pub const QUICK: Self =
+        Self { operations: 10_000, across_threads: 1_000, services: 500, held: 100_000 };
 
     /// For a peer that does one where the others do `slower`.
     fn for_slower(self, slower: usize) -> Self {
         Self {
             operations: self.operations / slower,
+            across_threads: self.across_threads / slower,
             services: (self.services / slower).max(1),
             held: self.held / slower,
         }
@@ -82,7 +87,8 @@ pub fn run<P: Peer>(scenario: Scenario, size: Size, purpose: Purpose) -> Sample 
     P::block_on(&runtime, async move {
         match scenario {
             Scenario::P1 => batches(P::adder(Mailbox::Default).await, size, purpose).await,
-            Scenario::P2 | Scenario::P8 => requests::<P>(size, purpose).await,
+            Scenario::P2 => requests::<P>(size.operations, purpose).await,
+            Scenario::P8 => requests::<P>(size.across_threads, purpose).await,
             Scenario::P3 => fan::<P>(size, purpose).await,
             Scenario::P4 => batches(P::nest().await, size, purpose).await,
             Scenario::P5 => services::<P>(size, purpose).await,
@@ -121,17 +127,17 @@ async fn batches<S: Service>(service: S, size: Size, purpose: Purpose) -> Sample
     sample
 }
 
-async fn requests<P: Peer>(size: Size, purpose: Purpose) -> Sample {
+async fn requests<P: Peer>(operations: usize, purpose: Purpose) -> Sample {
     let service = P::adder(Mailbox::Default).await;
-    for n in numbers(warm_up(size.operations)) {
+    for n in numbers(warm_up(operations)) {
         service.request(n).await;
     }
-    let sample = sample(purpose, size.operations, async {
+    let sample = sample(purpose, operations, async {
         let mut sum = 0;
-        for n in numbers(size.operations) {
+        for n in numbers(operations) {
             sum += service.request(n).await;
         }
-        assert_eq!(sum, sum_of_answers(size.operations));
+        assert_eq!(sum, sum_of_answers(operations));
         None
     });
     let sample = sample.await;

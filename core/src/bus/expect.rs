@@ -198,7 +198,7 @@ impl<In: Send + 'static> Watcher for Expectation<In> {
         self.offer(record);
     }
 
-    fn ended(&self) {
+    fn ended(&self, _: u64) {
         self.settle(|| Err(ExpectError::Stopped));
     }
 }

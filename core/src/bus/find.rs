@@ -4,7 +4,6 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use core::iter::successors;
 use core::time::Duration;
 
 use super::expect::{About, Expect, Test};
@@ -44,11 +43,7 @@ impl<'a, In: Send + 'static> Find<'a, In> {
     /// Events below this one: its children, and theirs, as far as the links are still in memory.
     pub fn child_of<E: Event>(self, ancestor: &EventHandle<E>) -> Self {
         let ancestor: EventKey = ancestor.record.head.key();
-        self.about(move |bus, record| {
-            let hub = bus.hub.lock();
-            let parent = |event: &EventKey| hub.books.parent(*event);
-            successors(parent(&record.head().key()), parent).any(|event| event == ancestor)
-        })
+        self.about(move |bus, record| bus.hub.lock().books.is_below(record.head().key(), ancestor))
     }
 
     /// Events that were dispatched less than `age` ago.

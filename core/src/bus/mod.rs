@@ -323,8 +323,9 @@ impl EventBus {
     /// handlers, and has until then to do what is there; what is left is ended as in
     /// [`stop_now`](Self::stop_now). `clear` also drops its handlers and history and frees its name.
     ///
-    /// Inside a handler, the events that cannot complete before that handler are not waited for;
-    /// they are ended too, and with them the handler itself.
+    /// Inside a handler, the events that cannot complete before that handler (its own, what depends on
+    /// it, and what is queued behind it) are not waited for; they are ended too, and with them the
+    /// handler itself.
     ///
     /// # Cancel safety
     /// Dropping it before it is ready leaves a bus that takes no new events and goes on with what

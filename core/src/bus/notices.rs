@@ -30,7 +30,7 @@ enum Todo {
     Wake(Waker),
     /// The last is what it makes place for.
     Arrive(Arc<dyn Watcher>, Arc<dyn Erased>, Option<Arc<dyn Erased>>),
-    EndWatch(Arc<dyn Watcher>),
+    EndWatch(Arc<dyn Watcher>, u64),
     Idle(Arc<BusShared>),
     Closed(Arc<BusShared>),
     Warn(Warning),
@@ -86,7 +86,7 @@ impl Todo {
                 guard::discard(replaced);
                 watcher.arrived(record);
             }
-            Self::EndWatch(watcher) => watcher.ended(),
+            Self::EndWatch(watcher, dropped) => watcher.ended(dropped),
             Self::Idle(bus) => bus.idle.wake_all(),
             Self::Closed(bus) => bus.closed(),
             Self::Warn(warning) => hub.warnings.tell(&warning),
@@ -108,7 +108,9 @@ impl HubState {
                 let replaced = watcher.receive(&payload, instead_of_oldest);
                 Todo::Arrive(watcher, payload, replaced)
             }
-            Output::WatchEnded { watch } => Todo::EndWatch(self.watchers.remove(&watch)?),
+            Output::WatchEnded { watch, dropped } => {
+                Todo::EndWatch(self.watchers.remove(&watch)?, dropped)
+            }
             Output::Idle { bus } => Todo::Idle(self.shell(bus)?),
             Output::Closed { bus } => Todo::Closed(self.shell(bus)?),
             Output::Warning(warning) => Todo::Warn(warning),

@@ -35,7 +35,8 @@ struct Queue {
 
 struct Unread {
     events: VecDeque<Arc<dyn Erased>>,
-    has_ended: bool,
+    /// Nothing will come any more; so many were dropped.
+    ended: Option<u64>,
 }
 
 impl<In> EventStream<In> {
@@ -45,13 +46,13 @@ impl<In> EventStream<In> {
         capacity: usize,
         overflow: Overflow,
     ) -> Self {
-        let unread = Unread { events: VecDeque::new(), has_ended: false };
+        let unread = Unread { events: VecDeque::new(), ended: None };
         let queue = Arc::new(Queue { state: Mutex::new(unread), reader: AtomicWaker::new() });
         let watcher = queue.clone();
         let room = (capacity.max(1), overflow);
         let watch = bus.hub.input(|hub| hub.watch(bus, select.pattern(), room, watcher));
         if watch.is_none() {
-            queue.state.lock().has_ended = true;
+            queue.state.lock().ended = Some(0);
         }
         Self { bus: bus.clone(), watch, convert: select.convert, queue }
     }
@@ -59,7 +60,9 @@ impl<In> EventStream<In> {
     /// How many events were dropped because the reader was slow.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.watch.map_or(0, |watch| self.bus.hub.lock().books.dropped(watch))
+        let ended = self.queue.state.lock().ended;
+        let watched = || self.watch.map_or(0, |watch| self.bus.hub.lock().books.dropped(watch));
+        ended.unwrap_or_else(watched)
     }
 
     /// How many events wait to be read.
@@ -72,7 +75,7 @@ impl<In> EventStream<In> {
     fn take(&self) -> Poll<Option<Arc<dyn Erased>>> {
         let mut unread = self.queue.state.lock();
         match unread.events.pop_front() {
-            None if !unread.has_ended => Poll::Pending,
+            None if unread.ended.is_none() => Poll::Pending,
             record => Poll::Ready(record),
         }
     }
@@ -115,8 +118,8 @@ impl Watcher for Queue {
         self.reader.wake();
     }
 
-    fn ended(&self) {
-        self.state.lock().has_ended = true;
+    fn ended(&self, dropped: u64) {
+        self.state.lock().ended = Some(dropped);
         self.reader.wake();
     }
 }

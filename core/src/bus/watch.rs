@@ -20,8 +20,8 @@ pub(crate) trait Watcher: Send + Sync {
     /// Acts on it, outside the lock.
     fn arrived(&self, record: Arc<dyn Erased>);
 
-    /// Nothing will come any more.
-    fn ended(&self);
+    /// Nothing will come any more; there was no room for so many.
+    fn ended(&self, dropped: u64);
 }
 
 /// Which events are looked at, and what they are turned into.

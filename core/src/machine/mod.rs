@@ -1,7 +1,7 @@
 //! The pure state machine of a hub: what happens when, as inputs and outputs.
 //!
 //! It has no lock, no clock, no thread, no future and calls no function of the user's. Whoever
-//! embeds it (the shell in [`crate::bus`] does, a test does, you may) keeps to this contract:
+//! embeds it (the shell of this crate does, a test does, you may) keeps to this contract:
 //!
 //! 1. **Inputs** are methods with `&mut self`: [`on`](Machine::on), [`dispatch`](Machine::dispatch),
 //!    [`wait`](Machine::wait), [`finished`](Machine::finished), [`timed_out`](Machine::timed_out), …

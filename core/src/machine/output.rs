@@ -51,6 +51,8 @@ pub enum Output<P, R, H> {
     WatchEnded {
         /// The watch.
         watch: WatchKey,
+        /// How many events there was no room for.
+        dropped: u64,
     },
     /// Nothing of this bus is queued, running or incomplete any more.
     Idle {

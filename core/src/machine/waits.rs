@@ -4,15 +4,15 @@ use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
+use hashbrown::{HashMap, HashSet};
 
 use super::config::Concurrency;
 use super::error::Deadlock;
 use super::list::Links;
 use super::results::EventStatus;
 use super::state::{
-    BusIx, EventIx, InvocationIx, RaiseOrder, Visit, VisitIx, VisitState, Wait, WaitIx,
+    BusIx, EventIx, Invocation, InvocationIx, RaiseOrder, Visit, VisitIx, VisitState, Wait, WaitIx,
 };
 use super::{BusKey, EventKey, InvocationKey, Machine, WaitKey};
 
@@ -83,16 +83,26 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.search_up(by, |event| self.is_on(event, bus))
     }
 
-    /// How many events on a bus cannot complete before an invocation has ended.
+    /// How many events on a bus cannot complete before an invocation has ended: those that depend
+    /// on it, and those that are queued behind it and not raised.
     pub(super) fn dependents(&self, invocation: InvocationKey, bus: BusKey) -> usize {
         let (by, bus) = (self.invocations.find(invocation), self.buses.find(bus));
         let Some((by, bus)) = by.zip(bus) else { return 0 };
-        let mut count = 0;
+        let mut dependents = HashSet::new();
         let _: Result<(), Deadlock> = self.search_up(by, |event| {
-            count += usize::from(self.is_on(event, bus));
+            if self.is_on(event, bus) {
+                dependents.insert(event);
+            }
             false
         });
-        count
+        let Invocation { visit, bus: its_bus, .. } = self.invocations[by];
+        if its_bus == bus && self.concurrency(visit) != Concurrency::Parallel {
+            let first = self.buses[bus].queue.first();
+            let queued = core::iter::successors(first, |visit| self.visits[*visit].queue.next());
+            let behind = queued.filter(|visit| self.visits[*visit].raise == 0);
+            dependents.extend(behind.map(|visit| self.visits[visit].event));
+        }
+        dependents.len()
     }
 
     fn is_on(&self, event: EventIx, bus: BusIx) -> bool {
@@ -185,14 +195,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             .map(|wait| self.waits[wait].event)
     }
 
-    /// By links that hold their parent open: the others last only as long as the history.
     /// Whether an event is a descendant of another, as far as the links are still in memory (R29).
     #[must_use]
     pub fn is_below(&self, event: EventKey, ancestor: EventKey) -> bool {
-        let (event, ancestor) = (self.events.find(event), self.events.find(ancestor));
-        event.zip(ancestor).is_some_and(|(event, ancestor)| self.is_descendant(event, ancestor))
+        let parent = |event: &EventKey| self.parent(*event);
+        core::iter::successors(parent(&event), parent).any(|above| above == ancestor)
     }
 
+    /// By links that hold their parent open: the others last only as long as the history.
     fn is_descendant(&self, event: EventIx, ancestor: EventIx) -> bool {
         let depth = self.events[ancestor].depth;
         let mut next = Some(event);

@@ -184,8 +184,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     pub(super) fn end_watches(&mut self, bus: BusIx) {
         while let Some(ix) = self.buses[bus].watches.all.first() {
             let watch = self.watches.key(ix);
+            let dropped = self.watches[ix].dropped;
             self.unwatch(watch);
-            self.outputs.push(Output::WatchEnded { watch });
+            self.outputs.push(Output::WatchEnded { watch, dropped });
         }
     }
 }

@@ -392,7 +392,7 @@ impl Desk {
             Output::Arrived { watch, payload, instead_of_oldest, .. } => {
                 self.arrived.push((watch, payload, instead_of_oldest));
             }
-            Output::WatchEnded { watch } => self.ended_watches.push(watch),
+            Output::WatchEnded { watch, .. } => self.ended_watches.push(watch),
             other => panic!("an output the desk does not know: {other:?}"),
         }
     }

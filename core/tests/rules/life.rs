@@ -1,6 +1,8 @@
 //! Buses come and go: R31–R34.
 
-use busway_core::machine::{BusKey, Cause, Concurrency, HandlerOrder, Held, Outcome, Refusal};
+use busway_core::machine::{
+    BusKey, Cause, Concurrency, EventStatus, HandlerOrder, Held, Outcome, Refusal,
+};
 
 use crate::desk::{Desk, secs};
 
@@ -432,4 +434,24 @@ mod r34 {
         desk.pass(secs(60));
         assert_eq!(desk.rows("e2"), [("1", Outcome::TimedOut { limit: secs(60) })]);
     }
+}
+
+#[test]
+fn r32_a_handler_that_stops_its_bus_waits_for_nothing_behind_it() {
+    let mut desk = Desk::new();
+    let bus = desk.bus("a");
+    desk.on(bus, "e", 1);
+    for label in ["e1", "e2", "e3"] {
+        desk.send(bus, label);
+    }
+    desk.run();
+    let child = desk.child("e1", bus, "e4");
+    desk.waits("e1", 1, "e4");
+    let by = desk.invocation("e1", 1);
+    let own = desk.input(|machine| machine.drain_but(bus, Some(by)));
+    assert_eq!(own, 3, "its own event, and two behind it; the awaited child runs");
+    desk.run();
+    desk.idle.clear();
+    desk.ends("e4", 1);
+    assert_eq!((desk.machine.status(child), desk.idle.len()), (EventStatus::Completed, 1));
 }

@@ -115,6 +115,7 @@ async fn r32_what_is_left_after_the_timeout_is_ended<E: Env>(env: E) -> Outcome 
     let bus = env.bus("main");
     bus.on(|_: EventHandle<Work>| std::future::pending::<u32>());
     let (running, queued) = (bus.dispatch(Work(1))?, bus.dispatch(Work(2))?);
+    env.until(|| running.status() == EventStatus::Started).await;
     let watch = env.watch();
     bus.stop(env.ticks(3), false).await;
     watch.took(env.ticks(3));

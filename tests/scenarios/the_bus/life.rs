@@ -82,7 +82,7 @@ async fn s3_no_handlers<E: Env>(env: E) -> Outcome {
 /// Not on the runtimes: there is none.
 #[test]
 fn s4_without_a_runtime_the_event_comes_back() {
-    let bus = busway::bus("main");
+    let bus = busway::EventBus::builder("main").runtime_source(busway::tokio::Tokio::latch).build();
     let refused = bus.dispatch(Job(4)).unwrap_err();
     assert!(matches!(refused, DispatchError::NoRuntime { .. }), "{refused:?}");
     assert!(refused.to_string().starts_with("no async runtime"), "{refused}");

@@ -1,7 +1,7 @@
 //! actix: actors bound to the thread they start on, replies as futures of `send`.
 
-use actix::prelude::*;
 use actix::prelude::Request as ActixRequest;
+use actix::prelude::*;
 use tokio::runtime::Runtime;
 use tokio::task::LocalSet;
 
