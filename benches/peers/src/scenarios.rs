@@ -60,7 +60,7 @@ impl Size {
     pub const FULL: Self =
         Self { operations: 100_000, across_threads: 10_000, services: 500, held: 100_000 };
     pub const QUICK: Self =
-        Self { operations: 10_000, across_threads: 1_000, services: 500, held: 100_000 };
+        Self { operations: 10_000, across_threads: 500, services: 500, held: 100_000 };
 
     /// For a peer that does one where the others do `slower`.
     fn for_slower(self, slower: usize) -> Self {
