@@ -94,7 +94,9 @@ impl Waiter {
         match self.bus.take_turn(latched, || head.is_complete()) {
             TurnEnd::Taken => {}
             TurnEnd::MoreToDo => {
-                self.bus.helped.fetch_add(FULL_TURN, Ordering::Relaxed);
+                if !head.is_complete() {
+                    self.bus.helped.fetch_add(FULL_TURN, Ordering::Relaxed);
+                }
                 self.bus.wake_driver();
             }
             TurnEnd::Idle(deadline) if deadline < self.bus.armed() => self.bus.wake_driver(),
