@@ -18,6 +18,7 @@
 //! No case asserts that something is fast: where a time is measured, it is a lower bound, so they
 //! hold on a loaded machine and on a paused clock alike. One that hangs fails after two minutes.
 
+mod addresses;
 mod budget;
 mod life;
 mod order;
@@ -167,6 +168,20 @@ macro_rules! __conformance_cases {
                 a_wait_ends_without_the_work
                 a_deadline_ends_an_event
                 nobody_waits_and_time_is_over
+            }
+            addresses {
+                s145_one_consumer_for_an_address
+                s146_a_reply_or_a_reason
+                s147_listeners_hear_in_order
+                s148_lists_reflect_registration
+                s149_null_bodies_and_distinct_ids
+                s150_failures_stay_with_their_own
+                s151_a_hundred_listeners_and_values
+                s153_causes_types_and_cleanup
+                s154_a_thousand_requests
+                s155_fifty_thousand_deliveries
+                a_handler_asks_in_every_mode
+                a_consumer_that_goes_finishes_what_it_has
             }
             life {
                 a_panic_is_a_result
