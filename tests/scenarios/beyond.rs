@@ -28,10 +28,12 @@ scenarios!(
     s164_each_bus_has_its_own,
     s164_the_waiter_is_gone_afterwards,
     s164_the_future_is_not_what_is_in_flight,
+    s166_a_recent_one_is_used_again_a_stale_one_is_not,
     s167_the_parent_reaches_handlers_and_what_they_call,
     s167_parallel_handlers_are_isolated,
     s167_it_follows_a_forwarded_event,
     s167_nothing_leaks_out_of_a_handler,
+    s169_hooks_run_last_and_statuses_only_go_forward,
 );
 
 #[derive(Event)]
@@ -378,5 +380,54 @@ async fn s167_nothing_leaks_out_of_a_handler<E: Env>(env: E) -> Outcome {
         assert_eq!((event.parent_id(), event.depth()), (None, 0));
         assert_eq!(called_by_a_handler(bus.clone()).await, None);
     }
+    Ok(())
+}
+
+/// Debounce is `find` with an age, and a dispatch when there is none.
+async fn s166_a_recent_one_is_used_again_a_stale_one_is_not<E: Env>(env: E) -> Outcome {
+    async fn fresh(bus: &EventBus, age: Duration) -> Result<EventHandle<Work>, BoxError> {
+        match bus.find::<Work>().newer_than(age).newest() {
+            Some(recent) => Ok(recent),
+            None => Ok(bus.dispatch(Work(166))?),
+        }
+    }
+    let bus = env.builder("main").build();
+    bus.on(|_: EventHandle<Work>| 1);
+    let far = Duration::from_secs(3_600);
+    let first = fresh(&bus, far).await?.await?;
+    assert_eq!(fresh(&bus, far).await?.id(), first.id(), "it is recent");
+    env.sleep(10).await;
+    let second = fresh(&bus, env.ticks(5)).await?;
+    assert_ne!(second.id(), first.id(), "it is stale");
+    assert_eq!(fresh(&bus, far).await?.id(), second.id(), "one in flight is recent, too");
+    Ok(())
+}
+
+/// There is no middleware: `*` handlers, registered last, and streams see what it would.
+async fn s169_hooks_run_last_and_statuses_only_go_forward<E: Env>(env: E) -> Outcome {
+    let bus = env.builder("main").build();
+    let log: Log<&str> = Log::new();
+    let before = log.clone();
+    bus.on_any(move |_: AnyEvent| before.push("hook"));
+    let handled = log.clone();
+    bus.handler(move |event: EventHandle<Work>| {
+        let handled = handled.clone();
+        async move {
+            assert_eq!(event.status(), EventStatus::Started);
+            handled.push("handler");
+            std::future::pending::<u32>().await
+        }
+    })
+    .limit(Limit::After(env.ticks(20)))
+    .register();
+    let event = bus.dispatch(Work(169))?;
+    let mut seen = vec![event.status()];
+    while seen.last() != Some(&EventStatus::Completed) {
+        env.sleep(5).await;
+        seen.push(event.status());
+    }
+    assert!(seen.is_sorted(), "{seen:?}");
+    assert!(matches!(error_of(&event, 0), Some(HandlerError::TimedOut { .. })));
+    assert_eq!(log.items(), ["handler", "hook"]);
     Ok(())
 }
