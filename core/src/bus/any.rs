@@ -9,7 +9,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use super::EventBus;
-use super::context::{self, Claim};
+use super::context::Claim;
 use super::error::{DispatchError, RunError, WaitError};
 use super::handle::EventHandle;
 use super::record::{Erased, downcast};
@@ -195,9 +195,7 @@ impl AnyEvent {
 
     /// A child with options of its own.
     pub fn event<C: Event>(&self, child: C) -> EventBuilder<'_, C> {
-        let head = self.record.head();
-        let handler = context::handler_of(&self.bus.hub, self.by);
-        let parent = ParentRef { event: head.key(), id: head.id, depth: head.depth, handler };
+        let parent = ParentRef::of(self.record.head(), &self.bus, self.by);
         EventBuilder::new(&self.bus, child, Parentage::Of(parent)).claimed(self.claim)
     }
 }

@@ -13,7 +13,7 @@ use core::time::Duration;
 
 use super::EventBus;
 use super::any::AnyEvent;
-use super::context::{self, Claim, Current};
+use super::context::{Claim, Current};
 use super::error::{DispatchError, ResultError, RunError, WaitError};
 use super::merge::{FlatDict, FlatList};
 use super::record::{Frozen, Record};
@@ -218,15 +218,9 @@ impl<E: Event> EventHandle<E> {
     /// Makes this event the parent of what `future` dispatches, wherever it is polled: for tasks
     /// that a handler spawns.
     pub fn scope<F: Future>(&self, future: F) -> Scope<F> {
-        let head = &self.record.head;
-        let current = Current {
-            hub: self.bus.hub.address(),
-            invocation: None,
-            handler: context::handler_of(&self.bus.hub, self.by),
-            event: head.key(),
-            event_id: head.id,
-            depth: head.depth,
-        };
+        let ParentRef { event, id: event_id, depth, handler } = self.parent_ref();
+        let hub = self.bus.hub.address();
+        let current = Current { hub, invocation: None, handler, event, event_id, depth };
         Scope::new(future, current, self.bus.clone())
     }
 
@@ -323,9 +317,7 @@ impl<E: Event> EventHandle<E> {
     }
 
     pub(crate) fn parent_ref(&self) -> ParentRef {
-        let head = &self.record.head;
-        let handler = context::handler_of(&self.bus.hub, self.by);
-        ParentRef { event: head.key(), id: head.id, depth: head.depth, handler }
+        ParentRef::of(&self.record.head, &self.bus, self.by)
     }
 
     fn frozen(&self) -> Result<&Frozen, ResultError> {

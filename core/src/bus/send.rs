@@ -16,8 +16,8 @@ use super::shared::{BusShared, HubState, Latched};
 use crate::event::Event;
 use crate::id::EventId;
 use crate::machine::{
-    Completion, Concurrency, Dispatch, EventKey, HandlerKey, HandlerOrder, Kind, Limit, Overrides,
-    Parent, Refusal, Refused, ReservationKey,
+    Completion, Concurrency, Dispatch, EventKey, HandlerKey, HandlerOrder, InvocationKey, Kind,
+    Limit, Overrides, Parent, Refusal, Refused, ReservationKey,
 };
 use crate::runtime::NoRuntime;
 use crate::time::Instant;
@@ -29,6 +29,14 @@ pub(crate) struct ParentRef {
     pub(crate) id: EventId,
     pub(crate) depth: u32,
     pub(crate) handler: Option<HandlerKey>,
+}
+
+impl ParentRef {
+    /// An event as a parent; its handler is known while that invocation of it is being polled.
+    pub(crate) fn of(head: &Head, bus: &BusShared, by: Option<InvocationKey>) -> Self {
+        let handler = context::handler_of(&bus.hub, by);
+        Self { event: head.key(), id: head.id, depth: head.depth, handler }
+    }
 }
 
 /// Whose child an event becomes.

@@ -52,8 +52,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             Address::Consumer(address) => Place::Consumer(address.into()),
             Address::Topic(topic) => Place::Topic(topic.into()),
         };
-        let list = self.buses[ix].handlers.list_mut(&place);
-        if matches!(place, Place::Consumer(_)) && !list.is_empty() {
+        let is_taken = self.buses[ix].handlers.at(address).is_some();
+        if is_taken && matches!(place, Place::Consumer(_)) {
             return Err(AddressRefused::AlreadyRegistered(call));
         }
         let info = self.handler_info(ix, name);
@@ -63,9 +63,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             limit: Limit::Inherit,
             wanted: None,
         };
-        let list = self.buses[ix].handlers.list_mut(&place);
-        Arc::make_mut(list).push(Arc::new(handler));
-        self.handler_places.insert(info.key, (bus, place));
+        self.enlist(ix, place, handler);
         Ok(info)
     }
 

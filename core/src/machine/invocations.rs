@@ -3,11 +3,9 @@
 use alloc::vec::Vec;
 
 use super::config::{Completion, Limit};
-use super::list::{Links, List};
 use super::output::Output;
 use super::results::{Cause, EventStatus, Outcome, Row};
 use super::state::{EventIx, Invocation, InvocationIx, Timer, Visit, VisitIx, VisitState};
-use super::timers::NOWHERE;
 use super::{EventKey, InvocationKey, Machine};
 use crate::time::Instant;
 
@@ -53,24 +51,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let of_event =
             self.events[event].overrides.as_ref().map_or(Limit::Inherit, |own| own.limit);
         let limit = Limit::resolve(limit, of_event, self.buses[bus].config.limit);
-        let ix = self.enter_lists(Invocation {
-            visit,
-            event,
-            bus,
-            row: self.works[work].rows.len() - 1,
-            handler,
-            on_bus: Links::default(),
-            of_event: Links::default(),
-            waits: List::default(),
-            waiting: 0,
-            group: 0,
-            started_at: self.now,
-            limit,
-            slow_told: false,
-            tries: 1,
-            rests: false,
-            timer: NOWHERE,
-        });
+        let row = self.works[work].rows.len() - 1;
+        let new = Invocation::new(visit, event, bus, (row, handler), limit, self.now);
+        let ix = self.enter_lists(new);
         self.arm(ix);
         ix
     }

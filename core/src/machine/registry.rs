@@ -125,11 +125,16 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             let handler = info.clone();
             self.outputs.push(Output::Warning(Warning::SameHandlerName { handler, pattern }));
         }
-        let handler = Handler { info: info.clone(), action, limit, wanted };
+        self.enlist(ix, place, Handler { info: info.clone(), action, limit, wanted });
+        Ok(info)
+    }
+
+    /// Puts a handler at the end of its list.
+    pub(super) fn enlist(&mut self, bus: BusIx, place: Place, handler: Handler<H>) {
+        self.handler_places.insert(handler.info.key, (handler.info.bus, place.clone()));
+        let list = self.buses[bus].handlers.list_mut(&place);
         // A list that an event is using is copied, so that the event keeps what it started with.
         Arc::make_mut(list).push(Arc::new(handler));
-        self.handler_places.insert(info.key, (bus, place));
-        Ok(info)
     }
 
     pub(super) fn handler_info(&mut self, bus: BusIx, name: &str) -> Arc<HandlerInfo> {

@@ -1,11 +1,9 @@
 //! A handler that failed is tried again (R36, R45): the invocation rests, then a new one takes its
 //! place in the same row.
 
-use super::list::{Links, List};
 use super::output::{Dropped, Output, Run};
 use super::results::Outcome;
 use super::state::{BusIx, Invocation, InvocationIx, Timer};
-use super::timers::NOWHERE;
 use super::{Concurrency, Machine};
 use crate::time::Instant;
 
@@ -35,24 +33,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.outputs.push(Output::Dropped(Dropped::Result(result)));
         }
         self.leave_lists(ix);
-        let next = self.enter_lists(Invocation {
-            visit,
-            event,
-            bus,
-            row,
-            handler,
-            on_bus: Links::default(),
-            of_event: Links::default(),
-            waits: List::default(),
-            waiting: 0,
-            group: 0,
-            started_at: self.now,
-            limit,
-            slow_told,
-            tries: tries + 1,
-            rests: true,
-            timer: NOWHERE,
-        });
+        let again = Invocation::new(visit, event, bus, (row, handler), limit, self.now);
+        let next =
+            self.enter_lists(Invocation { tries: tries + 1, slow_told, rests: true, ..again });
         self.set_timer(bus, until, Timer::Invocation(next));
     }
 

@@ -11,7 +11,7 @@ use super::config::{BusConfig, Completion, Concurrency, Overrides};
 use super::list::{Links, List};
 use super::registry::{Kind, Registry, Snapshot};
 use super::results::{Cause, EventStatus, Rows};
-use super::timers::Timers;
+use super::timers::{NOWHERE, Timers};
 use super::watch::Watches;
 use super::{
     BusKey, BusTag, EventKey, EventTag, InvocationKey, InvocationTag, ReservationTag, VisitKey,
@@ -296,6 +296,35 @@ impl<R, H> Work<R, H> {
 }
 
 impl Invocation {
+    /// The first try of a handler, which stands in this row and is this one of the event's handlers.
+    pub(super) fn new(
+        visit: VisitIx,
+        event: EventIx,
+        bus: BusIx,
+        (row, handler): (usize, usize),
+        limit: Option<Duration>,
+        started_at: Instant,
+    ) -> Self {
+        Self {
+            visit,
+            event,
+            bus,
+            row,
+            handler,
+            on_bus: Links::default(),
+            of_event: Links::default(),
+            waits: List::default(),
+            waiting: 0,
+            group: 0,
+            started_at,
+            limit,
+            slow_told: false,
+            tries: 1,
+            rests: false,
+            timer: NOWHERE,
+        }
+    }
+
     pub(super) fn on_bus(&mut self) -> &mut Links<InvocationTag> {
         &mut self.on_bus
     }
