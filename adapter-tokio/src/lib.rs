@@ -68,6 +68,10 @@ impl Runtime for Tokio {
     fn now(&self) -> Instant {
         // Inside its runtime, so that a paused clock is the one that is read.
         let _inside = (!self.is_current()).then(|| self.handle.enter());
+        self.now_here()
+    }
+
+    fn now_here(&self) -> Instant {
         Instant::EPOCH + TokioInstant::now().saturating_duration_since(self.epoch)
     }
 

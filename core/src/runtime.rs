@@ -19,6 +19,12 @@ pub trait Runtime: Send + Sync + fmt::Debug + 'static {
     /// The time now. It never goes back.
     fn now(&self) -> Instant;
 
+    /// The same, on a thread where [`is_current`](Self::is_current) was true a moment ago: for
+    /// runtimes that have to look for their clock elsewhere.
+    fn now_here(&self) -> Instant {
+        self.now()
+    }
+
     /// A timer that is not set. Each driver makes one, and sets it again and again.
     fn timer(&self) -> Pin<Box<dyn Timer>>;
 

@@ -1,6 +1,7 @@
 //! Time without a clock: an instant is a number of nanoseconds since the runtime's epoch.
 
 use core::fmt;
+use core::num::NonZeroU64;
 use core::ops::{Add, Sub};
 use core::time::Duration;
 
@@ -17,31 +18,34 @@ use core::time::Duration;
 /// assert_eq!(t.since(Instant::EPOCH), Duration::from_millis(5));
 /// assert_eq!(Instant::EPOCH.since(t), Duration::ZERO);
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Instant(u64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(
+    /// One more than the nanoseconds, so that `Option<Instant>` takes no more room.
+    NonZeroU64,
+);
 
 impl Instant {
     /// The epoch itself.
-    pub const EPOCH: Self = Self(0);
+    pub const EPOCH: Self = Self(NonZeroU64::MIN);
     /// Later than any instant that is reached (584 years after the epoch).
-    pub const FAR: Self = Self(u64::MAX);
+    pub const FAR: Self = Self(NonZeroU64::MAX);
 
     /// The instant `nanos` nanoseconds after the epoch.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
-        Self(nanos)
+        Self(NonZeroU64::MIN.saturating_add(nanos))
     }
 
     /// Nanoseconds since the epoch.
     #[must_use]
     pub const fn as_nanos(self) -> u64 {
-        self.0
+        self.0.get() - 1
     }
 
     /// The time from `earlier` to `self`; zero when `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.0.get().saturating_sub(earlier.0.get()))
     }
 
     /// `None` for [`Instant::FAR`], which the books use for "never".
@@ -50,12 +54,19 @@ impl Instant {
     }
 }
 
+impl Default for Instant {
+    fn default() -> Self {
+        Self::EPOCH
+    }
+}
+
 impl Add<Duration> for Instant {
     type Output = Self;
 
     /// Saturates at [`Instant::FAR`].
     fn add(self, rhs: Duration) -> Self {
-        let nanos = u64::try_from(rhs.as_nanos()).unwrap_or(u64::MAX);
+        let seconds = rhs.as_secs().saturating_mul(1_000_000_000);
+        let nanos = seconds.saturating_add(u64::from(rhs.subsec_nanos()));
         Self(self.0.saturating_add(nanos))
     }
 }
@@ -73,7 +84,7 @@ impl fmt::Debug for Instant {
         if *self == Self::FAR {
             return f.write_str("Instant(never)");
         }
-        write!(f, "Instant({:?})", Duration::from_nanos(self.0))
+        write!(f, "Instant({:?})", Duration::from_nanos(self.as_nanos()))
     }
 }
 

@@ -12,12 +12,12 @@ use super::EventBus;
 use super::context::Claim;
 use super::error::{DispatchError, RunError, WaitError};
 use super::handle::EventHandle;
-use super::record::{Erased, downcast};
+use super::record::{Erased, Head, downcast};
 use super::results::EventResult;
 use super::send::{EventBuilder, ParentRef, Parentage};
 use super::shared::BusShared;
 use super::view;
-use super::waiter::Waiter;
+use super::waiter::{Awaited, Waiter};
 use crate::event::Event;
 use crate::id::EventId;
 use crate::machine::{Cause, EventStatus, InvocationKey};
@@ -170,8 +170,7 @@ impl AnyEvent {
     /// # Cancel safety
     /// Dropping it ends the wait, not the event.
     pub fn wait(&self) -> AnyWait {
-        let waiter = Waiter::new(self.record.clone(), self.bus.clone(), self.claim);
-        AnyWait { waiter, event: self.clone() }
+        self.clone().into_future()
     }
 
     /// Dispatches a child on the bus this handle belongs to.
@@ -214,7 +213,7 @@ impl IntoFuture for AnyEvent {
     type IntoFuture = AnyWait;
 
     fn into_future(self) -> AnyWait {
-        self.wait()
+        AnyWait(Waiter::new(self))
     }
 }
 
@@ -229,21 +228,33 @@ impl IntoFuture for &AnyEvent {
 
 /// Waits for an event; made by [`AnyEvent::wait`], or by awaiting the handle.
 #[must_use = "futures do nothing unless they are polled"]
-pub struct AnyWait {
-    waiter: Waiter,
-    event: AnyEvent,
+pub struct AnyWait(Waiter<AnyEvent>);
+
+impl Awaited for AnyEvent {
+    fn head(&self) -> &Head {
+        self.record.head()
+    }
+
+    fn bus(&self) -> &Arc<BusShared> {
+        &self.bus
+    }
+
+    fn claim(&self) -> Claim {
+        self.claim
+    }
 }
 
 impl Future for AnyWait {
     type Output = Result<AnyEvent, WaitError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.waiter.poll(cx).map_ok(|()| self.event.clone())
+        self.0.poll(cx)
     }
 }
 
 impl fmt::Debug for AnyWait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AnyWait").field("event", &self.event.id()).finish_non_exhaustive()
+        let event = self.0.handle().map(AnyEvent::id);
+        f.debug_struct("AnyWait").field("event", &event).finish_non_exhaustive()
     }
 }

@@ -71,7 +71,7 @@ impl Future for Driver {
         };
         // Until our timer is set, whoever finds a deadline tells us of it.
         this.bus.armed.store(Instant::FAR.as_nanos(), Ordering::SeqCst);
-        match this.bus.take_turn(latched, || false) {
+        match this.bus.take_turn(latched, latched.runtime.is_current(), || false) {
             // What is due is for the holder, who may just have let go of the turn.
             TurnEnd::Taken => this.bus.notify(),
             TurnEnd::MoreToDo => cx.waker().wake_by_ref(),

@@ -16,7 +16,7 @@ use super::any::AnyEvent;
 use super::context::{Claim, Current};
 use super::error::{DispatchError, ResultError, RunError, WaitError};
 use super::merge::{FlatDict, FlatList};
-use super::record::{Frozen, Record};
+use super::record::{Frozen, Head, Record};
 use super::results::{EventResult, Selection, first_value};
 use super::send::{EventBuilder, ParentRef, Parentage};
 use super::shared::BusShared;
@@ -24,7 +24,7 @@ use super::sleep::{Elapsed, with_timeout};
 use super::spawned::Scope;
 use super::tree::LogTree;
 use super::view;
-use super::waiter::Waiter;
+use super::waiter::{Awaited, Waiter};
 use crate::event::Event;
 use crate::id::EventId;
 use crate::machine::{Cause, EventStatus, HandlerKey, InvocationKey};
@@ -354,8 +354,7 @@ impl<E: Event> IntoFuture for EventHandle<E> {
     type IntoFuture = Wait<E>;
 
     fn into_future(self) -> Wait<E> {
-        let waiter = Waiter::new(self.record.clone(), self.bus.clone(), self.claim);
-        Wait { waiter, handle: self }
+        Wait(Waiter::new(self))
     }
 }
 
@@ -370,21 +369,33 @@ impl<E: Event> IntoFuture for &EventHandle<E> {
 
 /// Waits for an event; made by [`EventHandle::wait`], or by awaiting the handle.
 #[must_use = "futures do nothing unless they are polled"]
-pub struct Wait<E> {
-    waiter: Waiter,
-    handle: EventHandle<E>,
+pub struct Wait<E>(Waiter<EventHandle<E>>);
+
+impl<E> Awaited for EventHandle<E> {
+    fn head(&self) -> &Head {
+        &self.record.head
+    }
+
+    fn bus(&self) -> &Arc<BusShared> {
+        &self.bus
+    }
+
+    fn claim(&self) -> Claim {
+        self.claim
+    }
 }
 
 impl<E> Future for Wait<E> {
     type Output = Result<EventHandle<E>, WaitError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.waiter.poll(cx).map_ok(|()| self.handle.clone())
+        self.0.poll(cx)
     }
 }
 
 impl<E> fmt::Debug for Wait<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wait").field("event", &self.handle.record.head.id).finish_non_exhaustive()
+        let event = self.0.handle().map(|handle| handle.record.head.id);
+        f.debug_struct("Wait").field("event", &event).finish_non_exhaustive()
     }
 }

@@ -1,16 +1,16 @@
 //! The machine's outputs, taken under the lock and carried out after it.
 
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::task::Waker;
 
 use super::guard;
 use super::handler::Callable;
-use super::record::Erased;
+use super::record::{Erased, freeze};
 use super::shared::{BookOutput, BusShared, HubShared, HubState};
 use super::value::Answer;
 use super::watch::Watcher;
-use crate::machine::{BusKey, Dropped, InvocationKey, Output, Warning};
+use crate::machine::{Dropped, InvocationKey, Output, Warning};
 
 /// What is to be done once the hub's lock is released, in order. Nothing of the user's is called,
 /// cloned or dropped before.
@@ -20,7 +20,7 @@ pub(crate) struct Notices {
     pub(crate) own_ready: bool,
     /// The first needs no allocation: most inputs leave one thing to do.
     first: Option<Todo>,
-    rest: Vec<Todo>,
+    rest: VecDeque<Todo>,
 }
 
 enum Todo {
@@ -39,38 +39,36 @@ enum Todo {
 
 impl Notices {
     /// Takes the outputs; `own` is the bus that the caller looks after itself.
-    pub(crate) fn collect(&mut self, hub: &mut HubState, own: Option<BusKey>) {
-        if !hub.books.has_outputs() {
-            return;
-        }
-        let mut outputs = core::mem::take(&mut hub.outputs);
-        hub.books.outputs_into(&mut outputs);
-        for output in outputs.drain(..) {
-            match output {
-                Output::Ready { bus } if Some(bus) == own => self.own_ready = true,
-                output => {
-                    if let Some(todo) = hub.todo(output) {
-                        self.push(todo);
-                    }
+    pub(crate) fn collect(&mut self, hub: &mut HubState, own: Option<&Arc<BusShared>>) {
+        while let Some(output) = hub.books.next_output() {
+            let todo = match (output, own) {
+                (Output::Ready { bus }, Some(own)) if own.key == bus => {
+                    self.own_ready = true;
+                    continue;
                 }
+                // Who waits for it asks under the hub's lock, after he is registered.
+                (Output::Idle { bus }, Some(own)) if own.key == bus && !own.idle.has_any() => {
+                    continue;
+                }
+                (Output::Completed(completed), _) => Some(Todo::Complete(freeze(completed))),
+                (output, _) => hub.todo(output),
+            };
+            match (todo, &self.first) {
+                (None, _) => {}
+                (todo, None) => self.first = todo,
+                (Some(todo), Some(_)) => self.rest.push_back(todo),
             }
-        }
-        hub.outputs = outputs;
-    }
-
-    fn push(&mut self, todo: Todo) {
-        match self.first {
-            None => self.first = Some(todo),
-            Some(_) => self.rest.push(todo),
         }
     }
 
     /// Does what was collected; nothing is left of it afterwards.
     pub(crate) fn carry_out(&mut self, hub: &HubShared) {
-        for todo in self.first.take().into_iter().chain(self.rest.drain(..)) {
+        let mut next = self.first.take();
+        while let Some(todo) = next {
             // Wakers, predicates and drops are the user's: when one panics, the others still have
             // their turn, and so has the bus.
             let _ = guard::catch(|| todo.carry_out(hub));
+            next = self.rest.pop_front();
         }
     }
 }
@@ -101,7 +99,7 @@ impl HubState {
         Some(match output {
             Output::Ready { bus } => Todo::Notify(self.shell(bus)?),
             Output::Cancel { bus, invocation } => Todo::Cancel(self.shell(bus)?, invocation),
-            Output::Completed(completed) => Todo::Complete(super::record::freeze(completed)),
+            Output::Completed(completed) => Todo::Complete(freeze(completed)),
             Output::Granted { reservation } => Todo::Wake(self.reserved.remove(&reservation)?),
             Output::Arrived { watch, payload, instead_of_oldest, .. } => {
                 let watcher = self.watchers.get(&watch)?.clone();

@@ -19,7 +19,7 @@ use super::record::Frozen;
 use super::results::EventResult;
 use super::send::{NotSent, Options, Parentage, Telling};
 use super::shared::BusShared;
-use super::value::{Answer, Value};
+use super::value::Answer;
 use crate::event::Event;
 use crate::machine::{
     Action, Address as To, Cause, Completion, Concurrency, HandlerOrder, Limit, Outcome, Overrides,
@@ -270,8 +270,8 @@ fn reply<R: Send + 'static>(address: &str, frozen: Option<&Frozen>) -> Result<R,
     let address = String::from(address);
     let row = frozen.and_then(|frozen| frozen.rows.iter().next());
     let outcome = row.and_then(|row| row.outcome.as_ref());
-    if let Some(Outcome::Value(Answer::Value(Value { value, .. }))) = outcome {
-        let cell = value.downcast_ref::<ReplyCell<R>>();
+    if let Some(Outcome::Value(Answer::Value(value))) = outcome {
+        let cell = value.as_any().downcast_ref::<ReplyCell<R>>();
         if let Some(reply) = cell.and_then(ReplyCell::take) {
             return Ok(reply);
         }

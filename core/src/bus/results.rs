@@ -225,7 +225,10 @@ fn check<'a>(
     rows: impl Iterator<Item = &'a Row<Answer>>,
     cause: Option<Cause>,
 ) -> Result<(), ResultError> {
-    let mut failures = rows.filter_map(|row| Some((row.handler.name.clone(), error_of(row)?)));
+    let mut failures = rows.filter_map(|row| {
+        let error = error_of(row)?;
+        Some((row.handler.name.clone(), error))
+    });
     let Some((handler, error)) = failures.next() else {
         return cause.map_or(Ok(()), |cause| Err(ResultError::Ended { cause }));
     };
@@ -241,7 +244,7 @@ fn check<'a>(
 fn show(value: &Value) -> String {
     macro_rules! first_of {
         ($($of_type:ty),*) => {$(
-            if let Some(value) = value.value.downcast_ref::<$of_type>() {
+            if let Some(value) = value.as_any().downcast_ref::<$of_type>() {
                 return alloc::format!("{value:?}");
             }
         )*};
@@ -249,15 +252,15 @@ fn show(value: &Value) -> String {
     first_of!(String, &'static str, bool, char, f32, f64, i8, i16, i32, i64, i128, isize);
     first_of!(u8, u16, u32, u64, u128, usize, Vec<String>, Vec<u8>, Vec<i32>, Vec<u32>, Vec<u64>);
     #[cfg(feature = "serde")]
-    if let Some(value) = value.value.downcast_ref::<serde_json::Value>() {
+    if let Some(value) = value.as_any().downcast_ref::<serde_json::Value>() {
         return alloc::format!("{value}");
     }
-    value.name.into()
+    value.type_name().into()
 }
 
 fn value_of<T: 'static>(row: &Row<Answer>) -> Option<&T> {
     match &row.outcome {
-        Some(Outcome::Value(Answer::Value(value))) => value.value.downcast_ref(),
+        Some(Outcome::Value(Answer::Value(value))) => value.as_any().downcast_ref(),
         _ => None,
     }
 }
@@ -269,11 +272,11 @@ fn error_of(row: &Row<Answer>) -> Option<HandlerError> {
         Outcome::Failed(Answer::Panicked(message)) => {
             HandlerError::Panicked { message: message.clone() }
         }
-        Outcome::Failed(Answer::OtherType { expected, found }) => {
-            HandlerError::ResultType { expected, found }
+        Outcome::Failed(Answer::OtherType(other)) => {
+            HandlerError::ResultType { expected: other.expected, found: other.found }
         }
         Outcome::Failed(Answer::Value(value)) => {
-            HandlerError::ResultType { expected: "an error", found: value.name }
+            HandlerError::ResultType { expected: "an error", found: value.type_name() }
         }
         Outcome::TimedOut { limit } => HandlerError::TimedOut { limit: *limit },
         Outcome::Aborted(Cause::First) | Outcome::Cancelled(Cause::First) => return None,
@@ -292,10 +295,10 @@ impl core::fmt::Debug for Frozen {
 impl core::fmt::Debug for Answer {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::Value(value) => write!(f, "Value({})", value.name),
+            Self::Value(value) => write!(f, "Value({})", value.type_name()),
             Self::Failed(error) => write!(f, "Failed({error})"),
             Self::Panicked(message) => write!(f, "Panicked({message})"),
-            Self::OtherType { found, .. } => write!(f, "OtherType({found})"),
+            Self::OtherType(other) => write!(f, "OtherType({})", other.found),
         }
     }
 }

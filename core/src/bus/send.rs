@@ -115,7 +115,7 @@ impl BusShared {
             if let Ok(key) = accepted {
                 record.head.set_key(key);
             }
-            notices.collect(&mut hub, Some(self.key));
+            notices.collect(&mut hub, Some(self));
             accepted
         };
         if accepted.is_ok() && (notices.own_ready || has_deadline) {

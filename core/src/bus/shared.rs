@@ -61,8 +61,6 @@ pub(crate) struct HubState {
     pub(crate) reserved: HashMap<ReservationKey, Waker>,
     /// Who watches for events to come.
     pub(crate) watchers: HashMap<WatchKey, Arc<dyn Watcher>>,
-    /// Kept for its capacity.
-    pub(crate) outputs: Vec<BookOutput>,
 }
 
 /// The runtime, once there is one, and its epoch in wall time.
@@ -108,7 +106,6 @@ impl HubShared {
                 shells: Vec::new(),
                 reserved: HashMap::new(),
                 watchers: HashMap::new(),
-                outputs: Vec::new(),
             }),
             runtime: OnceLock::new(),
             source,

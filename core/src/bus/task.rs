@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use core::any::TypeId;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::task::Waker;
 
 use super::context::Current;
 use super::shared::BusShared;
@@ -16,17 +17,23 @@ use crate::machine::{InvocationKey, Key};
 /// A running handler between two polls.
 pub(crate) struct Task {
     pub(crate) future: Pin<Box<dyn Future<Output = Verdict> + Send>>,
-    pub(crate) waker: Arc<TaskWaker>,
+    pub(crate) ready: Readiness,
     pub(crate) current: Current,
     pub(crate) invocation: InvocationKey,
     /// The type its value is to be of.
     pub(crate) expected: (TypeId, &'static str),
 }
 
+/// Whether an invocation is to be polled again. It is used for another one once nobody else has a
+/// clone of the waker.
+pub(crate) struct Readiness {
+    task: Arc<TaskWaker>,
+    /// Of `task`; made once.
+    waker: Waker,
+}
+
 /// Wakes one invocation: marks it ready, and tells whoever polls the bus.
-///
-/// It is used again for another invocation once nobody else has a clone.
-pub(crate) struct TaskWaker {
+struct TaskWaker {
     bus: Weak<BusShared>,
     invocation: AtomicU64,
     is_ready: AtomicBool,
@@ -39,21 +46,34 @@ pub(crate) struct Inbox {
     pub(crate) cancelled: Vec<InvocationKey>,
 }
 
-impl TaskWaker {
-    pub(crate) fn new(bus: &Arc<BusShared>) -> Arc<Self> {
-        let bus = Arc::downgrade(bus);
-        Arc::new(Self { bus, invocation: AtomicU64::new(0), is_ready: AtomicBool::new(false) })
+impl Readiness {
+    pub(crate) fn new(bus: &Arc<BusShared>) -> Self {
+        let task = Arc::new(TaskWaker {
+            bus: Arc::downgrade(bus),
+            invocation: AtomicU64::new(0),
+            is_ready: AtomicBool::new(false),
+        });
+        Self { waker: Waker::from(task.clone()), task }
     }
 
     /// Makes it this invocation's.
     pub(crate) fn assign(&self, invocation: InvocationKey) {
-        self.invocation.store(invocation.to_bits(), Ordering::Release);
-        self.is_ready.store(false, Ordering::Release);
+        self.task.invocation.store(invocation.to_bits(), Ordering::Release);
+        self.rearm();
     }
 
     /// Wake-ups from now on count again; asked before each poll.
     pub(crate) fn rearm(&self) {
-        self.is_ready.store(false, Ordering::Release);
+        self.task.is_ready.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    /// Whether nobody else has a clone of the waker.
+    pub(crate) fn is_ours_alone(&self) -> bool {
+        Arc::strong_count(&self.task) == 2
     }
 }
 

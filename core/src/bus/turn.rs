@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::any::TypeId;
 use core::pin::Pin;
 use core::sync::atomic::Ordering;
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll};
 
 use hashbrown::HashMap;
 
@@ -19,7 +19,7 @@ use super::notices::Notices;
 use super::record::Erased;
 use super::shared::{BusShared, Latched};
 use super::spawned::{Leash, SpawnedTask};
-use super::task::{Task, TaskWaker};
+use super::task::{Readiness, Task};
 use super::value::Verdict;
 use crate::machine::{Action, InvocationKey, Next, Run};
 use crate::time::Instant;
@@ -40,7 +40,7 @@ pub(crate) struct Turn {
     /// Whose turn it was last: a woken task's, or a new one's. They alternate.
     woken_was_last: bool,
     deadline: Instant,
-    spare_wakers: Vec<Arc<TaskWaker>>,
+    spare_wakers: Vec<Readiness>,
     notices: Notices,
 }
 
@@ -62,16 +62,18 @@ const SPARE_WAKERS: usize = 64;
 
 impl BusShared {
     /// Takes the turn and works until nothing is left, `is_enough`, or its share is used up.
+    /// `is_current` tells whether the runtime is this thread's.
     pub(crate) fn take_turn(
         self: &Arc<Self>,
         latched: &Latched,
+        is_current: bool,
         is_enough: impl Fn() -> bool,
     ) -> TurnEnd {
         if !self.gate.enter() {
             return TurnEnd::Taken;
         }
         let mut turn = self.turn.lock();
-        let mut holder = Holder { bus: self, latched, turn: &mut turn };
+        let mut holder = Holder { bus: self, latched, is_current, turn: &mut turn };
         for _ in 0..STEPS {
             holder.look();
             while !holder.has_work() {
@@ -134,6 +136,8 @@ impl Turn {
 struct Holder<'a> {
     bus: &'a Arc<BusShared>,
     latched: &'a Latched,
+    /// The runtime is this thread's.
+    is_current: bool,
     turn: &'a mut Turn,
 }
 
@@ -195,7 +199,7 @@ impl Holder<'_> {
 
     /// One lock for the end of one invocation and the start of the next.
     fn ask(&mut self) {
-        let now = self.latched.runtime.now();
+        let now = self.now();
         let ended = self.turn.ended.take();
         let mut refused = None;
         {
@@ -215,11 +219,18 @@ impl Holder<'_> {
                 }
             }
             self.turn.deadline = hub.books.next_deadline(self.bus.key).unwrap_or(Instant::FAR);
-            self.turn.notices.collect(&mut hub, Some(self.bus.key));
+            self.turn.notices.collect(&mut hub, Some(self.bus));
         }
         // An invocation that was ended meanwhile has its result already.
         guard::discard(refused);
         self.turn.notices.carry_out(&self.bus.hub);
+    }
+
+    fn now(&self) -> Instant {
+        match self.is_current {
+            true => self.latched.runtime.now_here(),
+            false => self.latched.runtime.now(),
+        }
     }
 
     fn begin(&mut self, run: Run<Arc<dyn Erased>, Arc<dyn Callable>>) {
@@ -246,9 +257,9 @@ impl Holder<'_> {
             }
             Ok(Started::Running(future)) => {
                 let spare = self.turn.spare_wakers.pop();
-                let waker = spare.unwrap_or_else(|| TaskWaker::new(self.bus));
-                waker.assign(invocation);
-                self.poll(Task { future, waker, current, invocation, expected });
+                let ready = spare.unwrap_or_else(|| Readiness::new(self.bus));
+                ready.assign(invocation);
+                self.poll(Task { future, ready, current, invocation, expected });
             }
             Ok(Started::Ended(verdict)) => self.end(invocation, verdict.checked(expected)),
             Err(panic) => self.end(invocation, Verdict::panicked(&panic)),
@@ -273,18 +284,17 @@ impl Holder<'_> {
     /// A wake-up for an invocation that has ended is nobody's.
     fn poll_again(&mut self, invocation: InvocationKey) {
         if let Some(task) = self.turn.tasks.remove(&invocation) {
-            task.waker.rearm();
+            task.ready.rearm();
             self.poll(task);
         }
     }
 
     fn poll(&mut self, mut task: Task) {
         let Task { current, invocation, expected, .. } = task;
-        let waker = Waker::from(task.waker.clone());
+        let Task { future, ready, .. } = &mut task;
         let polled = context::enter(current, || {
-            guard::catch(|| task.future.as_mut().poll(&mut Context::from_waker(&waker)))
+            guard::catch(|| future.as_mut().poll(&mut Context::from_waker(ready.waker())))
         });
-        drop(waker);
         match polled {
             Ok(Poll::Pending) => {
                 self.turn.tasks.insert(invocation, task);
@@ -306,10 +316,10 @@ impl Holder<'_> {
 
     /// Drops a future, and keeps its waker for another if nobody else has it.
     fn discard(&mut self, task: Task) -> Result<(), String> {
-        let Task { future, waker, .. } = task;
+        let Task { future, ready, .. } = task;
         let dropped = guard::catch(|| drop(future));
-        if Arc::strong_count(&waker) == 1 && self.turn.spare_wakers.len() < SPARE_WAKERS {
-            self.turn.spare_wakers.push(waker);
+        if ready.is_ours_alone() && self.turn.spare_wakers.len() < SPARE_WAKERS {
+            self.turn.spare_wakers.push(ready);
         }
         dropped
     }

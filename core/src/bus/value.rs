@@ -53,7 +53,6 @@ impl Verdict {
     pub fn value<T: Send + Sync + 'static>(value: T) -> Self {
         Self(Outcome::Value(Answer::Value(Value {
             value: Arc::new(value),
-            name: core::any::type_name::<T>(),
         })))
     }
 
@@ -94,10 +93,11 @@ impl Verdict {
     pub(crate) fn checked(self, (wanted, expected): (TypeId, &'static str)) -> Self {
         match &self.0 {
             Outcome::Value(Answer::Value(value))
-                if wanted != TypeId::of::<()>() && (*value.value).type_id() != wanted =>
+                if wanted != TypeId::of::<()>() && value.as_any().type_id() != wanted =>
             {
-                let found = value.name;
-                self.replaced_by(Self(Outcome::Failed(Answer::OtherType { expected, found })))
+                let found = value.type_name();
+                let other = OtherType { expected, found };
+                self.replaced_by(Self(Outcome::Failed(Answer::OtherType(Arc::new(other)))))
             }
             _ => self,
         }
@@ -133,19 +133,19 @@ impl AnyValue {
     /// Wraps a value.
     #[must_use]
     pub fn new<T: Send + Sync + 'static>(value: T) -> Self {
-        Self(Value { value: Arc::new(value), name: core::any::type_name::<T>() })
+        Self(Value { value: Arc::new(value) })
     }
 
     /// The value, when it is a `T`.
     #[must_use]
     pub fn downcast_ref<T: 'static>(&self) -> Option<&T> {
-        self.0.value.downcast_ref()
+        self.0.as_any().downcast_ref()
     }
 
     /// The name of the value's type.
     #[must_use]
     pub fn type_name(&self) -> &'static str {
-        self.0.name
+        self.0.type_name()
     }
 }
 
@@ -169,10 +169,42 @@ pub const fn ok<T>(value: T) -> Result<T, BoxError> {
     Ok(value)
 }
 
+/// A value that a handler returned.
 #[derive(Clone)]
 pub(crate) struct Value {
-    pub(crate) value: Arc<dyn Any + Send + Sync>,
-    pub(crate) name: &'static str,
+    value: Arc<dyn Stored>,
+}
+
+impl Value {
+    pub(crate) fn as_any(&self) -> &dyn Any {
+        (*self.value).as_any()
+    }
+
+    pub(crate) fn type_name(&self) -> &'static str {
+        (*self.value).type_name()
+    }
+}
+
+/// Any value that knows the name of its type.
+trait Stored: Send + Sync {
+    fn as_any(&self) -> &dyn Any;
+    fn type_name(&self) -> &'static str;
+}
+
+impl<T: Any + Send + Sync> Stored for T {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn type_name(&self) -> &'static str {
+        core::any::type_name::<T>()
+    }
+}
+
+/// A value of another type than the event's handlers answer with.
+pub(crate) struct OtherType {
+    pub(crate) expected: &'static str,
+    pub(crate) found: &'static str,
 }
 
 /// The result the machine keeps for an invocation.
@@ -181,7 +213,7 @@ pub(crate) enum Answer {
     Value(Value),
     Failed(Arc<dyn Error + Send + Sync>),
     Panicked(Arc<str>),
-    OtherType { expected: &'static str, found: &'static str },
+    OtherType(Arc<OtherType>),
 }
 
 impl<E> Reply<E> for () {

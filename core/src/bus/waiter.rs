@@ -6,57 +6,94 @@ use core::task::{Context, Poll};
 
 use super::context::{self, Claim, Poller};
 use super::error::WaitError;
-use super::record::Erased;
+use super::record::Head;
 use super::shared::BusShared;
 use super::turn::TurnEnd;
 use super::wakers::Seat;
 use crate::machine::{InvocationKey, WaitKey, Waiting};
 
+/// A handle that is waited with, and given back at the end of the wait.
+pub(crate) trait Awaited {
+    fn head(&self) -> &Head;
+    fn bus(&self) -> &Arc<BusShared>;
+    /// Whose wait it is, where the thread does not know.
+    fn claim(&self) -> Claim;
+}
+
 /// One wait, from its first poll to its end or its drop.
-pub(crate) struct Waiter {
-    record: Arc<dyn Erased>,
-    bus: Arc<BusShared>,
+pub(crate) struct Waiter<T: Awaited> {
+    /// There until it was given back.
+    handle: Option<T>,
+    place: Place,
+}
+
+/// What a wait has left with others.
+#[derive(Default)]
+struct Place {
     /// Where our waker stands in the record.
     seat: Option<Seat>,
     /// The wait of the invocation that polls us.
     wait: Option<WaitKey>,
-    /// Whose wait it is, where the thread does not know.
-    claim: Claim,
     /// The invocation that has been told of.
     noted: Option<InvocationKey>,
 }
 
-impl Waiter {
-    pub(crate) fn new(record: Arc<dyn Erased>, bus: Arc<BusShared>, claim: Claim) -> Self {
-        Self { record, bus, seat: None, wait: None, claim, noted: None }
+impl<T: Awaited> Waiter<T> {
+    pub(crate) fn new(handle: T) -> Self {
+        Self { handle: Some(handle), place: Place::default() }
     }
 
-    // The shape of `Future::poll`.
-    #[allow(clippy::needless_pass_by_ref_mut)]
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WaitError>> {
-        if self.is_over() {
-            return Poll::Ready(Ok(()));
+    pub(crate) fn handle(&self) -> Option<&T> {
+        self.handle.as_ref()
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, WaitError>> {
+        let handle = self.handle.as_ref().expect("a wait is not polled after its end");
+        let is_over = self.place.poll(handle.head(), handle.bus(), handle.claim(), cx)?;
+        match self.handle.take_if(|_| is_over) {
+            Some(handle) => Poll::Ready(Ok(handle)),
+            None => Poll::Pending,
         }
-        match context::poller(&self.bus.hub, self.claim) {
-            Poller::Invocation(invocation) => self.note(invocation)?,
+    }
+}
+
+impl<T: Awaited> Drop for Waiter<T> {
+    fn drop(&mut self) {
+        if let Some(handle) = &self.handle {
+            self.place.leave(handle.head(), handle.bus());
+        }
+    }
+}
+
+impl Place {
+    /// Whether the wait is over; if not, our waker is registered.
+    fn poll(
+        &mut self,
+        head: &Head,
+        bus: &Arc<BusShared>,
+        claim: Claim,
+        cx: &Context<'_>,
+    ) -> Result<bool, WaitError> {
+        if self.is_over(head) {
+            return Ok(true);
+        }
+        match context::poller(&bus.hub, claim) {
+            Poller::Invocation(invocation) => self.note(head, bus, invocation)?,
             // Never while an invocation is polled on this thread.
-            Poller::Handler => self.bus.pass_on(),
-            Poller::Task if self.bus.has_helped_enough() => {
+            Poller::Handler => bus.pass_on(),
+            Poller::Task if bus.has_helped_enough() => {
                 // A task that finds every event done at its first poll never gives way to others.
-                self.bus.pass_on();
+                bus.pass_on();
                 cx.waker().wake_by_ref();
             }
-            Poller::Task => self.help(),
+            Poller::Task => bus.help(head),
         }
-        if self.is_over() || self.record.head().register(cx.waker(), &mut self.seat) {
-            self.is_over();
-            return Poll::Ready(Ok(()));
-        }
-        Poll::Pending
+        Ok(self.is_over(head)
+            || (head.register(cx.waker(), &mut self.seat) && self.is_over(head)))
     }
 
-    fn is_over(&mut self) -> bool {
-        let is_over = self.record.head().is_complete();
+    fn is_over(&mut self, head: &Head) -> bool {
+        let is_over = head.is_complete();
         if is_over {
             // Completion took the waker and ended the wait.
             self.seat = None;
@@ -67,13 +104,18 @@ impl Waiter {
 
     /// Tells the machine, once, that this invocation waits. A wait is whose polls it: it is not any
     /// more that of another one which did before.
-    fn note(&mut self, invocation: InvocationKey) -> Result<(), WaitError> {
+    fn note(
+        &mut self,
+        head: &Head,
+        bus: &BusShared,
+        invocation: InvocationKey,
+    ) -> Result<(), WaitError> {
         if self.noted == Some(invocation) {
             return Ok(());
         }
-        self.end_wait();
-        let event = self.record.head().key();
-        let waiting = self.bus.hub.input(|hub| {
+        self.end_wait(bus);
+        let event = head.key();
+        let waiting = bus.hub.input(|hub| {
             let waiting = hub.books.wait(invocation, event);
             waiting.map_err(|deadlock| WaitError::deadlock(&hub.books, &deadlock))
         })?;
@@ -84,33 +126,16 @@ impl Waiter {
         Ok(())
     }
 
-    /// Runs what is ready on the bus instead of sleeping until its driver is scheduled.
-    fn help(&self) {
-        let Some(latched) = self.bus.hub.latched().filter(|latched| latched.runtime.is_current())
-        else {
-            return self.bus.pass_on();
-        };
-        let head = self.record.head();
-        match self.bus.take_turn(latched, || head.is_complete()) {
-            TurnEnd::Taken => {}
-            TurnEnd::MoreToDo => {
-                if !head.is_complete() {
-                    self.bus.helped.fetch_add(FULL_TURN, Ordering::Relaxed);
-                }
-                self.bus.wake_driver();
-            }
-            TurnEnd::Idle(deadline) if deadline < self.bus.armed() => self.bus.wake_driver(),
-            // What goes on needs somebody whose end is told to those who wait for it.
-            TurnEnd::Idle(_) if !self.bus.is_driven() && self.bus.goes_on() => {
-                self.bus.wake_driver();
-            }
-            TurnEnd::Idle(_) => {}
+    fn leave(&mut self, head: &Head, bus: &BusShared) {
+        if let Some(seat) = self.seat.take() {
+            head.unregister(seat);
         }
+        self.end_wait(bus);
     }
 
-    fn end_wait(&mut self) {
+    fn end_wait(&mut self, bus: &BusShared) {
         if let Some(wait) = self.wait.take() {
-            self.bus.hub.input(|hub| hub.books.end_wait(wait));
+            bus.hub.input(|hub| hub.books.end_wait(wait));
         }
     }
 }
@@ -121,19 +146,31 @@ const ENOUGH: u32 = 256;
 const FULL_TURN: u32 = 64;
 
 impl BusShared {
+    /// Runs what is ready instead of sleeping until the driver is scheduled, until an event is done.
+    fn help(self: &Arc<Self>, head: &Head) {
+        let Some(latched) = self.hub.latched().filter(|latched| latched.runtime.is_current())
+        else {
+            return self.pass_on();
+        };
+        match self.take_turn(latched, true, || head.is_complete()) {
+            TurnEnd::Taken => {}
+            TurnEnd::MoreToDo => {
+                if !head.is_complete() {
+                    self.helped.fetch_add(FULL_TURN, Ordering::Relaxed);
+                }
+                self.wake_driver();
+            }
+            TurnEnd::Idle(deadline) if deadline < self.armed() => self.wake_driver(),
+            // What goes on needs somebody whose end is told to those who wait for it.
+            TurnEnd::Idle(_) if !self.is_driven() && self.goes_on() => self.wake_driver(),
+            TurnEnd::Idle(_) => {}
+        }
+    }
+
     /// Counts those who help; it does not matter when some are not counted.
     fn has_helped_enough(&self) -> bool {
         let helped = self.helped.load(Ordering::Relaxed) + 1;
         self.helped.store(if helped > ENOUGH { 0 } else { helped }, Ordering::Relaxed);
         helped > ENOUGH
-    }
-}
-
-impl Drop for Waiter {
-    fn drop(&mut self) {
-        if let Some(seat) = self.seat.take() {
-            self.record.head().unregister(seat);
-        }
-        self.end_wait();
     }
 }

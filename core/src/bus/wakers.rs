@@ -1,6 +1,7 @@
 //! The wakers of those who wait for one thing.
 
 use alloc::boxed::Box;
+use core::sync::atomic::{AtomicBool, Ordering, fence};
 use core::task::Waker;
 
 use slab::Slab;
@@ -9,7 +10,11 @@ use super::guard;
 use crate::sync::Mutex;
 
 /// Wakers are user code: none is cloned, woken or dropped under the lock.
-pub(crate) struct Wakers(Mutex<Round>);
+pub(crate) struct Wakers {
+    /// Somebody has registered: as long as nobody has, waking takes no lock.
+    has_any: AtomicBool,
+    round: Mutex<Round>,
+}
 
 /// Where a waker stands until all are woken.
 #[derive(Clone, Copy)]
@@ -27,13 +32,25 @@ struct Round {
 
 impl Wakers {
     pub(crate) const fn new() -> Self {
-        Self(Mutex::new(Round { number: 0, first: None, others: None }))
+        let round = Mutex::new(Round { number: 0, first: None, others: None });
+        Self { has_any: AtomicBool::new(false), round }
+    }
+
+    /// Whether somebody has registered, ever.
+    pub(crate) fn has_any(&self) -> bool {
+        self.has_any.load(Ordering::Acquire)
     }
 
     /// Wakes everybody. Their seats are nobody's then.
     pub(crate) fn wake_all(&self) {
+        // What is waited for has been written, and who registers looks at it afterwards: either we
+        // see him, or he sees it.
+        fence(Ordering::SeqCst);
+        if !self.has_any() {
+            return;
+        }
         let (first, others) = {
-            let mut round = self.0.lock();
+            let mut round = self.round.lock();
             round.number = round.number.wrapping_add(1);
             (round.first.take(), round.others.take())
         };
@@ -54,8 +71,10 @@ impl Wakers {
     ) {
         let mut waiter = Some(waker.clone());
         let mut replaced = None;
+        self.has_any.store(true, Ordering::Release);
+        fence(Ordering::SeqCst);
         {
-            let mut round = self.0.lock();
+            let mut round = self.round.lock();
             if !is_late() {
                 match seat.and_then(|seat| round.get_mut(seat)) {
                     Some(old) if old.will_wake(waker) => {}
@@ -71,7 +90,7 @@ impl Wakers {
 
     /// Gives a registration up.
     pub(crate) fn unregister(&self, seat: Seat) {
-        let waker = self.0.lock().remove(seat);
+        let waker = self.round.lock().remove(seat);
         drop(waker);
     }
 }

@@ -57,7 +57,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             let mut next = bus.queue.first();
             while let Some(visit) = next {
                 length += 1;
-                next = self.visits[visit].queue.next();
+                next = self.visits[visit].links.next();
             }
             expect(length == queued, || format!("queue of {name}: {length}, counted {queued}"))?;
         }

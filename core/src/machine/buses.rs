@@ -12,7 +12,8 @@ use super::list::{Links, List};
 use super::output::{Dropped, Output, Warning};
 use super::registry::Registry;
 use super::results::Cause;
-use super::state::{BusIx, BusState, History, Phase, Reservation, Slot, VisitIx};
+use super::history::{History, Stage};
+use super::state::{BusIx, BusState, Phase, Reservation, Slot, VisitIx, VisitState};
 use super::timers::Timers;
 use super::watch::Watches;
 use super::{BusKey, EventKey, InvocationKey, Machine, ReservationKey};
@@ -26,7 +27,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let name = self.free_name(&wanted, suffix);
         if *name != *wanted {
             let taken = Warning::BusNameTaken { wanted, name: name.clone() };
-            self.outputs.push(Output::Warning(taken));
+            self.outputs.push_back(Output::Warning(taken));
         }
         let bus = self.buses.insert(BusState {
             config,
@@ -34,12 +35,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             handlers: Registry::new(),
             phase: Phase::Open,
             closed: false,
-            queue: List::default(),
+            queue: Stage::default(),
+            started: Stage::default(),
             raised: BTreeMap::new(),
             raised_parallel: BTreeMap::new(),
             continuing: VecDeque::new(),
             resuming: VecDeque::new(),
-            running: List::default(),
             slot: Slot::default(),
             ready: false,
             in_line: [false; 2],
@@ -87,7 +88,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// The events of a bus that have not started there, in order of arrival.
     pub fn queued(&self, bus: BusKey) -> impl Iterator<Item = EventKey> {
         let first = self.buses.get(bus).and_then(|bus| bus.queue.first());
-        core::iter::successors(first, |visit| self.visits[*visit].queue.next())
+        core::iter::successors(first, |visit| self.visits[*visit].links.next())
             .map(|visit| self.events.key(self.visits[visit].event))
     }
 
@@ -132,8 +133,17 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         while let Some(visit) = self.pop_continuing(ix) {
             self.stop_visit(visit);
         }
-        while let Some(invocation) = self.buses[ix].running.first() {
-            self.stop_visit(self.invocations[invocation].visit);
+        let started = self.buses[ix].started.first();
+        let started = core::iter::successors(started, |visit| self.visits[*visit].links.next());
+        let running = started.filter(|visit| self.visits[*visit].state == VisitState::Running);
+        // What one of them awaits may end with it, and be another one.
+        for visit in running.map(|visit| self.visits.key(visit)).collect::<Vec<_>>() {
+            match self.visits.find(visit) {
+                Some(visit) if self.visits[visit].state == VisitState::Running => {
+                    self.stop_visit(visit);
+                }
+                _ => {}
+            }
         }
         self.pass_hub_slot_on(ix);
     }
@@ -151,7 +161,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if let Some(ix) = self.bus(bus) {
             self.buses[ix].closed = true;
             if self.buses[ix].incomplete == 0 {
-                self.outputs.push(Output::Closed { bus });
+                self.outputs.push_back(Output::Closed { bus });
             }
         }
     }
@@ -185,7 +195,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 self.handler_places.remove(&handler.info.key);
                 self.told_other_type.remove(&handler.info.key);
             }
-            self.outputs.push(Output::Dropped(Dropped::Handlers(list)));
+            self.outputs.push_back(Output::Dropped(Dropped::Handlers(list)));
         }
         self.forget_completed(ix);
     }
@@ -273,7 +283,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.leave_reservations(bus, first);
             self.reservations[first].granted = true;
             self.buses[bus].granted += 1;
-            self.outputs.push(Output::Granted { reservation: self.reservations.key(first) });
+            self.outputs.push_back(Output::Granted { reservation: self.reservations.key(first) });
         }
     }
 
@@ -289,7 +299,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.leave_reservations(bus, first);
             let reservation = self.reservations.key(first);
             self.reservations.remove(first);
-            self.outputs.push(Output::Granted { reservation });
+            self.outputs.push_back(Output::Granted { reservation });
         }
     }
 

@@ -1,12 +1,9 @@
 //! Events complete, and their parents after them (R16).
 
-use alloc::vec::Vec;
-
 use super::Machine;
 use super::output::{Completed, Output, Path};
 use super::results::{EventStatus, Rows};
 use super::state::{BusIx, Counted, EventIx, EventState, Timer};
-use crate::time::Instant;
 
 impl<P: Clone, R, H> Machine<P, R, H> {
     /// One thing less that an event waits for; at the last one it completes, and so may its parent.
@@ -24,15 +21,15 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Returns the parent that waited for it.
     fn complete(&mut self, event: EventIx) -> Option<EventIx> {
         self.disarm(Timer::Event(event));
-        self.events[event].status = EventStatus::Completed;
+        let state = &mut self.events[event];
+        state.status = EventStatus::Completed;
+        // The last history to forget it takes it out of the books.
+        state.remembered += 1;
+        let mut visits = Some(state.first_visit);
         let parent = self.leave_parent(event);
-        let completed = self.hand_out(event);
-        self.outputs.push(Output::Completed(completed));
+        self.hand_out(event);
         self.end_waits_for(event);
         self.give_capacity_back(event);
-        let mut visits = Some(self.events[event].first_visit);
-        // The last history to forget it takes it out of the books.
-        self.events[event].remembered += 1;
         while let Some(visit) = visits {
             visits = self.visits[visit].next;
             self.remember_completed(visit);
@@ -55,48 +52,42 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         Some(parent)
     }
 
-    fn hand_out(&mut self, event: EventIx) -> Completed<P, R> {
-        let mut results = Rows::new();
-        let first = self.events[event].first_visit;
-        let bus_name = |machine: &Self, bus: BusIx| machine.buses[bus].name.clone();
-        let mut path = Path { first: bus_name(self, self.visits[first].bus), rest: Vec::new() };
-        let mut next = Some(first);
+    fn hand_out(&mut self, event: EventIx) {
+        let first = &mut self.visits[self.events[event].first_visit];
+        let mut path = Path::new(self.buses[first.bus].name.clone());
+        let mut next = first.next;
+        let work = first.work.take();
+        let mut results = work.map_or_else(Rows::new, |work| self.works.remove(work).rows);
         while let Some(visit) = next {
-            if let Some(work) = self.visits[visit].work.take() {
+            let visit = &mut self.visits[visit];
+            path.push(self.buses[visit.bus].name.clone());
+            if let Some(work) = visit.work.take() {
                 results.append(self.works.remove(work).rows);
             }
-            if visit != first {
-                path.rest.push(bus_name(self, self.visits[visit].bus));
-            }
-            next = self.visits[visit].next;
+            next = visit.next;
         }
         let state = &self.events[event];
-        let started_at: Instant = state.started_at;
-        Completed {
+        self.outputs.push_back(Output::Completed(Completed {
             event: self.events.key(event),
             payload: state.payload.clone(),
-            started_at: started_at.known(),
+            started_at: state.started_at.known(),
             completed_at: self.now,
             cause: state.cause,
             results,
             path,
-        }
+        }));
     }
 
     fn give_capacity_back(&mut self, event: EventIx) {
-        match self.events[event].counted {
+        let EventState { counted, first_visit, .. } = self.events[event];
+        let bus = self.visits[first_visit].bus;
+        match counted {
             Counted::Nothing => {}
-            Counted::Root(bus) => {
-                if let Some(bus) = self.buses.find(bus) {
-                    self.buses[bus].roots -= 1;
-                    self.grant(bus);
-                }
+            Counted::Root => {
+                self.buses[bus].roots -= 1;
+                self.grant(bus);
             }
-            Counted::Child(bus) => {
-                if let Some(bus) = self.buses.find(bus) {
-                    self.buses[bus].children -= 1;
-                }
-            }
+            Counted::Child => self.buses[bus].children -= 1,
         }
     }
 
@@ -105,10 +96,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let state = &mut self.buses[bus];
         state.incomplete -= 1;
         if state.incomplete <= state.idle_at {
-            self.outputs.push(Output::Idle { bus: key });
+            self.outputs.push_back(Output::Idle { bus: key });
         }
         if state.incomplete == 0 && state.closed {
-            self.outputs.push(Output::Closed { bus: key });
+            self.outputs.push_back(Output::Closed { bus: key });
         }
     }
 }

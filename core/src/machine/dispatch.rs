@@ -126,19 +126,20 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let bus_key = self.buses.key(bus);
         let counted = match (&handlers, attached) {
             (Some(_), _) => Counted::Nothing,
-            (None, true) => Counted::Child(bus_key),
-            (None, false) => Counted::Root(bus_key),
+            (None, true) => Counted::Child,
+            (None, false) => Counted::Root,
         };
         match counted {
             Counted::Nothing => {}
-            Counted::Root(_) => self.buses[bus].roots += 1,
-            Counted::Child(_) => self.buses[bus].children += 1,
+            Counted::Root => self.buses[bus].roots += 1,
+            Counted::Child => self.buses[bus].children += 1,
         }
         let permit = spec.permit.filter(|permit| !attached && self.is_granted(*permit, bus_key));
         if let Some(permit) = permit {
             self.use_permit(permit);
         }
-        let key = self.insert_event(bus, |first_visit, seq| EventState {
+        let deadline = spec.overrides.as_ref().and_then(|own| own.deadline);
+        let (visit, key) = self.insert_event(bus, |first_visit| EventState {
             payload,
             kind: spec.kind,
             status: EventStatus::Pending,
@@ -149,7 +150,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             depth,
             siblings: Links::default(),
             children: List::default(),
-            seq,
             first_visit,
             last_visit: first_visit,
             open: 1,
@@ -165,11 +165,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if let Some(parent) = parent {
             self.adopt(parent, event, attached);
         }
-        let deadline = self.events[event].overrides.as_ref().and_then(|o| o.deadline);
         if let Some(deadline) = deadline {
             self.set_timer(bus, deadline, Timer::Event(event));
         }
-        let visit = self.events[event].first_visit;
         match handlers {
             Some(handlers) => self.begin_past_queue(visit, handlers),
             None => {
@@ -183,13 +181,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     fn insert_event(
         &mut self,
         bus: BusIx,
-        make: impl FnOnce(VisitIx, u64) -> EventState<P>,
-    ) -> EventKey {
+        make: impl FnOnce(VisitIx) -> EventState<P>,
+    ) -> (VisitIx, EventKey) {
         self.event_count += 1;
-        let seq = self.event_count;
         let event = self.events.vacant();
-        let visit = self.visits.insert(Visit::new(event.ix(), bus, seq));
-        self.events.insert(make(visit.ix(), seq))
+        let visit = self.visits.insert(Visit::new(event.ix(), bus, self.event_count)).ix();
+        (visit, self.events.insert(make(visit)))
     }
 
     fn adopt(&mut self, parent: EventIx, child: EventIx, attached: bool) {
@@ -206,12 +203,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// An event has reached a bus: it is queued, remembered, and raised if a wait covers it.
     pub(super) fn arrived(&mut self, visit: VisitIx) {
-        let bus = self.visits[visit].bus;
-        self.buses[bus].incomplete += 1;
         self.weigh(visit);
-        let mut queue = self.buses[bus].queue;
-        queue.push_back(&mut self.visits, visit, Visit::queue);
-        self.buses[bus].queue = queue;
+        let bus = self.visits[visit].bus;
+        self.buses[bus].queue.push_back(&mut self.visits, visit);
         self.remember(visit);
         self.place_raised(visit);
         self.tell_watchers(visit);

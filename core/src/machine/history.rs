@@ -1,23 +1,69 @@
 //! What a bus remembers, and in which order it forgets (R29).
 
+use alloc::collections::{BTreeMap, VecDeque};
+
+use super::arena::Arena;
+use super::list::List;
 use super::output::{Dropped, Output};
-use super::results::EventStatus;
-use super::state::{BusIx, EventIx, EventState, History, Visit, VisitIx};
-use super::{BusKey, EventKey, Machine};
+use super::state::{BusIx, BusState, EventIx, EventState, Visit, VisitIx, VisitState};
+use super::{BusKey, EventKey, Machine, VisitKey, VisitTag};
+
+/// What a bus remembers of those who came to it.
+#[derive(Default)]
+pub(super) struct History {
+    pub(super) len: usize,
+    pub(super) completed: List<VisitTag>,
+    /// Those that were cancelled in the queue and whose events are still open, by arrival.
+    cancelled: BTreeMap<u64, VisitIx>,
+    /// In order of arrival, with some that are forgotten among them.
+    arrivals: VecDeque<VisitKey>,
+}
+
+/// The visits of a bus that are queued, or started, in order.
+///
+/// A visit is in one stage at a time. Those that are forgotten stay where they are: the history
+/// passes each of them once.
+#[derive(Default)]
+pub(super) struct Stage {
+    list: List<VisitTag>,
+    /// All before this one are forgotten.
+    remembered_from: Option<VisitIx>,
+}
+
+impl Stage {
+    pub(super) fn first(&self) -> Option<VisitIx> {
+        self.list.first()
+    }
+
+    pub(super) fn push_back(&mut self, visits: &mut Arena<Visit, VisitTag>, visit: VisitIx) {
+        self.list.push_back(visits, visit, Visit::links);
+        self.remembered_from.get_or_insert(visit);
+    }
+
+    pub(super) fn remove(&mut self, visits: &mut Arena<Visit, VisitTag>, visit: VisitIx) {
+        if self.remembered_from == Some(visit) {
+            self.remembered_from = visits[visit].links.next();
+        }
+        self.list.remove(visits, visit, Visit::links);
+    }
+
+    fn oldest_remembered(&mut self, visits: &Arena<Visit, VisitTag>) -> Option<VisitIx> {
+        while let Some(visit) = self.remembered_from.filter(|visit| !visits[*visit].remembered) {
+            self.remembered_from = visits[visit].links.next();
+        }
+        self.remembered_from
+    }
+}
 
 impl<P: Clone, R, H> Machine<P, R, H> {
     /// The events a bus remembers, oldest first.
     pub fn history(&self, bus: BusKey) -> impl Iterator<Item = EventKey> {
-        let first = self.buses.get(bus).and_then(|bus| bus.history.all.first());
-        core::iter::successors(first, |visit| self.visits[*visit].all.next())
-            .map(|visit| self.events.key(self.visits[visit].event))
+        self.remembered(bus).map(|visit| self.events.key(self.visits[visit].event))
     }
 
     /// The same, newest first.
     pub fn newest(&self, bus: BusKey) -> impl Iterator<Item = EventKey> {
-        let last = self.buses.get(bus).and_then(|bus| bus.history.all.last());
-        core::iter::successors(last, |visit| self.visits[*visit].all.prev())
-            .map(|visit| self.events.key(self.visits[visit].event))
+        self.remembered(bus).rev().map(|visit| self.events.key(self.visits[visit].event))
     }
 
     /// How many events a bus remembers.
@@ -26,55 +72,69 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.buses.get(bus).map_or(0, |bus| bus.history.len)
     }
 
-    pub(super) fn remember(&mut self, visit: VisitIx) {
-        let Visit { bus, event, .. } = self.visits[visit];
-        self.visits[visit].remembered = true;
-        self.events[event].remembered += 1;
-        let mut history = core::mem::take(&mut self.buses[bus].history);
-        history.len += 1;
-        history.all.push_back(&mut self.visits, visit, Visit::all);
-        history.pending.push_back(&mut self.visits, visit, Visit::by_status);
-        self.buses[bus].history = history;
-        self.forget_surplus(bus);
+    fn remembered(&self, bus: BusKey) -> impl DoubleEndedIterator<Item = VisitIx> {
+        let arrivals = self.buses.get(bus).into_iter().flat_map(|bus| &bus.history.arrivals);
+        let visits = arrivals.filter_map(|visit| self.visits.find(*visit));
+        visits.filter(|visit| self.visits[*visit].remembered)
     }
 
-    pub(super) fn remember_started(&mut self, visit: VisitIx) {
-        if self.visits[visit].remembered {
-            let bus = self.visits[visit].bus;
-            let mut history = core::mem::take(&mut self.buses[bus].history);
-            history.pending.remove(&mut self.visits, visit, Visit::by_status);
-            history.started.push_back(&mut self.visits, visit, Visit::by_status);
-            self.buses[bus].history = history;
+    /// A visit that has come to its bus and entered a stage there.
+    pub(super) fn remember(&mut self, visit: VisitIx) {
+        let Self { buses, visits, events, .. } = self;
+        let key = visits.key(visit);
+        let Visit { bus, event, ref mut remembered, .. } = visits[visit];
+        *remembered = true;
+        events[event].remembered += 1;
+        let state = &mut buses[bus];
+        let History { len, arrivals, .. } = &mut state.history;
+        *len += 1;
+        arrivals.push_back(key);
+        if arrivals.len() > 2 * *len + MANY_FORGOTTEN {
+            arrivals.retain(|visit| visits.get(*visit).is_some_and(|visit| visit.remembered));
+        }
+        if state.config.max_history.is_some_and(|limit| state.history.len > limit) {
+            self.forget_surplus(bus);
         }
     }
 
+    /// A visit has left the queue and will not start.
+    pub(super) fn remember_cancelled(&mut self, visit: VisitIx) {
+        let Visit { bus, seq, remembered, .. } = self.visits[visit];
+        if remembered {
+            self.buses[bus].history.cancelled.insert(seq, visit);
+        }
+    }
+
+    /// The event of a visit has completed.
     pub(super) fn remember_completed(&mut self, visit: VisitIx) {
-        if self.visits[visit].remembered {
-            let bus = self.visits[visit].bus;
-            let was_started = self.visits[visit].started;
-            let mut history = core::mem::take(&mut self.buses[bus].history);
-            let from = if was_started { &mut history.started } else { &mut history.pending };
-            from.remove(&mut self.visits, visit, Visit::by_status);
-            history.completed.push_back(&mut self.visits, visit, Visit::by_status);
-            self.buses[bus].history = history;
+        let Self { buses, visits, .. } = self;
+        let Visit { bus, seq, started, remembered, .. } = visits[visit];
+        let state = &mut buses[bus];
+        match started {
+            true => state.started.remove(visits, visit),
+            false => drop(state.history.cancelled.remove(&seq)),
+        }
+        if !remembered {
+            return self.unweigh(visit);
+        }
+        state.history.completed.push_back(visits, visit, Visit::links);
+        if state.config.max_history.is_some_and(|limit| state.history.len > limit) {
             self.forget_surplus(bus);
-        } else {
-            self.unweigh(visit);
         }
     }
 
     /// Forgets all that has completed, whatever the limit.
     pub(super) fn forget_completed(&mut self, bus: BusIx) {
         while let Some(visit) = self.buses[bus].history.completed.first() {
-            self.forget(visit, |history| &mut history.completed);
+            self.forget(visit);
         }
     }
 
     /// One history less, or the completion itself: at the last, a completed event leaves the books.
     pub(super) fn forget_one(&mut self, event: EventIx) {
-        self.events[event].remembered -= 1;
-        if self.events[event].remembered == 0 && self.events[event].status == EventStatus::Completed
-        {
+        let state = &mut self.events[event];
+        state.remembered -= 1;
+        if state.remembered == 0 && state.is_complete() {
             self.remove_event(event);
         }
     }
@@ -84,45 +144,51 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             return;
         };
         while self.buses[bus].history.len > limit {
-            let history = &self.buses[bus].history;
-            if let Some(visit) = history.completed.first() {
-                self.forget(visit, |history| &mut history.completed);
-            } else if limit == 0 {
-                return;
-            } else if let Some(visit) = history.started.first() {
-                self.forget(visit, |history| &mut history.started);
-            } else if let Some(visit) = history.pending.first() {
-                self.forget(visit, |history| &mut history.pending);
-            }
+            let oldest = match self.buses[bus].history.completed.first() {
+                None if limit == 0 => return,
+                None => self.oldest_open(bus),
+                completed => completed,
+            };
+            let Some(oldest) = oldest else { return };
+            self.forget(oldest);
         }
     }
 
-    fn forget(
-        &mut self,
-        visit: VisitIx,
-        by_status: fn(&mut History) -> &mut super::list::List<super::VisitTag>,
-    ) {
-        let Visit { bus, event, .. } = self.visits[visit];
-        self.visits[visit].remembered = false;
-        let mut history = core::mem::take(&mut self.buses[bus].history);
+    /// Of those that have not completed: the first that was started, else the first that came.
+    fn oldest_open(&mut self, bus: BusIx) -> Option<VisitIx> {
+        let Self { buses, visits, .. } = self;
+        let BusState { history, queue, started, .. } = &mut buses[bus];
+        let pending = |queue: &mut Stage| {
+            let queued = queue.oldest_remembered(visits);
+            let cancelled = history.cancelled.values().next().copied();
+            queued.into_iter().chain(cancelled).min_by_key(|visit| visits[*visit].seq)
+        };
+        started.oldest_remembered(visits).or_else(|| pending(queue))
+    }
+
+    fn forget(&mut self, visit: VisitIx) {
+        let Self { buses, visits, events, .. } = self;
+        let Visit { bus, event, seq, started, state, ref mut remembered, .. } = visits[visit];
+        *remembered = false;
+        let history = &mut buses[bus].history;
         history.len -= 1;
-        history.all.remove(&mut self.visits, visit, Visit::all);
-        by_status(&mut history).remove(&mut self.visits, visit, Visit::by_status);
-        self.buses[bus].history = history;
-        if self.events[event].is_complete() {
+        if state == VisitState::Done && !started {
+            history.cancelled.remove(&seq);
+        }
+        if events[event].is_complete() {
+            history.completed.remove(visits, visit, Visit::links);
             self.unweigh(visit);
         }
         self.forget_one(event);
     }
 
     fn remove_event(&mut self, event: EventIx) {
-        let parent = self.events[event].parent.and_then(|parent| self.events.find(parent));
-        if let Some(parent) = parent {
+        let state = self.events.remove(event);
+        if let Some(parent) = state.parent.and_then(|parent| self.events.find(parent)) {
             let mut children = self.events[parent].children;
-            children.remove(&mut self.events, event, EventState::siblings);
+            children.remove_linked(&mut self.events, state.siblings, EventState::siblings);
             self.events[parent].children = children;
         }
-        let state = self.events.remove(event);
         let mut next = self.visits.remove(state.first_visit).next;
         while let Some(visit) = next {
             let visit = self.visits.remove(visit);
@@ -130,6 +196,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             next = visit.next;
         }
         self.lose(state.bytes);
-        self.outputs.push(Output::Dropped(Dropped::Payload(state.payload)));
+        self.outputs.push_back(Output::Dropped(Dropped::Payload(state.payload)));
     }
 }
+
+/// Forgotten arrivals that are kept before they are looked through.
+const MANY_FORGOTTEN: usize = 64;

@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 
 use super::config::{Completion, Limit};
 use super::output::Output;
+use super::registry::Handler;
 use super::results::{Cause, EventStatus, Outcome, Row};
-use super::state::{EventIx, Invocation, InvocationIx, Timer, Visit, VisitIx, VisitState};
+use super::state::{EventIx, Invocation, InvocationIx, Timer, Visit, VisitIx, VisitState, WorkIx};
 use super::{EventKey, InvocationKey, Machine};
 use crate::time::Instant;
 
@@ -45,31 +46,34 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    pub(super) fn begin(&mut self, visit: VisitIx, limit: Limit, handler: usize) -> InvocationIx {
+    /// Gives a handler that starts its row, and its place in the books.
+    pub(super) fn begin(
+        &mut self,
+        visit: VisitIx,
+        handler: &Handler<H>,
+        index: u32,
+    ) -> InvocationIx {
         let Visit { event, bus, work, .. } = self.visits[visit];
         let work = work.expect("a visit that starts a handler has work");
         let of_event =
             self.events[event].overrides.as_ref().map_or(Limit::Inherit, |own| own.limit);
-        let limit = Limit::resolve(limit, of_event, self.buses[bus].config.limit);
-        let row = self.works[work].rows.len() - 1;
-        let new = Invocation::new(visit, event, bus, (row, handler), limit, self.now);
-        let ix = self.enter_lists(new);
+        let limit = Limit::resolve(handler.limit, of_event, self.buses[bus].config.limit);
+        let rows = &mut self.works[work].rows;
+        let place = (rows.len() as u32, index);
+        rows.push(Row { started_at: Some(self.now), ..Row::pending(handler.info.clone()) });
+        let ix =
+            self.enter_list(work, Invocation::new(visit, event, bus, place, limit, self.now));
         self.arm(ix);
         ix
     }
 
-    /// Puts an invocation into the books: of its bus, and of its event there.
-    pub(super) fn enter_lists(&mut self, invocation: Invocation) -> InvocationIx {
-        let Invocation { visit, bus, .. } = invocation;
-        let work = self.visits[visit].work.expect("a visit that starts a handler has work");
-        let ix = self.invocations.insert(invocation).ix();
-        let mut running = self.buses[bus].running;
-        running.push_back(&mut self.invocations, ix, Invocation::on_bus);
-        self.buses[bus].running = running;
-        let mut of_event = self.works[work].invocations;
-        of_event.push_back(&mut self.invocations, ix, Invocation::of_event);
-        self.works[work].invocations = of_event;
-        self.works[work].live += 1;
+    /// Puts an invocation into the books.
+    pub(super) fn enter_list(&mut self, work: WorkIx, invocation: Invocation) -> InvocationIx {
+        let Self { invocations, works, .. } = self;
+        let ix = invocations.insert(invocation).ix();
+        let work = &mut works[work];
+        work.invocations.push_back(invocations, ix, Invocation::of_event);
+        work.live += 1;
         ix
     }
 
@@ -82,7 +86,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.end_or_retry(ix, outcome);
             if !rests {
                 let bus = self.buses.key(bus);
-                self.outputs.push(Output::Cancel { bus, invocation: key });
+                self.outputs.push_back(Output::Cancel { bus, invocation: key });
             }
             self.settle(visit);
             for event in awaited {
@@ -127,6 +131,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 let Visit { event, bus, .. } = self.visits[visit];
                 self.unqueue(visit);
                 self.visits[visit].state = VisitState::Done;
+                self.remember_cancelled(visit);
                 self.close_one(event);
                 self.kick(bus);
             }
@@ -156,7 +161,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let of_type = self.kinds.type_of(self.events[event].kind);
         let state = &mut self.works[work.expect("a running visit has work")];
         let Some(handlers) = &state.handlers else { return };
-        let waiting = handlers.into_iter().skip(state.next);
+        let waiting = handlers.into_iter().skip(state.next as usize);
         for handler in waiting.filter(|handler| handler.has_row(of_type)) {
             let outcome = Some(Outcome::Cancelled(cause));
             let completed_at = Some(self.now);
@@ -167,28 +172,23 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// Takes an invocation out of the books. Its visit is still to be settled.
     pub(super) fn end(&mut self, ix: InvocationIx, outcome: Outcome<R>) {
-        let Invocation { visit, row, tries, .. } = self.invocations[ix];
-        self.leave_lists(ix);
-        let Some(work) = self.visits[visit].work else { return };
-        let row = self.works[work].rows.row_mut(row);
+        let (work, Invocation { row, tries, .. }) = self.leave_list(ix);
+        let row = self.works[work].rows.row_mut(row as usize);
         row.completed_at = Some(self.now);
         row.outcome = Some(outcome);
         row.tries = tries;
     }
 
-    pub(super) fn leave_lists(&mut self, ix: InvocationIx) {
+    /// Takes an invocation out of the books, its waits and its timer included.
+    pub(super) fn leave_list(&mut self, ix: InvocationIx) -> (WorkIx, Invocation) {
         self.disarm(Timer::Invocation(ix));
         self.drop_waits(ix);
-        let Invocation { visit, bus, .. } = self.invocations[ix];
-        let work = self.visits[visit].work.expect("a running invocation has work");
-        let mut running = self.buses[bus].running;
-        running.remove(&mut self.invocations, ix, Invocation::on_bus);
-        self.buses[bus].running = running;
-        let mut of_event = self.works[work].invocations;
-        of_event.remove(&mut self.invocations, ix, Invocation::of_event);
-        let state = &mut self.works[work];
-        state.invocations = of_event;
-        state.live -= 1;
-        self.invocations.remove(ix);
+        let Self { invocations, works, visits, .. } = self;
+        let invocation = invocations.remove(ix);
+        let work_ix = visits[invocation.visit].work.expect("a running invocation has work");
+        let work = &mut works[work_ix];
+        work.invocations.remove_linked(invocations, invocation.of_event, Invocation::of_event);
+        work.live -= 1;
+        (work_ix, invocation)
     }
 }

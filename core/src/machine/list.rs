@@ -68,7 +68,17 @@ impl<Tag> List<Tag> {
         ix: Ix<Tag>,
         through: Through<T, Tag>,
     ) {
-        let Links { prev, next } = core::mem::take(through(&mut arena[ix]));
+        let links = core::mem::take(through(&mut arena[ix]));
+        self.remove_linked(arena, links, through);
+    }
+
+    /// Closes the gap of an entry that is out of the arena already.
+    pub(super) fn remove_linked<T>(
+        &mut self,
+        arena: &mut Arena<T, Tag>,
+        Links { prev, next }: Links<Tag>,
+        through: Through<T, Tag>,
+    ) {
         match prev {
             Some(prev) => through(&mut arena[prev]).next = next,
             None => self.first = next,
@@ -84,6 +94,12 @@ impl<Tag> List<Tag> {
 impl<Tag> Default for Links<Tag> {
     fn default() -> Self {
         Self { prev: None, next: None }
+    }
+}
+impl<Tag> Copy for Links<Tag> {}
+impl<Tag> Clone for Links<Tag> {
+    fn clone(&self) -> Self {
+        *self
     }
 }
 impl<Tag> Default for List<Tag> {

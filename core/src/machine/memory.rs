@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::Machine;
 use super::output::{Output, Warning};
-use super::state::VisitIx;
+use super::state::{EventState, Visit, VisitIx};
 
 /// What a bus holds in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,36 +35,43 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         memory.collect()
     }
 
-    /// Counts an event that has come to a bus.
+    /// Counts an event that has come to a bus, as open there and as in memory.
     pub(super) fn weigh(&mut self, visit: VisitIx) {
-        let (event, bus) = (self.visits[visit].event, self.visits[visit].bus);
-        let bytes = u64::from(self.events[event].bytes);
-        self.buses[bus].in_memory += 1;
-        self.buses[bus].bytes += bytes;
-        if self.events[event].first_visit != visit {
-            return;
+        let Visit { event, bus, .. } = self.visits[visit];
+        let EventState { bytes, first_visit, .. } = self.events[event];
+        let state = &mut self.buses[bus];
+        state.incomplete += 1;
+        state.in_memory += 1;
+        state.bytes += u64::from(bytes);
+        if first_visit == visit {
+            self.bytes += u64::from(bytes);
+            match self.config.memory_warning {
+                Some(limit) if self.bytes > limit && !self.told_memory => self.tell_memory(limit),
+                _ => {}
+            }
         }
-        self.bytes += bytes;
-        let Some(limit) = self.config.memory_warning.filter(|limit| self.bytes > *limit) else {
-            return;
-        };
-        if !core::mem::replace(&mut self.told_memory, true) {
-            let bytes = self.bytes;
-            self.outputs.push(Output::Warning(Warning::Memory { bytes, limit }));
-        }
+    }
+
+    fn tell_memory(&mut self, limit: u64) {
+        self.told_memory = true;
+        let bytes = self.bytes;
+        self.outputs.push_back(Output::Warning(Warning::Memory { bytes, limit }));
     }
 
     /// A bus has nothing more to do with an event.
     pub(super) fn unweigh(&mut self, visit: VisitIx) {
-        let (event, bus) = (self.visits[visit].event, self.visits[visit].bus);
-        self.buses[bus].in_memory -= 1;
-        self.buses[bus].bytes -= u64::from(self.events[event].bytes);
+        let Visit { event, bus, .. } = self.visits[visit];
+        let state = &mut self.buses[bus];
+        state.in_memory -= 1;
+        state.bytes -= u64::from(self.events[event].bytes);
     }
 
     /// An event leaves the books.
     pub(super) fn lose(&mut self, bytes: u32) {
         self.bytes -= u64::from(bytes);
-        let is_much = self.config.memory_warning.is_none_or(|limit| self.bytes > limit / 2);
-        self.told_memory &= is_much;
+        if self.told_memory {
+            let limit = self.config.memory_warning;
+            self.told_memory = limit.is_none_or(|limit| self.bytes > limit / 2);
+        }
     }
 }

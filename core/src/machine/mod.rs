@@ -95,11 +95,11 @@ mod timers;
 mod waits;
 mod watch;
 
-use alloc::collections::VecDeque;
+use alloc::collections::{VecDeque, vec_deque};
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
+use core::num::NonZeroU64;
 
 use hashbrown::{HashMap, HashSet};
 
@@ -167,13 +167,21 @@ type VisitKey = Key<VisitTag>;
 
 /// A registration, counted over the hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HandlerKey(u64);
+pub struct HandlerKey(NonZeroU64);
 
 impl HandlerKey {
     /// The number of the registration, from 1.
     #[must_use]
     pub const fn get(self) -> u64 {
-        self.0
+        self.0.get()
+    }
+
+    /// The number `count` as a key; 0, which nobody has, as the last.
+    const fn new(count: u64) -> Self {
+        match NonZeroU64::new(count) {
+            Some(count) => Self(count),
+            None => Self(NonZeroU64::MAX),
+        }
     }
 }
 
@@ -198,7 +206,7 @@ pub struct Machine<P, R, H = ()> {
     watches: Arena<Watch, WatchTag>,
     reservations: Arena<Reservation, ReservationTag>,
     handler_places: HashMap<HandlerKey, (BusKey, Place)>,
-    outputs: Vec<Output<P, R, H>>,
+    outputs: VecDeque<Output<P, R, H>>,
     hub_slot: Slot,
     hub_lines: [VecDeque<BusKey>; 2],
     handler_count: u64,
@@ -228,7 +236,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             watches: Arena::new(),
             reservations: Arena::new(),
             handler_places: HashMap::new(),
-            outputs: Vec::new(),
+            outputs: VecDeque::new(),
             hub_slot: Slot::default(),
             hub_lines: [VecDeque::new(), VecDeque::new()],
             handler_count: 0,
@@ -239,7 +247,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Takes what the inputs so far have left to act on, in order.
-    pub fn outputs(&mut self) -> vec::Drain<'_, Output<P, R, H>> {
+    pub fn outputs(&mut self) -> vec_deque::Drain<'_, Output<P, R, H>> {
         self.outputs.drain(..)
     }
 
@@ -249,12 +257,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         !self.outputs.is_empty()
     }
 
-    /// The same into a buffer that keeps its capacity; what was in it stays in front.
-    pub fn outputs_into(&mut self, buffer: &mut Vec<Output<P, R, H>>) {
-        match buffer.is_empty() {
-            true => core::mem::swap(buffer, &mut self.outputs),
-            false => buffer.append(&mut self.outputs),
-        }
+    /// Takes the oldest of them.
+    pub fn next_output(&mut self) -> Option<Output<P, R, H>> {
+        self.outputs.pop_front()
     }
 
     /// Where an event is in its life. One that is not remembered any more has completed.
@@ -302,7 +307,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let mut children = Vec::new();
         let mut next = parent.children.first();
         while let Some(child) = next {
-            children.push((self.events[child].seq, self.events.key(child)));
+            let seq = self.visits[self.events[child].first_visit].seq;
+            children.push((seq, self.events.key(child)));
             next = self.events[child].siblings.next();
         }
         children.sort_by_key(|(seq, _)| *seq);
@@ -324,7 +330,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 return;
             };
             rows.append(work.rows.clone());
-            let waiting = work.handlers.iter().flatten().skip(work.next);
+            let waiting = work.handlers.iter().flatten().skip(work.next as usize);
             let waiting = waiting.filter(|handler| handler.has_row(of_type));
             waiting.for_each(|handler| rows.push(Row::pending(handler.info.clone())));
         });

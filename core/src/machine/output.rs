@@ -1,5 +1,6 @@
 //! What the machine says: the data that inputs leave behind, and the answers of `next`.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -94,14 +95,24 @@ pub struct Completed<P, R> {
 /// The names of the buses an event was on, in order of arrival.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
-    pub(super) first: Arc<str>,
-    pub(super) rest: Vec<Arc<str>>,
+    first: Arc<str>,
+    /// Nearly always there are none.
+    #[allow(clippy::box_collection)]
+    rest: Option<Box<Vec<Arc<str>>>>,
 }
 
 impl Path {
+    pub(super) const fn new(first: Arc<str>) -> Self {
+        Self { first, rest: None }
+    }
+
+    pub(super) fn push(&mut self, name: Arc<str>) {
+        self.rest.get_or_insert_default().push(name);
+    }
+
     /// The names in order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<str>> {
-        core::iter::once(&self.first).chain(&self.rest)
+        core::iter::once(&self.first).chain(self.rest.iter().flat_map(|rest| rest.iter()))
     }
 }
 

@@ -123,7 +123,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             let pattern =
                 slot.map_or_else(|| "*".into(), |slot| self.kinds.names[slot as usize].clone());
             let handler = info.clone();
-            self.outputs.push(Output::Warning(Warning::SameHandlerName { handler, pattern }));
+            self.outputs.push_back(Output::Warning(Warning::SameHandlerName { handler, pattern }));
         }
         self.enlist(ix, place, Handler { info: info.clone(), action, limit, wanted });
         Ok(info)
@@ -140,7 +140,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     pub(super) fn handler_info(&mut self, bus: BusIx, name: &str) -> Arc<HandlerInfo> {
         self.handler_count += 1;
         Arc::new(HandlerInfo {
-            key: HandlerKey(self.handler_count),
+            key: HandlerKey::new(self.handler_count),
             name: name.into(),
             bus_name: self.buses[bus].name.clone(),
             bus: self.buses.key(bus),
@@ -235,11 +235,6 @@ impl<H> Snapshot<H> {
             Some(handler) => Some(handler),
             None => self.any.as_ref()?.get(index - exact.len()),
         }
-    }
-
-    /// The lists that nobody else holds any more: dropping them drops what the user registered.
-    pub(super) fn orphans(self) -> impl Iterator<Item = HandlerList<H>> {
-        [self.exact, self.any].into_iter().flatten().filter(|list| Arc::strong_count(list) == 1)
     }
 
     fn lists(&self) -> impl Iterator<Item = &HandlerList<H>> {

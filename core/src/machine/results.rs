@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::iter;
+use core::slice;
 use core::time::Duration;
 
 use super::{BusKey, HandlerKey};
@@ -106,7 +107,7 @@ pub struct HandlerInfo {
 impl HandlerInfo {
     /// The info of a handler that could not be registered because its bus is gone.
     pub(crate) fn of_nobody(name: &str, bus: BusKey) -> Self {
-        Self { key: HandlerKey(0), name: name.into(), bus_name: "".into(), bus }
+        Self { key: HandlerKey::new(0), name: name.into(), bus_name: "".into(), bus }
     }
 }
 
@@ -143,48 +144,72 @@ impl<R> Row<R> {
     }
 }
 
-/// The rows of one event, in R1 order, bus by bus. The first one needs no allocation.
+/// The rows of one event, in R1 order, bus by bus. One alone needs no allocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rows<R> {
-    first: Option<Row<R>>,
-    rest: Vec<Row<R>>,
+pub struct Rows<R>(Few<R>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Few<R> {
+    One(Row<R>),
+    Any(Vec<Row<R>>),
 }
 
 impl<R> Rows<R> {
     /// No rows.
     #[must_use]
     pub const fn new() -> Self {
-        Self { first: None, rest: Vec::new() }
+        Self(Few::Any(Vec::new()))
+    }
+
+    /// No rows yet, and room for as many.
+    pub(super) fn with_capacity(rows: usize) -> Self {
+        match rows {
+            0 | 1 => Self::new(),
+            _ => Self(Few::Any(Vec::with_capacity(rows))),
+        }
     }
 
     /// The number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.rest.len()
+        self.as_slice().len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.first.is_none()
+        self.as_slice().is_empty()
     }
 
     /// The rows in order.
-    pub fn iter(&self) -> impl Iterator<Item = &Row<R>> {
-        self.first.iter().chain(&self.rest)
+    #[must_use]
+    pub fn as_slice(&self) -> &[Row<R>] {
+        match &self.0 {
+            Few::One(row) => slice::from_ref(row),
+            Few::Any(rows) => rows,
+        }
+    }
+
+    /// The rows in order.
+    pub fn iter(&self) -> slice::Iter<'_, Row<R>> {
+        self.as_slice().iter()
     }
 
     pub(super) fn push(&mut self, row: Row<R>) {
-        match self.first {
-            None => self.first = Some(row),
-            Some(_) => self.rest.push(row),
+        match &mut self.0 {
+            Few::Any(rows) if rows.capacity() == 0 => self.0 = Few::One(row),
+            Few::Any(rows) => rows.push(row),
+            Few::One(_) => {
+                let first = core::mem::take(self);
+                self.0 = Few::Any(first.into_iter().chain([row]).collect());
+            }
         }
     }
 
     pub(super) fn row_mut(&mut self, index: usize) -> &mut Row<R> {
-        match index.checked_sub(1) {
-            None => self.first.as_mut().expect("a started handler has a row"),
-            Some(index) => &mut self.rest[index],
+        match &mut self.0 {
+            Few::One(row) => row,
+            Few::Any(rows) => &mut rows[index],
         }
     }
 
@@ -192,7 +217,7 @@ impl<R> Rows<R> {
         if self.is_empty() {
             *self = other;
         } else {
-            self.rest.extend(other);
+            other.into_iter().for_each(|row| self.push(row));
         }
     }
 }
@@ -208,6 +233,19 @@ impl<R> IntoIterator for Rows<R> {
     type IntoIter = iter::Chain<core::option::IntoIter<Row<R>>, alloc::vec::IntoIter<Row<R>>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.first.into_iter().chain(self.rest)
+        let (one, rest) = match self.0 {
+            Few::One(row) => (Some(row), Vec::new()),
+            Few::Any(rows) => (None, rows),
+        };
+        one.into_iter().chain(rest)
+    }
+}
+
+impl<'a, R> IntoIterator for &'a Rows<R> {
+    type Item = &'a Row<R>;
+    type IntoIter = slice::Iter<'a, Row<R>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }

@@ -1,9 +1,12 @@
 //! A handler that failed is tried again (R36, R45): the invocation rests, then a new one takes its
 //! place in the same row.
 
+use alloc::sync::Arc;
+
 use super::output::{Dropped, Output, Run};
+use super::registry::Handler;
 use super::results::Outcome;
-use super::state::{BusIx, Invocation, InvocationIx, Timer};
+use super::state::{BusIx, Invocation, InvocationIx, Timer, Work};
 use super::{Concurrency, Machine};
 use crate::time::Instant;
 
@@ -27,15 +30,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     fn pause(&mut self, ix: InvocationIx, outcome: Outcome<R>, until: Instant) {
-        let Invocation { visit, event, bus, row, handler, limit, tries, slow_told, .. } =
-            self.invocations[ix];
         if let Outcome::Failed(result) = outcome {
-            self.outputs.push(Output::Dropped(Dropped::Result(result)));
+            self.outputs.push_back(Output::Dropped(Dropped::Result(result)));
         }
-        self.leave_lists(ix);
+        let (work, ended) = self.leave_list(ix);
+        let Invocation { visit, event, bus, row, handler, limit, tries, slow_told, .. } = ended;
         let again = Invocation::new(visit, event, bus, (row, handler), limit, self.now);
-        let next =
-            self.enter_lists(Invocation { tries: tries + 1, slow_told, rests: true, ..again });
+        let again = Invocation { tries: tries + 1, slow_told, rests: true, ..again };
+        let next = self.enter_list(work, again);
         self.set_timer(bus, until, Timer::Invocation(next));
     }
 
@@ -56,21 +58,27 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             state.rests = false;
             state.started_at = now;
             self.arm(ix);
-            return self.run(ix);
+            let Invocation { visit, handler, .. } = self.invocations[ix];
+            let work = &self.works[self.visits[visit].work?];
+            let handler = work.handlers.as_ref()?.get(handler as usize)?.clone();
+            return Some(self.run(ix, handler));
         }
         None
     }
 
     /// What the shell is told of an invocation that starts.
-    pub(super) fn run(&self, ix: InvocationIx) -> Option<Run<P, H>> {
-        let Invocation { visit, event, handler, .. } = self.invocations[ix];
-        let work = &self.works[self.visits[visit].work?];
-        Some(Run {
+    pub(super) fn run(&self, ix: InvocationIx, handler: Arc<Handler<H>>) -> Run<P, H> {
+        let Invocation { visit, event, .. } = self.invocations[ix];
+        let work = self.visits[visit].work.map(|work| &self.works[work]);
+        let parallel = |work: &Work<R, H>| {
+            work.parallel || work.concurrency == Concurrency::Parallel
+        };
+        Run {
             invocation: self.invocations.key(ix),
             event: self.events.key(event),
-            parallel: work.parallel || work.concurrency == Concurrency::Parallel,
+            parallel: work.is_some_and(parallel),
             payload: self.events[event].payload.clone(),
-            handler: work.handlers.as_ref()?.get(handler)?.clone(),
-        })
+            handler,
+        }
     }
 }

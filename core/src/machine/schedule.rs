@@ -1,10 +1,12 @@
 //! What starts next: the queue, the slot, what is raised, the next handler (R1, R3, R8–R10, R13, R14, R17).
 
+use alloc::sync::Arc;
+
 use super::config::{Concurrency, HandlerOrder};
 use super::output::{Dropped, Next, Output, Run};
-use super::registry::{Action, Snapshot};
+use super::registry::{Action, HandlerList, Snapshot};
 use super::results::{EventStatus, Outcome, Row, Rows};
-use super::state::{BusIx, Line, Phase, Slot, Visit, VisitIx, VisitState, Work};
+use super::state::{BusIx, Line, Phase, Slot, Visit, VisitIx, VisitState, Work, WorkIx};
 use super::{BusKey, Machine};
 use crate::time::Instant;
 
@@ -61,7 +63,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         match candidate {
             Candidate::Start(_) | Candidate::Continue => {
                 self.buses[bus].ready = true;
-                self.outputs.push(Output::Ready { bus: self.buses.key(bus) });
+                self.outputs.push_back(Output::Ready { bus: self.buses.key(bus) });
             }
             Candidate::AwaitsHub(line) => self.stand_in_line(bus, line),
             Candidate::None => {}
@@ -83,6 +85,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         };
         let state = &mut self.works[work];
         let awake = state.is_awake();
+        let (is_done, continues) = (state.is_done(), state.can_continue() && !state.continuing);
+        state.continuing |= continues;
         if awake != core::mem::replace(&mut state.awake, awake) {
             let concurrency = state.concurrency;
             self.for_each_slot(bus, concurrency, |slot| match awake {
@@ -90,11 +94,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 false => slot.busy -= 1,
             });
         }
-        if self.works[work].is_done() {
-            self.leave(visit);
-        } else if self.works[work].can_continue() && !self.works[work].continuing {
-            self.works[work].continuing = true;
+        if continues {
             self.buses[bus].continuing.push_back(self.visits.key(visit));
+        } else if is_done {
+            self.leave(visit, work);
         }
         self.kick(bus);
         self.call_lines();
@@ -140,11 +143,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// Starts a visit that never stood in the queue.
     pub(super) fn begin_past_queue(&mut self, visit: VisitIx, handlers: Snapshot<H>) {
-        let bus = self.visits[visit].bus;
-        self.buses[bus].incomplete += 1;
         self.weigh(visit);
-        self.remember(visit);
         self.start_with(visit, handlers);
+        self.remember(visit);
         self.settle(visit);
     }
 
@@ -154,11 +155,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Visit { event, bus, .. } = self.visits[visit];
         let own = self.events[event].overrides.as_deref();
         let config = &self.buses[bus].config;
+        let total = handlers.len();
         let order = own.and_then(|own| own.handler_order).unwrap_or(config.handler_order);
         let completion = own.and_then(|own| own.completion).unwrap_or(config.completion);
         let work = self.works.insert(Work {
             next: 0,
-            total: handlers.len(),
+            total: total as u32,
             handlers: Some(handlers),
             live: 0,
             waiting: 0,
@@ -168,43 +170,51 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             completion,
             awake: false,
             continuing: false,
-            rows: Rows::new(),
+            rows: Rows::with_capacity(total),
         });
-        self.visits[visit].work = Some(work.ix());
-        self.visits[visit].state = VisitState::Running;
-        self.visits[visit].started = true;
+        let state = &mut self.visits[visit];
+        state.work = Some(work.ix());
+        state.state = VisitState::Running;
+        state.started = true;
         self.for_each_slot(bus, concurrency, |slot| slot.occupied += 1);
+        let state = &mut self.buses[bus];
+        state.started.push_back(&mut self.visits, visit);
         if concurrency == Concurrency::HubSerial {
-            self.buses[bus].called_to_hub = false;
+            state.called_to_hub = false;
         }
-        if self.events[event].status == EventStatus::Pending {
-            self.events[event].status = EventStatus::Started;
-            self.events[event].started_at = self.now;
+        let event = &mut self.events[event];
+        if event.status == EventStatus::Pending {
+            event.status = EventStatus::Started;
+            event.started_at = self.now;
         }
-        self.remember_started(visit);
     }
 
     /// Takes a visit that will not wait any longer out of its queue.
     pub(super) fn unqueue(&mut self, visit: VisitIx) {
-        let bus = self.visits[visit].bus;
         self.unplace_raised(visit);
-        let mut queue = self.buses[bus].queue;
-        queue.remove(&mut self.visits, visit, Visit::queue);
-        self.buses[bus].queue = queue;
+        let bus = self.visits[visit].bus;
+        self.buses[bus].queue.remove(&mut self.visits, visit);
     }
 
     /// A started visit has done all it had to: it gives its slot back.
-    fn leave(&mut self, visit: VisitIx) {
-        let Visit { bus, event, work, .. } = self.visits[visit];
-        let Some(work) = work else { return };
-        self.visits[visit].state = VisitState::Done;
-        let concurrency = self.works[work].concurrency;
+    fn leave(&mut self, visit: VisitIx, work: WorkIx) {
+        let Visit { bus, event, ref mut state, .. } = self.visits[visit];
+        *state = VisitState::Done;
+        let work = &mut self.works[work];
+        let (concurrency, handlers) = (work.concurrency, work.handlers.take());
         self.for_each_slot(bus, concurrency, |slot| slot.occupied -= 1);
-        let handlers = self.works[work].handlers.take();
-        for orphans in handlers.into_iter().flat_map(Snapshot::orphans) {
-            self.outputs.push(Output::Dropped(Dropped::Handlers(orphans)));
+        if let Some(Snapshot { exact, any }) = handlers {
+            exact.into_iter().for_each(|list| self.let_go(list));
+            any.into_iter().for_each(|list| self.let_go(list));
         }
         self.close_one(event);
+    }
+
+    /// Hands a list out that nobody else holds any more: dropping it drops what the user registered.
+    fn let_go(&mut self, list: HandlerList<H>) {
+        if Arc::strong_count(&list) == 1 {
+            self.outputs.push_back(Output::Dropped(Dropped::Handlers(list)));
+        }
     }
 
     fn for_each_slot(&mut self, bus: BusIx, concurrency: Concurrency, change: impl Fn(&mut Slot)) {
@@ -232,14 +242,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Starts the next handler of a visit, or forwards or skips; `None` when nothing is to be run.
     fn start_handler(&mut self, visit: VisitIx) -> Option<Run<P, H>> {
         let Visit { event, work, .. } = self.visits[visit];
-        let work = work?;
-        let index = self.works[work].next;
-        let Some(handler) = self.works[work].handlers.as_ref()?.get(index).cloned() else {
+        let state = &mut self.works[work?];
+        let index = state.next;
+        let Some(handler) = state.handlers.as_ref()?.get(index as usize).cloned() else {
             // Nobody handles it: it is done as soon as it is started (R7).
             self.settle(visit);
             return None;
         };
-        self.works[work].next += 1;
+        state.next += 1;
         if !handler.accepts(self.kinds.type_of(self.events[event].kind)) {
             self.tell_other_type(event, &handler.info);
             self.settle(visit);
@@ -255,16 +265,15 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                     outcome,
                     ..Row::pending(handler.info.clone())
                 };
-                self.works[work].rows.push(row);
+                self.works[work?].rows.push(row);
             }
             self.settle(visit);
             return None;
         }
-        let row = Row { started_at: Some(self.now), ..Row::pending(handler.info.clone()) };
-        self.works[work].rows.push(row);
-        let invocation = self.begin(visit, handler.limit, index);
+        let invocation = self.begin(visit, &handler, index);
+        let run = self.run(invocation, handler);
         self.settle(visit);
-        self.run(invocation)
+        Some(run)
     }
 }
 

@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use super::arena::Ix;
 use super::config::{BusConfig, Completion, Concurrency, Overrides};
+use super::history::{History, Stage};
 use super::list::{Links, List};
 use super::registry::{Kind, Registry, Snapshot};
 use super::results::{Cause, EventStatus, Rows};
@@ -35,7 +36,9 @@ pub(super) struct BusState<H> {
     pub(super) closed: bool,
 
     /// Visits that have not started, in order of arrival.
-    pub(super) queue: List<VisitTag>,
+    pub(super) queue: Stage,
+    /// Those that have, and whose events have not completed, in order of their start.
+    pub(super) started: Stage,
     /// Those of them that are awaited and take a slot, and those that take none.
     pub(super) raised: BTreeMap<RaiseOrder, VisitIx>,
     pub(super) raised_parallel: BTreeMap<RaiseOrder, VisitIx>,
@@ -43,7 +46,6 @@ pub(super) struct BusState<H> {
     pub(super) continuing: VecDeque<VisitKey>,
     /// Invocations that have rested and are to be tried again.
     pub(super) resuming: VecDeque<InvocationKey>,
-    pub(super) running: List<InvocationTag>,
     pub(super) slot: Slot,
     /// `Output::Ready` was said and `next` has not been idle since.
     pub(super) ready: bool,
@@ -96,16 +98,6 @@ pub(super) enum Line {
 /// Newest wait first, then in order of arrival (R13, R14).
 pub(super) type RaiseOrder = (Reverse<u64>, u64);
 
-/// What a bus remembers: all of it in order of arrival, and the same by status.
-#[derive(Default)]
-pub(super) struct History {
-    pub(super) all: List<VisitTag>,
-    pub(super) pending: List<VisitTag>,
-    pub(super) started: List<VisitTag>,
-    pub(super) completed: List<VisitTag>,
-    pub(super) len: usize,
-}
-
 #[derive(Clone, Copy)]
 pub(super) enum Timer {
     Invocation(InvocationIx),
@@ -125,7 +117,6 @@ pub(super) struct EventState<P> {
     pub(super) siblings: Links<EventTag>,
     /// Children that are in memory; those whose completion is waited for stand last.
     pub(super) children: List<EventTag>,
-    pub(super) seq: u64,
     pub(super) first_visit: VisitIx,
     pub(super) last_visit: VisitIx,
     /// Visits that are not done, and children that are attached and not complete.
@@ -141,11 +132,11 @@ pub(super) struct EventState<P> {
     pub(super) overrides: Option<Box<Overrides>>,
 }
 
-/// Which capacity an incomplete event takes.
+/// Which capacity an incomplete event takes on the bus it was dispatched on.
 #[derive(Clone, Copy)]
 pub(super) enum Counted {
-    Root(BusKey),
-    Child(BusKey),
+    Root,
+    Child,
     Nothing,
 }
 
@@ -155,9 +146,8 @@ pub(super) struct Visit {
     pub(super) bus: BusIx,
     pub(super) next: Option<VisitIx>,
     pub(super) seq: u64,
-    pub(super) queue: Links<VisitTag>,
-    pub(super) all: Links<VisitTag>,
-    pub(super) by_status: Links<VisitTag>,
+    /// In the stage it is in: queued, started, completed.
+    pub(super) links: Links<VisitTag>,
     pub(super) remembered: bool,
     pub(super) state: VisitState,
     pub(super) started: bool,
@@ -178,11 +168,11 @@ pub(super) enum VisitState {
 pub(super) struct Work<R, H> {
     pub(super) handlers: Option<Snapshot<H>>,
     /// The next handler to start, and how many there are.
-    pub(super) next: usize,
-    pub(super) total: usize,
+    pub(super) next: u32,
+    pub(super) total: u32,
     /// Running invocations, and those of them that wait.
-    pub(super) live: usize,
-    pub(super) waiting: usize,
+    pub(super) live: u32,
+    pub(super) waiting: u32,
     pub(super) invocations: List<InvocationTag>,
     pub(super) parallel: bool,
     pub(super) concurrency: Concurrency,
@@ -198,13 +188,12 @@ pub(super) struct Invocation {
     pub(super) visit: VisitIx,
     pub(super) event: EventIx,
     pub(super) bus: BusIx,
-    pub(super) row: usize,
+    pub(super) row: u32,
     /// Which of the event's handlers it is of.
-    pub(super) handler: usize,
-    pub(super) on_bus: Links<InvocationTag>,
+    pub(super) handler: u32,
     pub(super) of_event: Links<InvocationTag>,
     pub(super) waits: List<WaitTag>,
-    pub(super) waiting: usize,
+    pub(super) waiting: u32,
     /// The number of its present waiting: waits begun together raise together.
     pub(super) group: u64,
     pub(super) started_at: Instant,
@@ -247,9 +236,7 @@ impl Visit {
             bus,
             next: None,
             seq,
-            queue: Links::default(),
-            all: Links::default(),
-            by_status: Links::default(),
+            links: Links::default(),
             remembered: false,
             state: VisitState::Queued,
             started: false,
@@ -258,16 +245,8 @@ impl Visit {
         }
     }
 
-    pub(super) fn queue(&mut self) -> &mut Links<VisitTag> {
-        &mut self.queue
-    }
-
-    pub(super) fn all(&mut self) -> &mut Links<VisitTag> {
-        &mut self.all
-    }
-
-    pub(super) fn by_status(&mut self) -> &mut Links<VisitTag> {
-        &mut self.by_status
+    pub(super) fn links(&mut self) -> &mut Links<VisitTag> {
+        &mut self.links
     }
 
     pub(super) fn raise_order(&self) -> RaiseOrder {
@@ -301,7 +280,7 @@ impl Invocation {
         visit: VisitIx,
         event: EventIx,
         bus: BusIx,
-        (row, handler): (usize, usize),
+        (row, handler): (u32, u32),
         limit: Option<Duration>,
         started_at: Instant,
     ) -> Self {
@@ -311,7 +290,6 @@ impl Invocation {
             bus,
             row,
             handler,
-            on_bus: Links::default(),
             of_event: Links::default(),
             waits: List::default(),
             waiting: 0,
@@ -323,10 +301,6 @@ impl Invocation {
             rests: false,
             timer: NOWHERE,
         }
-    }
-
-    pub(super) fn on_bus(&mut self) -> &mut Links<InvocationTag> {
-        &mut self.on_bus
     }
 
     pub(super) fn of_event(&mut self) -> &mut Links<InvocationTag> {

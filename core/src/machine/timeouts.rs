@@ -65,11 +65,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Sets an invocation's timer to what comes first: its report as slow, or its limit.
     pub(super) fn arm(&mut self, ix: InvocationIx) {
         self.disarm(Timer::Invocation(ix));
-        let Invocation { bus, started_at, slow_told, .. } = self.invocations[ix];
-        let slow_after = self.buses[bus].config.slow_after.filter(|_| !slow_told);
-        let slow_at = slow_after.map(|after| started_at + after);
-        let at = [slow_at, self.invocations[ix].deadline()].into_iter().flatten().min();
-        if let Some(at) = at {
+        let state = &self.invocations[ix];
+        let Invocation { bus, started_at, slow_told, .. } = *state;
+        let deadline = state.deadline().unwrap_or(Instant::FAR);
+        let at = match self.buses[bus].config.slow_after {
+            Some(after) if !slow_told => deadline.min(started_at + after),
+            _ => deadline,
+        };
+        if at != Instant::FAR {
             self.set_timer(bus, at, Timer::Invocation(ix));
         }
     }
@@ -84,11 +87,15 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     pub(super) fn disarm(&mut self, timer: Timer) {
         let Self { buses, invocations, events, visits, .. } = self;
-        let (bus, place) = match timer {
-            Timer::Invocation(ix) => (invocations[ix].bus, invocations[ix].timer),
-            Timer::Event(ix) => (visits[events[ix].first_visit].bus, events[ix].timer),
+        let place = match timer {
+            Timer::Invocation(ix) => invocations[ix].timer,
+            Timer::Event(ix) => events[ix].timer,
         };
         if place != NOWHERE {
+            let bus = match timer {
+                Timer::Invocation(ix) => invocations[ix].bus,
+                Timer::Event(ix) => visits[events[ix].first_visit].bus,
+            };
             buses[bus].timers.remove(place, |timer, place| match timer {
                 Timer::Invocation(ix) => invocations[ix].timer = place,
                 Timer::Event(ix) => events[ix].timer = place,
@@ -100,7 +107,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.invocations[ix].slow_told = true;
         let Invocation { event, visit, row, started_at, .. } = self.invocations[ix];
         let work: Option<&Work<R, H>> = self.visits[visit].work.map(|work| &self.works[work]);
-        let Some(row) = work.and_then(|work| work.rows.iter().nth(row)) else { return };
+        let Some(row) = work.and_then(|work| work.rows.iter().nth(row as usize)) else { return };
         let name = |event: EventIx| self.kinds.name_of(self.events[event].kind).clone();
         let warning = Warning::Slow {
             handler: row.handler.clone(),
@@ -112,7 +119,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 .map(|event| (self.events.key(event), name(event)))
                 .collect(),
         };
-        self.outputs.push(Output::Warning(warning));
+        self.outputs.push_back(Output::Warning(warning));
     }
 
     pub(super) fn tell_other_type(&mut self, event: EventIx, handler: &Arc<HandlerInfo>) {
@@ -122,7 +129,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             let event_type = self.kinds.name_of(self.events[event].kind).clone();
             let handler = handler.clone();
             self.outputs
-                .push(Output::Warning(Warning::OtherTypeOfSameName { handler, event_type }));
+                .push_back(Output::Warning(Warning::OtherTypeOfSameName { handler, event_type }));
         }
     }
 }

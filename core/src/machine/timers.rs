@@ -30,7 +30,10 @@ impl<K: Copy> Timers<K> {
     pub(super) fn insert(&mut self, at: Instant, key: K, mut place: impl FnMut(K, u32)) {
         self.count += 1;
         self.heap.push((at, self.count, key));
-        self.rise(self.heap.len() - 1, &mut place);
+        match self.heap.len() {
+            1 => place(key, 0),
+            length => drop(self.rise(length - 1, &mut place)),
+        }
     }
 
     pub(super) fn remove(&mut self, position: u32, mut place: impl FnMut(K, u32)) {

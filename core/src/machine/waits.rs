@@ -98,7 +98,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Invocation { visit, bus: its_bus, .. } = self.invocations[by];
         if its_bus == bus && self.concurrency(visit) != Concurrency::Parallel {
             let first = self.buses[bus].queue.first();
-            let queued = core::iter::successors(first, |visit| self.visits[*visit].queue.next());
+            let queued = core::iter::successors(first, |visit| self.visits[*visit].links.next());
             let behind = queued.filter(|visit| self.visits[*visit].raise == 0);
             dependents.extend(behind.map(|visit| self.visits[visit].event));
         }
@@ -148,7 +148,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.waits.remove(wait);
     }
 
-    fn count_waiting(&mut self, by: InvocationIx, change: isize) {
+    fn count_waiting(&mut self, by: InvocationIx, change: i32) {
         if let Some(work) = self.visits[self.invocations[by].visit].work {
             let waiting = &mut self.works[work].waiting;
             *waiting = waiting.wrapping_add_signed(change);
