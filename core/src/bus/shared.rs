@@ -218,7 +218,10 @@ impl BusShared {
         if self.has_ended() {
             return self.drop_tasks();
         }
-        if !self.driver_told.swap(true, Ordering::SeqCst) {
+        // Told already, and not polled since: it will see what was written before this was read.
+        if !self.driver_told.load(Ordering::SeqCst)
+            && !self.driver_told.swap(true, Ordering::SeqCst)
+        {
             self.driver.wake();
         }
     }

@@ -57,11 +57,15 @@ pub(crate) enum TurnEnd {
 
 /// Steps in one turn at most; in each, one handler is polled.
 const STEPS: usize = 64;
+/// Steps beyond what was enough for whoever took the turn: most often the next event is awaited
+/// too, and to take the turn costs as much as a step.
+const STEPS_ON_TOP: usize = 8;
 /// Wakers that are kept for invocations to come.
 const SPARE_WAKERS: usize = 64;
 
 impl BusShared {
-    /// Takes the turn and works until nothing is left, `is_enough`, or its share is used up.
+    /// Takes the turn and works until nothing is left or its share is used up, and not much longer
+    /// than until `is_enough`.
     /// `is_current` tells whether the runtime is this thread's.
     pub(crate) fn take_turn(
         self: &Arc<Self>,
@@ -74,7 +78,8 @@ impl BusShared {
         }
         let mut turn = self.turn.lock();
         let mut holder = Holder { bus: self, latched, is_current, turn: &mut turn };
-        for _ in 0..STEPS {
+        let mut steps = STEPS;
+        while steps > 0 {
             holder.look();
             while !holder.has_work() {
                 let deadline = holder.turn.deadline;
@@ -83,9 +88,10 @@ impl BusShared {
                 }
                 holder.look();
             }
-            if is_enough() {
-                break;
-            }
+            steps = match is_enough() {
+                true => steps.min(STEPS_ON_TOP) - 1,
+                false => steps - 1,
+            };
             holder.step();
         }
         drop(turn);
@@ -146,7 +152,8 @@ impl Holder<'_> {
     fn look(&mut self) {
         if self.bus.gate.take_more() {
             self.turn.asks = true;
-            if self.bus.has_mail.swap(false, Ordering::AcqRel) {
+            if self.bus.has_mail.load(Ordering::Acquire) {
+                self.bus.has_mail.store(false, Ordering::Relaxed);
                 self.read_mail();
             }
         }

@@ -1,12 +1,12 @@
-//! A slab whose keys know when their entry is gone.
+//! Entries whose keys know when their entry is gone.
 
+use alloc::vec::Vec;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::marker::PhantomData;
 use core::num::NonZeroU32;
 use core::ops::{Index, IndexMut};
 
-use slab::Slab;
 
 /// Names one entry of the machine for as long as it lives; afterwards it names nothing.
 ///
@@ -51,39 +51,63 @@ impl<Tag> Ix<Tag> {
     }
 }
 
+/// What can be taken out of its place, with something worthless left there: so that no access has to
+/// ask whether the place is taken.
+pub(super) trait Vacate: Sized {
+    fn vacate(&mut self) -> Self;
+}
+
 pub(super) struct Arena<T, Tag> {
-    slab: Slab<(u32, T)>,
+    slots: Vec<Slot<T>>,
+    free: Vec<Ix<Tag>>,
     generation: u32,
     tag: PhantomData<fn() -> Tag>,
 }
 
-impl<T, Tag> Arena<T, Tag> {
+struct Slot<T> {
+    /// 0 while it is free.
+    generation: u32,
+    value: T,
+}
+
+impl<T: Vacate, Tag> Arena<T, Tag> {
     pub(super) const fn new() -> Self {
-        Self { slab: Slab::new(), generation: 0, tag: PhantomData }
+        Self { slots: Vec::new(), free: Vec::new(), generation: 0, tag: PhantomData }
     }
 
     pub(super) fn insert(&mut self, value: T) -> Key<Tag> {
         let key = self.vacant();
-        self.generation = key.generation;
-        self.slab.insert((key.generation, value));
+        let Key { ix, generation } = key;
+        self.generation = generation;
+        if self.free.pop().is_some() {
+            self.slots[ix.slot()] = Slot { generation, value };
+        } else {
+            self.grow();
+            self.slots.push(Slot { generation, value });
+        }
         key
     }
 
     /// The key that the next `insert` will give.
     pub(super) fn vacant(&self) -> Key<Tag> {
-        let index = u32::try_from(self.slab.vacant_key() + 1).ok().and_then(NonZeroU32::new);
-        let index = index.expect("fewer than 2^32 live entries");
-        Key { ix: Ix(index, PhantomData), generation: self.generation.wrapping_add(1) }
+        let ix = self.free.last().copied().unwrap_or_else(|| {
+            let index = u32::try_from(self.slots.len() + 1).ok().and_then(NonZeroU32::new);
+            Ix(index.expect("fewer than 2^32 live entries"), PhantomData)
+        });
+        Key { ix, generation: self.generation.wrapping_add(1).max(1) }
     }
 
     pub(super) fn remove(&mut self, ix: Ix<Tag>) -> T {
-        self.slab.remove(ix.slot()).1
+        let slot = &mut self.slots[ix.slot()];
+        slot.generation = 0;
+        self.free.push(ix);
+        slot.value.vacate()
     }
 
     /// The place of a key's entry, if it is still there.
     pub(super) fn find(&self, key: Key<Tag>) -> Option<Ix<Tag>> {
-        let (generation, _) = self.slab.get(key.ix.slot())?;
-        (*generation == key.generation).then_some(key.ix)
+        let slot = self.slots.get(key.ix.slot())?;
+        (slot.generation == key.generation).then_some(key.ix)
     }
 
     pub(super) fn get(&self, key: Key<Tag>) -> Option<&T> {
@@ -91,32 +115,47 @@ impl<T, Tag> Arena<T, Tag> {
     }
 
     pub(super) fn key(&self, ix: Ix<Tag>) -> Key<Tag> {
-        Key { ix, generation: self.slab[ix.slot()].0 }
+        Key { ix, generation: self.slots[ix.slot()].generation }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.slab.len()
+        self.slots.len() - self.free.len()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (Ix<Tag>, &T)> {
-        self.slab.iter().filter_map(|(slot, (_, value))| {
+        let taken = self.slots.iter().enumerate().filter(|(_, entry)| entry.generation > 0);
+        taken.filter_map(|(slot, entry)| {
             let index = NonZeroU32::new(slot as u32 + 1)?;
-            Some((Ix(index, PhantomData), value))
+            Some((Ix(index, PhantomData), &entry.value))
         })
+    }
+
+    /// Grows by an eighth where a vector would double: most of a long queue is entries.
+    #[cold]
+    fn grow_by_an_eighth(&mut self) {
+        self.slots.reserve_exact(self.slots.len() / 8);
+    }
+
+    fn grow(&mut self) {
+        if self.slots.len() == self.slots.capacity() && self.slots.len() >= 1024 {
+            self.grow_by_an_eighth();
+        }
     }
 }
 
 impl<T, Tag> Index<Ix<Tag>> for Arena<T, Tag> {
     type Output = T;
 
+    #[inline]
     fn index(&self, ix: Ix<Tag>) -> &T {
-        &self.slab[ix.slot()].1
+        &self.slots[ix.slot()].value
     }
 }
 
 impl<T, Tag> IndexMut<Ix<Tag>> for Arena<T, Tag> {
+    #[inline]
     fn index_mut(&mut self, ix: Ix<Tag>) -> &mut T {
-        &mut self.slab[ix.slot()].1
+        &mut self.slots[ix.slot()].value
     }
 }
 

@@ -1,6 +1,5 @@
 //! Buses come and go: names, places in a full bus, idle, stop, close (R6, R31–R33, R40).
 
-use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -8,14 +7,10 @@ use alloc::vec::Vec;
 
 use super::config::BusConfig;
 use super::error::{BusGone, Refusal};
-use super::list::{Links, List};
+use super::list::Links;
 use super::output::{Dropped, Output, Warning};
-use super::registry::Registry;
 use super::results::Cause;
-use super::history::{History, Stage};
-use super::state::{BusIx, BusState, Phase, Reservation, Slot, VisitIx, VisitState};
-use super::timers::Timers;
-use super::watch::Watches;
+use super::state::{BusIx, BusState, Phase, Reservation, VisitIx, VisitState};
 use super::{BusKey, EventKey, InvocationKey, Machine, ReservationKey};
 use crate::time::Instant;
 
@@ -29,34 +24,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             let taken = Warning::BusNameTaken { wanted, name: name.clone() };
             self.outputs.push_back(Output::Warning(taken));
         }
-        let bus = self.buses.insert(BusState {
-            config,
-            name: name.clone(),
-            handlers: Registry::new(),
-            phase: Phase::Open,
-            closed: false,
-            queue: Stage::default(),
-            started: Stage::default(),
-            raised: BTreeMap::new(),
-            raised_parallel: BTreeMap::new(),
-            continuing: VecDeque::new(),
-            resuming: VecDeque::new(),
-            slot: Slot::default(),
-            ready: false,
-            in_line: [false; 2],
-            called_to_hub: false,
-            roots: 0,
-            children: 0,
-            incomplete: 0,
-            idle_at: 0,
-            granted: 0,
-            reservations: List::default(),
-            watches: Watches::default(),
-            history: History::default(),
-            in_memory: 0,
-            bytes: 0,
-            timers: Timers::new(),
-        });
+        let bus = self.buses.insert(BusState::new(config, name.clone()));
         self.bus_names.insert(name, bus);
         bus
     }

@@ -69,7 +69,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let state = &self.events[event];
         self.outputs.push_back(Output::Completed(Completed {
             event: self.events.key(event),
-            payload: state.payload.clone(),
+            payload: state.payload().clone(),
             started_at: state.started_at.known(),
             completed_at: self.now,
             cause: state.cause,

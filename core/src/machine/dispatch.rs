@@ -140,7 +140,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
         let deadline = spec.overrides.as_ref().and_then(|own| own.deadline);
         let (visit, key) = self.insert_event(bus, |first_visit| EventState {
-            payload,
+            payload: Some(payload),
             kind: spec.kind,
             status: EventStatus::Pending,
             cause: None,

@@ -196,7 +196,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             next = visit.next;
         }
         self.lose(state.bytes);
-        self.outputs.push_back(Output::Dropped(Dropped::Payload(state.payload)));
+        let payload = state.payload.map(Dropped::Payload);
+        self.outputs.extend(payload.map(Output::Dropped));
     }
 }
 

@@ -277,7 +277,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// An event's payload, while the event is remembered.
     #[must_use]
     pub fn payload(&self, event: EventKey) -> Option<&P> {
-        self.events.get(event).map(|event| &event.payload)
+        self.events.get(event).map(EventState::payload)
     }
 
     /// The name of an event's type, while the event is remembered.

@@ -1,9 +1,11 @@
 //! Who handles what: patterns, kinds of events, and the lists of handlers of one bus (R1–R4).
 
 use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::TypeId;
+use core::hash::{BuildHasherDefault, Hasher};
 use core::slice;
 
 use hashbrown::HashMap;
@@ -61,7 +63,7 @@ pub enum Action<H> {
 pub type HandlerList<H> = Arc<Vec<Arc<Handler<H>>>>;
 
 pub(super) struct Registry<H> {
-    exact: HashMap<NameIx, HandlerList<H>>,
+    exact: BTreeMap<NameIx, HandlerList<H>>,
     any: HandlerList<H>,
     consumers: HashMap<Arc<str>, HandlerList<H>>,
     topics: HashMap<Arc<str>, HandlerList<H>>,
@@ -91,7 +93,27 @@ pub(super) struct Kinds {
     by_name: HashMap<Arc<str>, NameIx>,
     kinds: Vec<(NameIx, Option<TypeId>)>,
     by_kind: HashMap<(NameIx, Option<TypeId>), Kind>,
-    by_type: HashMap<TypeId, Kind>,
+    by_type: HashMap<TypeId, Kind, BuildHasherDefault<AsItIs>>,
+}
+
+/// A type's id is a hash already.
+#[derive(Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 ^= value;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
 }
 
 impl<P: Clone, R, H> Machine<P, R, H> {
@@ -166,7 +188,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 impl<H> Registry<H> {
     pub(super) fn new() -> Self {
         let (consumers, topics) = (HashMap::new(), HashMap::new());
-        Self { exact: HashMap::new(), any: Arc::default(), consumers, topics }
+        Self { exact: BTreeMap::new(), any: Arc::default(), consumers, topics }
     }
 
     pub(super) fn snapshot(&self, name: NameIx) -> Snapshot<H> {

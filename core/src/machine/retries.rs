@@ -77,7 +77,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             invocation: self.invocations.key(ix),
             event: self.events.key(event),
             parallel: work.is_some_and(parallel),
-            payload: self.events[event].payload.clone(),
+            payload: self.events[event].payload().clone(),
             handler,
         }
     }

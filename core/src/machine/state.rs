@@ -6,14 +6,14 @@ use alloc::sync::Arc;
 use core::cmp::Reverse;
 use core::time::Duration;
 
-use super::arena::Ix;
+use super::arena::{Ix, Vacate};
 use super::config::{BusConfig, Completion, Concurrency, Overrides};
 use super::history::{History, Stage};
 use super::list::{Links, List};
 use super::registry::{Kind, Registry, Snapshot};
 use super::results::{Cause, EventStatus, Rows};
 use super::timers::{NOWHERE, Timers};
-use super::watch::Watches;
+use super::watch::{Watch, Watches};
 use super::{
     BusKey, BusTag, EventKey, EventTag, InvocationKey, InvocationTag, ReservationTag, VisitKey,
     VisitTag, WaitTag, WorkTag,
@@ -105,7 +105,8 @@ pub(super) enum Timer {
 }
 
 pub(super) struct EventState<P> {
-    pub(super) payload: P,
+    /// There as long as the event is.
+    pub(super) payload: Option<P>,
     pub(super) kind: Kind,
     pub(super) status: EventStatus,
     pub(super) cause: Option<Cause>,
@@ -141,6 +142,7 @@ pub(super) enum Counted {
 }
 
 /// An event on one bus, for as long as the event is in memory.
+#[derive(Clone, Copy)]
 pub(super) struct Visit {
     pub(super) event: EventIx,
     pub(super) bus: BusIx,
@@ -184,6 +186,7 @@ pub(super) struct Work<R, H> {
     pub(super) rows: Rows<R>,
 }
 
+#[derive(Clone, Copy)]
 pub(super) struct Invocation {
     pub(super) visit: VisitIx,
     pub(super) event: EventIx,
@@ -206,6 +209,7 @@ pub(super) struct Invocation {
     pub(super) timer: u32,
 }
 
+#[derive(Clone, Copy)]
 pub(super) struct Wait {
     pub(super) invocation: InvocationIx,
     pub(super) event: EventIx,
@@ -213,13 +217,51 @@ pub(super) struct Wait {
     pub(super) of_event: Links<WaitTag>,
 }
 
+#[derive(Clone, Copy)]
 pub(super) struct Reservation {
     pub(super) bus: BusKey,
     pub(super) granted: bool,
     pub(super) links: Links<ReservationTag>,
 }
 
+impl<H> BusState<H> {
+    pub(super) fn new(config: BusConfig, name: Arc<str>) -> Self {
+        Self {
+            config,
+            name,
+            handlers: Registry::new(),
+            phase: Phase::Open,
+            closed: false,
+            queue: Stage::default(),
+            started: Stage::default(),
+            raised: BTreeMap::new(),
+            raised_parallel: BTreeMap::new(),
+            continuing: VecDeque::new(),
+            resuming: VecDeque::new(),
+            slot: Slot::default(),
+            ready: false,
+            in_line: [false; 2],
+            called_to_hub: false,
+            roots: 0,
+            children: 0,
+            incomplete: 0,
+            idle_at: 0,
+            granted: 0,
+            reservations: List::default(),
+            watches: Watches::default(),
+            history: History::default(),
+            in_memory: 0,
+            bytes: 0,
+            timers: Timers::new(),
+        }
+    }
+}
+
 impl<P> EventState<P> {
+    pub(super) fn payload(&self) -> &P {
+        self.payload.as_ref().expect("it is there as long as the event")
+    }
+
     pub(super) fn siblings(&mut self) -> &mut Links<EventTag> {
         &mut self.siblings
     }
@@ -327,3 +369,35 @@ impl Reservation {
         &mut self.links
     }
 }
+
+impl<H> Vacate for BusState<H> {
+    fn vacate(&mut self) -> Self {
+        core::mem::replace(self, Self::new(BusConfig::new(""), Arc::default()))
+    }
+}
+
+impl<P> Vacate for EventState<P> {
+    fn vacate(&mut self) -> Self {
+        let (payload, overrides) = (self.payload.take(), self.overrides.take());
+        Self { payload, overrides, ..*self }
+    }
+}
+
+impl<R, H> Vacate for Work<R, H> {
+    fn vacate(&mut self) -> Self {
+        let (handlers, rows) = (self.handlers.take(), core::mem::take(&mut self.rows));
+        Self { handlers, rows, ..*self }
+    }
+}
+
+macro_rules! vacate_by_copy {
+    ($($of_type:ty),*) => {$(
+        impl Vacate for $of_type {
+            fn vacate(&mut self) -> Self {
+                *self
+            }
+        }
+    )*};
+}
+
+vacate_by_copy!(Visit, Invocation, Wait, Reservation, Watch);

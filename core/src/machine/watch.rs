@@ -34,6 +34,7 @@ pub(super) struct Watches {
     pub(super) holds: usize,
 }
 
+#[derive(Clone, Copy)]
 pub(super) struct Watch {
     bus: BusKey,
     name: Option<u32>,
@@ -175,7 +176,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.outputs.push_back(Output::Arrived {
             watch: self.watches.key(ix),
             event: self.events.key(event),
-            payload: self.events[event].payload.clone(),
+            payload: self.events[event].payload().clone(),
             instead_of_oldest,
         });
     }
