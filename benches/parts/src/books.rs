@@ -90,7 +90,7 @@ impl Books {
     }
 
     fn act(&mut self) {
-        drop(self.machine.outputs());
+        self.machine.outputs().for_each(drop);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The machine's outputs, taken under the lock and carried out after it.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::task::Waker;
@@ -33,7 +34,7 @@ enum Todo {
     EndWatch(Arc<dyn Watcher>, u64),
     Idle(Arc<BusShared>),
     Closed(Arc<BusShared>),
-    Warn(Warning),
+    Warn(Box<Warning>),
     Drop(Dropped<Arc<dyn Erased>, Answer, Arc<dyn Callable>>),
 }
 

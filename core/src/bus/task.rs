@@ -7,16 +7,20 @@ use alloc::vec::Vec;
 use core::any::TypeId;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use core::task::Waker;
+use core::task::{Context, Poll, Waker};
 
 use super::context::Current;
+use super::handler::Started;
 use super::shared::BusShared;
 use super::value::Verdict;
 use crate::machine::{InvocationKey, Key};
 
 /// A running handler between two polls.
 pub(crate) struct Task {
-    pub(crate) future: Pin<Box<dyn Future<Output = Verdict> + Send>>,
+    /// There until it has ended.
+    pub(crate) future: Option<Pin<Box<dyn Future<Output = Verdict> + Send>>>,
+    /// What it ended with.
+    pub(crate) verdict: Option<Verdict>,
     pub(crate) ready: Readiness,
     pub(crate) current: Current,
     pub(crate) invocation: InvocationKey,
@@ -46,6 +50,29 @@ pub(crate) struct Inbox {
     pub(crate) cancelled: Vec<InvocationKey>,
 }
 
+impl Task {
+    /// A handler was called.
+    pub(crate) fn start(&mut self, started: Started) {
+        match started {
+            Started::Ended(verdict) => self.verdict = Some(verdict),
+            Started::Running(future) => {
+                self.future = Some(future);
+                self.poll();
+            }
+        }
+    }
+
+    /// Polls the future, and drops it when it has ended.
+    pub(crate) fn poll(&mut self) {
+        let mut cx = Context::from_waker(&self.ready.waker);
+        let polled = self.future.as_mut().map(|future| future.as_mut().poll(&mut cx));
+        if let Some(Poll::Ready(verdict)) = polled {
+            self.verdict = Some(verdict);
+            self.future = None;
+        }
+    }
+}
+
 impl Readiness {
     pub(crate) fn new(bus: &Arc<BusShared>) -> Self {
         let task = Arc::new(TaskWaker {
@@ -65,10 +92,6 @@ impl Readiness {
     /// Wake-ups from now on count again; asked before each poll.
     pub(crate) fn rearm(&self) {
         self.task.is_ready.store(false, Ordering::Release);
-    }
-
-    pub(crate) fn waker(&self) -> &Waker {
-        &self.waker
     }
 
     /// Whether nobody else has a clone of the waker.

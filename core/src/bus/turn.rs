@@ -6,9 +6,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::TypeId;
-use core::pin::Pin;
 use core::sync::atomic::Ordering;
-use core::task::{Context, Poll};
 
 use hashbrown::HashMap;
 
@@ -175,7 +173,7 @@ impl Holder<'_> {
                 leash.cut();
             }
             if let Some(task) = self.turn.tasks.remove(&invocation) {
-                let _ = self.discard(task);
+                self.discard(task);
             }
             // Started in the books and not called: now it never is.
             let run = self.turn.run.take_if(|run| run.invocation == invocation);
@@ -240,6 +238,7 @@ impl Holder<'_> {
         }
     }
 
+    /// Calls a handler, and polls its future the first time.
     fn begin(&mut self, run: Run<Arc<dyn Erased>, Arc<dyn Callable>>) {
         let Run { invocation, event, parallel, payload, handler: entry, .. } = run;
         let Action::Call(handler) = &entry.action else { return };
@@ -253,81 +252,85 @@ impl Holder<'_> {
             depth: head.depth,
         };
         let expected = payload.output();
-        let started = context::enter(current, || {
-            guard::catch(|| handler.call(payload, self.bus, invocation))
-        });
-        // It may be registered no more, and ours the last of it.
-        guard::discard(entry);
-        match started {
-            Ok(Started::Running(future)) if parallel && self.bus.spawns => {
-                self.spawn(future, current, invocation, expected);
-            }
-            Ok(Started::Running(future)) => {
-                let spare = self.turn.spare_wakers.pop();
-                let ready = spare.unwrap_or_else(|| Readiness::new(self.bus));
-                ready.assign(invocation);
-                self.poll(Task { future, ready, current, invocation, expected });
-            }
-            Ok(Started::Ended(verdict)) => self.end(invocation, verdict.checked(expected)),
-            Err(panic) => self.end(invocation, Verdict::panicked(&panic)),
+        let call = || handler.call(payload, self.bus, invocation);
+        if parallel && self.bus.spawns {
+            let started = context::enter(current, || guard::catch(call));
+            self.go_apart(started, current, invocation, expected);
+        } else {
+            let spare = self.turn.spare_wakers.pop();
+            let ready = spare.unwrap_or_else(|| Readiness::new(self.bus));
+            ready.assign(invocation);
+            let task = Task { future: None, verdict: None, ready, current, invocation, expected };
+            self.go_on(task, |task| task.start(call()));
         }
-    }
-
-    /// Gives an invocation a task of its own, which tells its end itself.
-    fn spawn(
-        &mut self,
-        future: Pin<Box<dyn Future<Output = Verdict> + Send>>,
-        current: Current,
-        invocation: InvocationKey,
-        expected: (TypeId, &'static str),
-    ) {
-        let leash = Arc::new(Leash::default());
-        self.turn.leashes.insert(invocation, leash.clone());
-        let (bus, future) = (self.bus.clone(), Some(future));
-        let task = SpawnedTask { bus, future, current, invocation, expected, leash };
-        self.latched.runtime.spawn(Box::pin(task));
+        // It may be registered no more, and ours the last of it.
+        if let Some(entry) = Arc::into_inner(entry) {
+            guard::discard(entry);
+        }
     }
 
     /// A wake-up for an invocation that has ended is nobody's.
     fn poll_again(&mut self, invocation: InvocationKey) {
         if let Some(task) = self.turn.tasks.remove(&invocation) {
             task.ready.rearm();
-            self.poll(task);
+            self.go_on(task, Task::poll);
         }
     }
 
-    fn poll(&mut self, mut task: Task) {
-        let Task { current, invocation, expected, .. } = task;
-        let Task { future, ready, .. } = &mut task;
-        let polled = context::enter(current, || {
-            guard::catch(|| future.as_mut().poll(&mut Context::from_waker(ready.waker())))
-        });
-        match polled {
-            Ok(Poll::Pending) => {
+    /// Runs the user's code of an invocation. What it leaves is a verdict, or a future to be polled
+    /// again.
+    fn go_on(&mut self, mut task: Task, code: impl FnOnce(&mut Task)) {
+        let caught = context::enter(task.current, || guard::catch(|| code(&mut task)));
+        let Task { invocation, expected, .. } = task;
+        let verdict = match (caught, task.verdict.take()) {
+            (Ok(()), None) => {
                 self.turn.tasks.insert(invocation, task);
+                return;
             }
-            Ok(Poll::Ready(verdict)) => {
-                let dropped = self.discard(task);
-                self.end(invocation, verdict.after(dropped, expected));
+            (Ok(()), Some(verdict)) => verdict.checked(expected),
+            (Err(panic), verdict) => {
+                guard::discard(verdict);
+                guard::discard(task.future.take());
+                Verdict::panicked(&panic)
             }
-            Err(panic) => {
-                let _ = self.discard(task);
-                self.end(invocation, Verdict::panicked(&panic));
-            }
-        }
-    }
-
-    fn end(&mut self, invocation: InvocationKey, verdict: Verdict) {
+        };
+        self.keep(task.ready);
         self.turn.ended = Some((invocation, verdict));
     }
 
-    /// Drops a future, and keeps its waker for another if nobody else has it.
-    fn discard(&mut self, task: Task) -> Result<(), String> {
+    /// Gives an invocation a task of its own, which tells its end itself.
+    fn go_apart(
+        &mut self,
+        started: Result<Started, String>,
+        current: Current,
+        invocation: InvocationKey,
+        expected: (TypeId, &'static str),
+    ) {
+        let verdict = match started {
+            Ok(Started::Running(future)) => {
+                let leash = Arc::new(Leash::default());
+                self.turn.leashes.insert(invocation, leash.clone());
+                let (bus, future) = (self.bus.clone(), Some(future));
+                let task = SpawnedTask { bus, future, current, invocation, expected, leash };
+                return self.latched.runtime.spawn(Box::pin(task));
+            }
+            Ok(Started::Ended(verdict)) => verdict.checked(expected),
+            Err(panic) => Verdict::panicked(&panic),
+        };
+        self.turn.ended = Some((invocation, verdict));
+    }
+
+    /// Drops a future that is not to be polled again.
+    fn discard(&mut self, task: Task) {
         let Task { future, ready, .. } = task;
-        let dropped = guard::catch(|| drop(future));
+        guard::discard(future);
+        self.keep(ready);
+    }
+
+    /// Keeps a waker for another invocation if nobody else has it.
+    fn keep(&mut self, ready: Readiness) {
         if ready.is_ours_alone() && self.turn.spare_wakers.len() < SPARE_WAKERS {
             self.turn.spare_wakers.push(ready);
         }
-        dropped
     }
 }

@@ -22,7 +22,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let name = self.free_name(&wanted, suffix);
         if *name != *wanted {
             let taken = Warning::BusNameTaken { wanted, name: name.clone() };
-            self.outputs.push_back(Output::Warning(taken));
+            self.warn(taken);
         }
         let bus = self.buses.insert(BusState::new(config, name.clone()));
         self.bus_names.insert(name, bus);
@@ -129,7 +129,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if let Some(ix) = self.bus(bus) {
             self.buses[ix].closed = true;
             if self.buses[ix].incomplete == 0 {
-                self.outputs.push_back(Output::Closed { bus });
+                self.say(Output::Closed { bus });
             }
         }
     }
@@ -163,7 +163,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 self.handler_places.remove(&handler.info.key);
                 self.told_other_type.remove(&handler.info.key);
             }
-            self.outputs.push_back(Output::Dropped(Dropped::Handlers(list)));
+            self.say(Output::Dropped(Dropped::Handlers(list)));
         }
         self.forget_completed(ix);
     }
@@ -251,7 +251,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.leave_reservations(bus, first);
             self.reservations[first].granted = true;
             self.buses[bus].granted += 1;
-            self.outputs.push_back(Output::Granted { reservation: self.reservations.key(first) });
+            self.say(Output::Granted { reservation: self.reservations.key(first) });
         }
     }
 
@@ -267,7 +267,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.leave_reservations(bus, first);
             let reservation = self.reservations.key(first);
             self.reservations.remove(first);
-            self.outputs.push_back(Output::Granted { reservation });
+            self.say(Output::Granted { reservation });
         }
     }
 

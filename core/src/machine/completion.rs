@@ -1,7 +1,7 @@
 //! Events complete, and their parents after them (R16).
 
 use super::Machine;
-use super::output::{Completed, Output, Path};
+use super::output::{Completed, Ended, Output, Path};
 use super::results::{EventStatus, Rows};
 use super::state::{BusIx, Counted, EventIx, EventState, Timer};
 
@@ -23,19 +23,20 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.disarm(Timer::Event(event));
         let state = &mut self.events[event];
         state.status = EventStatus::Completed;
-        // The last history to forget it takes it out of the books.
+        // It stays in the books until this is said and the last history has forgotten it.
         state.remembered += 1;
         let mut visits = Some(state.first_visit);
+        let path = self.path_of(event);
+        self.say(Output::Completed(Ended { event, at: self.now, path }));
         let parent = self.leave_parent(event);
-        self.hand_out(event);
         self.end_waits_for(event);
         self.give_capacity_back(event);
         while let Some(visit) = visits {
             visits = self.visits[visit].next;
+            let bus = self.visits[visit].bus;
             self.remember_completed(visit);
-            self.less_to_do(self.visits[visit].bus);
+            self.less_to_do(bus);
         }
-        self.forget_one(event);
         parent
     }
 
@@ -52,30 +53,43 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         Some(parent)
     }
 
-    fn hand_out(&mut self, event: EventIx) {
-        let first = &mut self.visits[self.events[event].first_visit];
+    fn path_of(&self, event: EventIx) -> Path {
+        let first = &self.visits[self.events[event].first_visit];
         let mut path = Path::new(self.buses[first.bus].name.clone());
         let mut next = first.next;
-        let work = first.work.take();
+        while let Some(visit) = next {
+            let visit = &self.visits[visit];
+            path.push(self.buses[visit.bus].name.clone());
+            next = visit.next;
+        }
+        path
+    }
+
+    /// Puts together what is said of a completed event.
+    pub(super) fn hand_out(&mut self, ended: Ended) -> Completed<P, R> {
+        let Ended { event, at, path } = ended;
+        let first = &mut self.visits[self.events[event].first_visit];
+        let (work, mut next) = (first.work.take(), first.next);
         let mut results = work.map_or_else(Rows::new, |work| self.works.remove(work).rows);
         while let Some(visit) = next {
             let visit = &mut self.visits[visit];
-            path.push(self.buses[visit.bus].name.clone());
             if let Some(work) = visit.work.take() {
                 results.append(self.works.remove(work).rows);
             }
             next = visit.next;
         }
         let state = &self.events[event];
-        self.outputs.push_back(Output::Completed(Completed {
+        let completed = Completed {
             event: self.events.key(event),
             payload: state.payload().clone(),
             started_at: state.started_at.known(),
-            completed_at: self.now,
+            completed_at: at,
             cause: state.cause,
             results,
             path,
-        }));
+        };
+        self.forget_one(event);
+        completed
     }
 
     fn give_capacity_back(&mut self, event: EventIx) {
@@ -95,11 +109,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let key = self.buses.key(bus);
         let state = &mut self.buses[bus];
         state.incomplete -= 1;
-        if state.incomplete <= state.idle_at {
-            self.outputs.push_back(Output::Idle { bus: key });
+        let (is_idle, is_closed) =
+            (state.incomplete <= state.idle_at, state.incomplete == 0 && state.closed);
+        if is_idle {
+            self.say(Output::Idle { bus: key });
         }
-        if state.incomplete == 0 && state.closed {
-            self.outputs.push_back(Output::Closed { bus: key });
+        if is_closed {
+            self.say(Output::Closed { bus: key });
         }
     }
 }

@@ -197,7 +197,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
         self.lose(state.bytes);
         let payload = state.payload.map(Dropped::Payload);
-        self.outputs.extend(payload.map(Output::Dropped));
+        if let Some(payload) = payload {
+            self.say(Output::Dropped(payload));
+        }
     }
 }
 

@@ -86,7 +86,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.end_or_retry(ix, outcome);
             if !rests {
                 let bus = self.buses.key(bus);
-                self.outputs.push_back(Output::Cancel { bus, invocation: key });
+                self.say(Output::Cancel { bus, invocation: key });
             }
             self.settle(visit);
             for event in awaited {

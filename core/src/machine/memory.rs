@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Machine;
-use super::output::{Output, Warning};
+use super::output::Warning;
 use super::state::{EventState, Visit, VisitIx};
 
 /// What a bus holds in memory.
@@ -55,7 +55,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     fn tell_memory(&mut self, limit: u64) {
         self.told_memory = true;
         let bytes = self.bytes;
-        self.outputs.push_back(Output::Warning(Warning::Memory { bytes, limit }));
+        self.warn(Warning::Memory { bytes, limit });
     }
 
     /// A bus has nothing more to do with an event.

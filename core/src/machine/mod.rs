@@ -95,7 +95,8 @@ mod timers;
 mod waits;
 mod watch;
 
-use alloc::collections::{VecDeque, vec_deque};
+use alloc::collections::VecDeque;
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -118,6 +119,7 @@ pub use self::waits::Waiting;
 pub use self::watch::Overflow;
 
 use self::arena::Arena;
+use self::output::Note;
 use self::registry::{Kinds, Place};
 use self::state::{
     BusIx, BusState, EventIx, EventState, Invocation, Reservation, Slot, Visit, Wait, Work,
@@ -206,7 +208,8 @@ pub struct Machine<P, R, H = ()> {
     watches: Arena<Watch, WatchTag>,
     reservations: Arena<Reservation, ReservationTag>,
     handler_places: HashMap<HandlerKey, (BusKey, Place)>,
-    outputs: VecDeque<Output<P, R, H>>,
+    /// What is to be said when it is asked for.
+    notes: VecDeque<Note<P, R, H>>,
     hub_slot: Slot,
     hub_lines: [VecDeque<BusKey>; 2],
     handler_count: u64,
@@ -236,7 +239,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             watches: Arena::new(),
             reservations: Arena::new(),
             handler_places: HashMap::new(),
-            outputs: VecDeque::new(),
+            notes: VecDeque::new(),
             hub_slot: Slot::default(),
             hub_lines: [VecDeque::new(), VecDeque::new()],
             handler_count: 0,
@@ -247,19 +250,20 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Takes what the inputs so far have left to act on, in order.
-    pub fn outputs(&mut self) -> vec_deque::Drain<'_, Output<P, R, H>> {
-        self.outputs.drain(..)
+    pub fn outputs(&mut self) -> impl Iterator<Item = Output<P, R, H>> {
+        core::iter::from_fn(|| self.next_output())
     }
 
     /// Whether there is something to act on.
     #[must_use]
     pub fn has_outputs(&self) -> bool {
-        !self.outputs.is_empty()
+        !self.notes.is_empty()
     }
 
     /// Takes the oldest of them.
     pub fn next_output(&mut self) -> Option<Output<P, R, H>> {
-        self.outputs.pop_front()
+        let note = self.notes.pop_front()?;
+        Some(note.map_completed(|ended| self.hand_out(ended)))
     }
 
     /// Where an event is in its life. One that is not remembered any more has completed.
@@ -375,6 +379,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Time does not go back.
     fn advance(&mut self, now: Instant) {
         self.now = self.now.max(now);
+    }
+
+    fn say(&mut self, note: Note<P, R, H>) {
+        self.notes.push_back(note);
+    }
+
+    fn warn(&mut self, warning: Warning) {
+        self.say(Output::Warning(Box::new(warning)));
     }
 
     fn bus(&self, bus: BusKey) -> Option<BusIx> {

@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use super::registry::{Handler, HandlerList};
 use super::results::{Cause, HandlerInfo, Rows};
+use super::state::EventIx;
 use super::{BusKey, EventKey, InvocationKey, ReservationKey, WatchKey};
 use crate::time::Instant;
 
@@ -16,7 +17,7 @@ use crate::time::Instant;
 /// Something that happened in the course of an input and that somebody outside has to act on.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Output<P, R, H> {
+pub enum Output<P, R, H, C = Completed<P, R>> {
     /// [`Machine::next`](super::Machine::next) has something for this bus. Said once until `next`
     /// answers [`Next::Idle`].
     Ready {
@@ -31,7 +32,7 @@ pub enum Output<P, R, H> {
         invocation: InvocationKey,
     },
     /// The event and all its descendants are done. Its results leave the machine with this.
-    Completed(Completed<P, R>),
+    Completed(C),
     /// A place that was reserved is there (R6).
     Granted {
         /// The reservation.
@@ -66,10 +67,40 @@ pub enum Output<P, R, H> {
         bus: BusKey,
     },
     /// Something the user should hear of.
-    Warning(Warning),
+    Warning(Box<Warning>),
     /// Values of the user's that nobody refers to any more. They are handed out so that they are
     /// not dropped under the shell's lock.
     Dropped(Dropped<P, R, H>),
+}
+
+/// An output that waits to be taken.
+pub(super) type Note<P, R, H> = Output<P, R, H, Ended>;
+
+/// A completed event in a note: what is still in the books is put to it when it is taken, so that it
+/// is moved once.
+pub(super) struct Ended {
+    pub(super) event: EventIx,
+    pub(super) at: Instant,
+    pub(super) path: Path,
+}
+
+impl<P, R, H, C> Output<P, R, H, C> {
+    pub(super) fn map_completed<D>(self, map: impl FnOnce(C) -> D) -> Output<P, R, H, D> {
+        match self {
+            Self::Completed(completed) => Output::Completed(map(completed)),
+            Self::Ready { bus } => Output::Ready { bus },
+            Self::Cancel { bus, invocation } => Output::Cancel { bus, invocation },
+            Self::Granted { reservation } => Output::Granted { reservation },
+            Self::Arrived { watch, event, payload, instead_of_oldest } => {
+                Output::Arrived { watch, event, payload, instead_of_oldest }
+            }
+            Self::WatchEnded { watch, dropped } => Output::WatchEnded { watch, dropped },
+            Self::Idle { bus } => Output::Idle { bus },
+            Self::Closed { bus } => Output::Closed { bus },
+            Self::Warning(warning) => Output::Warning(warning),
+            Self::Dropped(dropped) => Output::Dropped(dropped),
+        }
+    }
 }
 
 /// A completed event.

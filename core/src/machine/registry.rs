@@ -12,7 +12,7 @@ use hashbrown::HashMap;
 
 use super::addresses::Address;
 use super::config::Limit;
-use super::output::{Output, Warning};
+use super::output::Warning;
 use super::results::HandlerInfo;
 use super::state::BusIx;
 use super::{BusKey, HandlerKey, Machine};
@@ -145,7 +145,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             let pattern =
                 slot.map_or_else(|| "*".into(), |slot| self.kinds.names[slot as usize].clone());
             let handler = info.clone();
-            self.outputs.push_back(Output::Warning(Warning::SameHandlerName { handler, pattern }));
+            self.warn(Warning::SameHandlerName { handler, pattern });
         }
         self.enlist(ix, place, Handler { info: info.clone(), action, limit, wanted });
         Ok(info)

@@ -31,7 +31,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     fn pause(&mut self, ix: InvocationIx, outcome: Outcome<R>, until: Instant) {
         if let Outcome::Failed(result) = outcome {
-            self.outputs.push_back(Output::Dropped(Dropped::Result(result)));
+            self.say(Output::Dropped(Dropped::Result(result)));
         }
         let (work, ended) = self.leave_list(ix);
         let Invocation { visit, event, bus, row, handler, limit, tries, slow_told, .. } = ended;

@@ -63,7 +63,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         match candidate {
             Candidate::Start(_) | Candidate::Continue => {
                 self.buses[bus].ready = true;
-                self.outputs.push_back(Output::Ready { bus: self.buses.key(bus) });
+                self.say(Output::Ready { bus: self.buses.key(bus) });
             }
             Candidate::AwaitsHub(line) => self.stand_in_line(bus, line),
             Candidate::None => {}
@@ -213,7 +213,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Hands a list out that nobody else holds any more: dropping it drops what the user registered.
     fn let_go(&mut self, list: HandlerList<H>) {
         if Arc::strong_count(&list) == 1 {
-            self.outputs.push_back(Output::Dropped(Dropped::Handlers(list)));
+            self.say(Output::Dropped(Dropped::Handlers(list)));
         }
     }
 

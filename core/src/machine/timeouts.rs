@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::output::{Output, Warning};
+use super::output::Warning;
 use super::results::{Cause, HandlerInfo, Outcome};
 use super::state::{BusIx, EventIx, Invocation, InvocationIx, Timer, Work};
 use super::timers::NOWHERE;
@@ -119,7 +119,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 .map(|event| (self.events.key(event), name(event)))
                 .collect(),
         };
-        self.outputs.push_back(Output::Warning(warning));
+        self.warn(warning);
     }
 
     pub(super) fn tell_other_type(&mut self, event: EventIx, handler: &Arc<HandlerInfo>) {
@@ -128,8 +128,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if registered && self.told_other_type.insert(handler.key) {
             let event_type = self.kinds.name_of(self.events[event].kind).clone();
             let handler = handler.clone();
-            self.outputs
-                .push_back(Output::Warning(Warning::OtherTypeOfSameName { handler, event_type }));
+            self.warn(Warning::OtherTypeOfSameName { handler, event_type });
         }
     }
 }

@@ -173,7 +173,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if holds && !core::mem::replace(&mut state.holds, true) {
             self.buses[bus].watches.holds += 1;
         }
-        self.outputs.push_back(Output::Arrived {
+        self.say(Output::Arrived {
             watch: self.watches.key(ix),
             event: self.events.key(event),
             payload: self.events[event].payload().clone(),
@@ -187,7 +187,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             let watch = self.watches.key(ix);
             let dropped = self.watches[ix].dropped;
             self.unwatch(watch);
-            self.outputs.push_back(Output::WatchEnded { watch, dropped });
+            self.say(Output::WatchEnded { watch, dropped });
         }
     }
 }

@@ -379,7 +379,7 @@ impl Desk {
             Output::Granted { reservation } => self.granted.push(reservation),
             Output::Idle { bus } => self.idle.push(bus),
             Output::Closed { bus } => self.closed.push(bus),
-            Output::Warning(warning) => self.warnings.push(warning),
+            Output::Warning(warning) => self.warnings.push(*warning),
             Output::Dropped(Dropped::Payload(payload)) => self.payloads.push(payload),
             Output::Dropped(Dropped::Handlers(list)) => {
                 let calls = list.iter().filter_map(|handler| match handler.action {

@@ -207,12 +207,15 @@ impl Seen {
             Output::Idle { bus } => self.idle.push(bus),
             Output::Closed { bus } => self.closed.push(bus),
             Output::Dropped(Dropped::Payload(_)) => self.payloads_dropped += 1,
-            Output::Warning(Warning::SameHandlerName { .. }) => self.same_name += 1,
-            Output::Warning(Warning::OtherTypeOfSameName { .. }) => self.other_type += 1,
-            Output::Warning(Warning::Slow { event, waits_for, .. }) => {
-                let waits_for = waits_for.into_iter().map(|(event, _)| event).collect();
-                self.slow.push((event, waits_for));
-            }
+            Output::Warning(warning) => match *warning {
+                Warning::SameHandlerName { .. } => self.same_name += 1,
+                Warning::OtherTypeOfSameName { .. } => self.other_type += 1,
+                Warning::Slow { event, waits_for, .. } => {
+                    let waits_for = waits_for.into_iter().map(|(event, _)| event).collect();
+                    self.slow.push((event, waits_for));
+                }
+                _ => {}
+            },
             _ => {}
         }
     }
