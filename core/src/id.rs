@@ -50,6 +50,7 @@ impl IdSource {
         Self { seed, count: AtomicU64::new(mix(seed) >> 23) }
     }
 
+    #[inline]
     pub(crate) fn next(&self, unix_millis: u64) -> EventId {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         let random = mix(self.seed ^ mix(count)) >> 32;

@@ -6,15 +6,17 @@
 #[cfg(feature = "std")]
 mod imp {
     use core::fmt;
-    pub(crate) use std::sync::{MutexGuard, OnceLock};
+    pub(crate) use std::sync::MutexGuard;
 
     pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
 
     impl<T> Mutex<T> {
+        #[inline]
         pub(crate) const fn new(value: T) -> Self {
             Self(std::sync::Mutex::new(value))
         }
 
+        #[inline]
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
         }
@@ -49,24 +51,34 @@ mod imp {
             f.write_str("Mutex")
         }
     }
-
-    pub(crate) struct OnceLock<T>(spin::Once<T>);
-
-    impl<T> OnceLock<T> {
-        pub(crate) const fn new() -> Self {
-            Self(spin::Once::new())
-        }
-
-        pub(crate) fn get(&self) -> Option<&T> {
-            self.0.get()
-        }
-
-        pub(crate) fn set(&self, value: T) -> Result<(), T> {
-            let mut value = Some(value);
-            self.0.call_once(|| value.take().expect("taken once"));
-            value.map_or(Ok(()), Err)
-        }
-    }
 }
 
 pub(crate) use imp::*;
+
+/// A value that is written once and then read without a lock. Whoever writes second loses, and
+/// nobody has anything to wait for but a move.
+pub(crate) struct OnceLock<T>(spin::Once<T>);
+
+impl<T> OnceLock<T> {
+    pub(crate) const fn new() -> Self {
+        Self(spin::Once::new())
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> Option<&T> {
+        self.0.get()
+    }
+
+    /// Makes the value where it stays; nothing happens when there is one.
+    #[inline]
+    pub(crate) fn init(&self, make: impl FnOnce() -> T) {
+        self.0.call_once(make);
+    }
+
+    pub(crate) fn set(&self, value: T) -> Result<(), T> {
+        let mut value = Some(value);
+        self.0.call_once(|| value.take().expect("taken once"));
+        value.map_or(Ok(()), Err)
+    }
+}
+

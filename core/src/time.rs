@@ -49,6 +49,7 @@ impl Instant {
     }
 
     /// `None` for [`Instant::FAR`], which the books use for "never".
+    #[inline]
     pub(crate) fn known(self) -> Option<Self> {
         (self != Self::FAR).then_some(self)
     }
@@ -64,6 +65,7 @@ impl Add<Duration> for Instant {
     type Output = Self;
 
     /// Saturates at [`Instant::FAR`].
+    #[inline]
     fn add(self, rhs: Duration) -> Self {
         let seconds = rhs.as_secs().saturating_mul(1_000_000_000);
         let nanos = seconds.saturating_add(u64::from(rhs.subsec_nanos()));

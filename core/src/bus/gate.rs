@@ -29,6 +29,7 @@ impl Gate {
     }
 
     /// Notes that there is something to do.
+    #[inline]
     pub(crate) fn mark(&self) -> Marked {
         match self.0.fetch_or(MORE, Ordering::SeqCst) {
             FREE => Marked::NobodyKnows,
@@ -37,27 +38,32 @@ impl Gate {
     }
 
     /// Whether there is something to do and nobody has the turn.
+    #[inline]
     pub(crate) fn is_marked(&self) -> bool {
         self.0.load(Ordering::SeqCst) == MORE
     }
 
     /// Takes the turn, unless somebody has it.
+    #[inline]
     pub(crate) fn enter(&self) -> bool {
         self.0.fetch_or(HELD, Ordering::SeqCst) & HELD == 0
     }
 
     /// Whether there is more to do since the last look; only the holder asks.
+    #[inline]
     pub(crate) fn take_more(&self) -> bool {
         let has_more = self.0.load(Ordering::SeqCst) & MORE != 0;
         has_more && self.0.fetch_and(!MORE, Ordering::SeqCst) & MORE != 0
     }
 
     /// Gives the turn back. False when there is more to do: the turn is kept.
+    #[inline]
     pub(crate) fn leave(&self) -> bool {
         self.0.compare_exchange(HELD, FREE, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
     /// Gives the turn back with something left to do, which somebody has to be told.
+    #[inline]
     pub(crate) fn leave_with_more(&self) {
         self.0.store(MORE, Ordering::SeqCst);
     }

@@ -4,6 +4,7 @@ use alloc::string::String;
 
 /// Runs user code; `Err` is the message of its panic.
 #[cfg(feature = "std")]
+#[inline]
 pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     use core::panic::AssertUnwindSafe;
     use std::panic::catch_unwind;
@@ -21,6 +22,7 @@ pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
 }
 
 /// Drops a value of the user's. What its drop panics with is its own affair.
+#[inline]
 pub(crate) fn discard<T>(value: T) {
     let _ = catch(|| drop(value));
 }

@@ -40,6 +40,7 @@ enum Todo {
 
 impl Notices {
     /// Takes the outputs; `own` is the bus that the caller looks after itself.
+    #[inline]
     pub(crate) fn collect(&mut self, hub: &mut HubState, own: Option<&Arc<BusShared>>) {
         while let Some(output) = hub.books.next_output() {
             let todo = match (output, own) {
@@ -96,6 +97,7 @@ impl Todo {
 
 impl HubState {
     /// What an output asks for. What can be noted without the user's code is noted here.
+    #[inline]
     fn todo(&mut self, output: BookOutput) -> Option<Todo> {
         Some(match output {
             Output::Ready { bus } => Todo::Notify(self.shell(bus)?),

@@ -104,11 +104,12 @@ pub(crate) fn downcast<E: Event>(record: Arc<dyn Erased>) -> Option<Arc<Record<E
 
 /// Notes the end of an event in its record. Those who wait are still to be woken, outside the hub's
 /// lock.
+#[inline]
 pub(crate) fn freeze(completed: Completed<Arc<dyn Erased>, Answer>) -> Arc<dyn Erased> {
     let Completed { payload, started_at, completed_at, cause, results, path, .. } = completed;
-    let frozen = Frozen { rows: results, path, started_at, completed_at, cause };
     // An event completes once.
-    let _ = payload.head().frozen.set(frozen);
+    let frozen = || Frozen { rows: results, path, started_at, completed_at, cause };
+    payload.head().frozen.init(frozen);
     payload
 }
 
@@ -139,15 +140,18 @@ impl Head {
         self.key.store(key.to_bits(), Ordering::Release);
     }
 
+    #[inline]
     pub(crate) fn frozen(&self) -> Option<&Frozen> {
         self.frozen.get()
     }
 
+    #[inline]
     pub(crate) fn is_complete(&self) -> bool {
         self.frozen.get().is_some()
     }
 
     /// Wakes everybody who waits for the end.
+    #[inline]
     pub(crate) fn wake_waiters(&self) {
         self.waiters.wake_all();
     }

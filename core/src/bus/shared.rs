@@ -117,11 +117,13 @@ impl HubShared {
         }
     }
 
+    #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, HubState> {
         self.state.lock()
     }
 
     /// The runtime of this hub; asks for one when there is none yet.
+    #[inline]
     pub(crate) fn runtime(&self) -> Result<&Latched, NoRuntime> {
         if let Some(latched) = self.runtime.get() {
             return Ok(latched);
@@ -134,6 +136,7 @@ impl HubShared {
     }
 
     /// The runtime, if there is one by now.
+    #[inline]
     pub(crate) fn latched(&self) -> Option<&Latched> {
         self.runtime.get()
     }
@@ -149,12 +152,14 @@ impl HubShared {
     }
 
     /// An identity that no other live hub has.
+    #[inline]
     pub(crate) fn address(&self) -> usize {
         core::ptr::from_ref(self).addr()
     }
 }
 
 impl Latched {
+    #[inline]
     pub(crate) fn unix_millis(&self, now: Instant) -> u64 {
         self.wall_offset.saturating_add(now.as_nanos()) / 1_000_000
     }
@@ -206,6 +211,7 @@ impl BusShared {
     }
 
     /// Wakes the driver, or has one spawned when the bus has none yet.
+    #[inline]
     pub(crate) fn wake_driver(self: &Arc<Self>) {
         if !self.is_driven() && self.claim_driver() {
             if let Ok(latched) = self.hub.runtime() {

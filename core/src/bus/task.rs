@@ -52,6 +52,7 @@ pub(crate) struct Inbox {
 
 impl Task {
     /// A handler was called.
+    #[inline]
     pub(crate) fn start(&mut self, started: Started) {
         match started {
             Started::Ended(verdict) => self.verdict = Some(verdict),
@@ -63,6 +64,7 @@ impl Task {
     }
 
     /// Polls the future, and drops it when it has ended.
+    #[inline]
     pub(crate) fn poll(&mut self) {
         let mut cx = Context::from_waker(&self.ready.waker);
         let polled = self.future.as_mut().map(|future| future.as_mut().poll(&mut cx));
@@ -84,17 +86,20 @@ impl Readiness {
     }
 
     /// Makes it this invocation's.
+    #[inline]
     pub(crate) fn assign(&self, invocation: InvocationKey) {
         self.task.invocation.store(invocation.to_bits(), Ordering::Release);
         self.rearm();
     }
 
     /// Wake-ups from now on count again; asked before each poll.
+    #[inline]
     pub(crate) fn rearm(&self) {
         self.task.is_ready.store(false, Ordering::Release);
     }
 
     /// Whether nobody else has a clone of the waker.
+    #[inline]
     pub(crate) fn is_ours_alone(&self) -> bool {
         Arc::strong_count(&self.task) == 2
     }

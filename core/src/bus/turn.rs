@@ -147,6 +147,7 @@ struct Holder<'a> {
 
 impl Holder<'_> {
     /// Reads what others have left since the last look.
+    #[inline]
     fn look(&mut self) {
         if self.bus.gate.take_more() {
             self.turn.asks = true;
@@ -157,6 +158,7 @@ impl Holder<'_> {
         }
     }
 
+    #[inline]
     fn has_work(&self) -> bool {
         let Turn { run, ended, woken, asks, .. } = &*self.turn;
         *asks || run.is_some() || ended.is_some() || !woken.is_empty()
@@ -231,6 +233,7 @@ impl Holder<'_> {
         self.turn.notices.carry_out(&self.bus.hub);
     }
 
+    #[inline]
     fn now(&self) -> Instant {
         match self.is_current {
             true => self.latched.runtime.now_here(),
@@ -279,6 +282,7 @@ impl Holder<'_> {
 
     /// Runs the user's code of an invocation. What it leaves is a verdict, or a future to be polled
     /// again.
+    #[inline]
     fn go_on(&mut self, mut task: Task, code: impl FnOnce(&mut Task)) {
         let caught = context::enter(task.current, || guard::catch(|| code(&mut task)));
         let Task { invocation, expected, .. } = task;
@@ -328,6 +332,7 @@ impl Holder<'_> {
     }
 
     /// Keeps a waker for another invocation if nobody else has it.
+    #[inline]
     fn keep(&mut self, ready: Readiness) {
         if ready.is_ours_alone() && self.turn.spare_wakers.len() < SPARE_WAKERS {
             self.turn.spare_wakers.push(ready);

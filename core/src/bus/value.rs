@@ -90,6 +90,7 @@ impl Verdict {
 
     /// A value that is not of the type the event's handlers answer with is an error; an event that
     /// says nothing of its output takes any value.
+    #[inline]
     pub(crate) fn checked(self, (wanted, expected): (TypeId, &'static str)) -> Self {
         match &self.0 {
             Outcome::Value(Answer::Value(value))

@@ -37,6 +37,7 @@ impl Wakers {
     }
 
     /// Whether somebody has registered, ever.
+    #[inline]
     pub(crate) fn has_any(&self) -> bool {
         self.has_any.load(Ordering::Acquire)
     }

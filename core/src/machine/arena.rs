@@ -36,6 +36,7 @@ impl<Tag> Key<Tag> {
 
     /// The slot of the entry: small, and used again after the entry is gone.
     #[must_use]
+    #[inline]
     pub fn slot(self) -> usize {
         self.ix.slot()
     }
@@ -75,6 +76,7 @@ impl<T: Vacate, Tag> Arena<T, Tag> {
         Self { slots: Vec::new(), free: Vec::new(), generation: 0, tag: PhantomData }
     }
 
+    #[inline]
     pub(super) fn insert(&mut self, value: T) -> Key<Tag> {
         let key = self.vacant();
         let Key { ix, generation } = key;
@@ -89,6 +91,7 @@ impl<T: Vacate, Tag> Arena<T, Tag> {
     }
 
     /// The key that the next `insert` will give.
+    #[inline]
     pub(super) fn vacant(&self) -> Key<Tag> {
         let ix = self.free.last().copied().unwrap_or_else(|| {
             let index = u32::try_from(self.slots.len() + 1).ok().and_then(NonZeroU32::new);
@@ -97,6 +100,7 @@ impl<T: Vacate, Tag> Arena<T, Tag> {
         Key { ix, generation: self.generation.wrapping_add(1).max(1) }
     }
 
+    #[inline]
     pub(super) fn remove(&mut self, ix: Ix<Tag>) -> T {
         let slot = &mut self.slots[ix.slot()];
         slot.generation = 0;
@@ -105,15 +109,18 @@ impl<T: Vacate, Tag> Arena<T, Tag> {
     }
 
     /// The place of a key's entry, if it is still there.
+    #[inline]
     pub(super) fn find(&self, key: Key<Tag>) -> Option<Ix<Tag>> {
         let slot = self.slots.get(key.ix.slot())?;
         (slot.generation == key.generation).then_some(key.ix)
     }
 
+    #[inline]
     pub(super) fn get(&self, key: Key<Tag>) -> Option<&T> {
         self.find(key).map(|ix| &self[ix])
     }
 
+    #[inline]
     pub(super) fn key(&self, ix: Ix<Tag>) -> Key<Tag> {
         Key { ix, generation: self.slots[ix.slot()].generation }
     }
@@ -136,6 +143,7 @@ impl<T: Vacate, Tag> Arena<T, Tag> {
         self.slots.reserve_exact(self.slots.len() / 8);
     }
 
+    #[inline]
     fn grow(&mut self) {
         if self.slots.len() == self.slots.capacity() && self.slots.len() >= 1024 {
             self.grow_by_an_eighth();

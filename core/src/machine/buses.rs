@@ -242,6 +242,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Gives free places to those who wait for one, first come first served.
+    #[inline]
     pub(super) fn grant(&mut self, bus: BusIx) {
         while let Some(first) = self.buses[bus].reservations.first() {
             let state = &self.buses[bus];

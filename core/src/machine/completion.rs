@@ -41,6 +41,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Children that have completed stand first in the parent's list.
+    #[inline]
     fn leave_parent(&mut self, event: EventIx) -> Option<EventIx> {
         if !core::mem::take(&mut self.events[event].attached) {
             return None;
@@ -53,6 +54,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         Some(parent)
     }
 
+    #[inline]
     fn path_of(&self, event: EventIx) -> Path {
         let first = &self.visits[self.events[event].first_visit];
         let mut path = Path::new(self.buses[first.bus].name.clone());
@@ -66,6 +68,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Puts together what is said of a completed event.
+    #[inline]
     pub(super) fn hand_out(&mut self, ended: Ended) -> Completed<P, R> {
         let Ended { event, at, path } = ended;
         let first = &mut self.visits[self.events[event].first_visit];
@@ -92,6 +95,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         completed
     }
 
+    #[inline]
     fn give_capacity_back(&mut self, event: EventIx) {
         let EventState { counted, first_visit, .. } = self.events[event];
         let bus = self.visits[first_visit].bus;
@@ -105,6 +109,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
+    #[inline]
     fn less_to_do(&mut self, bus: BusIx) {
         let key = self.buses.key(bus);
         let state = &mut self.buses[bus];

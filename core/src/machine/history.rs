@@ -31,15 +31,18 @@ pub(super) struct Stage {
 }
 
 impl Stage {
+    #[inline]
     pub(super) fn first(&self) -> Option<VisitIx> {
         self.list.first()
     }
 
+    #[inline]
     pub(super) fn push_back(&mut self, visits: &mut Arena<Visit, VisitTag>, visit: VisitIx) {
         self.list.push_back(visits, visit, Visit::links);
         self.remembered_from.get_or_insert(visit);
     }
 
+    #[inline]
     pub(super) fn remove(&mut self, visits: &mut Arena<Visit, VisitTag>, visit: VisitIx) {
         if self.remembered_from == Some(visit) {
             self.remembered_from = visits[visit].links.next();
@@ -106,6 +109,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// The event of a visit has completed.
+    #[inline]
     pub(super) fn remember_completed(&mut self, visit: VisitIx) {
         let Self { buses, visits, .. } = self;
         let Visit { bus, seq, started, remembered, .. } = visits[visit];
@@ -131,6 +135,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// One history less, or the completion itself: at the last, a completed event leaves the books.
+    #[inline]
     pub(super) fn forget_one(&mut self, event: EventIx) {
         let state = &mut self.events[event];
         state.remembered -= 1;

@@ -20,6 +20,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Tells the first bus of each line that the hub's slot is there to be taken.
+    #[inline]
     pub(super) fn call_lines(&mut self) {
         if self.hub_lines.iter().all(VecDeque::is_empty) {
             return;
@@ -34,6 +35,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// A bus that was called and has nothing to start with it calls the next, also when it stands in
     /// line again: that may be the other line.
+    #[inline]
     pub(super) fn pass_hub_slot_on(&mut self, bus: BusIx) {
         if core::mem::take(&mut self.buses[bus].called_to_hub) {
             self.call_lines();

@@ -47,6 +47,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Gives a handler that starts its row, and its place in the books.
+    #[inline]
     pub(super) fn begin(
         &mut self,
         visit: VisitIx,
@@ -68,6 +69,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Puts an invocation into the books.
+    #[inline]
     pub(super) fn enter_list(&mut self, work: WorkIx, invocation: Invocation) -> InvocationIx {
         let Self { invocations, works, .. } = self;
         let ix = invocations.insert(invocation).ix();
@@ -171,6 +173,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Takes an invocation out of the books. Its visit is still to be settled.
+    #[inline]
     pub(super) fn end(&mut self, ix: InvocationIx, outcome: Outcome<R>) {
         let (work, Invocation { row, tries, .. }) = self.leave_list(ix);
         let row = self.works[work].rows.row_mut(row as usize);
@@ -180,6 +183,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Takes an invocation out of the books, its waits and its timer included.
+    #[inline]
     pub(super) fn leave_list(&mut self, ix: InvocationIx) -> (WorkIx, Invocation) {
         self.disarm(Timer::Invocation(ix));
         self.drop_waits(ix);

@@ -16,6 +16,7 @@ pub(super) struct List<Tag> {
 }
 
 impl<Tag> Links<Tag> {
+    #[inline]
     pub(super) fn next(&self) -> Option<Ix<Tag>> {
         self.next
     }
@@ -26,6 +27,7 @@ impl<Tag> Links<Tag> {
 }
 
 impl<Tag> List<Tag> {
+    #[inline]
     pub(super) fn first(self) -> Option<Ix<Tag>> {
         self.first
     }
@@ -34,6 +36,7 @@ impl<Tag> List<Tag> {
         self.last
     }
 
+    #[inline]
     pub(super) fn push_back<T>(
         &mut self,
         arena: &mut Arena<T, Tag>,
@@ -62,6 +65,7 @@ impl<Tag> List<Tag> {
         self.first = Some(ix);
     }
 
+    #[inline]
     pub(super) fn remove<T>(
         &mut self,
         arena: &mut Arena<T, Tag>,
@@ -73,6 +77,7 @@ impl<Tag> List<Tag> {
     }
 
     /// Closes the gap of an entry that is out of the arena already.
+    #[inline]
     pub(super) fn remove_linked<T>(
         &mut self,
         arena: &mut Arena<T, Tag>,

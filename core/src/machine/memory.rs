@@ -36,6 +36,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Counts an event that has come to a bus, as open there and as in memory.
+    #[inline]
     pub(super) fn weigh(&mut self, visit: VisitIx) {
         let Visit { event, bus, .. } = self.visits[visit];
         let EventState { bytes, first_visit, .. } = self.events[event];
@@ -59,6 +60,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// A bus has nothing more to do with an event.
+    #[inline]
     pub(super) fn unweigh(&mut self, visit: VisitIx) {
         let Visit { event, bus, .. } = self.visits[visit];
         let state = &mut self.buses[bus];
@@ -67,6 +69,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// An event leaves the books.
+    #[inline]
     pub(super) fn lose(&mut self, bytes: u32) {
         self.bytes -= u64::from(bytes);
         if self.told_memory {

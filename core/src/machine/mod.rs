@@ -261,6 +261,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Takes the oldest of them.
+    #[inline]
     pub fn next_output(&mut self) -> Option<Output<P, R, H>> {
         let note = self.notes.pop_front()?;
         Some(note.map_completed(|ended| self.hand_out(ended)))
@@ -377,10 +378,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Time does not go back.
+    #[inline]
     fn advance(&mut self, now: Instant) {
         self.now = self.now.max(now);
     }
 
+    #[inline]
     fn say(&mut self, note: Note<P, R, H>) {
         self.notes.push_back(note);
     }
@@ -389,6 +392,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.say(Output::Warning(Box::new(warning)));
     }
 
+    #[inline]
     fn bus(&self, bus: BusKey) -> Option<BusIx> {
         self.buses.find(bus)
     }

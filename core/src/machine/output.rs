@@ -85,6 +85,7 @@ pub(super) struct Ended {
 }
 
 impl<P, R, H, C> Output<P, R, H, C> {
+    #[inline]
     pub(super) fn map_completed<D>(self, map: impl FnOnce(C) -> D) -> Output<P, R, H, D> {
         match self {
             Self::Completed(completed) => Output::Completed(map(completed)),
@@ -133,6 +134,7 @@ pub struct Path {
 }
 
 impl Path {
+    #[inline]
     pub(super) const fn new(first: Arc<str>) -> Self {
         Self { first, rest: None }
     }

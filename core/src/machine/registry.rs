@@ -191,6 +191,7 @@ impl<H> Registry<H> {
         Self { exact: BTreeMap::new(), any: Arc::default(), consumers, topics }
     }
 
+    #[inline]
     pub(super) fn snapshot(&self, name: NameIx) -> Snapshot<H> {
         let some = |list: &HandlerList<H>| (!list.is_empty()).then(|| list.clone());
         Snapshot { exact: self.exact.get(&name).and_then(some), any: some(&self.any) }
@@ -251,6 +252,7 @@ impl<H> Snapshot<H> {
         self.lists().map(|list| list.len()).sum()
     }
 
+    #[inline]
     pub(super) fn get(&self, index: usize) -> Option<&Arc<Handler<H>>> {
         let exact = self.exact.as_ref().map_or(&[][..], |list| list);
         match exact.get(index) {
@@ -269,10 +271,12 @@ impl Kinds {
         &self.names[self.kinds[kind.0 as usize].0 as usize]
     }
 
+    #[inline]
     pub(super) fn name_ix(&self, kind: Kind) -> NameIx {
         self.kinds[kind.0 as usize].0
     }
 
+    #[inline]
     pub(super) fn type_of(&self, kind: Kind) -> Option<TypeId> {
         self.kinds[kind.0 as usize].1
     }
@@ -316,6 +320,7 @@ impl Kinds {
 
 impl<H> Handler<H> {
     /// Whether an event of this type is this handler's.
+    #[inline]
     pub(super) fn accepts(&self, of_type: Option<TypeId>) -> bool {
         self.wanted.is_none() || self.wanted == of_type
     }

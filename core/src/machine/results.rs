@@ -85,6 +85,7 @@ pub enum Outcome<R> {
 impl<R> Outcome<R> {
     /// Whether this counts as an error.
     #[must_use]
+    #[inline]
     pub fn is_error(&self) -> bool {
         !matches!(self, Self::Value(_) | Self::Empty)
     }
@@ -139,6 +140,7 @@ impl<R> Row<R> {
         }
     }
 
+    #[inline]
     pub(super) fn pending(handler: Arc<HandlerInfo>) -> Self {
         Self { handler, started_at: None, completed_at: None, tries: 0, outcome: None }
     }
@@ -183,6 +185,7 @@ impl<R> Rows<R> {
 
     /// The rows in order.
     #[must_use]
+    #[inline]
     pub fn as_slice(&self) -> &[Row<R>] {
         match &self.0 {
             Few::One(row) => slice::from_ref(row),
@@ -191,10 +194,12 @@ impl<R> Rows<R> {
     }
 
     /// The rows in order.
+    #[inline]
     pub fn iter(&self) -> slice::Iter<'_, Row<R>> {
         self.as_slice().iter()
     }
 
+    #[inline]
     pub(super) fn push(&mut self, row: Row<R>) {
         match &mut self.0 {
             Few::Any(rows) if rows.capacity() == 0 => self.0 = Few::One(row),
@@ -206,6 +211,7 @@ impl<R> Rows<R> {
         }
     }
 
+    #[inline]
     pub(super) fn row_mut(&mut self, index: usize) -> &mut Row<R> {
         match &mut self.0 {
             Few::One(row) => row,

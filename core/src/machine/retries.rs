@@ -12,6 +12,7 @@ use crate::time::Instant;
 
 impl<P: Clone, R, H> Machine<P, R, H> {
     /// Ends an invocation, or has it tried again when its event says so and it failed by itself.
+    #[inline]
     pub(super) fn end_or_retry(&mut self, ix: InvocationIx, outcome: Outcome<R>) {
         match self.rest(ix, &outcome) {
             Some(until) => self.pause(ix, outcome, until),
@@ -20,6 +21,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Until when an invocation rests before it is tried again; `None` when it is over.
+    #[inline]
     fn rest(&self, ix: InvocationIx, outcome: &Outcome<R>) -> Option<Instant> {
         if !matches!(outcome, Outcome::Failed(_) | Outcome::TimedOut { .. }) {
             return None;
@@ -50,6 +52,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.kick(bus);
     }
 
+    #[inline]
     pub(super) fn resume(&mut self, bus: BusIx) -> Option<Run<P, H>> {
         while let Some(key) = self.buses[bus].resuming.pop_front() {
             let Some(ix) = self.invocations.find(key) else { continue };
@@ -67,6 +70,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// What the shell is told of an invocation that starts.
+    #[inline]
     pub(super) fn run(&self, ix: InvocationIx, handler: Arc<Handler<H>>) -> Run<P, H> {
         let Invocation { visit, event, .. } = self.invocations[ix];
         let work = self.visits[visit].work.map(|work| &self.works[work]);

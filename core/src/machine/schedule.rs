@@ -71,6 +71,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// How a visit excludes others: the event's own word, else its bus's.
+    #[inline]
     pub(super) fn concurrency(&self, visit: VisitIx) -> Concurrency {
         let Visit { event, bus, .. } = self.visits[visit];
         let own = self.events[event].overrides.as_ref().and_then(|own| own.concurrency);
@@ -103,6 +104,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.call_lines();
     }
 
+    #[inline]
     fn candidate(&self, bus: BusIx) -> Candidate {
         let state = &self.buses[bus];
         if state.phase == Phase::Stopped || state.watches.holds > 0 {
@@ -190,6 +192,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Takes a visit that will not wait any longer out of its queue.
+    #[inline]
     pub(super) fn unqueue(&mut self, visit: VisitIx) {
         self.unplace_raised(visit);
         let bus = self.visits[visit].bus;
@@ -217,6 +220,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
+    #[inline]
     fn for_each_slot(&mut self, bus: BusIx, concurrency: Concurrency, change: impl Fn(&mut Slot)) {
         if concurrency != Concurrency::Parallel {
             change(&mut self.buses[bus].slot);
@@ -227,6 +231,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// The next started visit that has a handler to start.
+    #[inline]
     pub(super) fn pop_continuing(&mut self, bus: BusIx) -> Option<VisitIx> {
         while let Some(key) = self.buses[bus].continuing.pop_front() {
             let Some(visit) = self.visits.find(key) else { continue };

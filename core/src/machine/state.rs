@@ -298,6 +298,7 @@ impl Visit {
 
 impl<R, H> Work<R, H> {
     /// Whether it has something running that does not wait, or something to start.
+    #[inline]
     pub(super) fn is_awake(&self) -> bool {
         let to_start = self.next < self.total;
         match (self.parallel, self.live) {
@@ -307,10 +308,12 @@ impl<R, H> Work<R, H> {
         }
     }
 
+    #[inline]
     pub(super) fn can_continue(&self) -> bool {
         self.next < self.total && (self.parallel || self.live == 0)
     }
 
+    #[inline]
     pub(super) fn is_done(&self) -> bool {
         self.next == self.total && self.live == 0
     }

@@ -13,6 +13,7 @@ use alloc::sync::Arc;
 impl<P: Clone, R, H> Machine<P, R, H> {
     /// When [`timed_out`](Self::timed_out) has something to do for a bus.
     #[must_use]
+    #[inline]
     pub fn next_deadline(&self, bus: BusKey) -> Option<Instant> {
         self.buses.get(bus)?.timers.next().map(|(at, _)| at)
     }
@@ -63,6 +64,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Sets an invocation's timer to what comes first: its report as slow, or its limit.
+    #[inline]
     pub(super) fn arm(&mut self, ix: InvocationIx) {
         self.disarm(Timer::Invocation(ix));
         let state = &self.invocations[ix];
@@ -77,6 +79,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
+    #[inline]
     pub(super) fn set_timer(&mut self, bus: BusIx, at: Instant, timer: Timer) {
         let Self { buses, invocations, events, .. } = self;
         buses[bus].timers.insert(at, timer, |timer, place| match timer {
@@ -85,6 +88,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         });
     }
 
+    #[inline]
     pub(super) fn disarm(&mut self, timer: Timer) {
         let Self { buses, invocations, events, visits, .. } = self;
         let place = match timer {

@@ -18,6 +18,7 @@ impl<K: Copy> Timers<K> {
         Self { heap: Vec::new(), count: 0 }
     }
 
+    #[inline]
     pub(super) fn next(&self) -> Option<(Instant, K)> {
         self.heap.first().map(|&(at, _, key)| (at, key))
     }
@@ -27,6 +28,7 @@ impl<K: Copy> Timers<K> {
     }
 
     /// `place` is told where each moved timer now is.
+    #[inline]
     pub(super) fn insert(&mut self, at: Instant, key: K, mut place: impl FnMut(K, u32)) {
         self.count += 1;
         self.heap.push((at, self.count, key));
@@ -36,6 +38,7 @@ impl<K: Copy> Timers<K> {
         }
     }
 
+    #[inline]
     pub(super) fn remove(&mut self, position: u32, mut place: impl FnMut(K, u32)) {
         let position = position as usize;
         let (_, _, key) = self.heap.swap_remove(position);

@@ -156,6 +156,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// An event has completed: who waited for it retakes its slot, in this very step.
+    #[inline]
     pub(super) fn end_waits_for(&mut self, event: EventIx) {
         while let Some(wait) = self.events[event].waits.first() {
             let invocation = self.waits[wait].invocation;
@@ -165,6 +166,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// An invocation ends: so do its waits.
+    #[inline]
     pub(super) fn drop_waits(&mut self, by: InvocationIx) {
         while let Some(wait) = self.invocations[by].waits.first() {
             let event = self.waits[wait].event;
@@ -222,6 +224,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// A visit takes the place among the raised that its event's `raise` gives it.
+    #[inline]
     pub(super) fn place_raised(&mut self, visit: VisitIx) {
         let Visit { event, bus, state, raise, .. } = self.visits[visit];
         let wanted = self.events[event].raise;
@@ -238,6 +241,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.kick(bus);
     }
 
+    #[inline]
     pub(super) fn unplace_raised(&mut self, visit: VisitIx) {
         if self.visits[visit].raise > 0 {
             let order = self.visits[visit].raise_order();

@@ -134,6 +134,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// An event has come to a bus: names it to those who watch for it.
+    #[inline]
     pub(super) fn tell_watchers(&mut self, visit: VisitIx) {
         let bus = self.visits[visit].bus;
         if self.buses[bus].watches.all.first().is_none() {
