@@ -11,7 +11,7 @@ use super::record::{Erased, freeze};
 use super::shared::{BookOutput, BusShared, HubShared, HubState};
 use super::value::Answer;
 use super::watch::Watcher;
-use crate::machine::{Dropped, InvocationKey, Output, Warning};
+use crate::machine::{Completed, Dropped, InvocationKey, Output, Warning};
 
 /// What is to be done once the hub's lock is released, in order. Nothing of the user's is called,
 /// cloned or dropped before.
@@ -48,11 +48,10 @@ impl Notices {
                     self.own_ready = true;
                     continue;
                 }
-                // Who waits for it asks under the hub's lock, after he is registered.
                 (Output::Idle { bus }, Some(own)) if own.key == bus && !own.idle.has_any() => {
                     continue;
                 }
-                (Output::Completed(completed), _) => Some(Todo::Complete(freeze(completed))),
+                (Output::Completed(completed), _) => completion(completed),
                 (output, _) => hub.todo(output),
             };
             match (todo, &self.first) {
@@ -73,6 +72,14 @@ impl Notices {
             next = self.rest.pop_front();
         }
     }
+}
+
+/// Notes the end of an event. When nobody waits for it, nothing is left to do: the machine has the
+/// record too, so that ours is not the last.
+#[inline]
+fn completion(completed: Completed<Arc<dyn Erased>, Answer>) -> Option<Todo> {
+    let record = freeze(completed);
+    record.head().is_awaited().then_some(Todo::Complete(record))
 }
 
 impl Todo {
@@ -102,7 +109,7 @@ impl HubState {
         Some(match output {
             Output::Ready { bus } => Todo::Notify(self.shell(bus)?),
             Output::Cancel { bus, invocation } => Todo::Cancel(self.shell(bus)?, invocation),
-            Output::Completed(completed) => Todo::Complete(freeze(completed)),
+            Output::Completed(completed) => return completion(completed),
             Output::Granted { reservation } => Todo::Wake(self.reserved.remove(&reservation)?),
             Output::Arrived { watch, payload, instead_of_oldest, .. } => {
                 let watcher = self.watchers.get(&watch)?.clone();
@@ -112,7 +119,8 @@ impl HubState {
             Output::WatchEnded { watch, dropped } => {
                 Todo::EndWatch(self.watchers.remove(&watch)?, dropped)
             }
-            Output::Idle { bus } => Todo::Idle(self.shell(bus)?),
+            // Who waits for it asks under this lock, after he is registered.
+            Output::Idle { bus } => Todo::Idle(self.shell(bus).filter(|bus| bus.idle.has_any())?),
             Output::Closed { bus } => Todo::Closed(self.shell(bus)?),
             Output::Warning(warning) => Todo::Warn(warning),
             Output::Dropped(dropped) => Todo::Drop(dropped),

@@ -44,12 +44,6 @@ impl Wakers {
 
     /// Wakes everybody. Their seats are nobody's then.
     pub(crate) fn wake_all(&self) {
-        // What is waited for has been written, and who registers looks at it afterwards: either we
-        // see him, or he sees it.
-        fence(Ordering::SeqCst);
-        if !self.has_any() {
-            return;
-        }
         let (first, others) = {
             let mut round = self.round.lock();
             round.number = round.number.wrapping_add(1);

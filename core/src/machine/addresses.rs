@@ -111,7 +111,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
 impl<H> Snapshot<H> {
     fn only(list: Option<HandlerList<H>>) -> Self {
-        Self { exact: list, any: None }
+        Self::Lists { exact: list, any: None }
     }
 }
 

@@ -52,12 +52,6 @@ impl<Tag> Ix<Tag> {
     }
 }
 
-/// What can be taken out of its place, with something worthless left there: so that no access has to
-/// ask whether the place is taken.
-pub(super) trait Vacate: Sized {
-    fn vacate(&mut self) -> Self;
-}
-
 pub(super) struct Arena<T, Tag> {
     slots: Vec<Slot<T>>,
     free: Vec<Ix<Tag>>,
@@ -66,12 +60,12 @@ pub(super) struct Arena<T, Tag> {
 }
 
 struct Slot<T> {
-    /// 0 while it is free.
+    /// 0 while it is free. The value stays then, so that no access has to ask whether it is there.
     generation: u32,
     value: T,
 }
 
-impl<T: Vacate, Tag> Arena<T, Tag> {
+impl<T, Tag> Arena<T, Tag> {
     pub(super) const fn new() -> Self {
         Self { slots: Vec::new(), free: Vec::new(), generation: 0, tag: PhantomData }
     }
@@ -100,12 +94,13 @@ impl<T: Vacate, Tag> Arena<T, Tag> {
         Key { ix, generation: self.generation.wrapping_add(1).max(1) }
     }
 
+    /// Takes an entry out; what it owns is to be taken from it.
     #[inline]
-    pub(super) fn remove(&mut self, ix: Ix<Tag>) -> T {
+    pub(super) fn remove(&mut self, ix: Ix<Tag>) -> &mut T {
         let slot = &mut self.slots[ix.slot()];
         slot.generation = 0;
         self.free.push(ix);
-        slot.value.vacate()
+        &mut slot.value
     }
 
     /// The place of a key's entry, if it is still there.

@@ -178,7 +178,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 0 => {
                     self.forget_completed(ix);
                     self.pass_hub_slot_on(ix);
-                    self.buses.remove(ix);
+                    *self.buses.remove(ix) = BusState::new(BusConfig::new(""), Arc::default());
                 }
                 _ => self.buses[ix].closed = true,
             }

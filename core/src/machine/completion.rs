@@ -73,11 +73,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Ended { event, at, path } = ended;
         let first = &mut self.visits[self.events[event].first_visit];
         let (work, mut next) = (first.work.take(), first.next);
-        let mut results = work.map_or_else(Rows::new, |work| self.works.remove(work).rows);
+        let mut results = work.map_or_else(Rows::new, |work| self.works.remove(work).take_rows());
         while let Some(visit) = next {
             let visit = &mut self.visits[visit];
             if let Some(work) = visit.work.take() {
-                results.append(self.works.remove(work).rows);
+                results.append(self.works.remove(work).take_rows());
             }
             next = visit.next;
         }

@@ -189,21 +189,22 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     fn remove_event(&mut self, event: EventIx) {
         let state = self.events.remove(event);
-        if let Some(parent) = state.parent.and_then(|parent| self.events.find(parent)) {
+        let (payload, _) = (state.payload.take(), state.overrides.take());
+        let EventState { parent, siblings, first_visit, bytes, .. } = *state;
+        if let Some(parent) = parent.and_then(|parent| self.events.find(parent)) {
             let mut children = self.events[parent].children;
-            children.remove_linked(&mut self.events, state.siblings, EventState::siblings);
+            children.remove_linked(&mut self.events, siblings, EventState::siblings);
             self.events[parent].children = children;
         }
-        let mut next = self.visits.remove(state.first_visit).next;
+        let mut next = self.visits.remove(first_visit).next;
         while let Some(visit) = next {
-            let visit = self.visits.remove(visit);
-            self.forwarded.remove(&(event, visit.bus));
-            next = visit.next;
+            let Visit { bus, next: after, .. } = *self.visits.remove(visit);
+            self.forwarded.remove(&(event, bus));
+            next = after;
         }
-        self.lose(state.bytes);
-        let payload = state.payload.map(Dropped::Payload);
+        self.lose(bytes);
         if let Some(payload) = payload {
-            self.say(Output::Dropped(payload));
+            self.say(Output::Dropped(Dropped::Payload(payload)));
         }
     }
 }

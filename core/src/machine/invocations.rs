@@ -188,7 +188,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.disarm(Timer::Invocation(ix));
         self.drop_waits(ix);
         let Self { invocations, works, visits, .. } = self;
-        let invocation = invocations.remove(ix);
+        let invocation = *invocations.remove(ix);
         let work_ix = visits[invocation.visit].work.expect("a running invocation has work");
         let work = &mut works[work_ix];
         work.invocations.remove_linked(invocations, invocation.of_event, Invocation::of_event);

@@ -159,6 +159,8 @@ pub enum Dropped<P, R, H> {
     Result(R),
     /// A list of handlers that was replaced while an event was using it.
     Handlers(HandlerList<H>),
+    /// A handler that was taken off while an event was using it.
+    Handler(Arc<Handler<H>>),
 }
 
 /// What the driver of a bus is to do next.

@@ -79,9 +79,10 @@ pub(super) enum Place {
 }
 
 /// The handlers of one event as they were when it started (R3).
-pub(super) struct Snapshot<H> {
-    pub(super) exact: Option<HandlerList<H>>,
-    pub(super) any: Option<HandlerList<H>>,
+pub(super) enum Snapshot<H> {
+    /// The only one: its list is not held, so that nobody has to copy it.
+    One(Arc<Handler<H>>),
+    Lists { exact: Option<HandlerList<H>>, any: Option<HandlerList<H>> },
 }
 
 type NameIx = u32;
@@ -193,8 +194,14 @@ impl<H> Registry<H> {
 
     #[inline]
     pub(super) fn snapshot(&self, name: NameIx) -> Snapshot<H> {
-        let some = |list: &HandlerList<H>| (!list.is_empty()).then(|| list.clone());
-        Snapshot { exact: self.exact.get(&name).and_then(some), any: some(&self.any) }
+        let exact = self.exact.get(&name);
+        match (exact.map_or(&[][..], |list| list), &self.any[..]) {
+            ([one], []) | ([], [one]) => Snapshot::One(one.clone()),
+            (_, any) => {
+                let any = (!any.is_empty()).then(|| self.any.clone());
+                Snapshot::Lists { exact: exact.cloned(), any }
+            }
+        }
     }
 
     /// Every list, to be dropped outside; the registry is empty afterwards.
@@ -248,21 +255,24 @@ impl<H> Registry<H> {
 }
 
 impl<H> Snapshot<H> {
+    #[inline]
     pub(super) fn len(&self) -> usize {
-        self.lists().map(|list| list.len()).sum()
+        let (exact, any) = self.parts();
+        exact.len() + any.len()
     }
 
     #[inline]
     pub(super) fn get(&self, index: usize) -> Option<&Arc<Handler<H>>> {
-        let exact = self.exact.as_ref().map_or(&[][..], |list| list);
-        match exact.get(index) {
-            Some(handler) => Some(handler),
-            None => self.any.as_ref()?.get(index - exact.len()),
-        }
+        let (exact, any) = self.parts();
+        exact.get(index).or_else(|| any.get(index - exact.len()))
     }
 
-    fn lists(&self) -> impl Iterator<Item = &HandlerList<H>> {
-        [&self.exact, &self.any].into_iter().flatten()
+    #[inline]
+    fn parts(&self) -> (&[Arc<Handler<H>>], &[Arc<Handler<H>>]) {
+                match self {
+            Self::One(one) => (slice::from_ref(one), &[]),
+            Self::Lists { exact, any } => (exact.as_ref().map_or(&[], |list| list), any.as_ref().map_or(&[], |list| list)),
+        }
     }
 }
 
@@ -344,8 +354,7 @@ impl<'a, H> IntoIterator for &'a Snapshot<H> {
         core::iter::Chain<slice::Iter<'a, Arc<Handler<H>>>, slice::Iter<'a, Arc<Handler<H>>>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        let part =
-            |list: &'a Option<HandlerList<H>>| list.as_ref().map_or(&[][..], |list| list).iter();
-        part(&self.exact).chain(part(&self.any))
+        let (exact, any) = self.parts();
+        exact.iter().chain(any)
     }
 }

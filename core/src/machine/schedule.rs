@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use super::config::{Concurrency, HandlerOrder};
 use super::output::{Dropped, Next, Output, Run};
-use super::registry::{Action, HandlerList, Snapshot};
+use super::registry::{Action, Snapshot};
 use super::results::{EventStatus, Outcome, Row, Rows};
 use super::state::{BusIx, Line, Phase, Slot, Visit, VisitIx, VisitState, Work, WorkIx};
 use super::{BusKey, Machine};
@@ -206,17 +206,21 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let work = &mut self.works[work];
         let (concurrency, handlers) = (work.concurrency, work.handlers.take());
         self.for_each_slot(bus, concurrency, |slot| slot.occupied -= 1);
-        if let Some(Snapshot { exact, any }) = handlers {
-            exact.into_iter().for_each(|list| self.let_go(list));
-            any.into_iter().for_each(|list| self.let_go(list));
+        match handlers {
+            None => {}
+            Some(Snapshot::One(handler)) => self.let_go(handler, Dropped::Handler),
+            Some(Snapshot::Lists { exact, any }) => {
+                exact.into_iter().for_each(|list| self.let_go(list, Dropped::Handlers));
+                any.into_iter().for_each(|list| self.let_go(list, Dropped::Handlers));
+            }
         }
         self.close_one(event);
     }
 
-    /// Hands a list out that nobody else holds any more: dropping it drops what the user registered.
-    fn let_go(&mut self, list: HandlerList<H>) {
-        if Arc::strong_count(&list) == 1 {
-            self.say(Output::Dropped(Dropped::Handlers(list)));
+    /// Hands out what nobody else holds any more: dropping it drops what the user registered.
+    fn let_go<T>(&mut self, last: Arc<T>, dropped: impl FnOnce(Arc<T>) -> Dropped<P, R, H>) {
+        if Arc::strong_count(&last) == 1 {
+            self.say(Output::Dropped(dropped(last)));
         }
     }
 
@@ -249,12 +253,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Visit { event, work, .. } = self.visits[visit];
         let state = &mut self.works[work?];
         let index = state.next;
-        let Some(handler) = state.handlers.as_ref()?.get(index as usize).cloned() else {
+        let Some(handler) = state.handlers.as_ref()?.get(index as usize) else {
             // Nobody handles it: it is done as soon as it is started (R7).
             self.settle(visit);
             return None;
         };
         state.next += 1;
+        let handler = handler.clone();
         if !handler.accepts(self.kinds.type_of(self.events[event].kind)) {
             self.tell_other_type(event, &handler.info);
             self.settle(visit);

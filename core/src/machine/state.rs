@@ -6,14 +6,14 @@ use alloc::sync::Arc;
 use core::cmp::Reverse;
 use core::time::Duration;
 
-use super::arena::{Ix, Vacate};
+use super::arena::Ix;
 use super::config::{BusConfig, Completion, Concurrency, Overrides};
 use super::history::{History, Stage};
 use super::list::{Links, List};
 use super::registry::{Kind, Registry, Snapshot};
 use super::results::{Cause, EventStatus, Rows};
 use super::timers::{NOWHERE, Timers};
-use super::watch::{Watch, Watches};
+use super::watch::Watches;
 use super::{
     BusKey, BusTag, EventKey, EventTag, InvocationKey, InvocationTag, ReservationTag, VisitKey,
     VisitTag, WaitTag, WorkTag,
@@ -297,6 +297,10 @@ impl Visit {
 }
 
 impl<R, H> Work<R, H> {
+    pub(super) fn take_rows(&mut self) -> Rows<R> {
+        core::mem::take(&mut self.rows)
+    }
+
     /// Whether it has something running that does not wait, or something to start.
     #[inline]
     pub(super) fn is_awake(&self) -> bool {
@@ -372,35 +376,3 @@ impl Reservation {
         &mut self.links
     }
 }
-
-impl<H> Vacate for BusState<H> {
-    fn vacate(&mut self) -> Self {
-        core::mem::replace(self, Self::new(BusConfig::new(""), Arc::default()))
-    }
-}
-
-impl<P> Vacate for EventState<P> {
-    fn vacate(&mut self) -> Self {
-        let (payload, overrides) = (self.payload.take(), self.overrides.take());
-        Self { payload, overrides, ..*self }
-    }
-}
-
-impl<R, H> Vacate for Work<R, H> {
-    fn vacate(&mut self) -> Self {
-        let (handlers, rows) = (self.handlers.take(), core::mem::take(&mut self.rows));
-        Self { handlers, rows, ..*self }
-    }
-}
-
-macro_rules! vacate_by_copy {
-    ($($of_type:ty),*) => {$(
-        impl Vacate for $of_type {
-            fn vacate(&mut self) -> Self {
-                *self
-            }
-        }
-    )*};
-}
-
-vacate_by_copy!(Visit, Invocation, Wait, Reservation, Watch);

@@ -51,6 +51,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             }
             _ => {
                 self.tell_slow(ix);
+                self.disarm(Timer::Invocation(ix));
                 self.arm(ix);
             }
         }
@@ -63,10 +64,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.end_all(ends);
     }
 
-    /// Sets an invocation's timer to what comes first: its report as slow, or its limit.
+    /// Sets an invocation's timer, which is not set, to what comes first: its report as slow, or its limit.
     #[inline]
     pub(super) fn arm(&mut self, ix: InvocationIx) {
-        self.disarm(Timer::Invocation(ix));
         let state = &self.invocations[ix];
         let Invocation { bus, started_at, slow_told, .. } = *state;
         let deadline = state.deadline().unwrap_or(Instant::FAR);

@@ -43,6 +43,9 @@ impl<K: Copy> Timers<K> {
         let position = position as usize;
         let (_, _, key) = self.heap.swap_remove(position);
         place(key, NOWHERE);
+        if self.heap.is_empty() {
+            return;
+        }
         if position < self.heap.len() {
             let position = self.rise(position, &mut place);
             self.sink(position, &mut place);
