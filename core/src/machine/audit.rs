@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use super::results::EventStatus;
-use super::state::{Slot, VisitState};
+use super::state::{EventIx, Slot, VisitState};
 use super::{Concurrency, Machine};
 
 impl<P: Clone, R, H> Machine<P, R, H> {
@@ -22,7 +22,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 queued += usize::from(visit.state == VisitState::Queued);
                 let event = &self.events[visit.event];
                 incomplete += usize::from(!event.is_complete());
-                let raise = if visit.state == VisitState::Queued { event.raise } else { 0 };
+                let raise = if visit.state == VisitState::Queued { self.raise_of(visit.event) } else { 0 };
                 expect(visit.raise == raise, || {
                     format!("raise of a visit: {} for {raise}", visit.raise)
                 })?;
@@ -71,7 +71,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             let mut open = 0;
             self.for_each_visit(key, |visit| open += u32::from(visit.state != VisitState::Done));
             let children = self.events.iter().filter(|(_, child)| child.attached);
-            open += children.filter(|(_, child)| child.parent == Some(key)).count() as u32;
+            let parent = |child: EventIx| self.kin(child).and_then(|kin| kin.parent);
+            open += children.filter(|(ix, _)| parent(*ix) == Some(key)).count() as u32;
             expect(open == event.open, || format!("{key:?}: {} open, counted {open}", event.open))?;
             let complete = event.status == EventStatus::Completed;
             expect(complete == (open == 0), || {

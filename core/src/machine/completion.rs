@@ -40,20 +40,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         parent
     }
 
-    /// Children that have completed stand first in the parent's list.
-    #[inline]
-    fn leave_parent(&mut self, event: EventIx) -> Option<EventIx> {
-        if !core::mem::take(&mut self.events[event].attached) {
-            return None;
-        }
-        let parent = self.events.find(self.events[event].parent?)?;
-        let mut children = self.events[parent].children;
-        children.remove(&mut self.events, event, EventState::siblings);
-        children.push_front(&mut self.events, event, EventState::siblings);
-        self.events[parent].children = children;
-        Some(parent)
-    }
-
     #[inline]
     fn path_of(&self, event: EventIx) -> Path {
         let first = &self.visits[self.events[event].first_visit];

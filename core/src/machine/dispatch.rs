@@ -4,10 +4,9 @@ use alloc::boxed::Box;
 
 use super::config::Overrides;
 use super::error::{Refusal, Refused};
-use super::list::{Links, List};
 use super::registry::{Kind, Snapshot};
 use super::results::EventStatus;
-use super::state::{BusIx, Counted, EventIx, EventState, Phase, Timer, Visit, VisitIx};
+use super::state::{BusIx, Counted, EventState, Phase, Timer, Visit, VisitIx};
 use super::timers::NOWHERE;
 use super::{BusKey, EventKey, Machine, ReservationKey};
 use crate::time::Instant;
@@ -111,7 +110,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if let Some(limit) = limit.filter(|limit| !goes_past && held >= *limit) {
             return Err(Refusal::Full { limit });
         }
-        Ok(Admitted { bus: ix, parent, attached: attached.is_some(), depth })
+        Ok(Admitted { bus: ix, attached: attached.is_some(), depth })
     }
 
     /// With `handlers` the event goes past the queue and is theirs.
@@ -122,7 +121,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         admitted: Admitted,
         handlers: Option<Snapshot<H>>,
     ) -> EventKey {
-        let Admitted { bus, parent, attached, depth } = admitted;
+        let Admitted { bus, attached, depth } = admitted;
         let bus_key = self.buses.key(bus);
         let counted = match (&handlers, attached) {
             (Some(_), _) => Counted::Nothing,
@@ -146,24 +145,19 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             cause: None,
             attached,
             counted,
-            parent: spec.parent.map(|parent| parent.event),
             depth,
-            siblings: Links::default(),
-            children: List::default(),
+            kin: None,
             first_visit,
-            last_visit: first_visit,
             open: 1,
             remembered: 0,
-            raise: 0,
-            waits: List::default(),
             started_at: Instant::FAR,
             timer: NOWHERE,
             bytes: spec.bytes,
             overrides: spec.overrides,
         });
         let event = key.ix();
-        if let Some(parent) = parent {
-            self.adopt(parent, event, attached);
+        if let Some(parent) = spec.parent {
+            self.adopt(parent.event, event);
         }
         if let Some(deadline) = deadline {
             self.set_timer(bus, deadline, Timer::Event(event));
@@ -189,18 +183,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         (visit, self.events.insert(make(visit)))
     }
 
-    fn adopt(&mut self, parent: EventIx, child: EventIx, attached: bool) {
-        let mut children = self.events[parent].children;
-        if attached {
-            self.events[parent].open += 1;
-            self.events[child].raise = self.events[parent].raise;
-            children.push_back(&mut self.events, child, EventState::siblings);
-        } else {
-            children.push_front(&mut self.events, child, EventState::siblings);
-        }
-        self.events[parent].children = children;
-    }
-
     /// An event has reached a bus: it is queued, remembered, and raised if a wait covers it.
     pub(super) fn arrived(&mut self, visit: VisitIx) {
         self.weigh(visit);
@@ -214,7 +196,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
 pub(super) struct Admitted {
     bus: BusIx,
-    parent: Option<EventIx>,
     attached: bool,
     depth: u32,
 }

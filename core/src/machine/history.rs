@@ -190,11 +190,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     fn remove_event(&mut self, event: EventIx) {
         let state = self.events.remove(event);
         let (payload, _) = (state.payload.take(), state.overrides.take());
-        let EventState { parent, siblings, first_visit, bytes, .. } = *state;
-        if let Some(parent) = parent.and_then(|parent| self.events.find(parent)) {
-            let mut children = self.events[parent].children;
-            children.remove_linked(&mut self.events, siblings, EventState::siblings);
-            self.events[parent].children = children;
+        let EventState { kin, first_visit, bytes, .. } = *state;
+        if let Some(kin) = kin {
+            self.remove_kin(kin);
         }
         let mut next = self.visits.remove(first_visit).next;
         while let Some(visit) = next {

@@ -82,6 +82,7 @@ mod forward;
 mod history;
 mod hub_slot;
 mod invocations;
+mod kin;
 mod list;
 mod memory;
 mod output;
@@ -119,6 +120,7 @@ pub use self::waits::Waiting;
 pub use self::watch::Overflow;
 
 use self::arena::Arena;
+use self::kin::Kin;
 use self::output::Note;
 use self::registry::{Kinds, Place};
 use self::state::{
@@ -151,6 +153,7 @@ tags! {
     ReservationTag = ReservationOf;
 }
 enum VisitTag {}
+enum KinTag {}
 enum WorkTag {}
 
 /// A bus of the hub.
@@ -197,6 +200,7 @@ pub struct Machine<P, R, H = ()> {
     bus_names: HashMap<Arc<str>, BusKey>,
     events: Arena<EventState<P>, EventTag>,
     visits: Arena<Visit, VisitTag>,
+    kins: Arena<Kin, KinTag>,
     works: Arena<Work<R, H>, WorkTag>,
     invocations: Arena<Invocation, InvocationTag>,
     waits: Arena<Wait, WaitTag>,
@@ -230,6 +234,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             bus_names: HashMap::new(),
             events: Arena::new(),
             visits: Arena::new(),
+            kins: Arena::new(),
             works: Arena::new(),
             invocations: Arena::new(),
             waits: Arena::new(),
@@ -291,33 +296,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.events.get(event).map(|event| self.kinds.name_of(event.kind))
     }
 
-    /// The event whose handler dispatched this one.
-    #[must_use]
-    pub fn parent(&self, event: EventKey) -> Option<EventKey> {
-        self.events.get(event)?.parent
-    }
-
     /// The level of an event: 0 for a root, the parent's and one for a child (R18).
     #[must_use]
     pub fn depth(&self, event: EventKey) -> Option<u32> {
         self.events.get(event).map(|event| event.depth)
-    }
-
-    /// The children of an event that are still in memory, in order of dispatch.
-    #[must_use]
-    pub fn children(&self, event: EventKey) -> Vec<EventKey> {
-        let Some(parent) = self.events.get(event) else {
-            return Vec::new();
-        };
-        let mut children = Vec::new();
-        let mut next = parent.children.first();
-        while let Some(child) = next {
-            let seq = self.visits[self.events[child].first_visit].seq;
-            children.push((seq, self.events.key(child)));
-            next = self.events[child].siblings.next();
-        }
-        children.sort_by_key(|(seq, _)| *seq);
-        children.into_iter().map(|(_, key)| key).collect()
     }
 
     /// The results of an event that has not completed, those to come included. They leave the
@@ -360,7 +342,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         Held {
             buses: self.buses.len(),
             events: self.events.len(),
-            visits: self.visits.len() + self.works.len(),
+            visits: self.visits.len() + self.works.len() + self.kins.len(),
             invocations: self.invocations.len(),
             waits: self.waits.len(),
             watches: self.watches.len(),

@@ -9,13 +9,14 @@ use core::time::Duration;
 use super::arena::Ix;
 use super::config::{BusConfig, Completion, Concurrency, Overrides};
 use super::history::{History, Stage};
+use super::kin::KinIx;
 use super::list::{Links, List};
 use super::registry::{Kind, Registry, Snapshot};
 use super::results::{Cause, EventStatus, Rows};
 use super::timers::{NOWHERE, Timers};
 use super::watch::Watches;
 use super::{
-    BusKey, BusTag, EventKey, EventTag, InvocationKey, InvocationTag, ReservationTag, VisitKey,
+    BusKey, BusTag, EventTag, InvocationKey, InvocationTag, ReservationTag, VisitKey,
     VisitTag, WaitTag, WorkTag,
 };
 use crate::time::Instant;
@@ -113,20 +114,14 @@ pub(super) struct EventState<P> {
     /// Its completion is one its parent waits for.
     pub(super) attached: bool,
     pub(super) counted: Counted,
-    pub(super) parent: Option<EventKey>,
     pub(super) depth: u32,
-    pub(super) siblings: Links<EventTag>,
-    /// Children that are in memory; those whose completion is waited for stand last.
-    pub(super) children: List<EventTag>,
+    /// Its parent, its children and who waits for it, when there is any of it.
+    pub(super) kin: Option<KinIx>,
     pub(super) first_visit: VisitIx,
-    pub(super) last_visit: VisitIx,
     /// Visits that are not done, and children that are attached and not complete.
     pub(super) open: u32,
     /// Histories that remember it.
     pub(super) remembered: u32,
-    /// The newest wait that covers it; 0 when none does.
-    pub(super) raise: u64,
-    pub(super) waits: List<WaitTag>,
     pub(super) started_at: Instant,
     pub(super) timer: u32,
     pub(super) bytes: u32,
@@ -260,10 +255,6 @@ impl<H> BusState<H> {
 impl<P> EventState<P> {
     pub(super) fn payload(&self) -> &P {
         self.payload.as_ref().expect("it is there as long as the event")
-    }
-
-    pub(super) fn siblings(&mut self) -> &mut Links<EventTag> {
-        &mut self.siblings
     }
 
     pub(super) fn is_complete(&self) -> bool {

@@ -119,9 +119,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     fn note_wait(&mut self, by: InvocationIx, event: EventIx, wait: WaitIx) {
         let mut of_invocation = self.invocations[by].waits;
         of_invocation.push_back(&mut self.waits, wait, Wait::of_invocation);
-        let mut of_event = self.events[event].waits;
+        let mut of_event = self.kin_mut(event).waits;
         of_event.push_back(&mut self.waits, wait, Wait::of_event);
-        self.events[event].waits = of_event;
+        self.kin_mut(event).waits = of_event;
         let invocation = &mut self.invocations[by];
         invocation.waits = of_invocation;
         invocation.waiting += 1;
@@ -136,9 +136,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Wait { invocation: by, event, .. } = self.waits[wait];
         let mut of_invocation = self.invocations[by].waits;
         of_invocation.remove(&mut self.waits, wait, Wait::of_invocation);
-        let mut of_event = self.events[event].waits;
+        let mut of_event = self.kin_mut(event).waits;
         of_event.remove(&mut self.waits, wait, Wait::of_event);
-        self.events[event].waits = of_event;
+        self.kin_mut(event).waits = of_event;
         let invocation = &mut self.invocations[by];
         invocation.waits = of_invocation;
         invocation.waiting -= 1;
@@ -155,10 +155,15 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
+    #[inline]
+    fn first_wait(&self, event: EventIx) -> Option<WaitIx> {
+        self.kin(event)?.waits.first()
+    }
+
     /// An event has completed: who waited for it retakes its slot, in this very step.
     #[inline]
     pub(super) fn end_waits_for(&mut self, event: EventIx) {
-        while let Some(wait) = self.events[event].waits.first() {
+        while let Some(wait) = self.first_wait(event) {
             let invocation = self.waits[wait].invocation;
             self.unlink_wait(wait);
             self.settle(self.invocations[invocation].visit);
@@ -197,37 +202,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             .map(|wait| self.waits[wait].event)
     }
 
-    /// Whether an event is a descendant of another, as far as the links are still in memory (R29).
-    #[must_use]
-    pub fn is_below(&self, event: EventKey, ancestor: EventKey) -> bool {
-        let parent = |event: &EventKey| self.parent(*event);
-        core::iter::successors(parent(&event), parent).any(|above| above == ancestor)
-    }
-
-    /// By links that hold their parent open: the others last only as long as the history.
-    fn is_descendant(&self, event: EventIx, ancestor: EventIx) -> bool {
-        let depth = self.events[ancestor].depth;
-        let mut next = Some(event);
-        while let Some(event) = next.filter(|event| self.events[*event].depth > depth) {
-            next = self.attached_parent(event);
-            if next == Some(ancestor) {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// The parent that waits for an event's completion.
-    fn attached_parent(&self, event: EventIx) -> Option<EventIx> {
-        let state = &self.events[event];
-        state.parent.filter(|_| state.attached).and_then(|parent| self.events.find(parent))
-    }
-
     /// A visit takes the place among the raised that its event's `raise` gives it.
     #[inline]
     pub(super) fn place_raised(&mut self, visit: VisitIx) {
         let Visit { event, bus, state, raise, .. } = self.visits[visit];
-        let wanted = self.events[event].raise;
+        let wanted = self.raise_of(event);
         if raise == wanted || state != VisitState::Queued {
             return;
         }
@@ -260,8 +239,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     fn raise(&mut self, event: EventIx, group: u64) {
         let mut above = vec![event];
         while let Some(event) = above.pop() {
-            if self.events[event].raise < group {
-                self.events[event].raise = group;
+            if self.raise_of(event) < group {
+                self.kin_mut(event).raise = group;
                 self.place_visits(event);
                 self.push_incomplete_children(event, &mut above);
             }
@@ -273,8 +252,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let mut above = vec![event];
         while let Some(event) = above.pop() {
             let left = self.newest_wait(event);
-            if self.events[event].raise != left {
-                self.events[event].raise = left;
+            if self.raise_of(event) != left {
+                self.kin_mut(event).raise = left;
                 self.place_visits(event);
                 self.push_incomplete_children(event, &mut above);
             }
@@ -282,10 +261,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     fn newest_wait(&self, event: EventIx) -> u64 {
-        let state = &self.events[event];
         let parent = self.attached_parent(event);
-        let mut newest = parent.map_or(0, |parent| self.events[parent].raise);
-        let mut next = state.waits.first();
+        let mut newest = parent.map_or(0, |parent| self.raise_of(parent));
+        let mut next = self.first_wait(event);
         while let Some(wait) = next {
             newest = newest.max(self.invocations[self.waits[wait].invocation].group);
             next = self.waits[wait].of_event.next();
@@ -301,18 +279,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    fn push_incomplete_children(&self, event: EventIx, to: &mut Vec<EventIx>) {
-        let mut next = self.events[event].children.last();
-        while let Some(child) = next.filter(|child| self.events[*child].attached) {
-            to.push(child);
-            next = self.events[child].siblings.prev();
-        }
-    }
-
     /// An event that nothing has begun and that has no children depends on nobody.
     fn check_cycle(&self, by: InvocationIx, event: EventIx) -> Result<(), Deadlock> {
-        let state = &self.events[event];
-        if state.status == EventStatus::Pending && state.children.last().is_none() {
+        let childless = self.kin(event).is_none_or(|kin| kin.children.last().is_none());
+        if self.events[event].status == EventStatus::Pending && childless {
             return Ok(());
         }
         self.search_up(by, |blocked| blocked == event)
@@ -339,7 +309,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 }
             };
             self.attached_parent(event).into_iter().for_each(&mut reach);
-            let mut next = self.events[event].waits.first();
+            let mut next = self.first_wait(event);
             while let Some(wait) = next {
                 reach(self.invocations[self.waits[wait].invocation].event);
                 next = self.waits[wait].of_event.next();

@@ -1,0 +1,162 @@
+//! Who belongs to whom: parents, children, and who waits for an event (R12–R16). Most events are
+//! roots that nobody's handler waits for, and no room is kept for their kin.
+
+use alloc::vec::Vec;
+
+use super::list::{Links, List};
+use super::state::EventIx;
+use super::{EventKey, KinTag, Machine, WaitTag};
+
+pub(super) type KinIx = super::arena::Ix<KinTag>;
+
+/// What ties an event to others.
+pub(super) struct Kin {
+    pub(super) event: EventIx,
+    pub(super) parent: Option<EventKey>,
+    pub(super) siblings: Links<KinTag>,
+    /// Children that are in memory; those whose completion is waited for stand last.
+    pub(super) children: List<KinTag>,
+    pub(super) waits: List<WaitTag>,
+    /// The newest wait that covers it; 0 when none does.
+    pub(super) raise: u64,
+}
+
+impl Kin {
+    fn siblings(&mut self) -> &mut Links<KinTag> {
+        &mut self.siblings
+    }
+}
+
+impl<P: Clone, R, H> Machine<P, R, H> {
+    /// The event whose handler dispatched this one.
+    #[must_use]
+    pub fn parent(&self, event: EventKey) -> Option<EventKey> {
+        self.kin(self.events.find(event)?)?.parent
+    }
+
+    /// The children of an event that are still in memory, in order of dispatch.
+    #[must_use]
+    pub fn children(&self, event: EventKey) -> Vec<EventKey> {
+        let kin = self.events.find(event).and_then(|event| self.kin(event));
+        let first = kin.and_then(|kin| kin.children.first());
+        let children = core::iter::successors(first, |kin| self.kins[*kin].siblings.next());
+        let events = children.map(|kin| self.kins[kin].event);
+        let mut children: Vec<_> = events.collect();
+        children.sort_by_key(|event| self.visits[self.events[*event].first_visit].seq);
+        children.into_iter().map(|event| self.events.key(event)).collect()
+    }
+
+    /// Whether an event is a descendant of another, as far as the links are still in memory (R29).
+    #[must_use]
+    pub fn is_below(&self, event: EventKey, ancestor: EventKey) -> bool {
+        let parent = |event: &EventKey| self.parent(*event);
+        core::iter::successors(parent(&event), parent).any(|above| above == ancestor)
+    }
+
+    #[inline]
+    pub(super) fn kin(&self, event: EventIx) -> Option<&Kin> {
+        self.events[event].kin.map(|kin| &self.kins[kin])
+    }
+
+    /// The kin of an event, which has some from now on.
+    pub(super) fn kin_mut(&mut self, event: EventIx) -> &mut Kin {
+        let ix = self.kin_ix(event);
+        &mut self.kins[ix]
+    }
+
+    /// The newest wait that covers an event; 0 when none does.
+    #[inline]
+    pub(super) fn raise_of(&self, event: EventIx) -> u64 {
+        self.kin(event).map_or(0, |kin| kin.raise)
+    }
+
+    /// A new event is the child of `parent`, which may be out of memory.
+    pub(super) fn adopt(&mut self, parent: EventKey, child: EventIx) {
+        self.kin_mut(child).parent = Some(parent);
+        let Some(parent) = self.events.find(parent) else { return };
+        let attached = self.events[child].attached;
+        let (child, parent_kin) = (self.kin_ix(child), self.kin_ix(parent));
+        let mut children = self.kins[parent_kin].children;
+        if attached {
+            self.events[parent].open += 1;
+            self.kins[child].raise = self.kins[parent_kin].raise;
+            children.push_back(&mut self.kins, child, Kin::siblings);
+        } else {
+            children.push_front(&mut self.kins, child, Kin::siblings);
+        }
+        self.kins[parent_kin].children = children;
+    }
+
+    /// Children that have completed stand first in the parent's list; tells the parent that waited.
+    #[inline]
+    pub(super) fn leave_parent(&mut self, event: EventIx) -> Option<EventIx> {
+        if !core::mem::take(&mut self.events[event].attached) {
+            return None;
+        }
+        let child = self.events[event].kin?;
+        let parent = self.events.find(self.kins[child].parent?)?;
+        let kin = self.events[parent].kin?;
+        let mut children = self.kins[kin].children;
+        children.remove(&mut self.kins, child, Kin::siblings);
+        children.push_front(&mut self.kins, child, Kin::siblings);
+        self.kins[kin].children = children;
+        Some(parent)
+    }
+
+    /// The parent that waits for an event's completion.
+    pub(super) fn attached_parent(&self, event: EventIx) -> Option<EventIx> {
+        let parent = self.kin(event).filter(|_| self.events[event].attached)?.parent?;
+        self.events.find(parent)
+    }
+
+    /// By links that hold their parent open: the others last only as long as the history.
+    pub(super) fn is_descendant(&self, event: EventIx, ancestor: EventIx) -> bool {
+        let depth = self.events[ancestor].depth;
+        let mut next = Some(event);
+        while let Some(event) = next.filter(|event| self.events[*event].depth > depth) {
+            next = self.attached_parent(event);
+            if next == Some(ancestor) {
+                return true;
+            }
+        }
+        false
+    }
+
+    pub(super) fn push_incomplete_children(&self, event: EventIx, to: &mut Vec<EventIx>) {
+        let mut next = self.kin(event).and_then(|kin| kin.children.last());
+        while let Some(Kin { event, siblings, .. }) = next.map(|child| &self.kins[child]) {
+            if !self.events[*event].attached {
+                return;
+            }
+            to.push(*event);
+            next = siblings.prev();
+        }
+    }
+
+    /// An event that leaves the books leaves its parent's children.
+    pub(super) fn remove_kin(&mut self, kin: KinIx) {
+        let Kin { parent, siblings, .. } = *self.kins.remove(kin);
+        let parent = parent.and_then(|parent| self.events.get(parent));
+        if let Some(parent) = parent.and_then(|parent| parent.kin) {
+            let mut children = self.kins[parent].children;
+            children.remove_linked(&mut self.kins, siblings, Kin::siblings);
+            self.kins[parent].children = children;
+        }
+    }
+
+    fn kin_ix(&mut self, event: EventIx) -> KinIx {
+        if let Some(kin) = self.events[event].kin {
+            return kin;
+        }
+        let kin = self.kins.insert(Kin {
+            event,
+            parent: None,
+            siblings: Links::default(),
+            children: List::default(),
+            waits: List::default(),
+            raise: 0,
+        });
+        self.events[event].kin = Some(kin.ix());
+        kin.ix()
+    }
+}
