@@ -1,7 +1,7 @@
 //! The wakers of those who wait for one thing.
 
 use alloc::boxed::Box;
-use core::sync::atomic::{AtomicBool, Ordering, fence};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use core::task::Waker;
 
 use slab::Slab;
@@ -13,6 +13,8 @@ use crate::sync::Mutex;
 pub(crate) struct Wakers {
     /// Somebody has registered: as long as nobody has, waking takes no lock.
     has_any: AtomicBool,
+    /// How often all were woken; written under the lock.
+    number: AtomicU32,
     round: Mutex<Round>,
 }
 
@@ -25,15 +27,14 @@ pub(crate) struct Seat {
 
 /// Who waits to be woken next: nearly always nobody or one.
 struct Round {
-    number: u32,
     first: Option<Waker>,
     others: Option<Box<Slab<Waker>>>,
 }
 
 impl Wakers {
     pub(crate) const fn new() -> Self {
-        let round = Mutex::new(Round { number: 0, first: None, others: None });
-        Self { has_any: AtomicBool::new(false), round }
+        let round = Mutex::new(Round { first: None, others: None });
+        Self { has_any: AtomicBool::new(false), number: AtomicU32::new(0), round }
     }
 
     /// Whether somebody has registered, ever.
@@ -46,7 +47,7 @@ impl Wakers {
     pub(crate) fn wake_all(&self) {
         let (first, others) = {
             let mut round = self.round.lock();
-            round.number = round.number.wrapping_add(1);
+            self.number.fetch_add(1, Ordering::Relaxed);
             (round.first.take(), round.others.take())
         };
         let others = others.into_iter().flat_map(|others| *others).map(|(_, waker)| waker);
@@ -70,13 +71,18 @@ impl Wakers {
         fence(Ordering::SeqCst);
         {
             let mut round = self.round.lock();
+            let number = self.number.load(Ordering::Relaxed);
+            let own = seat.filter(|seat| seat.round == number);
             if !is_late() {
-                match seat.and_then(|seat| round.get_mut(seat)) {
+                match own.and_then(|seat| round.get_mut(seat.place)) {
                     Some(old) if old.will_wake(waker) => {}
                     Some(old) => {
                         replaced = waiter.take().map(|waker| core::mem::replace(old, waker));
                     }
-                    None => *seat = waiter.take().map(|waker| round.insert(waker)),
+                    None => {
+                        let place = waiter.take().map(|waker| round.insert(waker));
+                        *seat = place.map(|place| Seat { round: number, place });
+                    }
                 }
             }
         }
@@ -85,38 +91,36 @@ impl Wakers {
 
     /// Gives a registration up.
     pub(crate) fn unregister(&self, seat: Seat) {
-        let waker = self.round.lock().remove(seat);
+        let waker = {
+            let mut round = self.round.lock();
+            let is_there = seat.round == self.number.load(Ordering::Relaxed);
+            is_there.then(|| round.remove(seat.place))
+        };
         drop(waker);
     }
 }
 
 impl Round {
-    fn insert(&mut self, waker: Waker) -> Seat {
-        let place = match self.first {
+    /// The place it is in now.
+    fn insert(&mut self, waker: Waker) -> usize {
+        match self.first {
             None => {
                 self.first = Some(waker);
                 0
             }
             Some(_) => self.others.get_or_insert_default().insert(waker) + 1,
-        };
-        Seat { round: self.number, place }
+        }
     }
 
-    fn get_mut(&mut self, seat: Seat) -> Option<&mut Waker> {
-        if seat.round != self.number {
-            return None;
-        }
-        match seat.place.checked_sub(1) {
+    fn get_mut(&mut self, place: usize) -> Option<&mut Waker> {
+        match place.checked_sub(1) {
             None => self.first.as_mut(),
             Some(place) => self.others.as_mut()?.get_mut(place),
         }
     }
 
-    fn remove(&mut self, seat: Seat) -> Option<Waker> {
-        if seat.round != self.number {
-            return None;
-        }
-        match seat.place.checked_sub(1) {
+    fn remove(&mut self, place: usize) -> Option<Waker> {
+        match place.checked_sub(1) {
             None => self.first.take(),
             Some(place) => self.others.as_mut()?.try_remove(place),
         }

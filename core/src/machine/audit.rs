@@ -18,14 +18,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             let mut slot = Slot::default();
             let mut queued = 0;
             let mut incomplete = 0;
+            let mut raised = 0;
             for (_, visit) in self.visits.iter().filter(|(_, visit)| visit.bus == ix) {
                 queued += usize::from(visit.state == VisitState::Queued);
                 let event = &self.events[visit.event];
                 incomplete += usize::from(!event.is_complete());
-                let raise = if visit.state == VisitState::Queued { self.raise_of(visit.event) } else { 0 };
-                expect(visit.raise == raise, || {
-                    format!("raise of a visit: {} for {raise}", visit.raise)
-                })?;
+                raised += usize::from(
+                    visit.state == VisitState::Queued && self.raise_of(visit.event) > 0,
+                );
                 let Some(work) = visit.work.map(|work| &self.works[work]) else { continue };
                 let counts = work.is_awake() == work.awake && work.waiting <= work.live;
                 expect(counts, || format!("work: {} of {} wait", work.waiting, work.live))?;
@@ -43,6 +43,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             expect(slot == bus.slot, || {
                 format!("slot of {name}: {:?}, counted {slot:?}", bus.slot)
             })?;
+            let placed = bus.raised.len() + bus.raised_parallel.len();
+            expect(raised == placed, || format!("raised on {name}: {placed}, counted {raised}"))?;
             expect(incomplete == bus.incomplete, || {
                 format!("incomplete on {name}: {}, counted {incomplete}", bus.incomplete)
             })?;

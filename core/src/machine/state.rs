@@ -148,8 +148,6 @@ pub(super) struct Visit {
     pub(super) remembered: bool,
     pub(super) state: VisitState,
     pub(super) started: bool,
-    /// The wait under which it stands among the raised; 0 when it does not.
-    pub(super) raise: u64,
     /// What the bus does for it; there from its start to the completion of the event.
     pub(super) work: Option<WorkIx>,
 }
@@ -273,7 +271,6 @@ impl Visit {
             remembered: false,
             state: VisitState::Queued,
             started: false,
-            raise: 0,
             work: None,
         }
     }
@@ -282,9 +279,6 @@ impl Visit {
         &mut self.links
     }
 
-    pub(super) fn raise_order(&self) -> RaiseOrder {
-        (Reverse(self.raise), self.seq)
-    }
 }
 
 impl<R, H> Work<R, H> {

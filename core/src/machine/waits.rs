@@ -3,6 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 
 use hashbrown::hash_map::Entry;
 use hashbrown::{HashMap, HashSet};
@@ -99,7 +100,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if its_bus == bus && self.concurrency(visit) != Concurrency::Parallel {
             let first = self.buses[bus].queue.first();
             let queued = core::iter::successors(first, |visit| self.visits[*visit].links.next());
-            let behind = queued.filter(|visit| self.visits[*visit].raise == 0);
+            let behind = queued.filter(|visit| self.raise_of(self.visits[*visit].event) == 0);
             dependents.extend(behind.map(|visit| self.visits[visit].event));
         }
         dependents.len()
@@ -202,31 +203,27 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             .map(|wait| self.waits[wait].event)
     }
 
-    /// A visit takes the place among the raised that its event's `raise` gives it.
+    /// A queued visit takes the place among the raised that its event gives it.
     #[inline]
     pub(super) fn place_raised(&mut self, visit: VisitIx) {
-        let Visit { event, bus, state, raise, .. } = self.visits[visit];
-        let wanted = self.raise_of(event);
-        if raise == wanted || state != VisitState::Queued {
-            return;
-        }
-        self.unplace_raised(visit);
-        self.visits[visit].raise = wanted;
-        if wanted > 0 {
-            let order = self.visits[visit].raise_order();
+        if let Some(order) = self.raise_order(visit) {
             self.raised_of(visit).insert(order, visit);
         }
-        // One that is raised no longer may have held up the head of the queue.
-        self.kick(bus);
+    }
+
+    /// A queued visit gives it up, before it leaves the queue or its event's `raise` changes.
+    #[inline]
+    pub(super) fn unplace_raised(&mut self, visit: VisitIx) {
+        if let Some(order) = self.raise_order(visit) {
+            self.raised_of(visit).remove(&order);
+        }
     }
 
     #[inline]
-    pub(super) fn unplace_raised(&mut self, visit: VisitIx) {
-        if self.visits[visit].raise > 0 {
-            let order = self.visits[visit].raise_order();
-            self.raised_of(visit).remove(&order);
-            self.visits[visit].raise = 0;
-        }
+    fn raise_order(&self, visit: VisitIx) -> Option<RaiseOrder> {
+        let Visit { event, seq, .. } = self.visits[visit];
+        let raise = self.raise_of(event);
+        (raise > 0).then_some((Reverse(raise), seq))
     }
 
     fn raised_of(&mut self, visit: VisitIx) -> &mut BTreeMap<RaiseOrder, VisitIx> {
@@ -240,8 +237,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let mut above = vec![event];
         while let Some(event) = above.pop() {
             if self.raise_of(event) < group {
-                self.kin_mut(event).raise = group;
-                self.place_visits(event);
+                self.set_raise(event, group);
                 self.push_incomplete_children(event, &mut above);
             }
         }
@@ -253,8 +249,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         while let Some(event) = above.pop() {
             let left = self.newest_wait(event);
             if self.raise_of(event) != left {
-                self.kin_mut(event).raise = left;
-                self.place_visits(event);
+                self.set_raise(event, left);
                 self.push_incomplete_children(event, &mut above);
             }
         }
@@ -271,10 +266,22 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         newest
     }
 
-    fn place_visits(&mut self, event: EventIx) {
+    fn set_raise(&mut self, event: EventIx, raise: u64) {
+        self.for_each_queued(event, Self::unplace_raised);
+        self.kin_mut(event).raise = raise;
+        self.for_each_queued(event, |machine, visit| {
+            machine.place_raised(visit);
+            // One that is raised no longer may have held up the head of the queue.
+            machine.kick(machine.visits[visit].bus);
+        });
+    }
+
+    fn for_each_queued(&mut self, event: EventIx, mut place: impl FnMut(&mut Self, VisitIx)) {
         let mut next = Some(self.events[event].first_visit);
         while let Some(visit) = next {
-            self.place_raised(visit);
+            if self.visits[visit].state == VisitState::Queued {
+                place(self, visit);
+            }
             next = self.visits[visit].next;
         }
     }
