@@ -11,6 +11,9 @@ use uuid::Uuid;
 pub struct EventId(Uuid);
 
 impl EventId {
+    /// Nobody's.
+    pub(crate) const NIL: Self = Self(Uuid::nil());
+
     /// The id as a UUID.
     #[must_use]
     pub const fn as_uuid(&self) -> &Uuid {

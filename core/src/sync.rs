@@ -81,4 +81,3 @@ impl<T> OnceLock<T> {
         value.map_or(Ok(()), Err)
     }
 }
-

@@ -132,7 +132,7 @@ impl AnyEvent {
     /// The id of the event whose handler dispatched this one.
     #[must_use]
     pub fn parent_id(&self) -> Option<EventId> {
-        self.record.head().parent.map(|parent| parent.id)
+        self.record.head().parent().map(|parent| parent.id)
     }
 
     /// Its level: 0 for a root, the parent's and one for a child.

@@ -128,7 +128,7 @@ impl<E: Event> EventHandle<E> {
     /// The id of the event whose handler dispatched this one.
     #[must_use]
     pub fn parent_id(&self) -> Option<EventId> {
-        self.record.head.parent.map(|parent| parent.id)
+        self.record.head.parent().map(|parent| parent.id)
     }
 
     /// Its level: 0 for a root, the parent's and one for a child.

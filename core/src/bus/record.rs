@@ -23,7 +23,10 @@ pub(crate) struct Head {
     pub(crate) id: EventId,
     pub(crate) created_at: Instant,
     pub(crate) depth: u32,
-    pub(crate) parent: Option<ParentLink>,
+    /// Nil when there is no parent.
+    parent: EventId,
+    /// The handler that dispatched it, when it was one.
+    by: Option<HandlerKey>,
     key: AtomicU64,
     /// Set at completion, and then read without a lock.
     frozen: OnceLock<Frozen>,
@@ -124,11 +127,17 @@ impl Head {
             id,
             created_at,
             depth,
-            parent,
+            parent: parent.map_or(EventId::NIL, |parent| parent.id),
+            by: parent.and_then(|parent| parent.handler),
             key: AtomicU64::new(0),
             frozen: OnceLock::new(),
             waiters: Wakers::new(),
         }
+    }
+
+    pub(crate) fn parent(&self) -> Option<ParentLink> {
+        let Self { parent: id, by: handler, .. } = *self;
+        (id != EventId::NIL).then_some(ParentLink { id, handler })
     }
 
     /// The event's key in the machine.

@@ -127,7 +127,7 @@ impl LogTree {
         let head = record.head();
         let mut by_handler: BTreeMap<Option<HandlerKey>, Vec<Arc<dyn Erased>>> = BTreeMap::new();
         for child in view::child_records(head, &self.bus) {
-            let handler = child.head().parent.and_then(|parent| parent.handler);
+            let handler = child.head().parent().and_then(|parent| parent.handler);
             by_handler.entry(handler).or_default().push(child);
         }
         let mut nodes = Vec::new();

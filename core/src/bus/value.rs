@@ -51,9 +51,7 @@ impl Verdict {
     /// This value.
     #[must_use]
     pub fn value<T: Send + Sync + 'static>(value: T) -> Self {
-        Self(Outcome::Value(Answer::Value(Value {
-            value: Arc::new(value),
-        })))
+        Self(Outcome::Value(Answer::Value(Value { value: Arc::new(value) })))
     }
 
     /// This error.

@@ -88,8 +88,7 @@ impl Place {
             }
             Poller::Task => bus.help(head),
         }
-        Ok(self.is_over(head)
-            || (head.register(cx.waker(), &mut self.seat) && self.is_over(head)))
+        Ok(self.is_over(head) || (head.register(cx.waker(), &mut self.seat) && self.is_over(head)))
     }
 
     fn is_over(&mut self, head: &Head) -> bool {

@@ -7,7 +7,6 @@ use core::marker::PhantomData;
 use core::num::NonZeroU32;
 use core::ops::{Index, IndexMut};
 
-
 /// Names one entry of the machine for as long as it lives; afterwards it names nothing.
 ///
 /// A key holds a 32-bit generation, so a key that is kept for longer than 2³² insertions into the

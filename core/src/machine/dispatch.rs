@@ -145,7 +145,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             cause: None,
             attached,
             counted,
-            depth,
             kin: None,
             first_visit,
             open: 1,
@@ -157,7 +156,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         });
         let event = key.ix();
         if let Some(parent) = spec.parent {
-            self.adopt(parent.event, event);
+            self.adopt(parent.event, event, depth);
         }
         if let Some(deadline) = deadline {
             self.set_timer(bus, deadline, Timer::Event(event));

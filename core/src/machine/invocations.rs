@@ -62,8 +62,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let rows = &mut self.works[work].rows;
         let place = (rows.len() as u32, index);
         rows.push(Row { started_at: Some(self.now), ..Row::pending(handler.info.clone()) });
-        let ix =
-            self.enter_list(work, Invocation::new(visit, event, bus, place, limit, self.now));
+        let ix = self.enter_list(work, Invocation::new(visit, event, bus, place, limit, self.now));
         self.arm(ix);
         ix
     }

@@ -13,6 +13,8 @@ pub(super) type KinIx = super::arena::Ix<KinTag>;
 pub(super) struct Kin {
     pub(super) event: EventIx,
     pub(super) parent: Option<EventKey>,
+    /// Its level: 0 for a root.
+    pub(super) depth: u32,
     pub(super) siblings: Links<KinTag>,
     /// Children that are in memory; those whose completion is waited for stand last.
     pub(super) children: List<KinTag>,
@@ -58,6 +60,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.events[event].kin.map(|kin| &self.kins[kin])
     }
 
+    pub(super) fn depth_of(&self, event: EventIx) -> u32 {
+        self.kin(event).map_or(0, |kin| kin.depth)
+    }
+
     /// The kin of an event, which has some from now on.
     pub(super) fn kin_mut(&mut self, event: EventIx) -> &mut Kin {
         let ix = self.kin_ix(event);
@@ -71,8 +77,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// A new event is the child of `parent`, which may be out of memory.
-    pub(super) fn adopt(&mut self, parent: EventKey, child: EventIx) {
-        self.kin_mut(child).parent = Some(parent);
+    pub(super) fn adopt(&mut self, parent: EventKey, child: EventIx, depth: u32) {
+        let kin = self.kin_mut(child);
+        (kin.parent, kin.depth) = (Some(parent), depth);
         let Some(parent) = self.events.find(parent) else { return };
         let attached = self.events[child].attached;
         let (child, parent_kin) = (self.kin_ix(child), self.kin_ix(parent));
@@ -111,9 +118,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// By links that hold their parent open: the others last only as long as the history.
     pub(super) fn is_descendant(&self, event: EventIx, ancestor: EventIx) -> bool {
-        let depth = self.events[ancestor].depth;
+        let depth = self.depth_of(ancestor);
         let mut next = Some(event);
-        while let Some(event) = next.filter(|event| self.events[*event].depth > depth) {
+        while let Some(event) = next.filter(|event| self.depth_of(*event) > depth) {
             next = self.attached_parent(event);
             if next == Some(ancestor) {
                 return true;
@@ -151,6 +158,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let kin = self.kins.insert(Kin {
             event,
             parent: None,
+            depth: 0,
             siblings: Links::default(),
             children: List::default(),
             waits: List::default(),

@@ -96,8 +96,8 @@ mod timers;
 mod waits;
 mod watch;
 
-use alloc::collections::VecDeque;
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -299,7 +299,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// The level of an event: 0 for a root, the parent's and one for a child (R18).
     #[must_use]
     pub fn depth(&self, event: EventKey) -> Option<u32> {
-        self.events.get(event).map(|event| event.depth)
+        self.events.find(event).map(|event| self.depth_of(event))
     }
 
     /// The results of an event that has not completed, those to come included. They leave the

@@ -82,7 +82,10 @@ pub(super) enum Place {
 pub(super) enum Snapshot<H> {
     /// The only one: its list is not held, so that nobody has to copy it.
     One(Arc<Handler<H>>),
-    Lists { exact: Option<HandlerList<H>>, any: Option<HandlerList<H>> },
+    Lists {
+        exact: Option<HandlerList<H>>,
+        any: Option<HandlerList<H>>,
+    },
 }
 
 type NameIx = u32;
@@ -269,9 +272,11 @@ impl<H> Snapshot<H> {
 
     #[inline]
     fn parts(&self) -> (&[Arc<Handler<H>>], &[Arc<Handler<H>>]) {
-                match self {
+        match self {
             Self::One(one) => (slice::from_ref(one), &[]),
-            Self::Lists { exact, any } => (exact.as_ref().map_or(&[], |list| list), any.as_ref().map_or(&[], |list| list)),
+            Self::Lists { exact, any } => {
+                (exact.as_ref().map_or(&[], |list| list), any.as_ref().map_or(&[], |list| list))
+            }
         }
     }
 }

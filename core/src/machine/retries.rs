@@ -74,9 +74,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     pub(super) fn run(&self, ix: InvocationIx, handler: Arc<Handler<H>>) -> Run<P, H> {
         let Invocation { visit, event, .. } = self.invocations[ix];
         let work = self.visits[visit].work.map(|work| &self.works[work]);
-        let parallel = |work: &Work<R, H>| {
-            work.parallel || work.concurrency == Concurrency::Parallel
-        };
+        let parallel =
+            |work: &Work<R, H>| work.parallel || work.concurrency == Concurrency::Parallel;
         Run {
             invocation: self.invocations.key(ix),
             event: self.events.key(event),

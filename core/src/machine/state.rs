@@ -16,8 +16,8 @@ use super::results::{Cause, EventStatus, Rows};
 use super::timers::{NOWHERE, Timers};
 use super::watch::Watches;
 use super::{
-    BusKey, BusTag, EventTag, InvocationKey, InvocationTag, ReservationTag, VisitKey,
-    VisitTag, WaitTag, WorkTag,
+    BusKey, BusTag, EventTag, InvocationKey, InvocationTag, ReservationTag, VisitKey, VisitTag,
+    WaitTag, WorkTag,
 };
 use crate::time::Instant;
 
@@ -114,7 +114,6 @@ pub(super) struct EventState<P> {
     /// Its completion is one its parent waits for.
     pub(super) attached: bool,
     pub(super) counted: Counted,
-    pub(super) depth: u32,
     /// Its parent, its children and who waits for it, when there is any of it.
     pub(super) kin: Option<KinIx>,
     pub(super) first_visit: VisitIx,
@@ -278,7 +277,6 @@ impl Visit {
     pub(super) fn links(&mut self) -> &mut Links<VisitTag> {
         &mut self.links
     }
-
 }
 
 impl<R, H> Work<R, H> {
