@@ -8,7 +8,7 @@ use core::sync::atomic::Ordering;
 use core::task::{Context, Poll};
 
 use super::shared::BusShared;
-use super::turn::TurnEnd;
+use super::turn::{Clock, TurnEnd};
 use crate::runtime::Timer;
 use crate::time::Instant;
 
@@ -71,7 +71,8 @@ impl Future for Driver {
         };
         // Until our timer is set, whoever finds a deadline tells us of it.
         this.bus.armed.store(Instant::FAR.as_nanos(), Ordering::SeqCst);
-        match this.bus.take_turn(latched, latched.runtime.is_current(), || false) {
+        let clock = if latched.runtime.is_current() { Clock::Here(None) } else { Clock::Elsewhere };
+        match this.bus.take_turn(latched, clock, || false) {
             // What is due is for the holder, who may just have let go of the turn.
             TurnEnd::Taken => this.bus.notify(),
             TurnEnd::MoreToDo => cx.waker().wake_by_ref(),

@@ -165,6 +165,12 @@ impl<E: Event> EventHandle<E> {
         self.clone().into_future()
     }
 
+    /// The wait of somebody who has just dispatched it, and polls now.
+    pub(crate) fn wait_at_once(self) -> Wait<E> {
+        let now = self.record.head.created_at;
+        Wait(Waiter::new(self).polled_at(now))
+    }
+
     /// The same, as a wait of the handler that was given `handler`. With `std` every wait inside a
     /// handler is; without it, only waits for the handler's own event and for what was dispatched
     /// through it are known to be.

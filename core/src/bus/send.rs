@@ -300,7 +300,8 @@ impl<'a, E: Event> EventBuilder<'a, E> {
     pub async fn run(self) -> Result<EventHandle<E>, RunError<E>> {
         let handle = self.bus.dispatch(self.event, self.options, Telling::Caller)?;
         self.bus.pass_on_in_handler();
-        Ok(handle.wait().await?)
+        // It is polled at once, so that the time of the dispatch is the time it begins to be helped.
+        Ok(handle.wait_at_once().await?)
     }
 
     fn overrides(&mut self) -> &mut Overrides {

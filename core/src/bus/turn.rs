@@ -42,6 +42,23 @@ pub(crate) struct Turn {
     notices: Notices,
 }
 
+/// Where the holder of the turn looks what time it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Clock {
+    /// The runtime is this thread's. The time of the first look may be known.
+    Here(Option<Instant>),
+    Elsewhere,
+}
+
+impl Clock {
+    /// What was known of the time is not true any more.
+    fn went_on(&mut self) {
+        if let Self::Here(known) = self {
+            *known = None;
+        }
+    }
+}
+
 /// How a turn ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TurnEnd {
@@ -64,18 +81,17 @@ const SPARE_WAKERS: usize = 64;
 impl BusShared {
     /// Takes the turn and works until nothing is left or its share is used up, and not much longer
     /// than until `is_enough`.
-    /// `is_current` tells whether the runtime is this thread's.
     pub(crate) fn take_turn(
         self: &Arc<Self>,
         latched: &Latched,
-        is_current: bool,
+        clock: Clock,
         is_enough: impl Fn() -> bool,
     ) -> TurnEnd {
         if !self.gate.enter() {
             return TurnEnd::Taken;
         }
         let mut turn = self.turn.lock();
-        let mut holder = Holder { bus: self, latched, is_current, turn: &mut turn };
+        let mut holder = Holder { bus: self, latched, clock, turn: &mut turn };
         let mut steps = STEPS;
         while steps > 0 {
             holder.look();
@@ -140,8 +156,7 @@ impl Turn {
 struct Holder<'a> {
     bus: &'a Arc<BusShared>,
     latched: &'a Latched,
-    /// The runtime is this thread's.
-    is_current: bool,
+    clock: Clock,
     turn: &'a mut Turn,
 }
 
@@ -234,10 +249,10 @@ impl Holder<'_> {
     }
 
     #[inline]
-    fn now(&self) -> Instant {
-        match self.is_current {
-            true => self.latched.runtime.now_here(),
-            false => self.latched.runtime.now(),
+    fn now(&mut self) -> Instant {
+        match &mut self.clock {
+            Clock::Here(known) => known.take().unwrap_or_else(|| self.latched.runtime.now_here()),
+            Clock::Elsewhere => self.latched.runtime.now(),
         }
     }
 
@@ -258,6 +273,7 @@ impl Holder<'_> {
         let call = || handler.call(payload, self.bus, invocation);
         if parallel && self.bus.spawns {
             let started = context::enter(current, || guard::catch(call));
+            self.clock.went_on();
             self.go_apart(started, current, invocation, expected);
         } else {
             let spare = self.turn.spare_wakers.pop();
@@ -285,6 +301,7 @@ impl Holder<'_> {
     #[inline]
     fn go_on(&mut self, mut task: Task, code: impl FnOnce(&mut Task)) {
         let caught = context::enter(task.current, || guard::catch(|| code(&mut task)));
+        self.clock.went_on();
         let Task { invocation, expected, .. } = task;
         let verdict = match (caught, task.verdict.take()) {
             (Ok(()), None) => {

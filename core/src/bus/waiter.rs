@@ -8,9 +8,10 @@ use super::context::{self, Claim, Poller};
 use super::error::WaitError;
 use super::record::Head;
 use super::shared::BusShared;
-use super::turn::TurnEnd;
+use super::turn::{Clock, TurnEnd};
 use super::wakers::Seat;
 use crate::machine::{InvocationKey, WaitKey, Waiting};
+use crate::time::Instant;
 
 /// A handle that is waited with, and given back at the end of the wait.
 pub(crate) trait Awaited {
@@ -25,6 +26,8 @@ pub(crate) struct Waiter<T: Awaited> {
     /// There until it was given back.
     handle: Option<T>,
     place: Place,
+    /// When it is polled first, if that is known.
+    now: Option<Instant>,
 }
 
 /// What a wait has left with others.
@@ -40,7 +43,13 @@ struct Place {
 
 impl<T: Awaited> Waiter<T> {
     pub(crate) fn new(handle: T) -> Self {
-        Self { handle: Some(handle), place: Place::default() }
+        Self { handle: Some(handle), place: Place::default(), now: None }
+    }
+
+    /// It is polled at once, at this time: there is no need to look at the clock again.
+    pub(crate) fn polled_at(mut self, now: Instant) -> Self {
+        self.now = Some(now);
+        self
     }
 
     pub(crate) fn handle(&self) -> Option<&T> {
@@ -49,7 +58,8 @@ impl<T: Awaited> Waiter<T> {
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, WaitError>> {
         let handle = self.handle.as_ref().expect("a wait is not polled after its end");
-        let is_over = self.place.poll(handle.head(), handle.bus(), handle.claim(), cx)?;
+        let now = self.now.take();
+        let is_over = self.place.poll(handle.head(), handle.bus(), handle.claim(), now, cx)?;
         match self.handle.take_if(|_| is_over) {
             Some(handle) => Poll::Ready(Ok(handle)),
             None => Poll::Pending,
@@ -72,6 +82,7 @@ impl Place {
         head: &Head,
         bus: &Arc<BusShared>,
         claim: Claim,
+        now: Option<Instant>,
         cx: &Context<'_>,
     ) -> Result<bool, WaitError> {
         if self.is_over(head) {
@@ -86,7 +97,7 @@ impl Place {
                 bus.pass_on();
                 cx.waker().wake_by_ref();
             }
-            Poller::Task => bus.help(head),
+            Poller::Task => bus.help(head, now),
         }
         Ok(self.is_over(head) || (head.register(cx.waker(), &mut self.seat) && self.is_over(head)))
     }
@@ -146,12 +157,12 @@ const FULL_TURN: u32 = 64;
 
 impl BusShared {
     /// Runs what is ready instead of sleeping until the driver is scheduled, until an event is done.
-    fn help(self: &Arc<Self>, head: &Head) {
+    fn help(self: &Arc<Self>, head: &Head, now: Option<Instant>) {
         let Some(latched) = self.hub.latched().filter(|latched| latched.runtime.is_current())
         else {
             return self.pass_on();
         };
-        match self.take_turn(latched, true, || head.is_complete()) {
+        match self.take_turn(latched, Clock::Here(now), || head.is_complete()) {
             TurnEnd::Taken => {}
             TurnEnd::MoreToDo => {
                 if !head.is_complete() {
