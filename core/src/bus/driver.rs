@@ -72,7 +72,9 @@ impl Future for Driver {
         // Until our timer is set, whoever finds a deadline tells us of it.
         this.bus.armed.store(Instant::FAR.as_nanos(), Ordering::SeqCst);
         let clock = if latched.runtime.is_current() { Clock::Here(None) } else { Clock::Elsewhere };
-        match this.bus.take_turn(latched, clock, || false) {
+        let end = this.bus.take_turn(latched, clock, || false);
+        this.bus.helped.store(0, Ordering::Relaxed);
+        match end {
             // What is due is for the holder, who may just have let go of the turn.
             TurnEnd::Taken => this.bus.notify(),
             TurnEnd::MoreToDo => cx.waker().wake_by_ref(),

@@ -234,7 +234,6 @@ impl BusShared {
 
     /// The driver is being polled: it looks at everything that was told before.
     pub(crate) fn driver_is_up(&self) {
-        self.helped.store(0, Ordering::Relaxed);
         self.driver_told.swap(false, Ordering::SeqCst);
     }
 

@@ -71,10 +71,10 @@ pub(crate) enum TurnEnd {
 }
 
 /// Steps in one turn at most; in each, one handler is polled.
-const STEPS: usize = 64;
+const STEPS: u32 = 64;
 /// Steps beyond what was enough for whoever took the turn: most often the next event is awaited
 /// too, and to take the turn costs as much as a step.
-const STEPS_ON_TOP: usize = 8;
+const STEPS_ON_TOP: u32 = 8;
 /// Wakers that are kept for invocations to come.
 const SPARE_WAKERS: usize = 64;
 
@@ -92,25 +92,33 @@ impl BusShared {
         }
         let mut turn = self.turn.lock();
         let mut holder = Holder { bus: self, latched, clock, turn: &mut turn };
-        let mut steps = STEPS;
-        while steps > 0 {
+        let (mut made, mut left) = (0, STEPS);
+        while left > 0 {
             holder.look();
             while !holder.has_work() {
                 let deadline = holder.turn.deadline;
                 if self.gate.leave() {
+                    self.has_helped(made);
                     return TurnEnd::Idle(deadline);
                 }
                 holder.look();
             }
-            steps = match is_enough() {
-                true => steps.min(STEPS_ON_TOP) - 1,
-                false => steps - 1,
-            };
+            if is_enough() {
+                left = left.min(STEPS_ON_TOP);
+            }
             holder.step();
+            (made, left) = (made + 1, left - 1);
         }
+        self.has_helped(made);
         drop(turn);
         self.gate.leave_with_more();
         TurnEnd::MoreToDo
+    }
+
+    /// Counts steps; it does not matter when some are lost.
+    fn has_helped(&self, steps: u32) {
+        let helped = self.helped.load(Ordering::Relaxed);
+        self.helped.store(helped.saturating_add(steps), Ordering::Relaxed);
     }
 
     /// Drops what a bus without a driver still holds. Whoever has the turn now does it afterwards.

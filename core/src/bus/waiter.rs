@@ -150,10 +150,8 @@ impl Place {
     }
 }
 
-/// Waits that may help, with the driver not being polled in between, before one has to give way.
+/// Steps that tasks make, with the driver not being polled in between, before one gives way.
 const ENOUGH: u32 = 256;
-/// A turn that is used up counts for as many.
-const FULL_TURN: u32 = 64;
 
 impl BusShared {
     /// Runs what is ready instead of sleeping until the driver is scheduled, until an event is done.
@@ -164,12 +162,7 @@ impl BusShared {
         };
         match self.take_turn(latched, Clock::Here(now), || head.is_complete()) {
             TurnEnd::Taken => {}
-            TurnEnd::MoreToDo => {
-                if !head.is_complete() {
-                    self.helped.fetch_add(FULL_TURN, Ordering::Relaxed);
-                }
-                self.wake_driver();
-            }
+            TurnEnd::MoreToDo => self.wake_driver(),
             TurnEnd::Idle(deadline) if deadline < self.armed() => self.wake_driver(),
             // What goes on needs somebody whose end is told to those who wait for it.
             TurnEnd::Idle(_) if !self.is_driven() && self.goes_on() => self.wake_driver(),
@@ -177,10 +170,13 @@ impl BusShared {
         }
     }
 
-    /// Counts those who help; it does not matter when some are not counted.
+    /// Whether so much was done for the bus by tasks that wait that one has to give way; then it is
+    /// counted anew.
     fn has_helped_enough(&self) -> bool {
-        let helped = self.helped.load(Ordering::Relaxed) + 1;
-        self.helped.store(if helped > ENOUGH { 0 } else { helped }, Ordering::Relaxed);
-        helped > ENOUGH
+        let is_enough = self.helped.load(Ordering::Relaxed) >= ENOUGH;
+        if is_enough {
+            self.helped.store(0, Ordering::Relaxed);
+        }
+        is_enough
     }
 }

@@ -234,24 +234,26 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// Raises an event and what is below it to at least this wait. No recursion: any depth.
     fn raise(&mut self, event: EventIx, group: u64) {
-        let mut above = vec![event];
-        while let Some(event) = above.pop() {
+        let (mut next, mut below) = (Some(event), Vec::new());
+        while let Some(event) = next {
             if self.raise_of(event) < group {
                 self.set_raise(event, group);
-                self.push_incomplete_children(event, &mut above);
+                self.push_incomplete_children(event, &mut below);
             }
+            next = below.pop();
         }
     }
 
     /// Gives an event and what is below it the place that the waits that are left give it.
     fn lower(&mut self, event: EventIx) {
-        let mut above = vec![event];
-        while let Some(event) = above.pop() {
+        let (mut next, mut below) = (Some(event), Vec::new());
+        while let Some(event) = next {
             let left = self.newest_wait(event);
             if self.raise_of(event) != left {
                 self.set_raise(event, left);
-                self.push_incomplete_children(event, &mut above);
+                self.push_incomplete_children(event, &mut below);
             }
+            next = below.pop();
         }
     }
 
