@@ -203,3 +203,36 @@ impl<Tag> Hash for Ix<Tag> {
         self.0.hash(state);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    enum Tag {}
+
+    #[test]
+    fn a_key_names_its_entry_and_no_later_one_in_its_place() {
+        let mut arena: Arena<u32, Tag> = Arena::new();
+        let first = arena.insert(1);
+        let second = arena.insert(2);
+        assert_eq!((arena.get(first), arena.get(second)), (Some(&1), Some(&2)));
+        assert_eq!(*arena.remove(first.ix()), 1);
+        assert_eq!(arena.get(first), None);
+        assert_eq!(arena.vacant().slot(), first.slot(), "its place is used again");
+        let third = arena.insert(3);
+        assert_eq!((third.slot(), arena.get(first)), (first.slot(), None));
+        assert_eq!(arena[third.ix()], 3);
+        let entries: Vec<_> = arena.iter().map(|(ix, value)| (arena.key(ix), *value)).collect();
+        assert_eq!(entries, vec![(third, 3), (second, 2)]);
+        assert_eq!(arena.len(), 2);
+    }
+
+    #[test]
+    fn a_long_arena_grows_by_an_eighth() {
+        let mut arena: Arena<u32, Tag> = Arena::new();
+        let keys: Vec<_> = (0..10_000).map(|n| arena.insert(n)).collect();
+        assert!(arena.slots.capacity() <= 10_000 * 9 / 8);
+        assert!(keys.iter().zip(0..).all(|(key, n)| arena.get(*key) == Some(&n)));
+    }
+}
