@@ -208,6 +208,11 @@ impl Holder<'_> {
 
     /// Polls one handler and tells the machine what came of it.
     fn step(&mut self) {
+        if self.turn.run.is_none() && self.turn.woken.is_empty() && self.turn.asks {
+            self.ask();
+            // What was carried out may have ended what is to run.
+            self.look();
+        }
         let takes_woken = self.turn.run.is_none() || !self.turn.woken_was_last;
         let woken = if takes_woken { self.turn.woken.pop_front() } else { None };
         match woken {
