@@ -89,7 +89,9 @@ pub mod conformance;
 mod event;
 mod id;
 pub mod machine;
+mod retry;
 mod runtime;
+mod semaphore;
 mod sync;
 #[cfg(feature = "test-util")]
 pub mod testing;
@@ -102,7 +104,9 @@ pub use machine::{
     BusMemory, Cause, Completion, Concurrency, EventStatus, HandlerKey, HandlerOrder, Limit,
     Overflow, ResultStatus, Warning,
 };
+pub use retry::{Always, FindRuntime, NotGiven, OnlyIf, Retry, RetryError, RetryOn, RetryPolicy};
 pub use runtime::{NoRuntime, Runtime, Task, Timer};
+pub use semaphore::{Class, Instance, SemaphoreError, SemaphoreScope};
 pub use time::{Instant, Timestamp};
 
 /// For code that `#[derive(Event)]` writes.
