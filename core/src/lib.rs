@@ -104,7 +104,9 @@ pub use machine::{
     BusMemory, Cause, Completion, Concurrency, EventStatus, HandlerKey, HandlerOrder, Limit,
     Overflow, ResultStatus, Warning,
 };
-pub use retry::{Always, FindRuntime, NotGiven, OnlyIf, Retry, RetryError, RetryOn, RetryPolicy};
+pub use retry::{
+    Always, Attempt, FindRuntime, NotGiven, OnlyIf, Retry, RetryError, RetryOn, RetryPolicy,
+};
 pub use runtime::{NoRuntime, Runtime, Task, Timer};
 pub use semaphore::{Class, Instance, SemaphoreError, SemaphoreScope};
 pub use time::{Instant, Timestamp};

@@ -16,6 +16,7 @@ mod wrapper;
 pub use self::error::RetryError;
 pub use self::policy::{FindRuntime, NotGiven, Retry, RetryPolicy};
 pub use self::when::{Always, OnlyIf, RetryOn};
+pub use self::wrapper::Attempt;
 
 pub(crate) use self::backoff::delay;
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! Around an async function.
 
-use core::marker::PhantomData;
-
 use super::clock::Clock;
 use super::error::RetryError;
 use super::policy::{FindRuntime, RetryPolicy};
@@ -45,12 +43,14 @@ impl<On, R> RetryPolicy<On, R> {
     /// # Cancel safety
     /// Nothing happens before the first poll. Dropping it drops the try under way, and gives the
     /// slot, or the place in the line, back at once.
-    pub async fn run<F, Fut, T, E>(&self, function: F) -> Result<T, RetryError>
+    pub async fn run<F, Fut>(
+        &self,
+        function: F,
+    ) -> Result<<Fut::Output as Attempt>::Value, RetryError>
     where
         F: FnMut() -> Fut,
-        Fut: Future<Output = Result<T, E>>,
-        E: Into<BoxError>,
-        On: RetryOn<E>,
+        Fut: Future<Output: Attempt<Error: Into<BoxError>>>,
+        On: RetryOn<<Fut::Output as Attempt>::Error>,
         R: FindRuntime,
     {
         let runtime = self.runtime.find_runtime().map_err(RetryError::NoRuntime)?;
@@ -59,7 +59,7 @@ impl<On, R> RetryPolicy<On, R> {
         let named = (name, self.numbers.rules.timeout);
         let slot = self.slots.acquire(named, Caller::here, &mut clock, warn).await;
         let slot = slot.map_err(RetryError::Semaphore)?;
-        let call = Function { function, on: &self.on, error: PhantomData };
+        let call = Function { function, on: &self.on };
         let done = run::run(&self.numbers, slot, &mut clock, call).await;
         done.map_err(|given_up| match given_up {
             GivenUp::Failed(error, at) => {
@@ -72,32 +72,66 @@ impl<On, R> RetryPolicy<On, R> {
     }
 }
 
-struct Function<'a, F, On, E> {
-    function: F,
-    on: &'a On,
-    error: PhantomData<fn() -> E>,
+/// What a function that may fail returns: a [`Result`].
+///
+/// It stands for `Result<T, E>` in the bounds of [`RetryPolicy::run`], so that the compiler need not
+/// match the lifetimes in `E` when such a call is spawned.
+#[diagnostic::on_unimplemented(
+    message = "a function that is tried again returns a `Result`, not `{Self}`",
+    label = "how is one to know whether it failed?"
+)]
+pub trait Attempt: sealed::Sealed {
+    /// What it is good for.
+    type Value;
+    /// How it fails.
+    type Error;
+
+    /// The result itself.
+    ///
+    /// # Errors
+    /// It failed.
+    fn into_result(self) -> Result<Self::Value, Self::Error>;
 }
 
-impl<F, Fut, T, E, On> Call for Function<'_, F, On, E>
-where
-    F: FnMut() -> Fut,
-    Fut: Future<Output = Result<T, E>>,
-    On: RetryOn<E>,
-{
+impl<T, E> Attempt for Result<T, E> {
     type Value = T;
     type Error = E;
-    type Output = Result<T, E>;
+
+    fn into_result(self) -> Self {
+        self
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl<T, E> Sealed for Result<T, E> {}
+}
+
+struct Function<'a, F, On> {
+    function: F,
+    on: &'a On,
+}
+
+impl<F, Fut, On> Call for Function<'_, F, On>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output: Attempt>,
+    On: RetryOn<<Fut::Output as Attempt>::Error>,
+{
+    type Value = <Fut::Output as Attempt>::Value;
+    type Error = <Fut::Output as Attempt>::Error;
+    type Output = Fut::Output;
     type Future = Fut;
 
     fn try_once(&mut self, _number: u32) -> Fut {
         (self.function)()
     }
 
-    fn sort(&self, output: Self::Output) -> Result<T, E> {
-        output
+    fn sort(&self, output: Fut::Output) -> Result<Self::Value, Self::Error> {
+        output.into_result()
     }
 
-    fn may_retry(&self, error: &E) -> bool {
+    fn may_retry(&self, error: &Self::Error) -> bool {
         self.on.may_retry(error)
     }
 }
