@@ -110,7 +110,7 @@ async fn s104_who_waits_is_in_only_after_somebody_left<E: Env>(_env: E) -> Outco
         assert!(call.as_mut().now_or_never().is_none());
     }
     assert_eq!(log.items(), ["0 in", "1 in", "1 out", "2 in"]);
-    [0, 2, 3].map(|number| gates[number].open());
+    [0, 2, 3].into_iter().for_each(|number: usize| gates[number].open());
     all_in(join_all(calls).await)?;
     let left = log.items();
     let place = |what: &str| left.iter().position(|line| line == what);

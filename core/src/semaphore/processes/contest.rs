@@ -6,9 +6,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::future::poll_fn;
 use core::task::{Context, Poll};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use super::files::{self, Lock, Unlocked, safe_name};
+use super::files::{self, Lock, Stage, Unlocked, safe_name};
 use super::watch::Watches;
 use super::{deleted, folder};
 use crate::semaphore::{Folder, Pool, SemaphoreError};
@@ -67,10 +68,16 @@ impl Contest<'_> {
         if !core::mem::take(&mut self.looks) && !changed {
             return Poll::Pending;
         }
-        match self.look(&mut given) {
-            Ok(Some(slot)) => Poll::Ready(Ok(slot)),
-            Ok(None) => Poll::Pending,
-            Err(error) => Poll::Ready(Err(error)),
+        let mut looks = 0;
+        loop {
+            looks += 1;
+            match self.look(&mut given) {
+                Ok(Some(slot)) => return Poll::Ready(Ok(slot)),
+                Ok(None) => return Poll::Pending,
+                // The folder was deleted meanwhile: it is made again.
+                Err(error) if is_not_found(&error) && looks < LOOKS => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
         }
     }
 
@@ -109,6 +116,13 @@ impl Drop for Contest<'_> {
     }
 }
 
+/// How often in a row the folder may be deleted while files are made in it.
+const LOOKS: u32 = 1_000;
+
+fn is_not_found(error: &SemaphoreError) -> bool {
+    matches!(error, SemaphoreError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+}
+
 /// Locks the file of a name, or says which one is in the way.
 fn take(path: &Path, given: &mut Vec<Lock>) -> Result<Result<Lock, Unlocked>, SemaphoreError> {
     loop {
@@ -125,23 +139,36 @@ fn take(path: &Path, given: &mut Vec<Lock>) -> Result<Result<Lock, Unlocked>, Se
     }
 }
 
-/// The same for a slot: one that was made anew is taken as long as a deleted one is.
+/// The same for a slot. A file that was made anew is none as long as a deleted one is.
+///
+/// Who makes it one claims it first, then sees that it is still there, then looks for deleted ones
+/// that are claimed or held. Of two who do so with a file each, of which at least one was deleted,
+/// one finds his gone, or finds the other's.
 fn take_slot(
     path: &Path,
     given: &mut Vec<Lock>,
 ) -> Result<Result<Lock, Vec<Unlocked>>, SemaphoreError> {
-    let lock = match take(path, given)? {
-        Ok(lock) => lock,
-        Err(busy) => return Ok(Err(Vec::from([busy]))),
-    };
-    if !lock.is_marked() {
-        // What was locked for us is not somebody else's.
-        given.clear();
-        let before = deleted::locked(path);
-        if !before.is_empty() {
+    let failed = |source| folder::failed(path, source);
+    loop {
+        let lock = match take(path, given)? {
+            Ok(lock) => lock,
+            Err(busy) => return Ok(Err(Vec::from([busy]))),
+        };
+        if lock.stage().map_err(failed)? == Stage::Slot {
+            return Ok(Ok(lock));
+        }
+        lock.set_stage(Stage::Claimed).map_err(failed)?;
+        if lock.is_at(path) {
+            // What was locked for us is not somebody else's.
+            given.clear();
+            let before = deleted::held(path);
+            if before.is_empty() {
+                lock.set_stage(Stage::Slot).map_err(failed)?;
+                return Ok(Ok(lock));
+            }
+            lock.set_stage(Stage::Nobodys).map_err(failed)?;
             return Ok(Err(before));
         }
-        lock.mark();
+        lock.set_stage(Stage::Nobodys).map_err(failed)?;
     }
-    Ok(Ok(lock))
 }

@@ -3,11 +3,13 @@
 use alloc::vec::Vec;
 use std::path::Path;
 
+#[cfg(target_os = "linux")]
+use super::files::Stage;
 use super::files::Unlocked;
 
-/// The deleted files of this name that some process of this user has open and locked.
+/// The deleted files of this name that some process of this user holds, or may come to.
 #[cfg(target_os = "linux")]
-pub(super) fn locked(path: &Path) -> Vec<Unlocked> {
+pub(super) fn held(path: &Path) -> Vec<Unlocked> {
     use std::ffi::OsString;
 
     let mut deleted = OsString::from(path);
@@ -20,10 +22,16 @@ pub(super) fn locked(path: &Path) -> Vec<Unlocked> {
             continue;
         };
         let Ok(file) = Unlocked::new(file) else { continue };
-        if found.iter().all(|known| known.id != file.id)
-            && let Ok(Err(taken)) = file.try_lock()
+        if file.stage().is_ok_and(|stage| stage == Stage::Nobodys)
+            || found.iter().any(|known| known.id == file.id)
         {
-            found.push(taken);
+            continue;
+        }
+        match file.try_lock() {
+            Ok(Err(taken)) => found.push(taken),
+            // When that fails, the next one comes upon it again.
+            Ok(Ok(free)) => drop(free.retire_if_deleted()),
+            Err(_cannot_be_locked) => {}
         }
     }
     found
@@ -46,6 +54,6 @@ fn open_files() -> impl Iterator<Item = std::path::PathBuf> {
 
 /// There is no telling here.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn locked(_path: &Path) -> Vec<Unlocked> {
+pub(super) fn held(_path: &Path) -> Vec<Unlocked> {
     Vec::new()
 }

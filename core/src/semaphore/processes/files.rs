@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use core::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -41,6 +41,10 @@ impl Unlocked {
         Ok(Self { file, id: FileId { device: found.dev(), inode: found.ino() } })
     }
 
+    pub(super) fn stage(&self) -> io::Result<Stage> {
+        stage_of(&self.file)
+    }
+
     /// Locks it, unless somebody else has.
     pub(super) fn try_lock(self) -> io::Result<Result<Lock, Self>> {
         loop {
@@ -72,15 +76,44 @@ impl Lock {
         found.is_ok_and(|found| self.id == FileId { device: found.dev(), inode: found.ino() })
     }
 
-    /// Whether it was found to be in nobody's place.
-    pub(super) fn is_marked(&self) -> bool {
-        self.file.metadata().is_ok_and(|found| found.len() > 0)
+    pub(super) fn stage(&self) -> io::Result<Stage> {
+        stage_of(&self.file)
     }
 
-    /// Notes that it is in nobody's place. When that fails, the next one looks again.
-    pub(super) fn mark(&self) {
-        let _ = (&self.file).write_all(b"\n");
+    pub(super) fn set_stage(&self, stage: Stage) -> io::Result<()> {
+        self.file.set_len(match stage {
+            Stage::Nobodys => 0,
+            Stage::Claimed => 1,
+            Stage::Slot => 2,
+        })
     }
+
+    /// A deleted file can never be taken again: who comes upon it need not wait for it.
+    pub(super) fn retire_if_deleted(&self) -> io::Result<()> {
+        if self.file.metadata()?.nlink() == 0 {
+            self.set_stage(Stage::Nobodys)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a file is good for: its length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// New, or deleted and free.
+    Nobodys,
+    /// Somebody finds out whether it may be a slot.
+    Claimed,
+    /// It is a slot: no deleted file was in its place when that was found out.
+    Slot,
+}
+
+fn stage_of(file: &File) -> io::Result<Stage> {
+    Ok(match file.metadata()?.len() {
+        0 => Stage::Nobodys,
+        1 => Stage::Claimed,
+        _ => Stage::Slot,
+    })
 }
 
 impl fmt::Debug for Lock {

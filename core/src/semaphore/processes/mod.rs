@@ -15,12 +15,14 @@
 //! # Files that are deleted
 //!
 //! The lock of a deleted file is still held, but whoever makes the file anew could lock that too.
-//! So a new file (it is empty) is a slot only once no process has a deleted file of its name open
-//! and locked: on Linux that can be read in `/proc`. Until then its slot counts as taken, and is
-//! waited for by that deleted file, which `/proc` lets us open. After that it is marked with a byte.
-//! A lock counts only when the file under the name is the one that was locked. So neither deleting
-//! the files nor the whole folder lets more in than the limit, nor takes a slot away. Elsewhere than
-//! on Linux the holder of a deleted file is not seen: the limit may be passed until it ends.
+//! So a new file is a slot only once no process has a deleted file of its name open and locked: on
+//! Linux that can be read in `/proc`. Until then its slot counts as taken, and is waited for by that
+//! deleted file, which `/proc` lets us open. How far a file has come is told by its length: 0 when it
+//! is new (or deleted and free), 1 while that is found out, 2 when it is a slot. A lock counts only
+//! when the file under the name is the one that was locked. So neither deleting the files nor the
+//! whole folder lets more in than the limit, nor takes a slot away. Elsewhere than on Linux, or where
+//! `/proc` does not show the process (another container), the holder of a deleted file is not seen:
+//! the limit may be passed until it ends.
 
 #[cfg(all(feature = "std", unix))]
 mod contest;

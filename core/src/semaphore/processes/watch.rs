@@ -70,7 +70,7 @@ impl Watches {
         }
         let watches = self.clone();
         let wait = move || {
-            let locked = file.lock();
+            let locked = file.lock().and_then(|lock| lock.retire_if_deleted().map(|()| lock));
             watches.ended(id, locked);
             drop(keep);
         };
