@@ -213,7 +213,7 @@ pub enum HandlerError {
         /// From the start of the handler to the end of the last try.
         elapsed: Duration,
         /// How the last one failed.
-        last: Box<HandlerError>,
+        last: Box<Self>,
     },
 }
 

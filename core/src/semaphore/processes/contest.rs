@@ -61,6 +61,8 @@ struct Contest<'a> {
 }
 
 impl Contest<'_> {
+    // The shape of `Future::poll`.
+    #[allow(clippy::needless_pass_by_ref_mut)]
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Lock, SemaphoreError>> {
         // Before the look, so that nothing that comes after it is missed.
         self.of.watches.tell(cx.waker().clone());

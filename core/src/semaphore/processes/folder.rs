@@ -1,12 +1,12 @@
 //! The folder of the locked files: only its owner may enter it.
 
 use alloc::format;
+use core::sync::atomic::{AtomicU32, Ordering};
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::semaphore::SemaphoreError;
 

@@ -8,11 +8,11 @@ use alloc::task::Wake;
 use alloc::vec::Vec;
 use core::future::poll_fn;
 use core::pin::pin;
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::task::{Context, Poll, Waker};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{self, Thread};
 
 use super::contest::Processes;

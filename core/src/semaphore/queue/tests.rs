@@ -1,6 +1,6 @@
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
-use std::format;
-use std::string::String;
 
 use super::*;
 use crate::retry::scramble;
