@@ -105,7 +105,7 @@ pub use machine::{
     Overflow, ResultStatus, Warning,
 };
 pub use retry::{
-    Always, Attempt, FindRuntime, NotGiven, OnlyIf, Retry, RetryError, RetryOn, RetryPolicy,
+    Always, Attempt, FindRuntime, NotGiven, OnlyIf, Retry, RetryError, RetryOn, RetryPolicy, Source,
 };
 pub use runtime::{NoRuntime, Runtime, Task, Timer};
 pub use semaphore::{Class, Instance, SemaphoreError, SemaphoreScope};

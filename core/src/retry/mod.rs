@@ -14,7 +14,7 @@ mod when;
 mod wrapper;
 
 pub use self::error::RetryError;
-pub use self::policy::{FindRuntime, NotGiven, Retry, RetryPolicy};
+pub use self::policy::{FindRuntime, NotGiven, Retry, RetryPolicy, Source};
 pub use self::when::{Always, OnlyIf, RetryOn};
 pub use self::wrapper::Attempt;
 

@@ -94,6 +94,22 @@ impl FindRuntime for Arc<dyn Runtime> {
     }
 }
 
+/// Asks a function for the runtime. Made by [`RetryPolicy::runtime_source`].
+#[derive(Clone, Copy)]
+pub struct Source<S>(S);
+
+impl<S: Fn() -> Result<Arc<dyn Runtime>, NoRuntime>> FindRuntime for Source<S> {
+    fn find_runtime(&self) -> Result<Arc<dyn Runtime>, NoRuntime> {
+        (self.0)()
+    }
+}
+
+impl<S> fmt::Debug for Source<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Source")
+    }
+}
+
 impl<R: Default> RetryPolicy<Always, R> {
     /// The defaults: four tries with 3 s between them, 5 s for each, and no semaphore.
     pub fn new() -> Self {
@@ -187,6 +203,15 @@ impl<On, R> RetryPolicy<On, R> {
     pub fn retry_on<E, F: Fn(&E) -> bool>(self, test: F) -> RetryPolicy<OnlyIf<F>, R> {
         let Self { numbers, slots, runtime, .. } = self;
         RetryPolicy { numbers, slots, on: OnlyIf::new(test), runtime }
+    }
+
+    /// Asks for the runtime that measures its time each time it is run.
+    pub fn runtime_source<S>(self, source: S) -> RetryPolicy<On, Source<S>>
+    where
+        S: Fn() -> Result<Arc<dyn Runtime>, NoRuntime>,
+    {
+        let Self { numbers, slots, on, .. } = self;
+        RetryPolicy { numbers, slots, on, runtime: Source(source) }
     }
 
     /// The runtime that measures its time.
