@@ -58,6 +58,9 @@
 //!   inside a handler.
 //! - A wait through such a handle counts as the handler's while that handler is being polled
 //!   anywhere: do not await one handle in the handler and in another task at once.
+//! - A [`Retry`] around a function does not see which handler or call it is in, so it waits for a slot
+//!   that those hold; one that is an option of a handler sees the handlers above. There are no
+//!   semaphores over several processes.
 //! - Panics are not caught. The wall time of the epoch and the id seed are yours to set
 //!   ([`HubBuilder::wall_time_of_epoch`], [`HubBuilder::id_seed`]).
 //! - Locks are spin locks: on a machine where an interrupt can dispatch while the lock is held,
