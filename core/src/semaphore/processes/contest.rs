@@ -127,18 +127,26 @@ fn is_not_found(error: &SemaphoreError) -> bool {
 
 /// Locks the file of a name, or says which one is in the way.
 fn take(path: &Path, given: &mut Vec<Lock>) -> Result<Result<Lock, Unlocked>, SemaphoreError> {
+    let failed = |source| folder::failed(path, source);
     loop {
-        let file = files::open(path).map_err(|source| folder::failed(path, source))?;
-        let locked = match given.iter().position(|lock| lock.id == file.id) {
-            Some(place) => Ok(given.swap_remove(place)),
-            None => file.try_lock().map_err(|source| folder::failed(path, source))?,
-        };
-        match locked {
-            // Deleted since it was opened: it is nobody's any more.
-            Ok(lock) if !lock.is_at(path) => {}
-            locked => return Ok(locked),
+        let file = files::open(path).map_err(failed)?;
+        if let Some(taken) = take_opened(path, file, given).map_err(failed)? {
+            return Ok(taken);
         }
     }
+}
+
+/// The same for a file that was opened; `None` when it was deleted since, and so is nobody's.
+pub(super) fn take_opened(
+    path: &Path,
+    file: Unlocked,
+    given: &mut Vec<Lock>,
+) -> io::Result<Option<Result<Lock, Unlocked>>> {
+    let taken = match given.iter().position(|lock| lock.id == file.id) {
+        Some(place) => Ok(given.swap_remove(place)),
+        None => file.try_lock()?,
+    };
+    Ok(Some(taken).filter(|taken| taken.as_ref().map_or(true, |lock| lock.is_at(path))))
 }
 
 /// The same for a slot. A file that was made anew is none as long as a deleted one is.

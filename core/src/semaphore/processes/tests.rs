@@ -15,8 +15,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::thread::{self, Thread};
 
-use super::contest::Processes;
-use super::files::{Lock, safe_name};
+use super::contest::{Processes, take_opened};
+use super::files::{self, Lock, safe_name};
 use crate::semaphore::{Key, Pool, SemaphoreError, SemaphoreScope};
 
 /// A folder that is there for one test.
@@ -190,6 +190,20 @@ where
         assert!(other == place || is_pending(future).await, "one slot, two holders");
     }
     slot
+}
+
+#[test]
+fn r46_a_file_that_is_deleted_before_it_is_locked_is_no_slot() {
+    let folder = Folder::new();
+    let [a, b] = [(); 2].map(|()| Process::new(&folder));
+    drop(a.take(1));
+    let path = folder.0.join(format!("{}.0", safe_name("test")));
+    let opened = files::open(&path).unwrap();
+    folder.delete_files();
+    let _slot = b.take(1);
+    assert!(take_opened(&path, opened, &mut Vec::new()).unwrap().is_none(), "it is b's now");
+    let again = files::open(&path).unwrap();
+    assert!(take_opened(&path, again, &mut Vec::new()).unwrap().unwrap().is_err(), "it is taken");
 }
 
 #[test]
