@@ -35,6 +35,38 @@ pub fn hub() -> Hub {
     Hub::builder().runtime_source(latch).build()
 }
 
+/// How often a call that failed is made again: a [`RetryPolicy`] that finds its runtime itself, as
+/// [`latch`] does, each time it is run.
+///
+/// ```
+/// use busway::Retry;
+/// use std::{io, time::Duration};
+///
+/// async fn fetch(url: &str) -> io::Result<String> {
+/// #   let _ = url; return Err(io::Error::other("down"));
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// let policy = Retry::new().retries(3).wait(Duration::from_millis(100)).backoff_factor(2.0);
+/// let error = policy.run(|| fetch("http://localhost")).await.unwrap_err();
+/// assert_eq!(error.tries(), 4);
+/// assert_eq!(error.to_string(), "failed after 4 tries over 700ms: down");
+/// # }
+/// ```
+pub type Retry<On = Always> = RetryPolicy<On, Latch>;
+
+/// Finds the runtime of a [`Retry`] as [`latch`] does.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Latch;
+
+impl FindRuntime for Latch {
+    fn find_runtime(&self) -> Result<Arc<dyn Runtime>, NoRuntime> {
+        latch()
+    }
+}
+
 /// The runtime that the enabled features give here and now: inside a tokio runtime that one, else
 /// smol's global executor, else async-std's. It is asked at a hub's first dispatch, and kept.
 ///

@@ -58,6 +58,9 @@
 //!   inside a handler.
 //! - A wait through such a handle counts as the handler's while that handler is being polled
 //!   anywhere: do not await one handle in the handler and in another task at once.
+//! - A [`Retry`] around a function does not see which handler or call it is in, so it waits for a slot
+//!   that those hold; one that is an option of a handler sees the handlers above. There are no
+//!   semaphores over several processes.
 //! - Panics are not caught. The wall time of the epoch and the id seed are yours to set
 //!   ([`HubBuilder::wall_time_of_epoch`], [`HubBuilder::id_seed`]).
 //! - Locks are spin locks: on a machine where an interrupt can dispatch while the lock is held,
@@ -89,7 +92,9 @@ pub mod conformance;
 mod event;
 mod id;
 pub mod machine;
+mod retry;
 mod runtime;
+mod semaphore;
 mod sync;
 #[cfg(feature = "test-util")]
 pub mod testing;
@@ -102,7 +107,11 @@ pub use machine::{
     BusMemory, Cause, Completion, Concurrency, EventStatus, HandlerKey, HandlerOrder, Limit,
     Overflow, ResultStatus, Warning,
 };
+pub use retry::{
+    Always, Attempt, FindRuntime, NotGiven, OnlyIf, Retry, RetryError, RetryOn, RetryPolicy, Source,
+};
 pub use runtime::{NoRuntime, Runtime, Task, Timer};
+pub use semaphore::{Class, Instance, SemaphoreError, SemaphoreScope};
 pub use time::{Instant, Timestamp};
 
 /// For code that `#[derive(Event)]` writes.

@@ -9,4 +9,5 @@ mod manual;
 mod panics;
 mod random;
 mod runtimes;
+mod slots;
 mod threads;

@@ -16,6 +16,7 @@ mod names;
 mod nested;
 mod parents;
 mod peers;
+mod retry;
 mod rules_shell;
 mod the_bus;
 mod timestamps;

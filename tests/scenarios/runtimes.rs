@@ -88,10 +88,14 @@ pub(crate) struct Stopwatch {
 }
 
 impl Stopwatch {
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.clock.now().since(self.start)
+    }
+
     /// Asserts how long it took: exactly on a paused clock, at least that long on a real one.
     #[track_caller]
     pub(crate) fn took(&self, wanted: Duration) {
-        let elapsed = self.clock.now().since(self.start);
+        let elapsed = self.elapsed();
         match self.is_exact {
             true => assert_eq!(elapsed, wanted),
             false => assert!(elapsed >= wanted, "{elapsed:?} is less than {wanted:?}"),

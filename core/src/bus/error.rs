@@ -1,5 +1,6 @@
 //! What can go wrong, one enum for each operation.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -10,6 +11,7 @@ use core::time::Duration;
 use super::shared::Books;
 use crate::event::Event;
 use crate::machine::{Cause, Deadlock};
+use crate::retry::Tries;
 use crate::runtime::NoRuntime;
 
 /// An event was not accepted. It is handed back, and `Debug` asks nothing of it.
@@ -204,6 +206,15 @@ pub enum HandlerError {
     },
     /// The event was to be forwarded to a bus that is stopped or gone.
     TargetGone,
+    /// The handler was tried several times, and none of the tries came off (R45).
+    GaveUp {
+        /// Tries made.
+        tries: u32,
+        /// From the start of the handler to the end of the last try.
+        elapsed: Duration,
+        /// How the last one failed.
+        last: Box<Self>,
+    },
 }
 
 impl fmt::Display for HandlerError {
@@ -218,6 +229,9 @@ impl fmt::Display for HandlerError {
                 write!(f, "the handler returned an invalid type: expected {expected}, got {found}")
             }
             Self::TargetGone => f.write_str("the bus to forward to is stopped or gone"),
+            Self::GaveUp { tries, elapsed, last } => {
+                write!(f, "gave up after {} over {elapsed:?}: {last}", Tries(*tries))
+            }
         }
     }
 }
@@ -227,12 +241,33 @@ impl Error for HandlerError {
         match self {
             // The error itself, not the `Arc` around it: that would not downcast.
             Self::Failed(error) => Some(&**error),
+            // Of several tries the last one's own, which downcasts.
+            Self::GaveUp { last, .. } => last.source(),
             _ => None,
         }
     }
 }
 
 impl HandlerError {
+    /// The handler's own error, when it failed with one of this type, be it in the last of several
+    /// tries.
+    #[must_use]
+    pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
+        match self.last() {
+            Self::Failed(error) => error.downcast_ref(),
+            _ => None,
+        }
+    }
+
+    /// How the last try failed: the error itself, when there was one try only.
+    #[must_use]
+    pub fn last(&self) -> &Self {
+        match self {
+            Self::GaveUp { last, .. } => last.last(),
+            error => error,
+        }
+    }
+
     /// The kind of failure, in a word.
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
@@ -243,6 +278,7 @@ impl HandlerError {
             Self::Cancelled { .. } => "Cancelled:",
             Self::ResultType { .. } => "ResultType:",
             Self::TargetGone => "TargetGone:",
+            Self::GaveUp { last, .. } => last.kind(),
         }
     }
 }

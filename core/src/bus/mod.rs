@@ -14,6 +14,7 @@ mod handle;
 mod handler;
 mod hub;
 mod life;
+mod lineage;
 mod merge;
 mod message;
 mod notices;
@@ -22,6 +23,7 @@ mod publish;
 mod record;
 mod request;
 mod results;
+mod retried;
 mod send;
 mod shared;
 mod sleep;
@@ -68,6 +70,8 @@ pub use self::subscription::{HandlerBuilder, Subscription, SubscriptionGuard};
 pub use self::tree::LogTree;
 pub use self::value::{AnyValue, BoxError, Reply, Verdict, ok};
 
+pub(crate) use self::lineage::{Caller, InvocationId, inside_of};
+
 use self::send::{Options, Parentage, Telling};
 use self::shared::BusShared;
 use self::watch::Select;
@@ -90,6 +94,7 @@ impl EventBus {
     }
 
     pub(crate) fn make(hub: Hub, config: BusConfig, spawns: bool) -> Self {
+        lineage::note(&hub.0);
         let suffix = hub.0.suffixes.fetch_add(0x9e37_79b9, core::sync::atomic::Ordering::Relaxed);
         let shared = hub.0.input(|state| {
             let key = state.books.add_bus(config, suffix as u32);

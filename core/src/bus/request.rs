@@ -278,13 +278,13 @@ fn reply<R: Send + 'static>(address: &str, frozen: Option<&Frozen>) -> Result<R,
     }
     let failed = row.and_then(|row| EventResult::new(row.clone()).error());
     let cause = frozen.and_then(|frozen| frozen.cause).unwrap_or(Cause::Stopped);
-    Err(match failed {
-        Some(HandlerError::TimedOut { limit }) => RequestError::TimedOut { address, limit },
-        Some(HandlerError::Aborted { cause } | HandlerError::Cancelled { cause }) => {
+    let Some(source) = failed else { return Err(RequestError::Ended { address, cause }) };
+    Err(match *source.last() {
+        HandlerError::TimedOut { limit } => RequestError::TimedOut { address, limit },
+        HandlerError::Aborted { cause } | HandlerError::Cancelled { cause } => {
             RequestError::Ended { address, cause }
         }
-        Some(source) => RequestError::Failed { address, source },
-        None => RequestError::Ended { address, cause },
+        _ => RequestError::Failed { address, source },
     })
 }
 
@@ -353,8 +353,7 @@ impl fmt::Display for RequestError {
 impl Error for RequestError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Failed { source: HandlerError::Failed(error), .. } => Some(&**error),
-            Self::Failed { source, .. } => Some(source),
+            Self::Failed { source, .. } => source.source().or(Some(source)),
             Self::Deadlock { source, .. } => Some(source),
             Self::NoRuntime(source) => Some(source),
             _ => None,

@@ -1,5 +1,6 @@
 //! The results of an event: rows, the first value, all values, merged values (R21).
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -266,6 +267,16 @@ fn value_of<T: 'static>(row: &Row<Answer>) -> Option<&T> {
 }
 
 fn error_of(row: &Row<Answer>) -> Option<HandlerError> {
+    let error = error_of_last_try(row)?;
+    if row.tries <= 1 {
+        return Some(error);
+    }
+    let elapsed = row.completed_at.zip(row.started_at).map(|(end, start)| end.since(start));
+    let elapsed = elapsed.unwrap_or_default();
+    Some(HandlerError::GaveUp { tries: row.tries, elapsed, last: Box::new(error) })
+}
+
+fn error_of_last_try(row: &Row<Answer>) -> Option<HandlerError> {
     Some(match row.outcome.as_ref()? {
         Outcome::Value(_) | Outcome::Empty => return None,
         Outcome::Failed(Answer::Failed(error)) => HandlerError::Failed(error.clone()),

@@ -7,12 +7,14 @@ use core::any::TypeId;
 use core::fmt;
 
 use super::any::AnyEvent;
-use super::error::ForwardError;
+use super::error::{ForwardError, HandlerError};
 use super::handle::EventHandle;
 use super::handler::{Callable, Handler, Typed, Untyped};
+use super::retried::HandlerRetry;
 use super::shared::BusShared;
 use crate::event::Event;
 use crate::machine::{Action, HandlerInfo, HandlerKey, Limit, Pattern};
+use crate::retry::{RetryOn, RetryPolicy};
 
 /// A registered handler. Dropping it keeps the registration; [`off`](Self::off) ends it.
 #[derive(Clone)]
@@ -90,6 +92,7 @@ pub struct HandlerBuilder<'a> {
     on: On,
     name: Cow<'static, str>,
     limit: Limit,
+    retry: Option<HandlerRetry>,
 }
 
 enum On {
@@ -122,7 +125,7 @@ impl<'a> HandlerBuilder<'a> {
         on: On,
         name: &'static str,
     ) -> Self {
-        Self { bus, callable, on, name: Cow::Borrowed(name), limit: Limit::Inherit }
+        Self { bus, callable, on, name: Cow::Borrowed(name), limit: Limit::Inherit, retry: None }
     }
 
     /// The name it has in results and logs; else that of the function.
@@ -137,10 +140,44 @@ impl<'a> HandlerBuilder<'a> {
         self
     }
 
+    /// Has it tried again when it fails, and says how many of it may run at a time (R45, R46).
+    ///
+    /// All tries are one invocation, which holds its place on the bus meanwhile: its
+    /// [`limit`](Self::limit), 60 s unless set, covers the wait for a slot, the tries and the rests
+    /// together, and ends them all. The policy's own `timeout` is for each try; the events that a
+    /// try was awaiting when it passed are aborted with it (R23). What a try dispatched and did not
+    /// await goes on, and the next try dispatches anew. A handler that panics is not tried again, and
+    /// neither is one that answers with a value of the wrong type.
+    ///
+    /// The last try's outcome is the handler's result;
+    /// [`EventResult::tries`](super::EventResult::tries) is their number, which is 0 when there was no slot.
+    ///
+    /// ```
+    /// # use busway_core::{Event, EventBus, EventHandle, Retry};
+    /// # use std::{io, time::Duration};
+    /// # struct Fetch;
+    /// # impl Event for Fetch { type Output = (); const NAME: &'static str = "Fetch"; }
+    /// # async fn fetch(_: EventHandle<Fetch>) -> io::Result<()> { Ok(()) }
+    /// # fn example(bus: EventBus) {
+    /// bus.handler(fetch).retry(Retry::new().retries(3).wait(Duration::from_secs(1))).register();
+    /// # }
+    /// ```
+    pub fn retry<On, R>(mut self, policy: RetryPolicy<On, R>) -> Self
+    where
+        On: RetryOn<HandlerError> + Send + Sync + 'static,
+    {
+        self.retry = Some(HandlerRetry::new(policy));
+        self
+    }
+
     /// Registers it. It sees the events that start from now on; on a bus that has ended there are
     /// none.
     pub fn register(self) -> Subscription {
-        let Self { bus, callable, on, name, limit } = self;
+        let Self { bus, callable, on, name, limit, retry } = self;
+        let callable = match retry {
+            Some(retry) => retry.around(callable, &name),
+            None => callable,
+        };
         let pattern = match &on {
             On::Type(name, of_type) => Pattern::Type(name, *of_type),
             On::Name(name) => Pattern::Name(name),

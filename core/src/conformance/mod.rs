@@ -22,6 +22,7 @@ mod addresses;
 mod budget;
 mod life;
 mod order;
+mod retry;
 mod tasks;
 mod threads;
 mod time;
@@ -182,6 +183,12 @@ macro_rules! __conformance_cases {
                 s155_fifty_thousand_deliveries
                 a_handler_asks_in_every_mode
                 a_consumer_that_goes_finishes_what_it_has
+            }
+            retry {
+                a_call_rests_and_comes_off
+                a_call_is_over_its_time
+                a_handler_rests_and_is_tried_again
+                a_slot_is_waited_for
             }
             life {
                 a_panic_is_a_result

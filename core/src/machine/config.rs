@@ -164,14 +164,9 @@ impl Retries {
         Self { retries, wait, backoff_factor: 1.0 }
     }
 
-    /// The rest before try `n + 2`: `wait * backoff_factor^n`. Longer than there are nanoseconds
-    /// for is forever.
+    /// The rest before try `n + 2`: `wait * backoff_factor^n`.
     pub(super) fn delay(&self, n: u32) -> Duration {
-        let mut seconds = self.wait.as_secs_f64();
-        for _ in 0..n {
-            seconds *= self.backoff_factor;
-        }
-        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+        crate::retry::delay(self.wait, self.backoff_factor, n)
     }
 }
 

@@ -93,6 +93,7 @@ mod schedule;
 mod state;
 mod timeouts;
 mod timers;
+mod tries;
 mod waits;
 mod watch;
 

@@ -218,6 +218,9 @@ impl core::fmt::Display for Warning {
                 }
                 names.try_for_each(|name| write!(f, " and {name}"))
             }
+            Self::WithoutSlot { bus, handler, reason } => {
+                write!(f, "bus {bus}: {handler} goes on without a slot: {reason}")
+            }
         }
     }
 }
@@ -267,5 +270,14 @@ pub enum Warning {
         running: Duration,
         /// The events it is waiting for, by name; empty when it waits for nothing of the hub.
         waits_for: Vec<(EventKey, Arc<str>)>,
+    },
+    /// A handler goes on without the slot of its semaphore that it got none of in time (R45).
+    WithoutSlot {
+        /// The name of its bus.
+        bus: String,
+        /// Its name.
+        handler: String,
+        /// What it has not got, and in what time.
+        reason: String,
     },
 }

@@ -3,6 +3,7 @@
 mod cascades;
 mod limits;
 mod reports;
+mod tries;
 mod waits;
 
 use busway_core::Instant;

@@ -1,0 +1,139 @@
+//! A handler that is tried again when it fails (R45): all tries are one invocation.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::future::ready;
+use core::pin::Pin;
+
+use super::error::HandlerError;
+use super::handler::{Callable, Started};
+use super::lineage::Caller;
+use super::record::Erased;
+use super::shared::BusShared;
+use super::value::{Answer, Verdict};
+use crate::machine::{InvocationKey, Outcome, Warning};
+use crate::retry::{self, Call, Clock, GivenUp, Numbers, RetryOn, RetryPolicy, SlotRules};
+use crate::runtime::NoRuntime;
+use crate::semaphore::SemaphoreError;
+
+/// A policy for handlers, whatever says which errors are worth a retry.
+#[derive(Clone)]
+pub(crate) struct HandlerRetry {
+    numbers: Numbers,
+    slots: SlotRules,
+    on: Arc<dyn RetryOn<HandlerError> + Send + Sync>,
+}
+
+impl HandlerRetry {
+    pub(crate) fn new<On, R>(policy: RetryPolicy<On, R>) -> Self
+    where
+        On: RetryOn<HandlerError> + Send + Sync + 'static,
+    {
+        let RetryPolicy { numbers, slots, on, .. } = policy;
+        Self { numbers, slots, on: Arc::new(on) }
+    }
+
+    /// The handler of this name, with its tries.
+    pub(crate) fn around(self, handler: Arc<dyn Callable>, name: &str) -> Arc<dyn Callable> {
+        Arc::new(Retried { handler, policy: Arc::new(self), name: name.into() })
+    }
+}
+
+struct Retried {
+    handler: Arc<dyn Callable>,
+    policy: Arc<HandlerRetry>,
+    name: Arc<str>,
+}
+
+impl Callable for Retried {
+    fn call(&self, event: Arc<dyn Erased>, bus: &Arc<BusShared>, by: InvocationKey) -> Started {
+        let Self { handler, policy, name } = self;
+        let handler = Handling {
+            handler: handler.clone(),
+            on: policy.on.clone(),
+            event,
+            bus: bus.clone(),
+            by,
+        };
+        Started::Running(Box::pin(all_tries(handler, policy.clone(), name.clone())))
+    }
+}
+
+async fn all_tries(handling: Handling, policy: Arc<HandlerRetry>, name: Arc<str>) -> Verdict {
+    let HandlerRetry { numbers, slots, .. } = &*policy;
+    let bus = handling.bus.clone();
+    let Ok(latched) = bus.hub.runtime() else {
+        return Verdict::failed(NoRuntime::new());
+    };
+    let mut clock = Clock::new(latched.runtime.clone());
+    // While it waits for its slot it has not been tried.
+    if slots.limit.is_some() {
+        handling.tried(0);
+    }
+    let caller = || Caller::invocation(&bus, &*handling.event, handling.by);
+    let told = |error: &SemaphoreError| handling.warn(&name, error);
+    let slot = slots.acquire((&name, numbers.rules.timeout), caller, &mut clock, told).await;
+    match slot {
+        Err(error) => Verdict::failed(error),
+        Ok(slot) => match retry::run(numbers, slot, &mut clock, handling).await {
+            Ok(verdict) | Err(GivenUp::Failed((verdict, _), _)) => verdict,
+            Err(GivenUp::TimedOut(limit, _)) => Verdict(Outcome::TimedOut { limit }),
+        },
+    }
+}
+
+/// One invocation of the handler.
+struct Handling {
+    handler: Arc<dyn Callable>,
+    on: Arc<dyn RetryOn<HandlerError> + Send + Sync>,
+    event: Arc<dyn Erased>,
+    bus: Arc<BusShared>,
+    by: InvocationKey,
+}
+
+impl Handling {
+    fn tried(&self, tries: u32) {
+        self.bus.hub.input(|hub| hub.books.tried(self.by, tries));
+    }
+
+    fn warn(&self, handler: &str, error: &SemaphoreError) {
+        let (bus, handler) = (self.bus.name(), String::from(handler));
+        let reason = alloc::format!("{error}");
+        self.bus.hub.warnings.tell(&Warning::WithoutSlot { bus, handler, reason });
+    }
+}
+
+impl Call for Handling {
+    type Value = Verdict;
+    type Error = (Verdict, HandlerError);
+    type Output = Verdict;
+    type Future = Pin<Box<dyn Future<Output = Verdict> + Send>>;
+
+    fn try_once(&mut self, number: u32) -> Self::Future {
+        self.tried(number);
+        match self.handler.call(self.event.clone(), &self.bus, self.by) {
+            Started::Running(future) => future,
+            Started::Ended(verdict) => Box::pin(ready(verdict)),
+        }
+    }
+
+    fn sort(&self, verdict: Verdict) -> Result<Verdict, Self::Error> {
+        match &verdict.0 {
+            Outcome::Failed(Answer::Failed(error)) => {
+                let error = HandlerError::Failed(error.clone());
+                Err((verdict, error))
+            }
+            _ => Ok(verdict),
+        }
+    }
+
+    fn may_retry(&self, (_, error): &Self::Error) -> bool {
+        self.on.may_retry(error)
+    }
+
+    fn over_time(&mut self) {
+        let now = self.bus.hub.now();
+        self.bus.hub.input(|hub| hub.books.try_timed_out(self.by, now));
+    }
+}

@@ -1,0 +1,74 @@
+//! Rests, timeouts and slots, which are measured by the runtime's timer.
+
+use alloc::string::String;
+use core::future::pending;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use futures_util::future::join3;
+
+use super::tools::{Job, Rt, bus, ms, sleep, took};
+use crate::{BoxError, EventHandle, Retry, RetryError, SemaphoreError};
+
+pub(super) async fn a_call_rests_and_comes_off(rt: Rt) {
+    let (start, calls) = (rt.now(), AtomicU32::new(0));
+    let policy = Retry::new().wait(ms(10)).backoff_factor(2.0).runtime_source(|| Ok(rt.clone()));
+    let call = async || {
+        let made = calls.fetch_add(1, Ordering::SeqCst) + 1;
+        if made < 3 { Err("not yet") } else { Ok(made) }
+    };
+    assert_eq!(policy.run(call).await.unwrap(), 3);
+    took(&rt, start, ms(30));
+}
+
+pub(super) async fn a_call_is_over_its_time(rt: Rt) {
+    let start = rt.now();
+    let policy =
+        Retry::new().retries(1).wait(ms(10)).timeout(ms(20)).runtime_source(|| Ok(rt.clone()));
+    let error = policy.run(pending::<Result<(), BoxError>>).await.unwrap_err();
+    assert!(matches!(error, RetryError::TimedOut { tries: 2, .. }), "{error}");
+    took(&rt, start, ms(50));
+}
+
+pub(super) async fn a_handler_rests_and_is_tried_again(rt: Rt) {
+    let bus = bus(&rt);
+    let time = rt.clone();
+    let flaky = move |job: EventHandle<Job>| {
+        let time = time.clone();
+        let first = job.results()[0].started_at();
+        async move {
+            sleep(&time, ms(2)).await;
+            let since = first.map(|first| time.now().since(first));
+            if since < Some(ms(30)) { Err("not yet") } else { Ok(job.0) }
+        }
+    };
+    bus.handler(flaky).retry(Retry::new().wait(ms(15)).retries(9)).register();
+    let start = rt.now();
+    let job = bus.run(Job(7)).await.unwrap();
+    assert_eq!(job.result().unwrap(), 7);
+    assert!(job.results()[0].tries() > 1);
+    took(&rt, start, ms(30));
+}
+
+pub(super) async fn a_slot_is_waited_for(rt: Rt) {
+    let name = String::from(core::any::type_name_of_val(&rt)) + &alloc::format!("{rt:p}");
+    let policy = Retry::new()
+        .retries(0)
+        .timeout(ms(30))
+        .semaphore_limit(1)
+        .semaphore_name(name)
+        .semaphore_lax(false)
+        .runtime_source(|| Ok(rt.clone()));
+    let hurried = policy.clone().semaphore_timeout(ms(10));
+    let patient = policy.clone().semaphore_timeout(None);
+    let start = rt.now();
+    let (held, refused, came) = join3(
+        policy.run(pending::<Result<(), BoxError>>),
+        hurried.run(async || Ok::<(), BoxError>(())),
+        patient.run(async || Ok::<(), BoxError>(())),
+    )
+    .await;
+    assert!(matches!(held, Err(RetryError::TimedOut { .. })));
+    assert!(matches!(refused, Err(RetryError::Semaphore(SemaphoreError::TimedOut { .. }))));
+    came.unwrap();
+    took(&rt, start, ms(30));
+}

@@ -1,0 +1,133 @@
+//! How long to rest before a further try: numbers in, a duration out.
+//!
+//! Not `backon`'s, which was looked at: it multiplies step by step in `f32`, so that its rests drift
+//! from `wait * factor^n`, and it is an iterator, where a rest has to be told from its number.
+
+use core::time::Duration;
+
+/// The rest before each further try.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Backoff {
+    pub(crate) wait: Duration,
+    pub(crate) factor: f64,
+    /// No rest is longer.
+    pub(crate) max_wait: Duration,
+    /// Up to this part of each rest is taken off at random: 0 for nothing, 1 for all.
+    pub(crate) jitter: f64,
+}
+
+impl Backoff {
+    /// The rest after failure `n`, counted from 0: `wait * factor^n`, at most `max_wait`. `random`
+    /// decides what the jitter takes off.
+    pub(crate) fn rest(&self, n: u32, random: u64) -> Duration {
+        let rest = delay(self.wait, self.factor, n).min(self.max_wait);
+        if self.jitter > 0.0 { shortened(rest, self.jitter.min(1.0), random) } else { rest }
+    }
+}
+
+/// `wait * factor^n`. What is longer than can be said is [`Duration::MAX`]; a factor that is no
+/// number counts as 1, one below 0 as 0.
+pub(crate) fn delay(wait: Duration, factor: f64, n: u32) -> Duration {
+    let factor = if factor.is_nan() { 1.0 } else { factor.max(0.0) };
+    let scale = power(factor, n);
+    if scale == 1.0 || wait.is_zero() {
+        // Exactly as it was said: nanoseconds do not all survive the way through `f64`.
+        return wait;
+    }
+    // What is not finite and not negative is too long, and nothing else is refused.
+    Duration::try_from_secs_f64(wait.as_secs_f64() * scale).unwrap_or(Duration::MAX)
+}
+
+/// `base^n`, in at most 32 squarings: without `std` there is no `powi`.
+fn power(mut base: f64, mut n: u32) -> f64 {
+    let mut power = 1.0;
+    while n > 0 {
+        if n & 1 == 1 {
+            power *= base;
+        }
+        n >>= 1;
+        base *= base;
+    }
+    power
+}
+
+fn shortened(rest: Duration, jitter: f64, random: u64) -> Duration {
+    // The upper 53 bits are a number below 1 with nothing lost.
+    let part = (random >> 11) as f64 / (1u64 << 53) as f64;
+    let left = rest.as_secs_f64() * (1.0 - jitter * part);
+    Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX).min(rest)
+}
+
+/// A number that looks random, made of a seed: the last step of Splitmix64.
+pub(crate) const fn scramble(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn backoff(wait: Duration, factor: f64) -> Backoff {
+        Backoff { wait, factor, max_wait: Duration::MAX, jitter: 0.0 }
+    }
+
+    #[test]
+    fn r45_each_rest_is_wait_times_factor_to_the_n() {
+        let rests = |factor| [0, 1, 2, 3].map(|n| backoff(3 * SECOND, factor).rest(n, 7).as_secs());
+        assert_eq!(rests(1.0), [3, 3, 3, 3]);
+        assert_eq!(rests(2.0), [3, 6, 12, 24]);
+        assert_eq!(backoff(8 * SECOND, 0.5).rest(3, 7), SECOND);
+        let odd = Duration::from_nanos(1_234_567_890_123_456_789);
+        assert_eq!(backoff(odd, 1.0).rest(1_000, 7), odd, "not a nanosecond is lost");
+    }
+
+    #[test]
+    fn r45_what_is_too_long_is_forever_and_takes_no_time_to_tell() {
+        for n in [2_000, u32::MAX] {
+            assert_eq!(backoff(SECOND, 2.0).rest(n, 7), Duration::MAX);
+            assert_eq!(backoff(SECOND, 0.5).rest(n, 7), Duration::ZERO);
+        }
+        assert_eq!(backoff(Duration::MAX, 1.5).rest(1, 7), Duration::MAX);
+    }
+
+    #[test]
+    fn r45_factors_that_make_no_sense_do_no_harm() {
+        let rest = |wait, factor, n| backoff(wait, factor).rest(n, 7);
+        for n in [0, 1, 2, u32::MAX] {
+            assert_eq!(rest(SECOND, f64::NAN, n), SECOND);
+            assert_eq!(rest(Duration::ZERO, f64::INFINITY, n), Duration::ZERO);
+        }
+        for n in [1, 2, u32::MAX] {
+            assert_eq!(rest(SECOND, f64::INFINITY, n), Duration::MAX);
+            assert_eq!(rest(SECOND, f64::NEG_INFINITY, n), Duration::ZERO);
+            assert_eq!(rest(SECOND, -2.0, n), Duration::ZERO);
+        }
+    }
+
+    #[test]
+    fn r45_no_rest_is_longer_than_the_cap() {
+        let capped = Backoff { max_wait: 5 * SECOND, ..backoff(SECOND, 2.0) };
+        assert_eq!([0, 1, 2, 3, 400].map(|n| capped.rest(n, 7).as_secs()), [1, 2, 4, 5, 5]);
+    }
+
+    #[test]
+    fn jitter_takes_off_no_more_than_its_part() {
+        let rests = |jitter| {
+            let backoff = Backoff { jitter, ..backoff(SECOND, 1.0) };
+            (0..10_000).map(move |n| backoff.rest(0, scramble(n)))
+        };
+        for (jitter, least) in [(0.25, 0.75), (1.0, 0.0), (7.0, 0.0)] {
+            let (min, max) = (rests(jitter).min().unwrap(), rests(jitter).max().unwrap());
+            assert!(min.as_secs_f64() >= least && max <= SECOND, "{min:?} {max:?}");
+            assert!(min.as_secs_f64() < least + 0.01 && max.as_secs_f64() > 0.99, "it is used");
+        }
+        for jitter in [0.0, -1.0, f64::NAN] {
+            assert!(rests(jitter).all(|rest| rest == SECOND));
+        }
+    }
+}

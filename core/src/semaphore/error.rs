@@ -1,0 +1,45 @@
+//! Why there is no slot.
+
+use alloc::string::String;
+use core::time::Duration;
+#[cfg(feature = "std")]
+use std::path::PathBuf;
+
+/// No slot of a semaphore was got.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SemaphoreError {
+    /// None was free in time.
+    #[error("no slot of the semaphore {name} within {waited:?}, with a limit of {limit}")]
+    TimedOut {
+        /// The semaphore's name.
+        name: String,
+        /// How many may hold a slot at a time.
+        limit: usize,
+        /// How long was waited: `semaphore_timeout`.
+        waited: Duration,
+    },
+    /// The folder for the locked files is not safe: others may enter it, or it is somebody else's.
+    #[cfg(feature = "std")]
+    #[error("the folder {} is not safe for locks: {reason}", folder.display())]
+    UnsafeFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A locked file could not be made, opened or locked, or the thread that waits for it not be
+    /// started.
+    #[cfg(feature = "std")]
+    #[error("cannot lock {}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// There are no semaphores over several processes on this system: only where there is Unix, and
+    /// the feature `std`.
+    #[error("there are no semaphores over several processes on this system")]
+    Unsupported,
+}

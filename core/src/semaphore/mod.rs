@@ -1,0 +1,16 @@
+//! Semaphores: how many calls of a kind may run at a time (R46).
+//!
+//! [`queue`] decides who is in and who is next; [`pool`] is the async shell around it for one
+//! process; [`processes`] adds the others, by locked files. A semaphore exists while it is used:
+//! whoever names a [`Key`](scope::Key) first makes it.
+
+mod error;
+mod pool;
+mod processes;
+mod queue;
+mod scope;
+
+pub use self::error::SemaphoreError;
+pub(crate) use self::pool::{Pool, Slot};
+pub use self::scope::{Class, Instance, SemaphoreScope};
+pub(crate) use self::scope::{Folder, Key};

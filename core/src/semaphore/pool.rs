@@ -1,0 +1,227 @@
+//! A semaphore of this process: its slots under a lock, and the futures of those who wait.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+
+use super::error::SemaphoreError;
+use super::processes::{Lock, Processes};
+use super::queue::{Entry, Slots, Ticket};
+use super::scope::{Key, SemaphoreScope};
+use crate::bus::{Caller, InvocationId};
+use crate::sync::Mutex;
+
+/// The semaphores that somebody uses now. They are the one thing here that is shared by the whole
+/// process, as their names are.
+static POOLS: Mutex<BTreeMap<Key, Weak<Pool>>> = Mutex::new(BTreeMap::new());
+
+/// One semaphore. It lives as long as somebody holds a slot or waits for one.
+pub(crate) struct Pool {
+    key: Key,
+    state: Mutex<State>,
+    /// The other processes, when they take part: then the slots here are the one right to compete
+    /// with them.
+    processes: Option<Arc<Processes>>,
+    /// Keeps the key from becoming another value's.
+    _scope: SemaphoreScope,
+}
+
+#[derive(Default)]
+struct State {
+    slots: Slots,
+    /// Who is to be woken for a ticket.
+    wakers: BTreeMap<Ticket, Waker>,
+    /// The invocations that hold a slot, and how many each.
+    holders: BTreeMap<InvocationId, usize>,
+}
+
+impl Pool {
+    /// The semaphore of a key: the one that is in use, or a new one.
+    pub(crate) fn of(key: Key, scope: &SemaphoreScope) -> Arc<Self> {
+        let mut pools = POOLS.lock();
+        if let Some(pool) = pools.get(&key).and_then(Weak::upgrade) {
+            return pool;
+        }
+        let processes = match &key {
+            Key::Multiprocess(folder, name) => Some(Arc::new(Processes::new(folder, name))),
+            _ => None,
+        };
+        let (state, _scope) = (Mutex::new(State::default()), scope.clone());
+        let pool = Arc::new(Self { key: key.clone(), state, processes, _scope });
+        pools.insert(key, Arc::downgrade(&pool));
+        pool
+    }
+
+    /// Waits for a slot, first come first served. A caller that is inside of a call that holds one
+    /// goes along with that.
+    ///
+    /// # Cancel safety
+    /// Dropping it gives up the place in the line, or the slot when it is there already.
+    pub(crate) async fn acquire(
+        self: &Arc<Self>,
+        limit: usize,
+        caller: &Caller,
+    ) -> Result<Slot, SemaphoreError> {
+        if self.holds(caller) {
+            return Ok(Slot { pool: self.clone(), invocation: None, _held: Held::WithAnother });
+        }
+        let held = match &self.processes {
+            None => Held::Place(Enter::new(self, limit).await),
+            Some(processes) => {
+                let _turn = Enter::new(self, 1).await;
+                Held::Locked(processes.compete(limit, self).await?)
+            }
+        };
+        if let Some(invocation) = caller.own {
+            *self.state.lock().holders.entry(invocation).or_default() += 1;
+        }
+        Ok(Slot { pool: self.clone(), invocation: caller.own, _held: held })
+    }
+
+    /// An identity that no other semaphore in use has.
+    pub(crate) fn address(&self) -> usize {
+        core::ptr::from_ref(self).addr()
+    }
+
+    /// Whether the caller is inside of a call that holds a slot.
+    fn holds(&self, caller: &Caller) -> bool {
+        if caller.inside.contains(&self.address()) {
+            return true;
+        }
+        let state = self.state.lock();
+        caller.above.iter().any(|above| state.holders.contains_key(above))
+    }
+
+    /// Changes the slots, and wakes those who have one now.
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let told: Vec<Waker> = {
+            let mut state = self.state.lock();
+            change(&mut state);
+            let granted = state.slots.grants();
+            granted.iter().filter_map(|ticket| state.wakers.remove(ticket)).collect()
+        };
+        told.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let mut pools = POOLS.lock();
+        // Another may have been made of the same key meanwhile.
+        if pools.get(&self.key).is_some_and(|pool| pool.strong_count() == 0) {
+            pools.remove(&self.key);
+        }
+    }
+}
+
+impl core::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Pool").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+/// A slot. Dropping it gives it back, to the first in line.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pool: Arc<Pool>,
+    invocation: Option<InvocationId>,
+    _held: Held,
+}
+
+// They are held, not read.
+#[allow(dead_code)]
+#[derive(Debug)]
+enum Held {
+    Place(Place),
+    Locked(Lock),
+    /// A call that this one is inside of has it.
+    WithAnother,
+}
+
+impl Slot {
+    /// The semaphore, as those see it who are called while the slot is held.
+    pub(crate) fn semaphore(&self) -> usize {
+        self.pool.address()
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // Before the slot itself goes: who comes after must not take us for its holder.
+        if let Some(invocation) = self.invocation {
+            let mut state = self.pool.state.lock();
+            if let Some(held) = state.holders.get_mut(&invocation) {
+                *held -= 1;
+                if *held == 0 {
+                    state.holders.remove(&invocation);
+                }
+            }
+        }
+    }
+}
+
+/// A place among those who are in.
+#[derive(Debug)]
+struct Place(Arc<Pool>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.change(|state| state.slots.leave());
+    }
+}
+
+/// Waits in the line.
+struct Enter<'a> {
+    pool: &'a Arc<Pool>,
+    limit: usize,
+    ticket: Option<Ticket>,
+}
+
+impl<'a> Enter<'a> {
+    const fn new(pool: &'a Arc<Pool>, limit: usize) -> Self {
+        Self { pool, limit, ticket: None }
+    }
+}
+
+impl Future for Enter<'_> {
+    type Output = Place;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Place> {
+        // Wakers are the user's: they are cloned and dropped outside the lock.
+        let waker = cx.waker().clone();
+        let _replaced;
+        {
+            let mut state = self.pool.state.lock();
+            let is_in = match self.ticket {
+                Some(ticket) => state.slots.collect(ticket),
+                None => match state.slots.enter(self.limit) {
+                    Entry::Taken => true,
+                    Entry::Queued(ticket) => {
+                        self.ticket = Some(ticket);
+                        false
+                    }
+                },
+            };
+            if let (false, Some(ticket)) = (is_in, self.ticket) {
+                _replaced = state.wakers.insert(ticket, waker);
+                return Poll::Pending;
+            }
+            self.ticket = None;
+        }
+        Poll::Ready(Place(self.pool.clone()))
+    }
+}
+
+impl Drop for Enter<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            let mut waker = None;
+            self.pool.change(|state| {
+                waker = state.wakers.remove(&ticket);
+                state.slots.withdraw(ticket);
+            });
+        }
+    }
+}

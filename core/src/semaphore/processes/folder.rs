@@ -1,0 +1,68 @@
+//! The folder of the locked files: only its owner may enter it.
+
+use alloc::format;
+use core::sync::atomic::{AtomicU32, Ordering};
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use crate::semaphore::SemaphoreError;
+
+/// Makes sure that the folder is there and safe, and gives its canonical path. Without a folder it
+/// is `busway-UID` among the temporary files of the system.
+///
+/// What is in the way is refused, never repaired: it may be somebody's trap.
+pub(super) fn ensure(folder: Option<&Path>) -> Result<PathBuf, SemaphoreError> {
+    let folder = match folder {
+        Some(folder) => folder.to_path_buf(),
+        None => {
+            let temp = std::env::temp_dir();
+            let user = user(&temp).map_err(|source| failed(&temp, source))?;
+            temp.join(format!("busway-{user}"))
+        }
+    };
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+    // A link, or a file, in its place is told of below.
+    if let Err(source) = made
+        && source.kind() != io::ErrorKind::AlreadyExists
+    {
+        return Err(failed(&folder, source));
+    }
+    let found = fs::symlink_metadata(&folder).map_err(|source| failed(&folder, source))?;
+    let refuse = |reason| Err(SemaphoreError::UnsafeFolder { folder: folder.clone(), reason });
+    if !found.is_dir() {
+        return refuse("it is not a folder");
+    }
+    if found.mode() & 0o077 != 0 {
+        return refuse("others than its owner may enter it, its mode should be 0700");
+    }
+    let user = user(&folder).map_err(|source| failed(&folder, source))?;
+    if found.uid() != user {
+        return refuse("it belongs to another user");
+    }
+    fs::canonicalize(&folder).map_err(|source| failed(&folder, source))
+}
+
+/// The user that this process makes files as, which is the only thing std tells about it. It is
+/// asked once.
+fn user(writable: &Path) -> io::Result<u32> {
+    static USER: OnceLock<u32> = OnceLock::new();
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    if let Some(user) = USER.get() {
+        return Ok(*user);
+    }
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let probe = writable.join(format!(".busway-{}-{number}", std::process::id()));
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&probe)?;
+    let user = file.metadata().map(|file| file.uid());
+    // Left behind, it would do no harm.
+    let _ = fs::remove_file(&probe);
+    let user = user?;
+    Ok(*USER.get_or_init(|| user))
+}
+
+pub(super) fn failed(path: &Path, source: io::Error) -> SemaphoreError {
+    SemaphoreError::Io { path: path.to_path_buf(), source }
+}

@@ -1,0 +1,101 @@
+//! Who shares the slots of a semaphore.
+
+use alloc::string::String;
+use alloc::sync::{Arc, Weak};
+use core::any::{Any, TypeId};
+use core::fmt;
+
+/// Who shares the slots of a semaphore: everybody who names the same scope and the same
+/// [name](crate::RetryPolicy::semaphore_name).
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum SemaphoreScope {
+    /// All calls in this process.
+    #[default]
+    Global,
+    /// All calls for one type. Made by [`class`](Self::class).
+    Class(Class),
+    /// All calls for one value. Made by [`instance`](Self::instance).
+    Instance(Instance),
+    /// All calls in all processes of this user on this machine, through locked files in a
+    /// [folder](crate::RetryPolicy::semaphore_folder) (Unix only, with `std`). See
+    /// [`semaphore_limit`](crate::RetryPolicy::semaphore_limit) for what it can promise.
+    Multiprocess,
+}
+
+/// A type, as a [scope](SemaphoreScope).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Class(TypeId);
+
+/// A value, as a [scope](SemaphoreScope). It does not keep the value alive.
+#[derive(Clone)]
+pub struct Instance(Weak<dyn Any + Send + Sync>);
+
+impl SemaphoreScope {
+    /// The scope of a type: all its values share the slots.
+    ///
+    /// ```
+    /// # use busway_core::SemaphoreScope;
+    /// struct Client;
+    /// let scope = SemaphoreScope::class::<Client>();
+    /// ```
+    #[must_use]
+    pub fn class<T: 'static>() -> Self {
+        Self::Class(Class(TypeId::of::<T>()))
+    }
+
+    /// The scope of one value. Clones of the [`Arc`] are the same value.
+    ///
+    /// ```
+    /// # use busway_core::SemaphoreScope;
+    /// # use std::sync::Arc;
+    /// struct Client;
+    /// let client = Arc::new(Client);
+    /// let scope = SemaphoreScope::instance(&client);
+    /// ```
+    #[must_use]
+    pub fn instance<T: Send + Sync + 'static>(value: &Arc<T>) -> Self {
+        let value: Arc<dyn Any + Send + Sync> = value.clone();
+        Self::Instance(Instance(Arc::downgrade(&value)))
+    }
+}
+
+impl Instance {
+    /// No other value has this address while anybody holds a clone of this.
+    fn address(&self) -> usize {
+        self.0.as_ptr().cast::<()>().addr()
+    }
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Instance({:#x})", self.address())
+    }
+}
+
+/// A folder for locked files.
+#[cfg(feature = "std")]
+pub(crate) type Folder = std::path::PathBuf;
+/// There are no files without `std`.
+#[cfg(not(feature = "std"))]
+pub(crate) type Folder = core::convert::Infallible;
+
+/// What a semaphore is found by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Key {
+    Global(String),
+    Class(Class, String),
+    Instance(usize, String),
+    Multiprocess(Option<Folder>, String),
+}
+
+impl Key {
+    pub(crate) fn of(scope: &SemaphoreScope, name: String, folder: Option<Folder>) -> Self {
+        match scope {
+            SemaphoreScope::Global => Self::Global(name),
+            SemaphoreScope::Class(class) => Self::Class(*class, name),
+            SemaphoreScope::Instance(instance) => Self::Instance(instance.address(), name),
+            SemaphoreScope::Multiprocess => Self::Multiprocess(folder, name),
+        }
+    }
+}
