@@ -51,7 +51,7 @@ fn above(hub: &HubShared, event: EventKey) -> Vec<InvocationId> {
     let mut found = Vec::new();
     let mut next = Some(event);
     while let Some(record) = next.and_then(|event| state.books.payload(event)) {
-        if let Some(ParentLink { id, handler: Some(handler) }) = record.head().parent {
+        if let Some(ParentLink { id, handler: Some(handler) }) = record.head().parent() {
             found.push((id, handler));
         }
         next = next.and_then(|event| state.books.parent(event));
