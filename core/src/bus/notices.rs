@@ -21,6 +21,9 @@ pub(crate) struct Notices {
     /// The first needs no allocation: most inputs leave one thing to do.
     first: Option<Todo>,
     rest: Vec<Todo>,
+    /// Lines wait for journals.
+    #[cfg(feature = "journal")]
+    lines: bool,
 }
 
 enum Todo {
@@ -56,6 +59,10 @@ impl Notices {
             }
         }
         hub.outputs = outputs;
+        #[cfg(feature = "journal")]
+        {
+            self.lines = hub.lines.are_waiting();
+        }
     }
 
     fn push(&mut self, todo: Todo) {
@@ -67,6 +74,10 @@ impl Notices {
 
     /// Does what was collected; nothing is left of it afterwards.
     pub(crate) fn carry_out(&mut self, hub: &HubShared) {
+        #[cfg(feature = "journal")]
+        if core::mem::take(&mut self.lines) {
+            hub.write_lines();
+        }
         for todo in self.first.take().into_iter().chain(self.rest.drain(..)) {
             // Wakers, predicates and drops are the user's: when one panics, the others still have
             // their turn, and so has the bus.
@@ -101,7 +112,21 @@ impl HubState {
         Some(match output {
             Output::Ready { bus } => Todo::Notify(self.shell(bus)?),
             Output::Cancel { bus, invocation } => Todo::Cancel(self.shell(bus)?, invocation),
-            Output::Completed(completed) => Todo::Complete(super::record::freeze(completed)),
+            Output::Completed(completed) => {
+                let record = super::record::freeze(completed);
+                #[cfg(feature = "journal")]
+                self.lines.completed(&record);
+                Todo::Complete(record)
+            }
+            #[cfg(feature = "journal")]
+            Output::Accepted { bus, payload, .. } => {
+                let bus = self.shell(bus)?;
+                self.lines.accepted(bus, payload);
+                return None;
+            }
+            // Only a bus with a journal is write-ahead.
+            #[cfg(not(feature = "journal"))]
+            Output::Accepted { payload, .. } => Todo::Drop(Dropped::Payload(payload)),
             Output::Granted { reservation } => Todo::Wake(self.reserved.remove(&reservation)?),
             Output::Arrived { watch, payload, instead_of_oldest, .. } => {
                 let watcher = self.watchers.get(&watch)?.clone();

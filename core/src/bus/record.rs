@@ -28,6 +28,9 @@ pub(crate) struct Head {
     /// Set at completion, and then read without a lock.
     frozen: OnceLock<Frozen>,
     waiters: Wakers,
+    /// What became of its line, when it was dispatched on a bus with a journal.
+    #[cfg(feature = "journal")]
+    pub(crate) ticket: Option<Arc<super::journal::Ticket>>,
 }
 
 /// The parent of an event, which may be out of memory.
@@ -59,6 +62,8 @@ pub(crate) trait Erased: Any + Send + Sync {
     fn output(&self) -> (TypeId, &'static str);
     #[cfg(feature = "serde")]
     fn to_json(&self) -> Option<Result<serde_json::Value, serde_json::Error>>;
+    #[cfg(feature = "journal")]
+    fn to_json_text(&self) -> Option<Result<alloc::string::String, serde_json::Error>>;
 }
 
 impl<E: Event> Erased for Record<E> {
@@ -94,6 +99,11 @@ impl<E: Event> Erased for Record<E> {
     fn to_json(&self) -> Option<Result<serde_json::Value, serde_json::Error>> {
         self.payload.to_json()
     }
+
+    #[cfg(feature = "journal")]
+    fn to_json_text(&self) -> Option<Result<alloc::string::String, serde_json::Error>> {
+        self.payload.to_json_text()
+    }
 }
 
 /// The record with its payload type, when that is `E`.
@@ -127,6 +137,8 @@ impl Head {
             key: AtomicU64::new(0),
             frozen: OnceLock::new(),
             waiters: Wakers::new(),
+            #[cfg(feature = "journal")]
+            ticket: None,
         }
     }
 

@@ -63,6 +63,9 @@ pub(crate) struct HubState {
     pub(crate) watchers: HashMap<WatchKey, Arc<dyn Watcher>>,
     /// Kept for its capacity.
     pub(crate) outputs: Vec<BookOutput>,
+    /// What is to be handed to journals.
+    #[cfg(feature = "journal")]
+    pub(crate) lines: super::journal::Lines,
 }
 
 /// The runtime, once there is one, and its epoch in wall time.
@@ -92,6 +95,8 @@ pub(crate) struct BusShared {
     pub(crate) owners: AtomicUsize,
     /// Those who wait until the bus has less to do.
     pub(crate) idle: Wakers,
+    #[cfg(feature = "journal")]
+    pub(crate) journal: OnceLock<super::journal::Link>,
 }
 
 /// Nobody drives the bus yet: one is spawned at the first need.
@@ -109,6 +114,8 @@ impl HubShared {
                 reserved: HashMap::new(),
                 watchers: HashMap::new(),
                 outputs: Vec::new(),
+                #[cfg(feature = "journal")]
+                lines: Default::default(),
             }),
             runtime: OnceLock::new(),
             source,
@@ -194,6 +201,8 @@ impl BusShared {
             helped: AtomicU32::new(0),
             owners: AtomicUsize::new(0),
             idle: Wakers::new(),
+            #[cfg(feature = "journal")]
+            journal: OnceLock::new(),
         }
     }
 

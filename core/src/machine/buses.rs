@@ -34,6 +34,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             handlers: Registry::new(),
             phase: Phase::Open,
             closed: false,
+            refuses: false,
             queue: List::default(),
             raised: BTreeMap::new(),
             raised_parallel: BTreeMap::new(),

@@ -99,6 +99,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if !open {
             return Err(Refusal::Stopped);
         }
+        if state.refuses && !goes_past {
+            return Err(Refusal::NotWritten);
+        }
         let depth = spec.parent.map_or(0, |parent| parent.depth.saturating_add(1));
         if let Some(limit) = self.config.max_depth.filter(|limit| depth > *limit) {
             return Err(Refusal::TooDeep { depth, limit });
@@ -207,6 +210,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// An event has reached a bus: it is queued, remembered, and raised if a wait covers it.
     pub(super) fn arrived(&mut self, visit: VisitIx) {
         let bus = self.visits[visit].bus;
+        if self.buses[bus].config.write_ahead {
+            self.hold(visit);
+        }
         self.buses[bus].incomplete += 1;
         self.weigh(visit);
         let mut queue = self.buses[bus].queue;

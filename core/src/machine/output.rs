@@ -31,6 +31,16 @@ pub enum Output<P, R, H> {
     },
     /// The event and all its descendants are done. Its results leave the machine with this.
     Completed(Completed<P, R>),
+    /// A write-ahead bus has accepted an event, which is held until
+    /// [`written`](super::Machine::written) or [`not_written`](super::Machine::not_written).
+    Accepted {
+        /// The bus.
+        bus: BusKey,
+        /// The event.
+        event: EventKey,
+        /// Its payload.
+        payload: P,
+    },
     /// A place that was reserved is there (R6).
     Granted {
         /// The reservation.
@@ -163,6 +173,9 @@ impl core::fmt::Display for Warning {
             Self::Memory { bytes, limit } => {
                 write!(f, "the events in memory take {bytes} bytes, more than {limit}")
             }
+            Self::NotWritten { bus_name, event_type, error } => {
+                write!(f, "bus {bus_name}: {event_type} is not in the journal: {error}")
+            }
             Self::Slow { handler, event_type, running, waits_for, .. } => {
                 let HandlerInfo { bus_name, name, .. } = &**handler;
                 write!(f, "bus {bus_name}: {name} of {event_type} is running for {running:?}")?;
@@ -208,6 +221,15 @@ pub enum Warning {
         bytes: u64,
         /// The limit.
         limit: u64,
+    },
+    /// A line of an event is not in the journal of its bus (R44).
+    NotWritten {
+        /// The name of the bus.
+        bus_name: Arc<str>,
+        /// The event's name.
+        event_type: Arc<str>,
+        /// What the journal said.
+        error: Arc<str>,
     },
     /// An invocation runs longer than `slow_after` (R25).
     Slow {

@@ -33,6 +33,8 @@ pub(super) struct BusState<H> {
     pub(super) phase: Phase,
     /// Nobody outside can dispatch on it any more.
     pub(super) closed: bool,
+    /// Its journal failed: it takes no further events.
+    pub(super) refuses: bool,
 
     /// Visits that have not started, in order of arrival.
     pub(super) queue: List<VisitTag>,
@@ -161,6 +163,8 @@ pub(super) struct Visit {
     pub(super) remembered: bool,
     pub(super) state: VisitState,
     pub(super) started: bool,
+    /// Its acceptance is not written yet: it does not start.
+    pub(super) held: bool,
     /// The wait under which it stands among the raised; 0 when it does not.
     pub(super) raise: u64,
     /// What the bus does for it; there from its start to the completion of the event.
@@ -253,6 +257,7 @@ impl Visit {
             remembered: false,
             state: VisitState::Queued,
             started: false,
+            held: false,
             raise: 0,
             work: None,
         }
