@@ -6,6 +6,8 @@ use std::sync::Arc;
 #[cfg(feature = "async-std")]
 pub use busway_async_std as async_std;
 pub use busway_core::*;
+#[cfg(feature = "journal")]
+pub use busway_journal as journal;
 #[cfg(feature = "macros")]
 pub use busway_macros::Event;
 #[cfg(feature = "smol")]

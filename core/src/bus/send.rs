@@ -334,6 +334,18 @@ impl<'a, E: Event> EventBuilder<'a, E> {
         self.bus.dispatch(self.event, self.options, Telling::Driver)
     }
 
+    /// Waits for a place and dispatches it. Inside a handler of the hub it answers at once, as
+    /// [`dispatch`](Self::dispatch) does.
+    ///
+    /// # Errors
+    /// The event comes back when it is not accepted; a full bus is waited for.
+    ///
+    /// # Cancel safety
+    /// Dropping it before it is ready drops the event, which was not dispatched.
+    pub async fn dispatch_wait(self) -> Result<EventHandle<E>, DispatchError<E>> {
+        super::permit::dispatch_into_place(self.bus, self.event, self.options).await
+    }
+
     /// Dispatches it and waits for its completion.
     ///
     /// # Errors

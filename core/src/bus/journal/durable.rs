@@ -31,8 +31,8 @@ pub enum DurableError {
 
 impl<E: Event> EventHandle<E> {
     /// Waits until the event is on disk: its acceptance where the journal of the bus is written
-    /// ahead, else its completion, which this then waits for too. A journal that syncs at its close
-    /// only syncs now.
+    /// ahead, else its completion, which this then waits for too. A journal that else
+    /// syncs at its close syncs at once.
     ///
     /// # Errors
     /// It is not, and will not be: the bus has no journal, or the journal failed.
@@ -59,15 +59,13 @@ impl AnyEvent {
 
 async fn durable(head: &Head) -> Result<(), DurableError> {
     let ticket = head.ticket.as_ref().ok_or(DurableError::NoJournal)?;
-    let mut place = Place { ticket, seat: None, has_hurried: false };
+    let mut place = Place { ticket, seat: None };
     poll_fn(|cx| {
         if let Some(settled) = ticket.settled() {
             return Poll::Ready(settled);
         }
         ticket.register(cx.waker(), &mut place.seat);
-        if !core::mem::replace(&mut place.has_hurried, true) {
-            ticket.sink.hurry();
-        }
+        ticket.hurry();
         // Looked at again once it is registered: what is settled in between wakes nobody.
         ticket.settled().map_or(Poll::Pending, Poll::Ready)
     })
@@ -78,7 +76,6 @@ async fn durable(head: &Head) -> Result<(), DurableError> {
 struct Place<'a> {
     ticket: &'a Arc<Ticket>,
     seat: Option<Seat>,
-    has_hurried: bool,
 }
 
 impl Drop for Place<'_> {

@@ -108,7 +108,8 @@ impl Line {
             return;
         }
         let holds = what == What::Accepted;
-        let receipt = Receipt::new(&bus, (head.key(), record.name()), holds, ticket);
+        let event = (head.key(), record.name());
+        let receipt = Receipt::new(&bus, event, holds, ticket.clone());
         let own;
         let payload = match &head.ticket {
             Some(ticket) => &ticket.payload,
@@ -124,6 +125,9 @@ impl Line {
         match what {
             What::Accepted => link.sink.accepted(&entry, receipt),
             What::Completed => link.sink.completed(&entry, receipt),
+        }
+        if let Some(ticket) = ticket {
+            ticket.handed_on();
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::Waker;
 use core::time::Duration;
 
@@ -24,6 +25,7 @@ pub(crate) struct Ticket {
     pub(crate) attempt: u32,
     settled: Mutex<Option<Result<(), DurableError>>>,
     waiters: Wakers,
+    is_awaited: AtomicBool,
 }
 
 impl BusShared {
@@ -55,6 +57,7 @@ impl BusShared {
             attempt: options.attempt.max(1),
             settled: Mutex::new(None),
             waiters: Wakers::new(),
+            is_awaited: AtomicBool::new(false),
         })))
     }
 }
@@ -77,6 +80,20 @@ impl Ticket {
 
     pub(crate) fn settled(&self) -> Option<Result<(), DurableError>> {
         self.settled.lock().clone()
+    }
+
+    /// Somebody waits: the sink is to hurry, now and when it gets the line.
+    pub(super) fn hurry(&self) {
+        if !self.is_awaited.swap(true, Ordering::SeqCst) {
+            self.sink.hurry();
+        }
+    }
+
+    /// The sink has got the line.
+    pub(super) fn handed_on(&self) {
+        if self.is_awaited.load(Ordering::SeqCst) {
+            self.sink.hurry();
+        }
     }
 
     pub(super) fn register(&self, waker: &Waker, seat: &mut Option<Seat>) {
