@@ -103,9 +103,6 @@ pub enum JournalError {
     /// The thread that writes cannot be started.
     #[error("the thread of the journal cannot be started")]
     Thread(#[source] io::Error),
-    /// The storage panicked.
-    #[error("the thread of the journal panicked")]
-    Panicked,
     /// The journal is closed.
     #[error("the journal is closed")]
     Closed,

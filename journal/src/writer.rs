@@ -1,6 +1,8 @@
 //! The thread of a journal: writes, syncs, rotates, and tells those who wait.
 
+use std::io;
 use std::mem::take;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -131,17 +133,17 @@ impl Writer {
             return Err(error);
         }
         let path = self.storage.path(Segment::Active);
-        self.storage.rotate().map_err(|source| JournalError::Rotate { path, source })?;
+        guarded(|| self.storage.rotate()).map_err(|source| JournalError::Rotate { path, source })?;
         (self.len, self.since) = (0, None);
         Ok(())
     }
 
     fn append(&mut self, text: &[u8]) -> Result<(), Arc<JournalError>> {
         let path = self.storage.path(Segment::Active);
-        if let Err(source) = self.storage.append(text) {
+        if let Err(source) = guarded(|| self.storage.append(text)) {
             // What is there of it would be damage in the middle once more is written.
-            if self.storage.truncate(Segment::Active, self.len).is_err() {
-                let source = std::io::Error::from(source.kind());
+            if guarded(|| self.storage.truncate(Segment::Active, self.len)).is_err() {
+                let source = io::Error::from(source.kind());
                 self.queue.fail(Arc::new(JournalError::Write { path: path.clone(), source }));
             }
             return Err(Arc::new(JournalError::Write { path, source }));
@@ -171,7 +173,7 @@ impl Writer {
             return;
         }
         let receipts = take(&mut self.unsynced);
-        match self.storage.sync() {
+        match guarded(|| self.storage.sync()) {
             Ok(()) => receipts.into_iter().for_each(Receipt::durable),
             Err(source) => {
                 let path = self.storage.path(Segment::Active);
@@ -199,10 +201,16 @@ impl Writer {
     }
 }
 
+/// A storage that panics has failed.
+fn guarded<T>(call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let called = catch_unwind(AssertUnwindSafe(call));
+    called.unwrap_or_else(|_| Err(io::Error::other("the storage panicked")))
+}
+
 impl Drop for Writer {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.queue.abandon(Arc::new(JournalError::Panicked));
+            self.queue.abandon(Arc::new(JournalError::Closed));
         }
     }
 }
