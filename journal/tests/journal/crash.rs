@@ -52,7 +52,7 @@ fn open(disk: &Disk) -> Result<Vec<Unfinished>, OpenError> {
 
 #[tokio::test]
 async fn r44_a_crash_at_every_byte_loses_nothing_and_invents_nothing() -> Outcome {
-    let log = recorded(12).await?;
+    let log = recorded(6).await?;
     let mut torn = 0;
     for len in 0..=log.len() {
         let disk = Disk::with(&log[..len]);
@@ -136,7 +136,7 @@ async fn r43_power_that_is_lost_at_every_byte_of_what_was_not_synced() -> Outcom
     bus.on(|_: EventHandle<Job>| std::future::pending::<()>());
     let mut durable = HashSet::new();
     let mut dispatched = HashSet::new();
-    for number in 0..30 {
+    for number in 0..10 {
         let event = bus.dispatch(job(number))?;
         dispatched.insert(event.id());
         if number % 4 == 0 {

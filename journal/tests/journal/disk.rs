@@ -24,6 +24,8 @@ pub(crate) struct Platter {
     waiting: usize,
     pub(crate) appends: usize,
     pub(crate) syncs: usize,
+    /// The most lines that one sync brought to disk.
+    pub(crate) largest_sync: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -153,7 +155,10 @@ impl Storage for Disk {
         state.syncs += 1;
         fault(state.fails.sync)?;
         if let Some(segment) = state.segments.get_mut(&Segment::Active) {
+            let new = &segment.bytes[segment.synced..];
+            let lines = new.iter().filter(|byte| **byte == b'\n').count();
             segment.synced = segment.bytes.len();
+            state.largest_sync = state.largest_sync.max(lines);
         }
         Ok(())
     }
