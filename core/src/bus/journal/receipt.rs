@@ -63,6 +63,11 @@ impl Receipt {
             DurableError::Failed(source) => source.to_string(),
             other => other.to_string(),
         };
+        let bus_name = bus.name().into();
+        let event_type = self.event_type.into();
+        let warning = Warning::NotWritten { bus_name, event_type, error: text.into() };
+        bus.hub.warnings.tell(&warning);
+        // Before the event completes: whoever waits for that finds out why.
         self.settle(error);
         let holds = core::mem::take(&mut self.holds);
         let sink = bus.journal.get().map(|link| &link.sink);
@@ -76,10 +81,6 @@ impl Receipt {
                 hub.books.not_written(bus.key, self.event, now);
             }
         });
-        let bus_name = bus.name().into();
-        let event_type = self.event_type.into();
-        let warning = Warning::NotWritten { bus_name, event_type, error: text.into() };
-        bus.hub.warnings.tell(&warning);
     }
 
     fn settle(&mut self, error: DurableError) {
