@@ -1,11 +1,13 @@
 //! The journal as its user and its buses see it.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use busway_core::BoxError;
-use busway_core::journal::{Entry, Receipt, Sink, SinkError};
+use busway_core::journal::{Entry, Feed, Receipt, Sink, SinkError};
 
 use crate::error::{JournalError, OpenError, ReadError};
 use crate::queue::Queue;
@@ -47,9 +49,14 @@ struct Owner {
     checksum: bool,
     /// Nothing else brings lines to disk while it is open.
     syncs_on_demand: bool,
+    /// The ways by which lines come.
+    feeds: Mutex<Vec<Feed>>,
 }
 
 struct Handle(Arc<Owner>);
+
+/// How often a thread that is to wait lets others go first.
+const YIELDS: u32 = 10_000;
 
 impl Journal {
     /// Settings of the journal at `path`.
@@ -97,7 +104,8 @@ impl Journal {
         let queue = Arc::new(Queue::new(storage, policy, opened));
         let syncs_on_demand = policy.sync == Sync::OnClose;
         let is_ahead = policy.is_ahead;
-        let owner = Arc::new(Owner { queue, is_ahead, checksum, syncs_on_demand });
+        let feeds = Mutex::default();
+        let owner = Arc::new(Owner { queue, is_ahead, checksum, syncs_on_demand, feeds });
         Self { _handle: Arc::new(Handle(owner.clone())), owner, found }
     }
 
@@ -140,6 +148,15 @@ impl Journal {
     /// # Cancel safety
     /// Dropping it ends the wait, not the writing.
     pub async fn flush(&self) -> Result<(), Arc<JournalError>> {
+        // Another thread that is just handing lines on needs no longer than a poll of this task.
+        poll_fn(|cx| {
+            if self.owner.is_quiet() {
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
         match self.owner.queue.flush() {
             // The thread has ended before it came to it: with an error, or because it was closed.
             Some(told) => told.recv().await.unwrap_or_else(|_| self.ended()),
@@ -152,6 +169,7 @@ impl Journal {
     /// # Errors
     /// As [`flush`](Self::flush).
     pub fn flush_blocking(&self) -> Result<(), Arc<JournalError>> {
+        self.owner.wait_until_quiet();
         match self.owner.queue.flush() {
             Some(told) => told.recv_blocking().unwrap_or_else(|_| self.ended()),
             None => self.ended(),
@@ -205,12 +223,37 @@ impl Sink for Owner {
             self.queue.hurry();
         }
     }
+
+    fn joined(&self, feed: Feed) {
+        let mut feeds = self.feeds();
+        feeds.retain(|feed| !feed.is_over());
+        feeds.push(feed);
+    }
 }
 
 impl Owner {
     fn note(&self, entry: &Entry<'_>, accepted: bool, receipt: Receipt) {
         let checksum = self.checksum;
         self.queue.push(receipt, |text| text::push_line(text, entry, accepted, checksum));
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.feeds().iter().all(Feed::is_quiet)
+    }
+
+    /// Gives other threads the time to hand on what has completed; not for ever, since it may be this
+    /// very thread that does, and dropped the journal meanwhile.
+    fn wait_until_quiet(&self) {
+        for _ in 0..YIELDS {
+            if self.is_quiet() {
+                return;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    fn feeds(&self) -> MutexGuard<'_, Vec<Feed>> {
+        self.feeds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -234,6 +277,7 @@ impl Drop for Owner {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        self.0.wait_until_quiet();
         if let Some(told) = self.0.queue.flush() {
             // Whoever wants to know of errors closes it.
             let _ = told.recv_blocking();

@@ -60,7 +60,10 @@ pub(crate) fn push_line(out: &mut String, entry: &Entry<'_>, accepted: bool, che
         Some(id) => put(out, format_args!("\"{id}\"")),
         None => out.push_str("null"),
     }
-    put(out, format_args!(",\"event_created_at\":\"{}\",\"event_processed_at\":", entry.created_at));
+    put(
+        out,
+        format_args!(",\"event_created_at\":\"{}\",\"event_processed_at\":", entry.created_at),
+    );
     match entry.completed_at {
         Some(at) => put(out, format_args!("\"{at}\"")),
         None => out.push_str("null"),
@@ -104,9 +107,8 @@ pub(crate) fn check_payload(payload: &str) -> Result<(), ReservedKey> {
         return Ok(());
     }
     let Ok(Value::Object(fields)) = serde_json::from_str(payload) else { return Ok(()) };
-    let reserved = |key: &String| {
-        KEYS.contains(&key.as_str()) || key == RESULTS || key.starts_with(OWN)
-    };
+    let reserved =
+        |key: &String| KEYS.contains(&key.as_str()) || key == RESULTS || key.starts_with(OWN);
     match fields.into_iter().map(|(key, _)| key).find(reserved) {
         Some(key) => Err(ReservedKey { key }),
         None => Ok(()),

@@ -86,7 +86,9 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_time() {
-        for text in ["", "2026", "2026-13-01T00:00:00Z", "2026-01-01T25:00:00Z", "1969-12-31T00:00:00Z"] {
+        for text in
+            ["", "2026", "2026-13-01T00:00:00Z", "2026-01-01T25:00:00Z", "1969-12-31T00:00:00Z"]
+        {
             assert_eq!(parse(text), None, "{text}");
         }
         assert_eq!(parse("2026-01-01T00:00:00Zebra"), None);

@@ -133,7 +133,8 @@ impl Writer {
             return Err(error);
         }
         let path = self.storage.path(Segment::Active);
-        guarded(|| self.storage.rotate()).map_err(|source| JournalError::Rotate { path, source })?;
+        guarded(|| self.storage.rotate())
+            .map_err(|source| JournalError::Rotate { path, source })?;
         (self.len, self.since) = (0, None);
         Ok(())
     }

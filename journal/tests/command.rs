@@ -14,7 +14,8 @@ const EVENTS: [&str; 4] = [
 ];
 
 fn run(args: &[&str], file: &Path) -> Result<(Output, String), BoxError> {
-    let output = Command::new(env!("CARGO_BIN_EXE_busway-journal")).args(args).arg(file).output()?;
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_busway-journal")).args(args).arg(file).output()?;
     let text = String::from_utf8(output.stdout.clone())?;
     Ok((output, text))
 }

@@ -112,7 +112,10 @@ fn we_read_theirs(path: &Path) -> Result<Vec<String>, BoxError> {
         assert_eq!(audit.parent_id, Some(login.id), "the child comes first");
         assert_eq!(audit.kind, Kind::Completed);
         assert_eq!((audit.timeout, login.timeout.map(|it| it.as_secs())), (None, Some(300)));
-        assert_eq!((login.schema.as_str(), &login.path[..]), ("__main__.Login@1.0.0", &["Main".to_owned()][..]));
+        assert_eq!(
+            (login.schema.as_str(), &login.path[..]),
+            ("__main__.Login@1.0.0", &["Main".to_owned()][..])
+        );
         assert!(login.created_at < audit.created_at);
         assert_eq!(audit.decode::<Audit>()?.of, login.id.to_string());
         assert_eq!(audit.fields["nested"]["ä \"b\"\n"], serde_json::json!([1, null]));

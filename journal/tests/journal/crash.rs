@@ -75,7 +75,11 @@ async fn r44_a_crash_at_every_byte_loses_nothing_and_invents_nothing() -> Outcom
         assert_eq!(again.last().map(|last| last.line.id), Some(event.id()));
     }
     let lines = log.iter().filter(|byte| **byte == b'\n').count();
-    assert_eq!(torn, log.len() - 2 * lines, "all but whole lines, with and without their line feed");
+    assert_eq!(
+        torn,
+        log.len() - 2 * lines,
+        "all but whole lines, with and without their line feed"
+    );
     Ok(())
 }
 

@@ -56,6 +56,11 @@ impl Disk {
         self.0.0.lock().unwrap()
     }
 
+    /// Who has this disk: a journal's thread is one.
+    pub(crate) fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
     /// What is in the active segment.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         self.look().segments.get(&Segment::Active).map(|it| it.bytes.clone()).unwrap_or_default()

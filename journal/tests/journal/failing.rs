@@ -75,9 +75,10 @@ async fn r44_a_write_ahead_bus_refuses_with_the_cause() -> Outcome {
 #[tokio::test]
 async fn r44_whatever_the_policy_nobody_hangs_and_nothing_is_reported_durable() -> Outcome {
     for (way, faults) in WAYS {
-        for (mode, sync) in policies().into_iter().flat_map(|sync| {
-            [(Mode::Completed, sync), (Mode::WriteAhead, sync)]
-        }) {
+        for (mode, sync) in policies()
+            .into_iter()
+            .flat_map(|sync| [(Mode::Completed, sync), (Mode::WriteAhead, sync)])
+        {
             let what = format!("{way} {mode:?} {sync:?}");
             let disk = Disk::default();
             let journal = rotating(&disk, mode, sync);

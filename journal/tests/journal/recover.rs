@@ -106,7 +106,9 @@ async fn r42_a_child_is_made_again_by_its_parent() -> Outcome {
     {
         let journal = ahead(&disk);
         let bus = bus(&journal);
-        bus.on(|job: EventHandle<Job>| async move { job.run(Step { of: job.number }).await.map(drop) });
+        bus.on(
+            |job: EventHandle<Job>| async move { job.run(Step { of: job.number }).await.map(drop) },
+        );
         bus.on(|_: EventHandle<Step>| std::future::pending::<()>());
         bus.dispatch(job(1))?;
         let child = soon(bus.expect::<Step>()).await?;
@@ -114,7 +116,8 @@ async fn r42_a_child_is_made_again_by_its_parent() -> Outcome {
     }
     let disk = disk.after_power_loss(0);
     let left: Vec<Unfinished> = ahead(&disk).recover().into_iter().collect();
-    let below: Vec<_> = left.iter().map(|left| (left.line.event_type.as_str(), left.is_below)).collect();
+    let below: Vec<_> =
+        left.iter().map(|left| (left.line.event_type.as_str(), left.is_below)).collect();
     assert_eq!(below, [("Job", false), ("Step", true)]);
     let journal = ahead(&disk);
     let bus = builder("main").journal(&journal).build();

@@ -35,7 +35,8 @@ async fn r43_by_size_and_recovery_reads_all_in_order() -> Outcome {
         assert!(segments.values().all(|segment| segment.bytes.ends_with(b"\n")));
         assert_eq!(disk.lines().len(), 79);
         let left = ahead(&disk.after_power_loss(0)).recover();
-        let numbers: Vec<_> = left.events().iter().map(|left| &left.line.fields["number"]).collect();
+        let numbers: Vec<_> =
+            left.events().iter().map(|left| &left.line.fields["number"]).collect();
         assert_eq!(numbers, [0], "accepted in the first segment, and never completed");
     }
     Ok(())

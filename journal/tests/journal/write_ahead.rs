@@ -85,9 +85,10 @@ async fn r43_many_events_share_a_sync() -> Outcome {
 #[tokio::test]
 async fn r42_durable_returns_when_it_is_on_disk_whatever_the_policy() -> Outcome {
     let policies = [Sync::Always, Sync::Every(Duration::from_millis(5)), Sync::OnClose];
-    for (policy, mode) in policies.into_iter().flat_map(|policy| {
-        [(policy, Mode::Completed), (policy, Mode::WriteAhead)]
-    }) {
+    for (policy, mode) in policies
+        .into_iter()
+        .flat_map(|policy| [(policy, Mode::Completed), (policy, Mode::WriteAhead)])
+    {
         let disk = Disk::default();
         let journal = on(&disk, mode).sync(policy).open()?;
         let bus = bus(&journal);
@@ -122,9 +123,7 @@ async fn r42_children_are_written_before_they_run_and_complete_before_their_pare
     let disk = Disk::default();
     let journal = ahead(&disk);
     let bus = bus(&journal);
-    bus.on(|job: EventHandle<Job>| async move {
-        job.run(Step { of: job.number }).await.map(drop)
-    });
+    bus.on(|job: EventHandle<Job>| async move { job.run(Step { of: job.number }).await.map(drop) });
     bus.on(|_: EventHandle<Step>| {});
     let parent = soon(bus.dispatch(job(3))?).await?;
     assert!(parent.results()[0].error().is_none());
@@ -228,6 +227,59 @@ async fn r42_what_is_dropped_while_it_waits_waits_no_more() -> Outcome {
     disk.go();
     soon(event.durable()).await?;
     soon(event).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn r33_the_thread_ends_with_the_journal() -> Outcome {
+    let disk = Disk::default();
+    let journal = ahead(&disk);
+    assert_eq!(disk.holders(), 2, "ours and the journal's");
+    let bus = bus(&journal);
+    soon(bus.dispatch(job(1))?).await?;
+    drop(journal);
+    soon(bus.dispatch(job(2))?).await?;
+    assert_eq!(disk.holders(), 2, "the bus keeps it open");
+    drop(bus);
+    soon(async {
+        while disk.holders() > 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    assert_eq!(disk.after_power_loss(0).lines().len(), 4, "and all was written");
+    let journal = ahead(&disk);
+    drop(journal);
+    assert_eq!(disk.holders(), 1, "one that was never used has no thread");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn r41_what_has_completed_is_in_a_journal_that_is_closed_then() -> Outcome {
+    for round in 0..40 {
+        let disk = Disk::default();
+        let mode = if round % 2 == 0 { Mode::Completed } else { Mode::WriteAhead };
+        let journal = on(&disk, mode).sync(Sync::OnClose).open()?;
+        let hub = busway_core::Hub::builder().runtime(busway_tokio::Tokio::current()?).build();
+        let tasks: Vec<_> = (0..4)
+            .map(|number| {
+                let bus = hub.bus(format!("b{number}")).journal(&journal).build();
+                bus.on(|_: EventHandle<Job>| {});
+                tokio::spawn(async move {
+                    for number in 0..20 {
+                        soon(bus.dispatch(job(number)).map_err(|e| e.to_string())?).await?;
+                    }
+                    busway_core::ok(())
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await??;
+        }
+        soon(journal.close()).await?;
+        let lines = if mode == Mode::Completed { 80 } else { 160 };
+        assert_eq!(disk.after_power_loss(0).lines().len(), lines, "round {round}");
+    }
     Ok(())
 }
 

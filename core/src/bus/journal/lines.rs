@@ -4,6 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use core::fmt;
 
 use super::ticket::duration;
 use super::{DurableError, Entry, Receipt, Ticket};
@@ -62,6 +63,38 @@ impl Lines {
 
     pub(crate) fn are_waiting(&self) -> bool {
         !self.waiting.is_empty()
+    }
+}
+
+/// The lines of one hub, on their way to its sinks.
+///
+/// Who has completed an event may be ahead of the thread that hands its line on. Before it closes, a
+/// sink waits until its hubs are quiet.
+pub struct Feed(Weak<HubShared>);
+
+impl Feed {
+    pub(super) fn of(hub: &Arc<HubShared>) -> Self {
+        Self(Arc::downgrade(hub))
+    }
+
+    /// Whether every line there is has been handed on.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        let Some(hub) = self.0.upgrade() else { return true };
+        let state = hub.lock();
+        !state.lines.is_writing && state.lines.waiting.is_empty()
+    }
+
+    /// Whether the hub is gone.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+}
+
+impl fmt::Debug for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Feed").field("is_quiet", &self.is_quiet()).finish()
     }
 }
 

@@ -17,6 +17,7 @@ use core::fmt;
 use core::time::Duration;
 
 pub use self::durable::DurableError;
+pub use self::lines::Feed;
 pub(crate) use self::lines::Lines;
 pub use self::receipt::Receipt;
 pub(crate) use self::ticket::Ticket;
@@ -62,6 +63,11 @@ pub trait Sink: Send + Sync + 'static {
 
     /// Somebody waits for what was noted so far to be on disk.
     fn hurry(&self) {}
+
+    /// A bus has taken it as its journal; the lines of that bus's hub come by this way.
+    fn joined(&self, feed: Feed) {
+        drop(feed);
+    }
 }
 
 /// What a line says.
@@ -100,9 +106,12 @@ pub(crate) struct Link {
 impl BusShared {
     /// Gives a new bus its journal.
     pub(crate) fn set_journal(self: &Arc<Self>, link: Link) {
-        let mut hub = self.hub.lock();
-        if let Some(name) = hub.books.bus_name(self.key).cloned() {
-            hub.lines.add(name, self);
+        link.sink.joined(Feed::of(&self.hub));
+        {
+            let mut hub = self.hub.lock();
+            if let Some(name) = hub.books.bus_name(self.key).cloned() {
+                hub.lines.add(name, self);
+            }
         }
         // It is new: nobody has set one before.
         let _ = self.journal.set(link);

@@ -90,10 +90,9 @@ fn show(line: &Line) -> String {
     let what = match line.kind {
         Kind::Accepted { attempt: 1 } => "accepted".into(),
         Kind::Accepted { attempt } => format!("accepted ({attempt})"),
-        _ => line.duration().map_or_else(
-            || "completed".into(),
-            |took| format!("completed ({})", seconds(took)),
-        ),
+        _ => line
+            .duration()
+            .map_or_else(|| "completed".into(), |took| format!("completed ({})", seconds(took))),
     };
     let path = line.path.join(" > ");
     let payload = line.payload();

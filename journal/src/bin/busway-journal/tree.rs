@@ -55,11 +55,7 @@ fn read(files: &[PathBuf]) -> Result<Events, Failure> {
     Ok(events)
 }
 
-fn push(
-    rest: &mut Vec<(String, bool, EventId)>,
-    prefix: &str,
-    events: Option<Vec<EventId>>,
-) {
+fn push(rest: &mut Vec<(String, bool, EventId)>, prefix: &str, events: Option<Vec<EventId>>) {
     for (at, id) in events.into_iter().flatten().rev().enumerate() {
         rest.push((prefix.into(), at == 0, id));
     }
