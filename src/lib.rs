@@ -15,6 +15,11 @@ pub use busway_smol as smol;
 #[cfg(feature = "tokio")]
 pub use busway_tokio as tokio;
 
+/// The examples of the journal's page are compiled here, as its users see them.
+#[cfg(all(doctest, feature = "journal"))]
+#[doc = include_str!("../journal/README.md")]
+struct JournalReadme;
+
 /// A new bus of this name, with the default settings and a hub of its own, on the runtime that is
 /// there at the first dispatch: see [`latch`].
 ///

@@ -53,7 +53,7 @@ async fn r44_a_write_ahead_bus_refuses_with_the_cause() -> Outcome {
         assert_eq!(lost.cause(), Some(Cause::NotWritten), "{way}");
         assert!(lost.results().is_empty(), "{way}: no handler has run");
         disk.look().fails = NONE;
-        let refused = bus.dispatch(job(3)).err().expect("refused");
+        let refused = bus.dispatch(job(3)).expect_err("refused");
         let DispatchError::Journal { event, source } = refused else { panic!("{refused:?}") };
         assert_eq!(event, job(3));
         let source = source.downcast_ref::<JournalError>().expect("its own error");

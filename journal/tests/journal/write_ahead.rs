@@ -174,9 +174,9 @@ async fn r44_what_cannot_be_written_is_refused_at_dispatch() -> Outcome {
         let disk = Disk::default();
         let journal = on(&disk, mode).open()?;
         let bus = bus(&journal);
-        let refused = bus.dispatch(Silent).err().expect("no JSON view");
+        let refused = bus.dispatch(Silent).expect_err("no JSON view");
         assert!(matches!(refused, DispatchError::NotSerializable { .. }), "{refused:?}");
-        let refused = bus.dispatch(Clashes { event_id: 1 }).err().expect("a reserved key");
+        let refused = bus.dispatch(Clashes { event_id: 1 }).expect_err("a reserved key");
         let source = std::error::Error::source(&refused).map(ToString::to_string);
         assert!(source.is_some_and(|text| text.contains("event_id")), "{refused:?}");
         assert_eq!(refused.into_event().event_id, 1);
