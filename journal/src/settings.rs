@@ -36,9 +36,9 @@ pub enum Sync {
     /// This long after the first line that was written since the last time: the machine's end loses
     /// what was written in that time, and what was being written.
     Every(Duration),
-    /// When the journal is closed, flushed or rotated, or somebody awaits
-    /// [`durable`](busway_core::EventHandle::durable): the machine's end loses what was written
-    /// since.
+    /// When the journal is closed, flushed or rotated, somebody awaits
+    /// [`durable`](busway_core::EventHandle::durable), or ten thousand lines were written: the
+    /// machine's end loses what was written since.
     OnClose,
 }
 

@@ -34,6 +34,9 @@ pub(crate) struct Opened {
     pub(crate) torn: Option<Torn>,
 }
 
+/// So many lines are synced whatever the policy: each keeps its event in memory until it is.
+const MANY: usize = 10_000;
+
 pub(crate) struct Writer {
     queue: Arc<Queue>,
     storage: Box<dyn Storage>,
@@ -163,6 +166,7 @@ impl Writer {
             Sync::Every(interval) => {
                 self.sync_due = self.sync_due.or_else(|| Instant::now().checked_add(interval));
             }
+            Sync::OnClose if self.unsynced.len() >= MANY => return self.sync(),
             Sync::OnClose => {}
         }
         self.unsynced[before..].iter_mut().for_each(Receipt::written);

@@ -156,6 +156,8 @@ impl Storage for Disk {
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        // Disk work is never done by a thread of an executor (R43).
+        assert_eq!(std::thread::current().name(), Some("busway-journal"));
         let mut state = self.look();
         state.syncs += 1;
         fault(state.fails.sync)?;

@@ -9,4 +9,5 @@ mod failing;
 mod files;
 mod recover;
 mod rotation;
+mod seam;
 mod write_ahead;

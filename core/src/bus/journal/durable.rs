@@ -34,6 +34,9 @@ impl<E: Event> EventHandle<E> {
     /// ahead, else its completion, which this then waits for too. A journal that else
     /// syncs at its close syncs at once.
     ///
+    /// Do not await it in a handler of that very event unless its journal is written ahead: the
+    /// completion it waits for would not come before the handler's time is over.
+    ///
     /// # Errors
     /// It is not, and will not be: the bus has no journal, or the journal failed.
     ///
