@@ -186,9 +186,12 @@ impl Journal {
     /// Dropping it leaves a journal that is still open, or is being closed.
     pub async fn close(self) -> Result<(), Arc<JournalError>> {
         let flushed = self.flush().await;
-        self.owner.queue.close();
-        // Nothing is left to write: the thread only has to end.
-        self.owner.queue.join();
+        if let Some(told) = self.owner.queue.close() {
+            let closed = told.recv().await.unwrap_or_else(|_| self.ended());
+            // Nothing is left to write: the thread only has to end.
+            self.owner.queue.join();
+            return flushed.and(closed);
+        }
         flushed
     }
 

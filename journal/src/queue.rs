@@ -103,10 +103,17 @@ impl Queue {
         }
     }
 
-    /// Takes no more lines: the thread writes what is there, and ends.
-    pub(crate) fn close(&self) {
+    /// Takes no more lines: the thread writes what is there, and ends. Tells when it has given the
+    /// storage back; `None` when there is no such thread, or somebody else has closed it.
+    pub(crate) fn close(&self) -> Option<Receiver<Flushed>> {
+        let (tell, told) = async_channel::bounded(1);
+        let mut told = Some(told);
         let unused = {
             let mut state = self.lock();
+            match &state.writer {
+                WriterState::Running(..) if !state.is_closed => state.batch.flushes.push(tell),
+                _ => told = None,
+            }
             state.is_closed = true;
             state.batch.is_last = true;
             match &state.writer {
@@ -119,6 +126,7 @@ impl Queue {
         };
         self.work.notify_one();
         drop(unused);
+        told
     }
 
     /// Waits until the thread has ended. Not on that thread itself.

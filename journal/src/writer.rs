@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use async_channel::Sender;
 use busway_core::journal::Receipt;
 
 use crate::error::JournalError;
@@ -73,23 +74,22 @@ impl Writer {
             if hurries || is_last || is_due || !flushes.is_empty() {
                 self.sync();
             }
-            self.answer(flushes);
             if is_last {
-                return;
+                let outcome = self.outcome();
+                // Whoever has closed it may open it again as soon as he is told.
+                drop(self);
+                return answer(flushes, &outcome);
+            }
+            if !flushes.is_empty() {
+                answer(flushes, &self.outcome());
             }
         }
     }
 
-    fn answer(&mut self, flushes: Vec<async_channel::Sender<Flushed>>) {
-        if flushes.is_empty() {
-            return;
-        }
+    /// What went wrong since this was last asked.
+    fn outcome(&mut self) -> Flushed {
         let failure = self.queue.error().map_or(Ok(()), Err);
-        let outcome = std::mem::replace(&mut self.error, Ok(())).and(failure);
-        for flush in flushes {
-            // Whoever asked may be gone.
-            let _ = flush.try_send(outcome.clone());
-        }
+        std::mem::replace(&mut self.error, Ok(())).and(failure)
     }
 
     /// Writes lines, into as many segments as they need.
@@ -203,6 +203,13 @@ impl Writer {
                 receipt.failed(error.clone());
             }
         }
+    }
+}
+
+fn answer(flushes: Vec<Sender<Flushed>>, outcome: &Flushed) {
+    for flush in flushes {
+        // Whoever asked may be gone.
+        let _ = flush.try_send(outcome.clone());
     }
 }
 
