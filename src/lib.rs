@@ -6,12 +6,19 @@ use std::sync::Arc;
 #[cfg(feature = "async-std")]
 pub use busway_async_std as async_std;
 pub use busway_core::*;
+#[cfg(feature = "journal")]
+pub use busway_journal as journal;
 #[cfg(feature = "macros")]
 pub use busway_macros::Event;
 #[cfg(feature = "smol")]
 pub use busway_smol as smol;
 #[cfg(feature = "tokio")]
 pub use busway_tokio as tokio;
+
+/// The examples of the journal's page are compiled here, as its users see them.
+#[cfg(all(doctest, feature = "journal"))]
+#[doc = include_str!("../journal/README.md")]
+struct JournalReadme;
 
 /// A new bus of this name, with the default settings and a hub of its own, on the runtime that is
 /// there at the first dispatch: see [`latch`].

@@ -63,4 +63,13 @@ pub trait Event: Send + Sync + 'static {
     fn to_json(&self) -> Option<Result<serde_json::Value, serde_json::Error>> {
         None
     }
+
+    /// The same as text, in the order of the fields: what a journal writes.
+    ///
+    /// # Errors
+    /// The payload cannot be written as JSON. `None` when it has no such view.
+    #[cfg(feature = "serde")]
+    fn to_json_text(&self) -> Option<Result<alloc::string::String, serde_json::Error>> {
+        Some(self.to_json()?.and_then(|value| serde_json::to_string(&value)))
+    }
 }

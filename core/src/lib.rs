@@ -39,6 +39,7 @@
 //! |---|---|---|---|
 //! | `std` | yes | the ambient parent, panic capture, the system's clock and id seed | – |
 //! | `serde` | no | JSON views of events, merging of JSON results | `serde`, `serde_json` |
+//! | `journal` | no | [`journal`]: the seam for journals, `EventBusBuilder::journal` | `serde` |
 //! | `tracing` | no | warnings go to `tracing` | `tracing` |
 //! | `test-util` | no | `testing`: a runtime with virtual time and a seeded order | `std` |
 //! | `conformance` | no | `conformance`: the tests that every runtime has to pass | `std` |
@@ -127,5 +128,16 @@ pub mod __private {
     /// It cannot be written as JSON.
     pub fn to_json<T: serde::Serialize>(value: &T) -> JsonResult {
         serde_json::to_value(value)
+    }
+
+    /// What the JSON text of an event gives.
+    pub type JsonTextResult = Result<alloc::string::String, serde_json::Error>;
+
+    /// The JSON text of a value, in the order of its fields.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON.
+    pub fn to_json_text<T: serde::Serialize>(value: &T) -> JsonTextResult {
+        serde_json::to_string(value)
     }
 }

@@ -51,6 +51,10 @@ fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
             fn to_json(&self) -> ::core::option::Option<#krate::__private::JsonResult> {
                 ::core::option::Option::Some(#krate::__private::to_json(self))
             }
+
+            fn to_json_text(&self) -> ::core::option::Option<#krate::__private::JsonTextResult> {
+                ::core::option::Option::Some(#krate::__private::to_json_text(self))
+            }
         }
     });
     let reply = output.iter().filter(|output| !is_unit(output)).map(|output| {

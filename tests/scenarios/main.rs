@@ -11,6 +11,8 @@ mod support;
 mod beyond;
 mod derive;
 mod handlers_bus;
+#[cfg(feature = "journal")]
+mod journal;
 mod load;
 mod names;
 mod nested;

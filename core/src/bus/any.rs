@@ -27,7 +27,7 @@ use crate::time::Timestamp;
 /// [`downcast`](Self::downcast) gives back.
 #[derive(Clone)]
 pub struct AnyEvent {
-    record: Arc<dyn Erased>,
+    pub(crate) record: Arc<dyn Erased>,
     bus: Arc<BusShared>,
     by: Option<InvocationKey>,
     claim: Claim,

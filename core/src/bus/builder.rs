@@ -33,6 +33,8 @@ pub struct EventBusBuilder {
     config: BusConfig,
     spawns: bool,
     hub: WhichHub,
+    #[cfg(feature = "journal")]
+    journal: Option<Arc<dyn super::journal::Sink>>,
 }
 
 enum WhichHub {
@@ -131,12 +133,21 @@ impl HubBuilder {
 
 impl EventBusBuilder {
     pub(crate) fn on_its_own(name: String) -> Self {
-        let hub = WhichHub::Own(Box::new(HubBuilder::new()));
-        Self { config: BusConfig::new(name), spawns: false, hub }
+        Self::of(name, WhichHub::Own(Box::new(HubBuilder::new())))
     }
 
     pub(crate) fn in_hub(name: String, hub: Hub) -> Self {
-        Self { config: BusConfig::new(name), spawns: false, hub: WhichHub::Given(hub) }
+        Self::of(name, WhichHub::Given(hub))
+    }
+
+    fn of(name: String, hub: WhichHub) -> Self {
+        Self {
+            config: BusConfig::new(name),
+            spawns: false,
+            hub,
+            #[cfg(feature = "journal")]
+            journal: None,
+        }
     }
 
     /// The runtime, for a bus on its own; the buses of a hub have the hub's.
@@ -228,6 +239,19 @@ impl EventBusBuilder {
         self
     }
 
+    /// Notes the events of the bus in a journal, which buses may share (R41): as they complete, or,
+    /// where the journal is written ahead, as they are accepted too, and then an event's handlers
+    /// start only once its acceptance is written (R42).
+    ///
+    /// Every event of the bus needs a JSON view then: one without is refused at dispatch.
+    #[cfg(feature = "journal")]
+    pub fn journal(mut self, journal: impl Into<Arc<dyn super::journal::Sink>>) -> Self {
+        let journal = journal.into();
+        self.config.write_ahead = journal.is_write_ahead();
+        self.journal = Some(journal);
+        self
+    }
+
     /// Makes the bus. Its driver is spawned at the first need.
     #[must_use]
     pub fn build(self) -> EventBus {
@@ -235,7 +259,14 @@ impl EventBusBuilder {
             WhichHub::Own(hub) => hub.build(),
             WhichHub::Given(hub) => hub,
         };
-        EventBus::make(hub, self.config, self.spawns)
+        #[cfg(feature = "journal")]
+        let limit = self.config.limit;
+        let bus = EventBus::make(hub, self.config, self.spawns);
+        #[cfg(feature = "journal")]
+        if let Some(sink) = self.journal {
+            bus.shared.set_journal(super::journal::Link { sink, limit });
+        }
+        bus
     }
 
     /// Makes the bus and hands out its driver, to be polled by you: the bus does nothing by itself.

@@ -9,6 +9,7 @@ use core::fmt;
 use core::time::Duration;
 
 use super::shared::Books;
+use super::value::BoxError;
 use crate::event::Event;
 use crate::machine::{Cause, Deadlock};
 use crate::retry::Tries;
@@ -45,6 +46,20 @@ pub enum DispatchError<E> {
         /// What is missing.
         source: NoRuntime,
     },
+    /// The bus has a journal, and the event cannot be written as JSON (R44).
+    NotSerializable {
+        /// The event.
+        event: E,
+        /// Why.
+        source: BoxError,
+    },
+    /// The bus writes its events ahead to a journal, and that failed (R44).
+    Journal {
+        /// The event.
+        event: E,
+        /// What the journal failed with.
+        source: Arc<dyn Error + Send + Sync>,
+    },
 }
 
 impl<E> DispatchError<E> {
@@ -54,7 +69,9 @@ impl<E> DispatchError<E> {
             Self::Full { event, .. }
             | Self::Stopped { event }
             | Self::TooDeep { event, .. }
-            | Self::NoRuntime { event, .. } => event,
+            | Self::NoRuntime { event, .. }
+            | Self::NotSerializable { event, .. }
+            | Self::Journal { event, .. } => event,
         }
     }
 }
@@ -71,6 +88,8 @@ impl<E> fmt::Display for DispatchError<E> {
                 )
             }
             Self::NoRuntime { source, .. } => source.fmt(f),
+            Self::NotSerializable { .. } => f.write_str("the event cannot be written as JSON"),
+            Self::Journal { .. } => f.write_str("the journal of the bus failed"),
         }
     }
 }
@@ -82,6 +101,8 @@ impl<E> fmt::Debug for DispatchError<E> {
             Self::Stopped { .. } => "Stopped",
             Self::TooDeep { .. } => "TooDeep",
             Self::NoRuntime { .. } => "NoRuntime",
+            Self::NotSerializable { .. } => "NotSerializable",
+            Self::Journal { .. } => "Journal",
         };
         write!(f, "{name}({self})")
     }
@@ -91,6 +112,8 @@ impl<E> Error for DispatchError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::NoRuntime { source, .. } => Some(source),
+            Self::NotSerializable { source, .. } => Some(&**source),
+            Self::Journal { source, .. } => Some(&**source),
             _ => None,
         }
     }
@@ -342,6 +365,7 @@ pub(crate) fn cause_text(cause: Cause) -> &'static str {
         Cause::Deadline => "the event's deadline passed",
         Cause::Aborted => "the handler that awaited it was ended",
         Cause::First => "another handler was first",
+        Cause::NotWritten => "its acceptance could not be written",
     }
 }
 

@@ -13,6 +13,8 @@ mod guard;
 mod handle;
 mod handler;
 mod hub;
+#[cfg(feature = "journal")]
+pub mod journal;
 mod life;
 mod lineage;
 mod merge;

@@ -22,6 +22,9 @@ pub(crate) struct Notices {
     /// The first needs no allocation: most inputs leave one thing to do.
     first: Option<Todo>,
     rest: VecDeque<Todo>,
+    /// Lines wait for journals.
+    #[cfg(feature = "journal")]
+    lines: bool,
 }
 
 enum Todo {
@@ -51,7 +54,7 @@ impl Notices {
                 (Output::Idle { bus }, Some(own)) if own.key == bus && !own.idle.has_any() => {
                     continue;
                 }
-                (Output::Completed(completed), _) => completion(completed),
+                (Output::Completed(completed), _) => hub.completion(completed),
                 (output, _) => hub.todo(output),
             };
             match (todo, &self.first) {
@@ -60,10 +63,18 @@ impl Notices {
                 (Some(todo), Some(_)) => self.rest.push_back(todo),
             }
         }
+        #[cfg(feature = "journal")]
+        {
+            self.lines = hub.lines.are_waiting();
+        }
     }
 
     /// Does what was collected; nothing is left of it afterwards.
     pub(crate) fn carry_out(&mut self, hub: &HubShared) {
+        #[cfg(feature = "journal")]
+        if core::mem::take(&mut self.lines) {
+            hub.write_lines();
+        }
         let mut next = self.first.take();
         while let Some(todo) = next {
             // Wakers, predicates and drops are the user's: when one panics, the others still have
@@ -72,14 +83,6 @@ impl Notices {
             next = self.rest.pop_front();
         }
     }
-}
-
-/// Notes the end of an event. When nobody waits for it, nothing is left to do: the machine has the
-/// record too, so that ours is not the last.
-#[inline]
-fn completion(completed: Completed<Arc<dyn Erased>, Answer>) -> Option<Todo> {
-    let record = freeze(completed);
-    record.head().is_awaited().then_some(Todo::Complete(record))
 }
 
 impl Todo {
@@ -109,7 +112,16 @@ impl HubState {
         Some(match output {
             Output::Ready { bus } => Todo::Notify(self.shell(bus)?),
             Output::Cancel { bus, invocation } => Todo::Cancel(self.shell(bus)?, invocation),
-            Output::Completed(completed) => return completion(completed),
+            Output::Completed(completed) => return self.completion(completed),
+            #[cfg(feature = "journal")]
+            Output::Accepted { bus, payload, .. } => {
+                let bus = self.shell(bus)?;
+                self.lines.accepted(bus, payload);
+                return None;
+            }
+            // Only a bus with a journal is write-ahead.
+            #[cfg(not(feature = "journal"))]
+            Output::Accepted { payload, .. } => Todo::Drop(Dropped::Payload(payload)),
             Output::Granted { reservation } => Todo::Wake(self.reserved.remove(&reservation)?),
             Output::Arrived { watch, payload, instead_of_oldest, .. } => {
                 let watcher = self.watchers.get(&watch)?.clone();
@@ -125,6 +137,18 @@ impl HubState {
             Output::Warning(warning) => Todo::Warn(warning),
             Output::Dropped(dropped) => Todo::Drop(dropped),
         })
+    }
+}
+
+impl HubState {
+    /// Notes the end of an event. When nobody waits for it, nothing is left to do: the machine has
+    /// the record too, so that ours is not the last.
+    #[inline]
+    fn completion(&mut self, completed: Completed<Arc<dyn Erased>, Answer>) -> Option<Todo> {
+        let record = freeze(completed);
+        #[cfg(feature = "journal")]
+        self.lines.completed(&record);
+        record.head().is_awaited().then_some(Todo::Complete(record))
     }
 }
 

@@ -93,3 +93,21 @@ pub(crate) async fn dispatch_wait<E: Event>(
         Err(ReserveError) => Err(DispatchError::Stopped { event }),
     }
 }
+
+/// The same with options: waits for a place first.
+pub(crate) async fn dispatch_into_place<E: Event>(
+    bus: &Arc<BusShared>,
+    event: E,
+    options: Options,
+) -> Result<EventHandle<E>, DispatchError<E>> {
+    if context::current().is_some_and(|at| at.hub == bus.hub.address()) {
+        return bus.dispatch(event, options, Telling::Driver);
+    }
+    match reserve(bus).await {
+        Ok(permit) => {
+            let options = Options { permit: Some(permit.reservation), ..options };
+            bus.dispatch(event, options, Telling::Driver)
+        }
+        Err(ReserveError) => Err(DispatchError::Stopped { event }),
+    }
+}

@@ -38,7 +38,7 @@ impl EventBus {
         let handle = sent.map_err(|(_, reason)| match reason {
             NotSent::NoRuntime(source) => PublishError::NoRuntime(source),
             NotSent::Refused(Refusal::TooDeep { limit, .. }) => PublishError::TooDeep { limit },
-            NotSent::Refused(_) => PublishError::Stopped,
+            _ => PublishError::Stopped,
         })?;
         bus.pass_on_in_handler();
         let handle = handle.await.map_err(PublishError::Deadlock)?;

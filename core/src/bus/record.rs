@@ -31,6 +31,9 @@ pub(crate) struct Head {
     /// Set at completion, and then read without a lock.
     frozen: OnceLock<Frozen>,
     waiters: Wakers,
+    /// What became of its line, when it was dispatched on a bus with a journal.
+    #[cfg(feature = "journal")]
+    pub(crate) ticket: Option<Arc<super::journal::Ticket>>,
 }
 
 /// The parent of an event, which may be out of memory.
@@ -62,6 +65,8 @@ pub(crate) trait Erased: Any + Send + Sync {
     fn output(&self) -> (TypeId, &'static str);
     #[cfg(feature = "serde")]
     fn to_json(&self) -> Option<Result<serde_json::Value, serde_json::Error>>;
+    #[cfg(feature = "journal")]
+    fn to_json_text(&self) -> Option<Result<alloc::string::String, serde_json::Error>>;
 }
 
 impl<E: Event> Erased for Record<E> {
@@ -96,6 +101,11 @@ impl<E: Event> Erased for Record<E> {
     #[cfg(feature = "serde")]
     fn to_json(&self) -> Option<Result<serde_json::Value, serde_json::Error>> {
         self.payload.to_json()
+    }
+
+    #[cfg(feature = "journal")]
+    fn to_json_text(&self) -> Option<Result<alloc::string::String, serde_json::Error>> {
+        self.payload.to_json_text()
     }
 }
 
@@ -132,6 +142,8 @@ impl Head {
             key: AtomicU64::new(0),
             frozen: OnceLock::new(),
             waiters: Wakers::new(),
+            #[cfg(feature = "journal")]
+            ticket: None,
         }
     }
 

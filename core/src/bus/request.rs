@@ -261,7 +261,7 @@ fn not_sent<B: 'static, R: 'static>(
         (NotSent::Refused(Refusal::TooDeep { limit, .. }), _) => {
             RequestError::TooDeep { address, limit }
         }
-        (NotSent::Refused(_), _) => RequestError::Stopped { address },
+        (_, _) => RequestError::Stopped { address },
     }
 }
 

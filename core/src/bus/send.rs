@@ -56,6 +56,10 @@ pub(crate) struct Options {
     pub(crate) permit: Option<ReservationKey>,
     pub(crate) overrides: Option<Box<Overrides>>,
     pub(crate) deadline: Option<Duration>,
+    /// The id it has already.
+    pub(crate) id: Option<EventId>,
+    /// Which delivery of it this is; 0 counts as the first.
+    pub(crate) attempt: u32,
     /// Whose waits for it are, where the thread does not know.
     pub(crate) claim: Claim,
 }
@@ -95,8 +99,14 @@ impl BusShared {
             Ok(latched) => latched,
             Err(source) => return Err((event, NotSent::NoRuntime(source))),
         };
+        #[cfg(feature = "journal")]
+        let ticket = match self.ticket(&event, &options) {
+            Ok(ticket) => ticket,
+            Err(reason) => return Err((event, reason)),
+        };
         let now = latched.runtime.now();
         let parent = self.parent(options.parentage);
+        let id = options.id;
         let has_deadline = options.deadline.is_some();
         let claim = options.claim;
         let mut spec = Dispatch::new(Kind::UNKNOWN);
@@ -104,7 +114,10 @@ impl BusShared {
         spec.bytes = bytes_of(&event);
         spec.parent = parent.map(|parent| Parent::new(parent.event, parent.depth));
         spec.overrides = overrides::<E>(options, now);
-        let record = Arc::new(Record { head: self.head(latched, now, parent), payload: event });
+        let head = self.head(latched, now, parent, id);
+        #[cfg(feature = "journal")]
+        let head = head.with_ticket(ticket);
+        let record = Arc::new(Record { head, payload: event });
 
         let mut notices = Notices::default();
         let accepted = {
@@ -132,10 +145,17 @@ impl BusShared {
         }
     }
 
-    fn head(&self, latched: &Latched, now: Instant, parent: Option<ParentRef>) -> Head {
+    fn head(
+        &self,
+        latched: &Latched,
+        now: Instant,
+        parent: Option<ParentRef>,
+        id: Option<EventId>,
+    ) -> Head {
         let link = parent.map(|parent| ParentLink { id: parent.id, handler: parent.handler });
         let depth = parent.map_or(0, |parent| parent.depth.saturating_add(1));
-        Head::new(self.hub.ids.next(latched.unix_millis(now)), now, depth, link)
+        let id = id.unwrap_or_else(|| self.hub.ids.next(latched.unix_millis(now)));
+        Head::new(id, now, depth, link)
     }
 
     fn tell(self: &Arc<Self>, telling: Telling) {
@@ -179,6 +199,12 @@ pub(crate) type Accepted = Result<EventKey, Refused<Arc<dyn Erased>>>;
 pub(crate) enum NotSent {
     NoRuntime(NoRuntime),
     Refused(Refusal),
+    /// It cannot be written to the journal of the bus.
+    #[cfg(feature = "journal")]
+    NotSerializable(super::value::BoxError),
+    /// The write-ahead journal of the bus failed.
+    #[cfg(feature = "journal")]
+    Journal(super::journal::SinkError),
 }
 
 /// What the dispatch decides, and what it leaves to the type of the event.
@@ -209,6 +235,13 @@ fn refusal<E>(event: E, reason: NotSent) -> DispatchError<E> {
         }
         // Events have no address.
         NotSent::Refused(Refusal::Stopped | Refusal::NotFound) => DispatchError::Stopped { event },
+        NotSent::Refused(reason @ Refusal::NotWritten) => {
+            DispatchError::Journal { event, source: Arc::new(reason) }
+        }
+        #[cfg(feature = "journal")]
+        NotSent::NotSerializable(source) => DispatchError::NotSerializable { event, source },
+        #[cfg(feature = "journal")]
+        NotSent::Journal(source) => DispatchError::Journal { event, source },
     }
 }
 
@@ -242,6 +275,18 @@ impl<'a, E: Event> EventBuilder<'a, E> {
     /// As a root event, also inside a handler: no parent waits for it.
     pub fn detached(mut self) -> Self {
         self.options.parentage = Parentage::Detached;
+        self
+    }
+
+    /// With the id it has already: an event that comes back from a journal or from another system.
+    pub const fn id(mut self, id: EventId) -> Self {
+        self.options.id = Some(id);
+        self
+    }
+
+    /// Which delivery of the event this is, from 1; a journal notes it.
+    pub const fn attempt(mut self, attempt: u32) -> Self {
+        self.options.attempt = attempt;
         self
     }
 
@@ -287,6 +332,18 @@ impl<'a, E: Event> EventBuilder<'a, E> {
     /// The event comes back when it is not accepted.
     pub fn dispatch(self) -> Result<EventHandle<E>, DispatchError<E>> {
         self.bus.dispatch(self.event, self.options, Telling::Driver)
+    }
+
+    /// Waits for a place and dispatches it. Inside a handler of the hub it answers at once, as
+    /// [`dispatch`](Self::dispatch) does.
+    ///
+    /// # Errors
+    /// The event comes back when it is not accepted; a full bus is waited for.
+    ///
+    /// # Cancel safety
+    /// Dropping it before it is ready drops the event, which was not dispatched.
+    pub async fn dispatch_wait(self) -> Result<EventHandle<E>, DispatchError<E>> {
+        super::permit::dispatch_into_place(self.bus, self.event, self.options).await
     }
 
     /// Dispatches it and waits for its completion.

@@ -61,6 +61,9 @@ pub(crate) struct HubState {
     pub(crate) reserved: HashMap<ReservationKey, Waker>,
     /// Who watches for events to come.
     pub(crate) watchers: HashMap<WatchKey, Arc<dyn Watcher>>,
+    /// What is to be handed to journals.
+    #[cfg(feature = "journal")]
+    pub(crate) lines: super::journal::Lines,
 }
 
 /// The runtime, once there is one, and its epoch in wall time.
@@ -90,6 +93,8 @@ pub(crate) struct BusShared {
     pub(crate) owners: AtomicUsize,
     /// Those who wait until the bus has less to do.
     pub(crate) idle: Wakers,
+    #[cfg(feature = "journal")]
+    pub(crate) journal: OnceLock<super::journal::Link>,
 }
 
 /// Nobody drives the bus yet: one is spawned at the first need.
@@ -106,6 +111,8 @@ impl HubShared {
                 shells: Vec::new(),
                 reserved: HashMap::new(),
                 watchers: HashMap::new(),
+                #[cfg(feature = "journal")]
+                lines: Default::default(),
             }),
             runtime: OnceLock::new(),
             source,
@@ -196,6 +203,8 @@ impl BusShared {
             helped: AtomicU32::new(0),
             owners: AtomicUsize::new(0),
             idle: Wakers::new(),
+            #[cfg(feature = "journal")]
+            journal: OnceLock::new(),
         }
     }
 

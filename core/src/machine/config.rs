@@ -107,6 +107,8 @@ pub struct BusConfig {
     pub handler_order: HandlerOrder,
     /// When an event's handlers are done, unless the event says otherwise.
     pub completion: Completion,
+    /// An event starts only once its acceptance is [written](super::Machine::written) (R42).
+    pub write_ahead: bool,
 }
 
 impl BusConfig {
@@ -123,6 +125,7 @@ impl BusConfig {
             concurrency: Concurrency::default(),
             handler_order: HandlerOrder::default(),
             completion: Completion::default(),
+            write_ahead: false,
         }
     }
 }

@@ -98,6 +98,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if !open {
             return Err(Refusal::Stopped);
         }
+        if state.refuses && !goes_past {
+            return Err(Refusal::NotWritten);
+        }
         let depth = spec.parent.map_or(0, |parent| parent.depth.saturating_add(1));
         if let Some(limit) = self.config.max_depth.filter(|limit| depth > *limit) {
             return Err(Refusal::TooDeep { depth, limit });
@@ -184,6 +187,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// An event has reached a bus: it is queued, remembered, and raised if a wait covers it.
     pub(super) fn arrived(&mut self, visit: VisitIx) {
+        if self.buses[self.visits[visit].bus].config.write_ahead {
+            self.hold(visit);
+        }
         self.weigh(visit);
         let bus = self.visits[visit].bus;
         self.buses[bus].queue.push_back(&mut self.visits, visit);

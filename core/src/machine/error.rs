@@ -38,6 +38,9 @@ pub enum Refusal {
         /// The deepest level allowed.
         limit: u32,
     },
+    /// The bus's journal failed: what it accepts could not be written (R44).
+    #[error("the journal of the bus failed")]
+    NotWritten,
 }
 
 impl<P> Refused<P> {

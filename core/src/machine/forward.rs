@@ -15,7 +15,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             return true;
         }
         let state = &self.buses[bus];
-        if state.phase != Phase::Open || state.closed {
+        if state.phase != Phase::Open || state.closed || state.refuses {
             return false;
         }
         self.forwarded.insert((event, bus));

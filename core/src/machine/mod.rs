@@ -79,6 +79,7 @@ mod config;
 mod dispatch;
 mod error;
 mod forward;
+mod held;
 mod history;
 mod hub_slot;
 mod invocations;

@@ -33,6 +33,16 @@ pub enum Output<P, R, H, C = Completed<P, R>> {
     },
     /// The event and all its descendants are done. Its results leave the machine with this.
     Completed(C),
+    /// A write-ahead bus has accepted an event, which is held until
+    /// [`written`](super::Machine::written) or [`not_written`](super::Machine::not_written).
+    Accepted {
+        /// The bus.
+        bus: BusKey,
+        /// The event.
+        event: EventKey,
+        /// Its payload.
+        payload: P,
+    },
     /// A place that was reserved is there (R6).
     Granted {
         /// The reservation.
@@ -91,6 +101,7 @@ impl<P, R, H, C> Output<P, R, H, C> {
             Self::Completed(completed) => Output::Completed(map(completed)),
             Self::Ready { bus } => Output::Ready { bus },
             Self::Cancel { bus, invocation } => Output::Cancel { bus, invocation },
+            Self::Accepted { bus, event, payload } => Output::Accepted { bus, event, payload },
             Self::Granted { reservation } => Output::Granted { reservation },
             Self::Arrived { watch, event, payload, instead_of_oldest } => {
                 Output::Arrived { watch, event, payload, instead_of_oldest }
@@ -209,6 +220,9 @@ impl core::fmt::Display for Warning {
             Self::Memory { bytes, limit } => {
                 write!(f, "the events in memory take {bytes} bytes, more than {limit}")
             }
+            Self::NotWritten { bus_name, event_type, error } => {
+                write!(f, "bus {bus_name}: {event_type} is not in the journal: {error}")
+            }
             Self::Slow { handler, event_type, running, waits_for, .. } => {
                 let HandlerInfo { bus_name, name, .. } = &**handler;
                 write!(f, "bus {bus_name}: {name} of {event_type} is running for {running:?}")?;
@@ -257,6 +271,15 @@ pub enum Warning {
         bytes: u64,
         /// The limit.
         limit: u64,
+    },
+    /// A line of an event is not in the journal of its bus (R44).
+    NotWritten {
+        /// The name of the bus.
+        bus_name: Arc<str>,
+        /// The event's name.
+        event_type: Arc<str>,
+        /// What the journal said.
+        error: Arc<str>,
     },
     /// An invocation runs longer than `slow_after` (R25).
     Slow {

@@ -57,6 +57,8 @@ pub enum Cause {
     Aborted,
     /// Another handler of the event was first (R11).
     First,
+    /// Its acceptance could not be written (R44).
+    NotWritten,
 }
 
 /// How an invocation ended.

@@ -111,7 +111,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             return Candidate::None;
         }
         if let Some((_, visit)) = state.raised_parallel.first_key_value() {
-            return Candidate::Start(*visit);
+            return self.unless_held(*visit);
         }
         let first_raised = state.raised.first_key_value().map(|(_, visit)| *visit);
         if let Some(visit) = first_raised.filter(|_| state.slot.busy == 0) {
@@ -119,19 +119,27 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 Concurrency::HubSerial if self.hub_slot.busy > 0 => {
                     Candidate::AwaitsHub(Line::Raised)
                 }
-                _ => Candidate::Start(visit),
+                _ => self.unless_held(visit),
             };
         }
         let Some(head) = state.queue.first() else {
             return Candidate::None;
         };
         match self.concurrency(head) {
-            Concurrency::Parallel => Candidate::Start(head),
+            Concurrency::Parallel => self.unless_held(head),
             _ if state.slot.occupied > 0 => Candidate::None,
             Concurrency::HubSerial if self.hub_slot.occupied > 0 => {
                 Candidate::AwaitsHub(Line::Queued)
             }
-            _ => Candidate::Start(head),
+            _ => self.unless_held(head),
+        }
+    }
+
+    /// One whose acceptance is not written holds what is behind it (R42).
+    fn unless_held(&self, visit: VisitIx) -> Candidate {
+        match self.visits[visit].held {
+            true => Candidate::None,
+            false => Candidate::Start(visit),
         }
     }
 

@@ -35,6 +35,8 @@ pub(super) struct BusState<H> {
     pub(super) phase: Phase,
     /// Nobody outside can dispatch on it any more.
     pub(super) closed: bool,
+    /// Its journal failed: it takes no further events.
+    pub(super) refuses: bool,
 
     /// Visits that have not started, in order of arrival.
     pub(super) queue: Stage,
@@ -147,6 +149,8 @@ pub(super) struct Visit {
     pub(super) remembered: bool,
     pub(super) state: VisitState,
     pub(super) started: bool,
+    /// Its acceptance is not written yet: it does not start.
+    pub(super) held: bool,
     /// What the bus does for it; there from its start to the completion of the event.
     pub(super) work: Option<WorkIx>,
 }
@@ -224,6 +228,7 @@ impl<H> BusState<H> {
             handlers: Registry::new(),
             phase: Phase::Open,
             closed: false,
+            refuses: false,
             queue: Stage::default(),
             started: Stage::default(),
             raised: BTreeMap::new(),
@@ -270,6 +275,7 @@ impl Visit {
             remembered: false,
             state: VisitState::Queued,
             started: false,
+            held: false,
             work: None,
         }
     }

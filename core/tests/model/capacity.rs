@@ -22,6 +22,7 @@ impl Model {
             Phase::Stopped => reasons.push(Refusal::Stopped),
             Phase::Draining if !attached => reasons.push(Refusal::Stopped),
             _ if state.gone => reasons.push(Refusal::Stopped),
+            _ if state.refuses => reasons.push(Refusal::NotWritten),
             _ => {}
         }
         let depth = self.depth_below(order.parent);
@@ -72,6 +73,7 @@ impl Model {
             event,
             bus,
             state: State::Queued,
+            held: self.buses[bus].config.write_ahead,
             start_order: None,
             handlers: Vec::new(),
             next: 0,
@@ -90,7 +92,7 @@ impl Model {
             return true;
         }
         let bus = &self.buses[target];
-        let takes_it = !bus.gone && !bus.closed && bus.phase == Phase::Open;
+        let takes_it = !bus.gone && !bus.closed && !bus.refuses && bus.phase == Phase::Open;
         if takes_it {
             self.arrive(event, target);
         }

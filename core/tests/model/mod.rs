@@ -6,6 +6,7 @@
 
 mod capacity;
 mod endings;
+mod held;
 mod memory;
 mod order;
 mod time;
@@ -44,6 +45,8 @@ pub(crate) struct Bus {
     pub(crate) config: BusConfig,
     pub(crate) phase: Phase,
     pub(crate) closed: bool,
+    /// Its journal has failed.
+    pub(crate) refuses: bool,
     pub(crate) gone: bool,
     pub(crate) handlers: Vec<HandlerId>,
     pub(crate) history: Vec<VisitId>,
@@ -101,6 +104,8 @@ pub(crate) struct Visit {
     pub(crate) event: EventId,
     pub(crate) bus: BusId,
     pub(crate) state: State,
+    /// Its acceptance is not written yet.
+    pub(crate) held: bool,
     pub(crate) start_order: Option<u64>,
     pub(crate) handlers: Vec<HandlerId>,
     /// How many of them have been started, skipped or cancelled.
@@ -202,6 +207,7 @@ impl Model {
             config,
             phase: Phase::Open,
             closed: false,
+            refuses: false,
             gone: false,
             handlers: Vec::new(),
             history: Vec::new(),

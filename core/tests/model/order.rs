@@ -68,7 +68,12 @@ impl Model {
         own.unwrap_or(0).max(parent.map_or(0, |parent| self.raised(parent)))
     }
 
+    /// What is held is not started, and nothing goes before it.
     fn next_visit(&self, bus: BusId) -> Option<VisitId> {
+        self.first_visit_in_line(bus).filter(|visit| !self.visits[*visit].held)
+    }
+
+    fn first_visit_in_line(&self, bus: BusId) -> Option<VisitId> {
         if self.buses[bus].phase == Phase::Stopped {
             return None;
         }

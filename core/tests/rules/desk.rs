@@ -32,6 +32,8 @@ pub(crate) struct Desk {
     /// What watchers were told of, and whether the oldest one makes place for it.
     pub(crate) arrived: Vec<(WatchKey, &'static str, bool)>,
     pub(crate) ended_watches: Vec<WatchKey>,
+    /// What is to be written before it starts.
+    pub(crate) accepted: Vec<&'static str>,
     /// Errors of tries that were not the last.
     pub(crate) retried: Vec<u32>,
     audited: bool,
@@ -73,6 +75,7 @@ impl Desk {
             handlers: Vec::new(),
             arrived: Vec::new(),
             ended_watches: Vec::new(),
+            accepted: Vec::new(),
             retried: Vec::new(),
             audited: true,
             buses: Vec::new(),
@@ -376,6 +379,7 @@ impl Desk {
                 self.completed.push(label);
                 self.done.insert(label, done);
             }
+            Output::Accepted { payload, .. } => self.accepted.push(payload),
             Output::Granted { reservation } => self.granted.push(reservation),
             Output::Idle { bus } => self.idle.push(bus),
             Output::Closed { bus } => self.closed.push(bus),

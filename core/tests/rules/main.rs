@@ -5,6 +5,7 @@ mod children;
 mod desk;
 mod dispatch;
 mod forwarding;
+mod held;
 mod life;
 mod memory;
 mod order;

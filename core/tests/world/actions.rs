@@ -10,7 +10,7 @@ use crate::model::{EventId, Invocation, InvocationId, Order};
 type Action = fn(&mut World) -> Checked;
 
 /// Actions and how often each is taken, compared with the others.
-const ACTIONS: [(usize, Action); 10] = [
+const ACTIONS: [(usize, Action); 11] = [
     (8, World::dispatch_root),
     (18, World::dispatch_child),
     (12, World::finish_one),
@@ -20,6 +20,7 @@ const ACTIONS: [(usize, Action); 10] = [
     (4, World::abort_one),
     (3, World::reserve_or_release),
     (2, World::spurious),
+    (10, World::write_one),
     (2, World::register_or_end),
 ];
 

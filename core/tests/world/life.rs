@@ -162,6 +162,7 @@ impl World {
             match (ready, self.rng.pick(&awake)) {
                 (Some(bus), _) => self.next(bus)?,
                 (None, Some(id)) => self.finish(id)?,
+                (None, None) if self.write_all()? => {}
                 (None, None) => break,
             }
         }

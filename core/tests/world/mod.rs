@@ -3,6 +3,7 @@
 
 mod actions;
 mod check;
+mod held;
 mod life;
 mod rng;
 mod setup;
@@ -97,6 +98,8 @@ struct Mood {
     parallel: usize,
     forwards: usize,
     life: usize,
+    /// Buses that are written ahead.
+    ahead: usize,
     /// How soon a bus that is ready is asked what is next.
     eager: usize,
     steps: usize,
@@ -115,6 +118,7 @@ impl World {
             life: rng.one_of([0, 1, 6]),
             eager: rng.one_of([10, 25, 40]),
             steps: rng.one_of([30, 60, 100]),
+            ahead: rng.one_of([0, 0, 60]),
         };
         Self {
             rng,

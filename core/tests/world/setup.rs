@@ -74,6 +74,7 @@ impl World {
         config.concurrency = self.concurrency();
         config.handler_order = self.handler_order();
         config.completion = self.completion();
+        config.write_ahead = self.rng.chance(self.mood.ahead);
         config
     }
 

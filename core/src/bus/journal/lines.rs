@@ -1,0 +1,202 @@
+//! The lines of a hub's buses: put in order under its lock, handed to the sinks outside of it.
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::ticket::duration;
+use super::{DurableError, Entry, Receipt, Ticket};
+use crate::bus::guard;
+use crate::bus::message::MESSAGE;
+use crate::bus::record::Erased;
+use crate::bus::shared::{BusShared, HubShared};
+use crate::bus::view;
+use crate::machine::Cause;
+
+/// What is to be handed to sinks, in order.
+#[derive(Default)]
+pub(crate) struct Lines {
+    /// The buses that have a journal, by their names.
+    buses: Vec<(Arc<str>, Weak<BusShared>)>,
+    waiting: VecDeque<Line>,
+    /// Somebody hands them on, and will look again.
+    is_writing: bool,
+}
+
+struct Line {
+    bus: Arc<BusShared>,
+    record: Arc<dyn Erased>,
+    what: What,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    Accepted,
+    Completed,
+}
+
+impl Lines {
+    pub(super) fn add(&mut self, name: Arc<str>, bus: &Arc<BusShared>) {
+        self.buses.retain(|(_, bus)| bus.strong_count() > 0);
+        self.buses.push((name, Arc::downgrade(bus)));
+    }
+
+    pub(crate) fn accepted(&mut self, bus: Arc<BusShared>, record: Arc<dyn Erased>) {
+        self.waiting.push_back(Line { bus, record, what: What::Accepted });
+    }
+
+    /// Every bus with a journal that the event was on writes its own line.
+    pub(crate) fn completed(&mut self, record: &Arc<dyn Erased>) {
+        if self.buses.is_empty() || record.name() == MESSAGE {
+            return;
+        }
+        for name in record.head().frozen().into_iter().flat_map(|frozen| frozen.path.iter()) {
+            // A name is one bus's while that bus is there, and taken from it, not copied.
+            let bus = self.buses.iter().find(|(own, _)| Arc::ptr_eq(own, name));
+            if let Some(bus) = bus.and_then(|(_, bus)| bus.upgrade()) {
+                self.waiting.push_back(Line { bus, record: record.clone(), what: What::Completed });
+            }
+        }
+    }
+
+    pub(crate) fn are_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+}
+
+/// The lines of one hub, on their way to its sinks.
+///
+/// Who has completed an event may be ahead of the thread that hands its line on. Before it closes, a
+/// sink waits until its hubs are quiet.
+pub struct Feed(Weak<HubShared>);
+
+impl Feed {
+    pub(super) fn of(hub: &Arc<HubShared>) -> Self {
+        Self(Arc::downgrade(hub))
+    }
+
+    /// Whether every line there is has been handed on.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        let Some(hub) = self.0.upgrade() else { return true };
+        let state = hub.lock();
+        !state.lines.is_writing && state.lines.waiting.is_empty()
+    }
+
+    /// Whether the hub is gone.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+}
+
+impl fmt::Debug for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Feed").field("is_quiet", &self.is_quiet()).finish()
+    }
+}
+
+impl HubShared {
+    /// Hands the lines that wait to their sinks, in order; whoever does it already does these too.
+    pub(crate) fn write_lines(&self) {
+        let mut lines = VecDeque::new();
+        let mut is_ours = false;
+        loop {
+            {
+                let state = &mut self.lock().lines;
+                if !is_ours && state.is_writing {
+                    return;
+                }
+                core::mem::swap(&mut state.waiting, &mut lines);
+                is_ours = !lines.is_empty();
+                state.is_writing = is_ours;
+            }
+            if !is_ours {
+                return;
+            }
+            for line in lines.drain(..) {
+                // A sink and a serializer are the user's: a panic is theirs, and the line is lost.
+                let _ = guard::catch(|| line.write());
+            }
+        }
+    }
+}
+
+impl Line {
+    fn write(self) {
+        let Self { bus, record, what } = self;
+        let Some(link) = bus.journal.get() else { return };
+        let head = record.head();
+        let dispatched_here = head.ticket.as_ref().filter(|ticket| ticket.bus == bus.key);
+        let settles = (what == What::Accepted) == link.sink.is_write_ahead();
+        let ticket = dispatched_here.filter(|_| settles).cloned();
+        let is_stopped = head.frozen().is_some_and(|end| end.cause == Some(Cause::Stopped));
+        if what == What::Completed && (is_stopped || dispatched_here.is_some_and(has_failed)) {
+            // It did not come to its end: a write-ahead journal gives it back.
+            if let Some(ticket) = ticket {
+                ticket.settle(Err(DurableError::Stopped));
+            }
+            return;
+        }
+        let holds = what == What::Accepted;
+        let event = (head.key(), record.name());
+        let receipt = Receipt::new(&bus, event, holds, ticket.clone());
+        let own;
+        let payload = match &head.ticket {
+            Some(ticket) => &ticket.payload,
+            None => match text_of(&*record) {
+                Ok(text) => {
+                    own = text;
+                    &own
+                }
+                Err(error) => return receipt.failed(error),
+            },
+        };
+        let entry = entry(&bus, &*record, what, payload);
+        match what {
+            What::Accepted => link.sink.accepted(&entry, receipt),
+            What::Completed => link.sink.completed(&entry, receipt),
+        }
+        if let Some(ticket) = ticket {
+            ticket.handed_on();
+        }
+    }
+}
+
+fn has_failed(ticket: &Arc<Ticket>) -> bool {
+    matches!(ticket.settled(), Some(Err(_)))
+}
+
+/// The payload of an event that came from a bus without a journal.
+fn text_of(record: &dyn Erased) -> Result<String, super::SinkError> {
+    match record.to_json_text() {
+        Some(Ok(text)) => Ok(text),
+        Some(Err(error)) => Err(Arc::new(error)),
+        None => Err(Arc::new(NoView)),
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the event has no JSON view")]
+struct NoView;
+
+fn entry<'a>(bus: &BusShared, record: &'a dyn Erased, what: What, payload: &'a str) -> Entry<'a> {
+    let head = record.head();
+    let ticket = head.ticket.as_ref();
+    let limit = bus.journal.get().map_or(crate::machine::Limit::Off, |link| link.limit);
+    let ended = head.frozen().filter(|_| what == What::Completed);
+    Entry {
+        event_type: record.name(),
+        schema: record.schema(),
+        timeout: ticket.map_or_else(|| duration(limit), |ticket| ticket.timeout),
+        id: head.id,
+        path: view::path(head, bus),
+        parent_id: head.parent().map(|parent| parent.id),
+        created_at: bus.hub.wall(head.created_at),
+        completed_at: ended.map(|ended| bus.hub.wall(ended.completed_at)),
+        attempt: ticket.map_or(1, |ticket| ticket.attempt),
+        payload,
+    }
+}

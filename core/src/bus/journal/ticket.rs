@@ -1,0 +1,113 @@
+//! What an event of a bus with a journal carries: its payload as text, and what became of its line.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::Waker;
+use core::time::Duration;
+
+use super::{DurableError, Sink};
+use crate::bus::message::MESSAGE;
+use crate::bus::record::Head;
+use crate::bus::send::{NotSent, Options};
+use crate::bus::shared::BusShared;
+use crate::bus::wakers::{Seat, Wakers};
+use crate::event::Event;
+use crate::machine::{BusKey, Limit};
+use crate::sync::Mutex;
+
+pub(crate) struct Ticket {
+    /// The bus it was dispatched on.
+    pub(crate) bus: BusKey,
+    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) payload: String,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) attempt: u32,
+    settled: Mutex<Option<Result<(), DurableError>>>,
+    waiters: Wakers,
+    is_awaited: AtomicBool,
+}
+
+impl BusShared {
+    /// Makes the text of an event that is to be dispatched, when the bus has a journal for it.
+    pub(crate) fn ticket<E: Event>(
+        &self,
+        event: &E,
+        options: &Options,
+    ) -> Result<Option<Arc<Ticket>>, NotSent> {
+        let Some(link) = self.journal.get().filter(|_| E::NAME != MESSAGE) else {
+            return Ok(None);
+        };
+        if let Some(failure) = link.sink.failure().filter(|_| link.sink.is_write_ahead()) {
+            return Err(NotSent::Journal(failure));
+        }
+        let text = match event.to_json_text() {
+            Some(Ok(text)) => text,
+            Some(Err(error)) => return Err(NotSent::NotSerializable(error.into())),
+            None => return Err(NotSent::NotSerializable(NO_VIEW.into())),
+        };
+        link.sink.check(&text).map_err(NotSent::NotSerializable)?;
+        let own = options.overrides.as_ref().map_or(Limit::Inherit, |own| own.limit);
+        let limit = [own, E::LIMIT].into_iter().find(|limit| *limit != Limit::Inherit);
+        Ok(Some(Arc::new(Ticket {
+            bus: self.key,
+            sink: link.sink.clone(),
+            payload: text,
+            timeout: duration(limit.unwrap_or(link.limit)),
+            attempt: options.attempt.max(1),
+            settled: Mutex::new(None),
+            waiters: Wakers::new(),
+            is_awaited: AtomicBool::new(false),
+        })))
+    }
+}
+
+const NO_VIEW: &str = "the event has no JSON view: its type does not say `#[event(json)]`";
+
+pub(crate) fn duration(limit: Limit) -> Option<Duration> {
+    match limit {
+        Limit::After(duration) if !duration.is_zero() => Some(duration),
+        _ => None,
+    }
+}
+
+impl Ticket {
+    /// Notes what became of the line, once, and tells those who wait.
+    pub(crate) fn settle(&self, outcome: Result<(), DurableError>) {
+        self.settled.lock().get_or_insert(outcome);
+        self.waiters.wake_all();
+    }
+
+    pub(crate) fn settled(&self) -> Option<Result<(), DurableError>> {
+        self.settled.lock().clone()
+    }
+
+    /// Somebody waits: the sink is to hurry, now and when it gets the line.
+    pub(super) fn hurry(&self) {
+        if !self.is_awaited.swap(true, Ordering::SeqCst) {
+            self.sink.hurry();
+        }
+    }
+
+    /// The sink has got the line.
+    pub(super) fn handed_on(&self) {
+        if self.is_awaited.load(Ordering::SeqCst) {
+            self.sink.hurry();
+        }
+    }
+
+    pub(super) fn register(&self, waker: &Waker, seat: &mut Option<Seat>) {
+        self.waiters.register(waker, seat, || self.settled.lock().is_some());
+    }
+
+    pub(super) fn unregister(&self, seat: Seat) {
+        self.waiters.unregister(seat);
+    }
+}
+
+impl Head {
+    pub(crate) fn with_ticket(mut self, ticket: Option<Arc<Ticket>>) -> Self {
+        self.ticket = ticket;
+        self
+    }
+}

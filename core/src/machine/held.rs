@@ -1,0 +1,69 @@
+//! Events whose acceptance is written before they start: the write-ahead journal (R42, R44).
+
+use alloc::vec::Vec;
+
+use super::output::Output;
+use super::results::Cause;
+use super::state::{VisitIx, VisitState};
+use super::{BusKey, EventKey, Machine};
+use crate::time::Instant;
+
+impl<P: Clone, R, H> Machine<P, R, H> {
+    /// The acceptance of an event by a write-ahead bus is written: it starts when its turn comes.
+    /// Spurious ones do nothing.
+    pub fn written(&mut self, bus: BusKey, event: EventKey) {
+        if let Some(visit) = self.held_visit(bus, event) {
+            self.visits[visit].held = false;
+            let bus = self.visits[visit].bus;
+            self.kick(bus);
+        }
+    }
+
+    /// The acceptance of an event could not be written: what the bus had to do with it is
+    /// cancelled, with [`Cause::NotWritten`]. Spurious ones do nothing.
+    pub fn not_written(&mut self, bus: BusKey, event: EventKey, now: Instant) {
+        self.advance(now);
+        let Some(visit) = self.held_visit(bus, event) else { return };
+        let event = self.visits[visit].event;
+        self.events[event].cause.get_or_insert(Cause::NotWritten);
+        let mut ends = Vec::new();
+        self.end_visit(visit, Cause::NotWritten, &mut ends);
+        self.end_all(ends);
+    }
+
+    /// A bus can write no more: it takes no further events, and goes on with what it has.
+    pub fn refuse(&mut self, bus: BusKey) {
+        if let Some(bus) = self.bus(bus) {
+            self.buses[bus].refuses = true;
+        }
+    }
+
+    /// Whether an event waits on this bus for its acceptance to be written.
+    #[must_use]
+    pub fn is_held(&self, bus: BusKey, event: EventKey) -> bool {
+        self.held_visit(bus, event).is_some()
+    }
+
+    /// An event has reached a write-ahead bus.
+    pub(super) fn hold(&mut self, visit: VisitIx) {
+        self.visits[visit].held = true;
+        let (event, bus) = (self.visits[visit].event, self.visits[visit].bus);
+        self.say(Output::Accepted {
+            bus: self.buses.key(bus),
+            event: self.events.key(event),
+            payload: self.events[event].payload().clone(),
+        });
+    }
+
+    fn held_visit(&self, bus: BusKey, event: EventKey) -> Option<VisitIx> {
+        let bus = self.bus(bus)?;
+        let mut next = Some(self.events.get(event)?.first_visit);
+        while let Some(visit) = next.filter(|visit| self.visits[*visit].bus != bus) {
+            next = self.visits[visit].next;
+        }
+        next.filter(|visit| {
+            let visit = &self.visits[*visit];
+            visit.held && visit.state == VisitState::Queued
+        })
+    }
+}

@@ -1,0 +1,118 @@
+//! What can go wrong, one enum for each operation.
+
+use std::io;
+use std::path::PathBuf;
+
+/// A journal cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Another journal is open on the file, in this process or another.
+    #[error("{} is being written by another journal", path.display())]
+    Locked {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file cannot be made, opened, read or cut.
+    #[error("{} cannot be opened", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// What the files say cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+/// A journal cannot be read any further.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// A line is damaged, and was not merely torn off by a crash at the end of the last file. What
+    /// comes before it has been read.
+    #[error("{} is damaged at byte {offset}: {damage}", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// Where the damaged line begins, in bytes.
+        offset: u64,
+        /// What is wrong with it.
+        damage: Damage,
+    },
+    /// A file cannot be read.
+    #[error("{} cannot be read", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// What is wrong with a line.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Damage {
+    /// It is no JSON object.
+    #[error("no JSON object: {0}")]
+    NotJson(#[source] serde_json::Error),
+    /// A key of every event is missing, or its value is of another type.
+    #[error("`{key}` is missing or wrong")]
+    Key {
+        /// The key.
+        key: &'static str,
+    },
+    /// Its checksum is of other bytes, or is damaged itself.
+    #[error("the checksum does not agree")]
+    Checksum,
+    /// It ends without a line feed, in a file that is not the last.
+    #[error("the line is not whole")]
+    NotWhole,
+}
+
+/// A line could not be written, or nobody knows whether it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// It was not, or not as a whole.
+    #[error("{} cannot be written", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It was, but may not be on disk.
+    #[error("{} cannot be synced", path.display())]
+    Sync {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file is full or old, and no new one could be begun.
+    #[error("{} cannot be rotated", path.display())]
+    Rotate {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The thread that writes cannot be started.
+    #[error("the thread of the journal cannot be started")]
+    Thread(#[source] io::Error),
+    /// The journal is closed.
+    #[error("the journal is closed")]
+    Closed,
+}
+
+/// A payload cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the payload has a field named `{key}`, which means something else in a journal")]
+#[non_exhaustive]
+pub struct ReservedKey {
+    /// The name of the field.
+    pub key: String,
+}

@@ -1,0 +1,163 @@
+//! Segments as files of one folder, with a lock file beside them.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::OpenError;
+use crate::storage::{Segment, Storage};
+
+/// The files of a journal: `events.jsonl` is the active one, `events.jsonl.000001` and so on are those
+/// that were rotated away, oldest first, and `events.jsonl.lock` is locked while a journal is open, so
+/// that there is one writer. The lock goes with the process that holds it, however that ends.
+#[derive(Debug)]
+pub struct Files {
+    path: PathBuf,
+    active: Option<File>,
+    /// A name in the folder is new, and the folder was not synced since.
+    folder_changed: bool,
+    /// Held for as long as this lives.
+    _lock: File,
+}
+
+impl Files {
+    /// Locks the files of a journal, for writing. Folders are made where they are missing; the
+    /// journal's file is made when the first line is written.
+    ///
+    /// # Errors
+    /// Another journal is open on it, in this process or another, or there is no access.
+    pub fn lock(path: impl Into<PathBuf>) -> Result<Self, OpenError> {
+        let path = path.into();
+        let failed = |source| OpenError::Io { path: path.clone(), source };
+        let folder = folder_of(&path);
+        if !folder.is_dir() {
+            fs::create_dir_all(folder).map_err(failed)?;
+        }
+        let lock_path = with_suffix(&path, "lock");
+        let options = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
+        let lock = options.map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(OpenError::Locked { path }),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        Ok(Self { path, active: None, folder_changed: false, _lock: lock })
+    }
+
+    fn active(&mut self) -> io::Result<&mut File> {
+        if self.active.is_none() {
+            self.folder_changed |= !self.path.exists();
+            self.active = Some(OpenOptions::new().create(true).append(true).open(&self.path)?);
+        }
+        self.active.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+/// The files that a journal at `path` consists of now, oldest first, without a lock.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn segments(path: impl AsRef<Path>) -> io::Result<Vec<PathBuf>> {
+    let path = path.as_ref();
+    Ok(list(path)?.into_iter().map(|segment| path_of(path, segment)).collect())
+}
+
+impl Storage for Files {
+    fn list(&mut self) -> io::Result<Vec<Segment>> {
+        list(&self.path)
+    }
+
+    fn read(&mut self, segment: Segment) -> io::Result<Box<dyn Read>> {
+        Ok(Box::new(File::open(self.path(segment))?))
+    }
+
+    fn truncate(&mut self, segment: Segment, len: u64) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).open(self.path(segment))?;
+        file.set_len(len)?;
+        file.sync_data()
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.active()?.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        if let Some(active) = &self.active {
+            active.sync_data()?;
+        }
+        if self.folder_changed {
+            sync_folder(folder_of(&self.path))?;
+            self.folder_changed = false;
+        }
+        Ok(())
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        self.sync()?;
+        let last = list(&self.path)?.into_iter().rev().find_map(|segment| match segment {
+            Segment::Closed(number) => Some(number),
+            Segment::Active => None,
+        });
+        let next = Segment::Closed(last.map_or(1, |last| last + 1));
+        fs::rename(&self.path, self.path(next))?;
+        self.active = None;
+        self.folder_changed = true;
+        self.sync()
+    }
+
+    fn path(&self, segment: Segment) -> PathBuf {
+        path_of(&self.path, segment)
+    }
+}
+
+fn list(path: &Path) -> io::Result<Vec<Segment>> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.as_encoded_bytes();
+    let mut segments = Vec::new();
+    for entry in fs::read_dir(folder_of(path))? {
+        let entry = entry?.file_name();
+        let Some(rest) = entry.as_encoded_bytes().strip_prefix(name) else { continue };
+        match rest {
+            [] => segments.push(Segment::Active),
+            [b'.', digits @ ..] if digits.len() >= 6 => {
+                let number = str::from_utf8(digits).ok().and_then(|text| text.parse().ok());
+                segments.extend(number.map(Segment::Closed));
+            }
+            _ => {}
+        }
+    }
+    segments.sort_unstable();
+    Ok(segments)
+}
+
+fn path_of(path: &Path, segment: Segment) -> PathBuf {
+    match segment {
+        Segment::Active => path.into(),
+        Segment::Closed(number) => with_suffix(path, &format!("{number:06}")),
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(".");
+    path.push(suffix);
+    path.into()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// A new name survives the end of the machine once its folder is on disk.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Elsewhere folders cannot be opened as files; names are on disk with the files.
+#[cfg(not(unix))]
+fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}

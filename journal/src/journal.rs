@@ -1,0 +1,301 @@
+//! The journal as its user and its buses see it.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+
+use busway_core::BoxError;
+use busway_core::journal::{Entry, Feed, Receipt, Sink, SinkError};
+
+use crate::error::{JournalError, OpenError, ReadError};
+use crate::queue::Queue;
+use crate::read::Torn;
+use crate::recover::Recovered;
+use crate::replay::Replay;
+use crate::settings::{JournalBuilder, Mode, Sync};
+use crate::storage::Storage;
+use crate::text;
+use crate::unfinished::Unfinished;
+use crate::writer::{Opened, Policy};
+
+/// Events on disk. Give it to buses with `EventBusBuilder::journal(&journal)`; several may share it.
+///
+/// It is cheap to clone. The buses keep it open: it is closed when the last of them and the last clone
+/// are gone. Dropping the last clone waits until what was noted so far is on disk; what buses note
+/// after that is written too, unless the process ends first. [`close`](Self::close) does both and
+/// tells of errors.
+#[derive(Clone)]
+pub struct Journal {
+    owner: Arc<Owner>,
+    /// Dropped with the last clone, after its `owner`.
+    _handle: Arc<Handle>,
+    found: Arc<Found>,
+}
+
+/// What there was when it was opened.
+struct Found {
+    path: PathBuf,
+    mode: Mode,
+    torn: Option<Torn>,
+    unfinished: Mutex<Vec<Unfinished>>,
+}
+
+/// Shared with the buses; when the last is gone, so is the thread.
+struct Owner {
+    queue: Arc<Queue>,
+    is_ahead: bool,
+    checksum: bool,
+    /// Nothing else brings lines to disk while it is open.
+    syncs_on_demand: bool,
+    /// The ways by which lines come.
+    feeds: Mutex<Vec<Feed>>,
+}
+
+struct Handle(Arc<Owner>);
+
+/// How often a thread that is to wait lets others go first.
+const YIELDS: u32 = 10_000;
+
+impl Journal {
+    /// Settings of the journal at `path`.
+    pub fn builder(path: impl Into<PathBuf>) -> JournalBuilder {
+        JournalBuilder::new(path.into())
+    }
+
+    /// Opens a journal of what completes, with the default settings: a line for each event, synced
+    /// every second.
+    ///
+    /// # Errors
+    /// As [`JournalBuilder::open`].
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, OpenError> {
+        Self::builder(path).open()
+    }
+
+    /// Opens a write-ahead journal, with the default settings: nothing starts before its acceptance
+    /// is on disk.
+    ///
+    /// # Errors
+    /// As [`JournalBuilder::open`].
+    pub fn write_ahead(path: impl Into<PathBuf>) -> Result<Self, OpenError> {
+        Self::builder(path).mode(Mode::WriteAhead).open()
+    }
+
+    /// Reads the journal at `path` from its beginning, also while another one writes it.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn replay(path: impl AsRef<Path>) -> Result<Replay, ReadError> {
+        Replay::open(path)
+    }
+
+    pub(crate) fn start(
+        path: PathBuf,
+        storage: Box<dyn Storage>,
+        policy: Policy,
+        checksum: bool,
+        mut opened: Opened,
+        unfinished: Vec<Unfinished>,
+    ) -> Self {
+        let mode = if policy.is_ahead { Mode::WriteAhead } else { Mode::Completed };
+        let unfinished = Mutex::new(unfinished);
+        let found = Arc::new(Found { path, mode, torn: opened.torn.take(), unfinished });
+        let queue = Arc::new(Queue::new(storage, policy, opened));
+        let syncs_on_demand = policy.sync == Sync::OnClose;
+        let is_ahead = policy.is_ahead;
+        let feeds = Mutex::default();
+        let owner = Arc::new(Owner { queue, is_ahead, checksum, syncs_on_demand, feeds });
+        Self { _handle: Arc::new(Handle(owner.clone())), owner, found }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.found.path
+    }
+
+    /// What it notes.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.found.mode
+    }
+
+    /// The torn end that a crash had left, and that was cut off when the journal was opened.
+    #[must_use]
+    pub fn torn(&self) -> Option<&Torn> {
+        self.found.torn.as_ref()
+    }
+
+    /// What was accepted and not completed when the journal was opened, to be dispatched again (R42).
+    /// It is given once; a journal of what completed has nothing to give.
+    pub fn recover(&self) -> Recovered {
+        let mut unfinished = self.found.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
+        Recovered::new(std::mem::take(&mut *unfinished))
+    }
+
+    /// What it failed with for good: nothing more is written.
+    #[must_use]
+    pub fn failure(&self) -> Option<Arc<JournalError>> {
+        self.owner.queue.error()
+    }
+
+    /// Waits until what was noted so far is on disk.
+    ///
+    /// # Errors
+    /// The first thing that went wrong since the last flush.
+    ///
+    /// # Cancel safety
+    /// Dropping it ends the wait, not the writing.
+    pub async fn flush(&self) -> Result<(), Arc<JournalError>> {
+        // Another thread that is just handing lines on needs no longer than a poll of this task.
+        poll_fn(|cx| {
+            if self.owner.is_quiet() {
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+        match self.owner.queue.flush() {
+            // The thread has ended before it came to it: with an error, or because it was closed.
+            Some(told) => told.recv().await.unwrap_or_else(|_| self.ended()),
+            None => self.ended(),
+        }
+    }
+
+    /// The same, blocking the thread: not for an executor's.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub fn flush_blocking(&self) -> Result<(), Arc<JournalError>> {
+        self.owner.wait_until_quiet();
+        match self.owner.queue.flush() {
+            Some(told) => told.recv_blocking().unwrap_or_else(|_| self.ended()),
+            None => self.ended(),
+        }
+    }
+
+    /// Closes it for all who share it: waits until what was noted so far is on disk, and gives the
+    /// file free. Buses that go on find it closed; a write-ahead bus refuses events then.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    ///
+    /// # Cancel safety
+    /// Dropping it leaves a journal that is still open, or is being closed.
+    pub async fn close(self) -> Result<(), Arc<JournalError>> {
+        let flushed = self.flush().await;
+        if let Some(told) = self.owner.queue.close() {
+            let closed = told.recv().await.unwrap_or_else(|_| self.ended());
+            // Nothing is left to write: the thread only has to end.
+            self.owner.queue.join();
+            return flushed.and(closed);
+        }
+        flushed
+    }
+
+    fn ended(&self) -> Result<(), Arc<JournalError>> {
+        self.failure().map_or(Ok(()), Err)
+    }
+}
+
+impl Sink for Owner {
+    fn is_write_ahead(&self) -> bool {
+        self.is_ahead
+    }
+
+    fn failure(&self) -> Option<SinkError> {
+        self.queue.failure()
+    }
+
+    fn check(&self, payload: &str) -> Result<(), BoxError> {
+        Ok(text::check_payload(payload)?)
+    }
+
+    fn accepted(&self, entry: &Entry<'_>, receipt: Receipt) {
+        self.note(entry, true, receipt);
+    }
+
+    fn completed(&self, entry: &Entry<'_>, receipt: Receipt) {
+        self.note(entry, false, receipt);
+    }
+
+    fn hurry(&self) {
+        if self.syncs_on_demand {
+            self.queue.hurry();
+        }
+    }
+
+    fn joined(&self, feed: Feed) {
+        let mut feeds = self.feeds();
+        feeds.retain(|feed| !feed.is_over());
+        feeds.push(feed);
+    }
+}
+
+impl Owner {
+    fn note(&self, entry: &Entry<'_>, accepted: bool, receipt: Receipt) {
+        let checksum = self.checksum;
+        self.queue.push(receipt, |text| text::push_line(text, entry, accepted, checksum));
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.feeds().iter().all(Feed::is_quiet)
+    }
+
+    /// Gives other threads the time to hand on what has completed; not for ever, since it may be this
+    /// very thread that does, and dropped the journal meanwhile.
+    fn wait_until_quiet(&self) {
+        for _ in 0..YIELDS {
+            if self.is_quiet() {
+                return;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    fn feeds(&self) -> MutexGuard<'_, Vec<Feed>> {
+        self.feeds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl From<Journal> for Arc<dyn Sink> {
+    fn from(journal: Journal) -> Self {
+        journal.owner.clone()
+    }
+}
+
+impl From<&Journal> for Arc<dyn Sink> {
+    fn from(journal: &Journal) -> Self {
+        journal.owner.clone()
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.wait_until_quiet();
+        if let Some(told) = self.0.queue.flush() {
+            // Whoever wants to know of errors closes it.
+            let _ = told.recv_blocking();
+        }
+        // The clones are gone: what else holds it are buses.
+        if Arc::strong_count(&self.0) == 1 {
+            self.0.queue.close();
+            self.0.queue.join();
+        }
+    }
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Found { path, mode, .. } = &*self.found;
+        f.debug_struct("Journal").field("path", path).field("mode", mode).finish_non_exhaustive()
+    }
+}

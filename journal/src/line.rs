@@ -1,0 +1,170 @@
+//! One line of a journal, read.
+
+use std::time::Duration;
+
+use busway_core::{Event, EventId, Timestamp};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::error::Damage;
+use crate::text::{self, ACCEPTED, CHECKSUM, Checked, VALUE};
+use crate::time;
+
+/// What a line of a journal says of an event.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Line {
+    /// The name of the event's type.
+    pub event_type: String,
+    /// `module.Type@version`.
+    pub schema: String,
+    /// The limit of each invocation; `None` for none.
+    pub timeout: Option<Duration>,
+    /// The event's id, of any kind of UUID.
+    pub id: EventId,
+    /// The names of the buses it had reached, in order of arrival.
+    pub path: Vec<String>,
+    /// The event whose handler dispatched it.
+    pub parent_id: Option<EventId>,
+    /// When it was dispatched.
+    pub created_at: Option<Timestamp>,
+    /// When it completed.
+    pub processed_at: Option<Timestamp>,
+    /// Whether it was accepted or has completed.
+    pub kind: Kind,
+    /// All other keys: the payload's fields, and what this crate does not know.
+    pub fields: Map<String, Value>,
+}
+
+/// What a line notes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A write-ahead bus has accepted the event.
+    Accepted {
+        /// Which delivery of it this is, from 1.
+        attempt: u32,
+    },
+    /// The event has completed.
+    Completed,
+}
+
+impl Line {
+    /// Reads the bytes of one line, with or without its line feed.
+    ///
+    /// # Errors
+    /// They are no line of a journal, or a damaged one.
+    pub fn parse(line: &[u8]) -> Result<Self, Damage> {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let checked = text::check(line);
+        if checked == Checked::Differs {
+            return Err(Damage::Checksum);
+        }
+        let mut fields: Map<String, Value> =
+            serde_json::from_slice(line).map_err(Damage::NotJson)?;
+        if fields.remove(CHECKSUM).is_some() != (checked == Checked::Agrees) {
+            return Err(Damage::Checksum);
+        }
+        Ok(Self {
+            event_type: take(&mut fields, "event_type", text_of)?,
+            schema: take(&mut fields, "event_schema", or_default(text_of))?,
+            timeout: take(&mut fields, "event_timeout", optional(seconds))?,
+            id: take(&mut fields, "event_id", id)?,
+            path: take(&mut fields, "event_path", or_default(texts))?,
+            parent_id: take(&mut fields, "event_parent_id", optional(id))?,
+            created_at: take(&mut fields, "event_created_at", optional(timestamp))?,
+            processed_at: take(&mut fields, "event_processed_at", optional(timestamp))?,
+            kind: take(&mut fields, ACCEPTED, kind)?,
+            fields,
+        })
+    }
+
+    /// The payload as an event of type `E`. Its name is not looked at.
+    ///
+    /// # Errors
+    /// The fields are not those of an `E`.
+    pub fn decode<E: Event + DeserializeOwned>(&self) -> Result<E, serde_json::Error> {
+        if let Some(value) = self.fields.get(VALUE) {
+            return serde_json::from_value(value.clone());
+        }
+        match serde_json::from_value(Value::Object(self.fields.clone())) {
+            // A type without fields is null in JSON, and has no keys here.
+            Err(_) if self.fields.is_empty() => serde_json::from_value(Value::Null),
+            decoded => decoded,
+        }
+    }
+
+    /// The payload as JSON: an object of all fields, or what stood for a payload that is none.
+    #[must_use]
+    pub fn payload(&self) -> Value {
+        match self.fields.get(VALUE) {
+            Some(value) => value.clone(),
+            None => Value::Object(self.fields.clone()),
+        }
+    }
+
+    /// How long it took from its dispatch to its completion, when the line says both.
+    #[must_use]
+    pub fn duration(&self) -> Option<Duration> {
+        Some(self.processed_at?.since(self.created_at?))
+    }
+}
+
+fn take<T>(
+    fields: &mut Map<String, Value>,
+    key: &'static str,
+    read: impl FnOnce(Option<Value>) -> Option<T>,
+) -> Result<T, Damage> {
+    read(fields.remove(key)).ok_or(Damage::Key { key })
+}
+
+/// Null, and what is not there, is `None`.
+fn optional<T>(
+    read: impl FnOnce(Option<Value>) -> Option<T>,
+) -> impl FnOnce(Option<Value>) -> Option<Option<T>> {
+    |value| match value {
+        None | Some(Value::Null) => Some(None),
+        value => read(value).map(Some),
+    }
+}
+
+/// Null, and what is not there, is the default.
+fn or_default<T: Default>(
+    read: impl FnOnce(Option<Value>) -> Option<T>,
+) -> impl FnOnce(Option<Value>) -> Option<T> {
+    let read = optional(read);
+    |value| read(value).map(Option::unwrap_or_default)
+}
+
+fn text_of(value: Option<Value>) -> Option<String> {
+    match value? {
+        Value::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn texts(value: Option<Value>) -> Option<Vec<String>> {
+    match value? {
+        Value::Array(values) => values.into_iter().map(|value| text_of(Some(value))).collect(),
+        _ => None,
+    }
+}
+
+fn id(value: Option<Value>) -> Option<EventId> {
+    Uuid::try_parse(value?.as_str()?).ok().map(EventId::from)
+}
+
+fn seconds(value: Option<Value>) -> Option<Duration> {
+    Duration::try_from_secs_f64(value?.as_f64()?).ok()
+}
+
+fn timestamp(value: Option<Value>) -> Option<Timestamp> {
+    time::parse(value?.as_str()?)
+}
+
+fn kind(value: Option<Value>) -> Option<Kind> {
+    let Some(value) = value else { return Some(Kind::Completed) };
+    let attempt = u32::try_from(value.as_u64()?).ok()?;
+    Some(Kind::Accepted { attempt })
+}

@@ -1,0 +1,164 @@
+//! What a crash has left undone is dispatched again (R42).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::pin::Pin;
+
+use busway_core::{AnyEvent, BoxError, Event, EventBus, EventHandle};
+use serde::de::DeserializeOwned;
+
+use crate::unfinished::Unfinished;
+
+/// The types whose events can be made from JSON, by their names.
+#[derive(Clone, Default)]
+pub struct Types(BTreeMap<&'static str, Redispatch>);
+
+type Redispatch = for<'a> fn(&'a Unfinished, &'a EventBus) -> Dispatching<'a>;
+type Dispatching<'a> = Pin<Box<dyn Future<Output = Result<AnyEvent, RecoverError>> + Send + 'a>>;
+
+impl Types {
+    /// None yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a type, by its name as an event.
+    #[must_use]
+    pub fn with<E: Event + DeserializeOwned>(mut self) -> Self {
+        self.0.insert(E::NAME, |unfinished, bus| {
+            Box::pin(async { Ok(unfinished.dispatch::<E>(bus).await?.as_any()) })
+        });
+        self
+    }
+}
+
+impl fmt::Debug for Types {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// What was accepted and not completed, in order of acceptance. Made by
+/// [`Journal::recover`](crate::Journal::recover).
+#[derive(Debug, Default)]
+#[must_use = "what was not completed is given once"]
+pub struct Recovered(Vec<Unfinished>);
+
+impl Recovered {
+    pub(crate) const fn new(unfinished: Vec<Unfinished>) -> Self {
+        Self(unfinished)
+    }
+
+    /// The events.
+    #[must_use]
+    pub fn events(&self) -> &[Unfinished] {
+        &self.0
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Dispatches the events of a bus again, in order of acceptance, with their ids: at least once, so
+    /// handlers may see an event that they had seen before the crash. Each is a root event now. A
+    /// full bus is waited for.
+    ///
+    /// An event of a bus is one that was first accepted by a bus of this name. Those whose
+    /// parents are unfinished too are left out: the parent's handlers make them again, with other
+    /// ids, and the journal forgets them then.
+    ///
+    /// # Cancel safety
+    /// Dropping it leaves what was not dispatched yet in the journal, to be given back when it is
+    /// opened again.
+    pub async fn dispatch(self, bus: &EventBus, types: &Types) -> Redispatched {
+        let name = bus.name();
+        let mut done = Redispatched::default();
+        for unfinished in self.0 {
+            if unfinished.line.path.first() != Some(&name) {
+                done.others.push(unfinished);
+            } else if !unfinished.is_below {
+                match unfinished.dispatch_as(bus, types).await {
+                    Ok(event) => done.events.push(event),
+                    Err(error) => done.failed.push((unfinished, error)),
+                }
+            }
+        }
+        done
+    }
+}
+
+impl IntoIterator for Recovered {
+    type Item = Unfinished;
+    type IntoIter = std::vec::IntoIter<Unfinished>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl Unfinished {
+    /// Dispatches it again as an `E`, with its id, as a root event. A full bus is waited for.
+    ///
+    /// # Errors
+    /// Its fields are not those of an `E`, or it is not accepted.
+    ///
+    /// # Cancel safety
+    /// Dropping it before it is ready leaves the event in the journal, not dispatched.
+    pub async fn dispatch<E: Event + DeserializeOwned>(
+        &self,
+        bus: &EventBus,
+    ) -> Result<EventHandle<E>, RecoverError> {
+        let event: E = self.line.decode().map_err(RecoverError::Decode)?;
+        let attempt = self.attempts.saturating_add(1);
+        let again = bus.event(event).detached().id(self.line.id).attempt(attempt);
+        let dispatched = again.dispatch_wait().await;
+        dispatched.map_err(|error| RecoverError::Dispatch(error.to_string().into()))
+    }
+
+    async fn dispatch_as(&self, bus: &EventBus, types: &Types) -> Result<AnyEvent, RecoverError> {
+        let event_type = &self.line.event_type;
+        match types.0.get(event_type.as_str()) {
+            Some(dispatch) => dispatch(self, bus).await,
+            None => Err(RecoverError::UnknownType { event_type: event_type.clone() }),
+        }
+    }
+}
+
+/// What became of the events that were to be dispatched again.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Redispatched {
+    /// They are on their way.
+    pub events: Vec<AnyEvent>,
+    /// They are not, and stay in the journal.
+    pub failed: Vec<(Unfinished, RecoverError)>,
+    /// They are another bus's.
+    pub others: Vec<Unfinished>,
+}
+
+/// An event could not be dispatched again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecoverError {
+    /// No type of this name was registered.
+    #[error("no type named {event_type} is registered")]
+    UnknownType {
+        /// The name.
+        event_type: String,
+    },
+    /// Its fields are not those of the type.
+    #[error("the payload is not of the type")]
+    Decode(#[source] serde_json::Error),
+    /// The bus did not accept it.
+    #[error("the event was not accepted")]
+    Dispatch(#[source] BoxError),
+}

@@ -1,0 +1,139 @@
+//! Reading a journal from its beginning.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::fs::File;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+
+use busway_core::Event;
+use serde::de::DeserializeOwned;
+
+use crate::error::ReadError;
+use crate::files;
+use crate::line::{Kind, Line};
+use crate::read::{SegmentReader, Torn};
+
+/// The lines of a journal, in the order in which they were written. Made by
+/// [`Journal::replay`](crate::Journal::replay).
+///
+/// It ends at the first error. A torn end of the last file is none: [`torn`](Self::torn) tells of it.
+pub struct Replay {
+    files: VecDeque<PathBuf>,
+    current: Option<SegmentReader>,
+    torn: Option<Torn>,
+    has_failed: bool,
+}
+
+impl Replay {
+    /// Reads the files of the journal at `path`, those that were rotated away first. One that is not
+    /// there has no lines.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, ReadError> {
+        let path = path.as_ref();
+        let files = files::segments(path);
+        let io = |source| ReadError::Io { path: path.into(), source };
+        Ok(Self::of_files(files.map_err(io)?))
+    }
+
+    /// Reads these files, as one journal.
+    pub fn of_files(files: impl IntoIterator<Item = PathBuf>) -> Self {
+        let files = files.into_iter().collect();
+        Self { files, current: None, torn: None, has_failed: false }
+    }
+
+    /// The torn end of the last file, once that has been reached.
+    #[must_use]
+    pub const fn torn(&self) -> Option<&Torn> {
+        self.torn.as_ref()
+    }
+
+    /// The file that is being read, and where its next line begins, in bytes.
+    #[must_use]
+    pub fn place(&self) -> Option<(&Path, u64)> {
+        self.current.as_ref().map(|current| (current.path(), current.offset()))
+    }
+
+    /// The completed events of one type: lines that note an acceptance, or another type, are left
+    /// out.
+    #[must_use]
+    pub fn of_type<E: Event + DeserializeOwned>(self) -> ReplayOf<E> {
+        ReplayOf { lines: self, of_type: PhantomData }
+    }
+
+    fn read(&mut self) -> Result<Option<Line>, ReadError> {
+        loop {
+            if self.current.is_none() {
+                let Some(path) = self.files.pop_front() else { return Ok(None) };
+                let io = |source| ReadError::Io { path: path.clone(), source };
+                let file = File::open(&path).map_err(io)?;
+                let is_last = self.files.is_empty();
+                self.current = Some(SegmentReader::new(path, Box::new(file), is_last));
+            }
+            match self.current.as_mut().and_then(Iterator::next) {
+                Some(line) => return line.map(Some),
+                None => self.torn = self.current.take().and_then(|ended| ended.torn),
+            }
+        }
+    }
+}
+
+impl Iterator for Replay {
+    type Item = Result<Line, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.has_failed {
+            return None;
+        }
+        let item = self.read().transpose();
+        self.has_failed = matches!(item, Some(Err(_)));
+        item
+    }
+}
+
+impl fmt::Debug for Replay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replay").field("place", &self.place()).finish_non_exhaustive()
+    }
+}
+
+/// The completed events of one type in a journal. Made by [`Replay::of_type`].
+#[derive(Debug)]
+pub struct ReplayOf<E> {
+    lines: Replay,
+    of_type: PhantomData<fn() -> E>,
+}
+
+/// A line cannot be given as an event.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Its fields are not those of the type. The next line may be asked for.
+    #[error("event {} is no {}", line.id, line.event_type)]
+    Decode {
+        /// The line.
+        line: Box<Line>,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+}
+
+impl<E: Event + DeserializeOwned> Iterator for ReplayOf<E> {
+    type Item = Result<(Line, E), ReplayError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let line = self.lines.find(|line| {
+            let is_other = |line: &Line| line.event_type != E::NAME || line.kind != Kind::Completed;
+            !line.as_ref().is_ok_and(is_other)
+        })?;
+        Some(line.map_err(ReplayError::Read).and_then(|line| match line.decode() {
+            Ok(event) => Ok((line, event)),
+            Err(source) => Err(ReplayError::Decode { line: Box::new(line), source }),
+        }))
+    }
+}

@@ -1,0 +1,178 @@
+//! What can be set of a journal.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::error::{OpenError, ReadError};
+use crate::files::Files;
+use crate::journal::Journal;
+use crate::line::Line;
+use crate::read::SegmentReader;
+use crate::storage::{Segment, Storage};
+use crate::unfinished::Ledger;
+use crate::writer::{Opened, Policy};
+
+/// What is noted of an event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Mode {
+    /// A line when it completes: the journal tells what happened. Events go on when it fails.
+    #[default]
+    Completed,
+    /// A line when it is accepted, before its handlers start, and one when it completes: what was
+    /// accepted and not completed can be [recovered](Journal::recover). When the journal fails, the
+    /// bus refuses further events.
+    WriteAhead,
+}
+
+/// When lines are brought to disk. A line that is written and not yet on disk survives the end of the
+/// process, but not that of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Sync {
+    /// At once: what is written together is synced together, so that many events share one sync.
+    /// Handlers that wait for an acceptance wait for the disk. Nothing is lost.
+    Always,
+    /// This long after the first line that was written since the last time: the machine's end loses
+    /// what was written in that time, and what was being written.
+    Every(Duration),
+    /// When the journal is closed, flushed or rotated, somebody awaits
+    /// [`durable`](busway_core::EventHandle::durable), or ten thousand lines were written: the
+    /// machine's end loses what was written since.
+    OnClose,
+}
+
+/// Settings of a journal, before it is opened. Made by [`Journal::builder`].
+#[derive(Debug)]
+#[must_use = "the journal is not open yet"]
+pub struct JournalBuilder {
+    path: PathBuf,
+    mode: Mode,
+    sync: Option<Sync>,
+    rotate_at: Option<u64>,
+    rotate_after: Option<Duration>,
+    checksum: Option<bool>,
+    storage: Option<Box<dyn Storage>>,
+}
+
+impl JournalBuilder {
+    pub(crate) const fn new(path: PathBuf) -> Self {
+        let (rotate_at, rotate_after) = (None, None);
+        let mode = Mode::Completed;
+        Self { path, mode, sync: None, rotate_at, rotate_after, checksum: None, storage: None }
+    }
+
+    /// What is noted: [`Mode::Completed`] unless set.
+    pub const fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// When lines are brought to disk. Unless set, [`Sync::Always`] for a write-ahead journal, which
+    /// loses nothing, and [`Sync::Every`] second for one of what completed: the end of the machine
+    /// then loses the lines of the last second.
+    pub const fn sync(mut self, sync: Sync) -> Self {
+        self.sync = Some(sync);
+        self
+    }
+
+    /// Begins a new file before one would get larger than this, in bytes. A line that is larger by
+    /// itself has a file of its own. Files grow without bound unless set.
+    pub const fn rotate_at(mut self, bytes: u64) -> Self {
+        self.rotate_at = Some(bytes);
+        self
+    }
+
+    /// Begins a new file with the first line that comes so long after the file's first one. Unless
+    /// set, files do not age.
+    pub const fn rotate_after(mut self, age: Duration) -> Self {
+        self.rotate_after = Some(age);
+        self
+    }
+
+    /// Whether each line ends with a checksum of its bytes, under the key `busway_crc`, so that
+    /// damage within it is found. Unless set, those of a write-ahead journal do, and the others are
+    /// as bubus writes them.
+    pub const fn checksum(mut self, on: bool) -> Self {
+        self.checksum = Some(on);
+        self
+    }
+
+    /// Keeps the lines somewhere else than in files: on a disk that fails, for tests.
+    pub fn storage(mut self, storage: impl Storage) -> Self {
+        self.storage = Some(Box::new(storage));
+        self
+    }
+
+    /// Opens the journal: takes the lock, cuts a torn end off, and reads what was accepted and not
+    /// completed. It blocks while it reads, so do it before the bus is there.
+    ///
+    /// # Errors
+    /// Another journal is open on the file, there is no access, or a line is damaged: in the last
+    /// file, and for a write-ahead journal in any.
+    pub fn open(self) -> Result<Journal, OpenError> {
+        let mut storage = match self.storage {
+            Some(storage) => storage,
+            None => Box::new(Files::lock(&self.path)?),
+        };
+        let is_ahead = self.mode == Mode::WriteAhead;
+        let default_sync = match self.mode {
+            Mode::Completed => Sync::Every(Duration::from_secs(1)),
+            Mode::WriteAhead => Sync::Always,
+        };
+        let policy = Policy {
+            sync: self.sync.unwrap_or(default_sync),
+            rotate_at: self.rotate_at.unwrap_or(u64::MAX),
+            rotate_after: self.rotate_after.unwrap_or(Duration::MAX),
+            is_ahead,
+        };
+        let mut ledger = Ledger::default();
+        let opened = read(&mut *storage, is_ahead, |line| ledger.note(line))?;
+        let checksum = self.checksum.unwrap_or(is_ahead);
+        let unfinished = if is_ahead { ledger.into_unfinished() } else { Vec::new() };
+        Ok(Journal::start(self.path, storage, policy, checksum, opened, unfinished))
+    }
+}
+
+/// Reads what is there, and makes the end of the active segment one that can be appended to.
+fn read(
+    storage: &mut dyn Storage,
+    all: bool,
+    mut note: impl FnMut(Line),
+) -> Result<Opened, OpenError> {
+    let mut opened = Opened { len: 0, since: None, torn: None };
+    let folder = storage.path(Segment::Active);
+    for segment in storage.list().map_err(|error| io(&folder, error))? {
+        let is_active = segment == Segment::Active;
+        if !is_active && !all {
+            continue;
+        }
+        let path = storage.path(segment);
+        let bytes = storage.read(segment).map_err(|error| io(&path, error))?;
+        let mut reader = SegmentReader::new(path.clone(), bytes, is_active);
+        for line in &mut reader {
+            let line = line?;
+            if is_active && opened.since.is_none() {
+                opened.since = line.created_at.map(SystemTime::from);
+            }
+            note(line);
+        }
+        if !is_active {
+            continue;
+        }
+        opened.len = reader.offset();
+        if let Some(torn) = reader.torn.take() {
+            storage.truncate(segment, torn.offset).map_err(|error| io(&path, error))?;
+            opened.torn = Some(torn);
+        }
+        if reader.lacks_line_feed {
+            storage.append(b"\n").map_err(|error| io(&path, error))?;
+            opened.len += 1;
+        }
+    }
+    Ok(opened)
+}
+
+fn io(path: &Path, source: std::io::Error) -> OpenError {
+    OpenError::Read(ReadError::Io { path: path.into(), source })
+}

@@ -1,0 +1,141 @@
+//! The text of a line: the keys of every event, the payload's fields, our own, the checksum.
+
+use std::fmt::Write;
+
+use busway_core::journal::Entry;
+use serde_json::Value;
+
+use crate::error::ReservedKey;
+
+/// The keys of every event, in the order of bubus 1.4.3.
+pub(crate) const KEYS: [&str; 8] = [
+    "event_type",
+    "event_schema",
+    "event_timeout",
+    "event_id",
+    "event_path",
+    "event_parent_id",
+    "event_created_at",
+    "event_processed_at",
+];
+/// Holds the results of an event in bubus, and is not written by it.
+const RESULTS: &str = "event_results";
+/// Our own keys begin with this.
+const OWN: &str = "busway_";
+/// A payload that is no object stands here.
+pub(crate) const VALUE: &str = "busway_value";
+/// Marks an acceptance; its value is the number of the delivery.
+pub(crate) const ACCEPTED: &str = "busway_accepted";
+pub(crate) const CHECKSUM: &str = "busway_crc";
+
+/// What the last key of a line with a checksum looks like, around its eight digits.
+const CHECK_HEAD: &str = ",\"busway_crc\":\"";
+const CHECK_TAIL: &str = "\"}";
+const DIGITS: usize = 8;
+const CHECK_LEN: usize = CHECK_HEAD.len() + DIGITS + CHECK_TAIL.len();
+/// With so many wrong characters, it still is one that was damaged.
+const ALIKE: usize = 4;
+
+/// Adds a line, with its line feed.
+pub(crate) fn push_line(out: &mut String, entry: &Entry<'_>, accepted: bool, checksum: bool) {
+    let start = out.len();
+    out.push_str("{\"event_type\":");
+    push_text(out, entry.event_type);
+    out.push_str(",\"event_schema\":");
+    push_text(out, entry.schema);
+    out.push_str(",\"event_timeout\":");
+    match entry.timeout {
+        Some(timeout) => put(out, format_args!("{}", Value::from(timeout.as_secs_f64()))),
+        None => out.push_str("null"),
+    }
+    put(out, format_args!(",\"event_id\":\"{}\",\"event_path\":[", entry.id));
+    for (at, bus) in entry.path.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        push_text(out, bus);
+    }
+    out.push_str("],\"event_parent_id\":");
+    match entry.parent_id {
+        Some(id) => put(out, format_args!("\"{id}\"")),
+        None => out.push_str("null"),
+    }
+    put(
+        out,
+        format_args!(",\"event_created_at\":\"{}\",\"event_processed_at\":", entry.created_at),
+    );
+    match entry.completed_at {
+        Some(at) => put(out, format_args!("\"{at}\"")),
+        None => out.push_str("null"),
+    }
+    push_payload(out, entry.payload);
+    if accepted {
+        put(out, format_args!(",\"{ACCEPTED}\":{}", entry.attempt));
+    }
+    if checksum {
+        let crc = crc32fast::hash(&out.as_bytes()[start..]);
+        put(out, format_args!("{CHECK_HEAD}{crc:08x}{CHECK_TAIL}\n"));
+    } else {
+        out.push_str("}\n");
+    }
+}
+
+fn push_payload(out: &mut String, payload: &str) {
+    let payload = payload.trim();
+    let fields = payload.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+    match fields.map(str::trim) {
+        Some("") => {}
+        Some(fields) => put(out, format_args!(",{fields}")),
+        None if payload == "null" => {}
+        None => put(out, format_args!(",\"{VALUE}\":{payload}")),
+    }
+}
+
+fn push_text(out: &mut String, text: &str) {
+    put(out, format_args!("{}", Value::from(text)));
+}
+
+fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
+    // A string takes whatever is written.
+    let _ = out.write_fmt(text);
+}
+
+/// Refuses payloads with fields that would be read as something else.
+pub(crate) fn check_payload(payload: &str) -> Result<(), ReservedKey> {
+    // No field of such a name, nor a text of that kind: there is nothing to look at.
+    if !payload.contains("\"event_") && !payload.contains("\"busway_") {
+        return Ok(());
+    }
+    let Ok(Value::Object(fields)) = serde_json::from_str(payload) else { return Ok(()) };
+    let reserved =
+        |key: &String| KEYS.contains(&key.as_str()) || key == RESULTS || key.starts_with(OWN);
+    match fields.into_iter().map(|(key, _)| key).find(reserved) {
+        Some(key) => Err(ReservedKey { key }),
+        None => Ok(()),
+    }
+}
+
+/// What the end of a line says about its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Checked {
+    /// There is no checksum.
+    Without,
+    Agrees,
+    /// It is of other bytes, or was damaged itself.
+    Differs,
+}
+
+/// Looks at the checksum of a line, which has no line feed any more.
+pub(crate) fn check(line: &[u8]) -> Checked {
+    let Some(start) = line.len().checked_sub(CHECK_LEN) else { return Checked::Without };
+    let (body, check) = line.split_at(start);
+    let (head, rest) = check.split_at(CHECK_HEAD.len());
+    let (digits, tail) = rest.split_at(DIGITS);
+    let expected = CHECK_HEAD.bytes().chain(CHECK_TAIL.bytes());
+    let wrong = expected.zip(head.iter().chain(tail)).filter(|(a, b)| a != *b).count();
+    match wrong {
+        0 if format!("{:08x}", crc32fast::hash(body)).as_bytes() == digits => Checked::Agrees,
+        0..=ALIKE => Checked::Differs,
+        _ => Checked::Without,
+    }
+}

@@ -1,0 +1,228 @@
+//! The thread of a journal: writes, syncs, rotates, and tells those who wait.
+
+use std::io;
+use std::mem::take;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use async_channel::Sender;
+use busway_core::journal::Receipt;
+
+use crate::error::JournalError;
+use crate::queue::{Batch, Flushed, Queue, Queued};
+use crate::read::Torn;
+use crate::settings::Sync;
+use crate::storage::{Segment, Storage};
+
+/// How a journal is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Policy {
+    pub(crate) sync: Sync,
+    /// Bytes.
+    pub(crate) rotate_at: u64,
+    pub(crate) rotate_after: Duration,
+    pub(crate) is_ahead: bool,
+}
+
+/// What was found when the journal was opened.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// The length of the active segment, in bytes.
+    pub(crate) len: u64,
+    /// When its first line was written.
+    pub(crate) since: Option<SystemTime>,
+    pub(crate) torn: Option<Torn>,
+}
+
+/// So many lines are synced whatever the policy: each keeps its event in memory until it is.
+const MANY: usize = 10_000;
+
+pub(crate) struct Writer {
+    queue: Arc<Queue>,
+    storage: Box<dyn Storage>,
+    policy: Policy,
+    /// The length of the active segment, as far as it was written as a whole.
+    len: u64,
+    since: Option<SystemTime>,
+    /// Written and not on disk.
+    unsynced: Vec<Receipt>,
+    is_dirty: bool,
+    sync_due: Option<Instant>,
+    /// The first thing that went wrong since the last flush.
+    error: Flushed,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        queue: Arc<Queue>,
+        storage: Box<dyn Storage>,
+        policy: Policy,
+        opened: Opened,
+    ) -> Self {
+        let Opened { len, since, .. } = opened;
+        let (unsynced, error) = (Vec::new(), Ok(()));
+        let (is_dirty, sync_due) = (false, None);
+        Self { queue, storage, policy, len, since, unsynced, is_dirty, sync_due, error }
+    }
+
+    pub(crate) fn run(mut self) {
+        loop {
+            let Batch { text, lines, hurries, flushes, is_last } = self.queue.next(self.sync_due);
+            self.write(text.as_bytes(), lines);
+            let is_due = self.sync_due.is_some_and(|due| due <= Instant::now());
+            if hurries || is_last || is_due || !flushes.is_empty() {
+                self.sync();
+            }
+            if is_last {
+                let outcome = self.outcome();
+                // Whoever has closed it may open it again as soon as he is told.
+                drop(self);
+                return answer(flushes, &outcome);
+            }
+            if !flushes.is_empty() {
+                answer(flushes, &self.outcome());
+            }
+        }
+    }
+
+    /// What went wrong since this was last asked.
+    fn outcome(&mut self) -> Flushed {
+        let failure = self.queue.error().map_or(Ok(()), Err);
+        std::mem::replace(&mut self.error, Ok(())).and(failure)
+    }
+
+    /// Writes lines, into as many segments as they need.
+    fn write(&mut self, text: &[u8], lines: Vec<Queued>) {
+        let mut lines = lines.into_iter().peekable();
+        let mut start = 0;
+        while let Some(first) = lines.next() {
+            if let Some(error) = self.queue.error() {
+                first.receipt.failed(error.clone());
+                lines.for_each(|line| line.receipt.failed(error.clone()));
+                return;
+            }
+            let mut end = first.end;
+            let mut receipts = vec![first.receipt];
+            let rotated = match self.must_rotate((end - start) as u64) {
+                true => self.rotate(),
+                false => Ok(()),
+            };
+            while let Some(next) = lines.next_if(|next| self.has_room((next.end - start) as u64)) {
+                end = next.end;
+                receipts.push(next.receipt);
+            }
+            match rotated.and_then(|()| self.append(&text[start..end])) {
+                Ok(()) => self.written(receipts),
+                Err(error) => self.failed(error, receipts),
+            }
+            start = end;
+        }
+    }
+
+    fn has_room(&self, bytes: u64) -> bool {
+        self.len.saturating_add(bytes) <= self.policy.rotate_at
+    }
+
+    fn must_rotate(&self, bytes: u64) -> bool {
+        let age = self.since.and_then(|since| since.elapsed().ok());
+        let is_old = age.is_some_and(|age| age >= self.policy.rotate_after);
+        self.len > 0 && (is_old || !self.has_room(bytes))
+    }
+
+    fn rotate(&mut self) -> Result<(), Arc<JournalError>> {
+        self.sync();
+        if let Some(error) = self.queue.error() {
+            return Err(error);
+        }
+        let path = self.storage.path(Segment::Active);
+        guarded(|| self.storage.rotate())
+            .map_err(|source| JournalError::Rotate { path, source })?;
+        (self.len, self.since) = (0, None);
+        Ok(())
+    }
+
+    fn append(&mut self, text: &[u8]) -> Result<(), Arc<JournalError>> {
+        let path = self.storage.path(Segment::Active);
+        if let Err(source) = guarded(|| self.storage.append(text)) {
+            // What is there of it would be damage in the middle once more is written.
+            if guarded(|| self.storage.truncate(Segment::Active, self.len)).is_err() {
+                let source = io::Error::from(source.kind());
+                self.queue.fail(Arc::new(JournalError::Write { path: path.clone(), source }));
+            }
+            return Err(Arc::new(JournalError::Write { path, source }));
+        }
+        self.len += text.len() as u64;
+        self.since.get_or_insert_with(SystemTime::now);
+        self.is_dirty = true;
+        Ok(())
+    }
+
+    fn written(&mut self, receipts: Vec<Receipt>) {
+        let before = self.unsynced.len();
+        self.unsynced.extend(receipts);
+        match self.policy.sync {
+            Sync::Always => return self.sync(),
+            Sync::Every(interval) => {
+                self.sync_due = self.sync_due.or_else(|| Instant::now().checked_add(interval));
+            }
+            Sync::OnClose if self.unsynced.len() >= MANY => return self.sync(),
+            Sync::OnClose => {}
+        }
+        self.unsynced[before..].iter_mut().for_each(Receipt::written);
+    }
+
+    fn sync(&mut self) {
+        self.sync_due = None;
+        if !take(&mut self.is_dirty) {
+            return;
+        }
+        let receipts = take(&mut self.unsynced);
+        match guarded(|| self.storage.sync()) {
+            Ok(()) => receipts.into_iter().for_each(Receipt::durable),
+            Err(source) => {
+                let path = self.storage.path(Segment::Active);
+                self.failed(Arc::new(JournalError::Sync { path, source }), receipts);
+            }
+        }
+    }
+
+    /// A write-ahead journal has failed for good; one of what completed goes on with the next line.
+    fn failed(&mut self, error: Arc<JournalError>, receipts: Vec<Receipt>) {
+        if self.error.is_ok() {
+            self.error = Err(error.clone());
+        }
+        if self.policy.is_ahead {
+            self.queue.fail(error.clone());
+        }
+        for receipt in receipts {
+            receipt.failed(error.clone());
+        }
+        if self.policy.is_ahead {
+            for receipt in take(&mut self.unsynced) {
+                receipt.failed(error.clone());
+            }
+        }
+    }
+}
+
+fn answer(flushes: Vec<Sender<Flushed>>, outcome: &Flushed) {
+    for flush in flushes {
+        // Whoever asked may be gone.
+        let _ = flush.try_send(outcome.clone());
+    }
+}
+
+/// A storage that panics has failed.
+fn guarded<T>(call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let called = catch_unwind(AssertUnwindSafe(call));
+    called.unwrap_or_else(|_| Err(io::Error::other("the storage panicked")))
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.queue.abandon(Arc::new(JournalError::Closed));
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! R44: a disk that fails hangs nobody, and success is never reported.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use busway_core::journal::DurableError;
+use busway_core::{Cause, DispatchError, EventBus, EventHandle, Warning};
+use busway_journal::{Journal, JournalError, Mode, Sync};
+
+use crate::disk::{Disk, Faults};
+use crate::events::{Job, Outcome, Step, builder, bus, job, on, soon};
+
+/// What fails, and what the journal calls it.
+const WAYS: [(&str, Faults); 3] = [
+    ("write", Faults { append: true, ..NONE }),
+    ("sync", Faults { sync: true, ..NONE }),
+    ("rotate", Faults { rotate: true, ..NONE }),
+];
+const NONE: Faults =
+    Faults { append: false, sync: false, rotate: false, truncate: false, panics: false };
+
+/// A journal whose every line needs a new segment.
+fn rotating(disk: &Disk, mode: Mode, sync: Sync) -> Journal {
+    on(disk, mode).sync(sync).rotate_at(1).open().expect("a journal")
+}
+
+fn policies() -> [Sync; 3] {
+    [Sync::Always, Sync::Every(Duration::from_millis(2)), Sync::OnClose]
+}
+
+fn is_failed(outcome: &Result<(), DurableError>) -> bool {
+    matches!(outcome, Err(DurableError::Failed(_)))
+}
+
+#[tokio::test]
+async fn r44_a_write_ahead_bus_refuses_with_the_cause() -> Outcome {
+    for (way, faults) in WAYS {
+        let disk = Disk::default();
+        let journal = match way {
+            "rotate" => rotating(&disk, Mode::WriteAhead, Sync::Always),
+            _ => on(&disk, Mode::WriteAhead).open()?,
+        };
+        let bus = bus(&journal);
+        bus.on(|_: EventHandle<Job>| {});
+        let good = bus.dispatch(job(1))?;
+        soon(good.durable()).await?;
+        soon(good).await?;
+        soon(journal.flush()).await?;
+        disk.look().fails = faults;
+        let lost = bus.dispatch(job(2))?;
+        assert!(is_failed(&soon(lost.durable()).await), "{way}");
+        let lost = soon(lost).await?;
+        assert_eq!(lost.cause(), Some(Cause::NotWritten), "{way}");
+        assert!(lost.results().is_empty(), "{way}: no handler has run");
+        disk.look().fails = NONE;
+        let refused = bus.dispatch(job(3)).expect_err("refused");
+        let DispatchError::Journal { event, source } = refused else { panic!("{refused:?}") };
+        assert_eq!(event, job(3));
+        let source = source.downcast_ref::<JournalError>().expect("its own error");
+        let is_it = match way {
+            "write" => matches!(source, JournalError::Write { .. }),
+            "sync" => matches!(source, JournalError::Sync { .. }),
+            _ => matches!(source, JournalError::Rotate { .. }),
+        };
+        assert!(is_it, "{way}: {source:?}");
+        assert!(soon(journal.flush()).await.is_err(), "{way}");
+        assert!(soon(bus.wait_until_idle(None)).await?);
+        drop((bus, journal));
+        let left = on(&disk, Mode::WriteAhead).open()?.recover();
+        assert!(left.len() <= 1, "{way}: of what was refused, nothing: {left:#?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn r44_whatever_the_policy_nobody_hangs_and_nothing_is_reported_durable() -> Outcome {
+    for (way, faults) in WAYS {
+        for (mode, sync) in policies()
+            .into_iter()
+            .flat_map(|sync| [(Mode::Completed, sync), (Mode::WriteAhead, sync)])
+        {
+            let what = format!("{way} {mode:?} {sync:?}");
+            let disk = Disk::default();
+            let journal = rotating(&disk, mode, sync);
+            let bus = bus(&journal);
+            // With a line there, the next one has to rotate.
+            soon(bus.dispatch(job(0))?.durable()).await?;
+            soon(bus.wait_until_idle(None)).await?;
+            soon(journal.flush()).await?;
+            disk.look().fails = faults;
+            let events: Vec<_> = (1..20).filter_map(|n| bus.dispatch(job(n)).ok()).collect();
+            assert!(!events.is_empty(), "{what}");
+            for event in &events {
+                assert!(is_failed(&soon(event.durable()).await), "{what}");
+            }
+            for event in events {
+                soon(event).await?;
+            }
+            assert!(soon(bus.wait_until_idle(None)).await?, "{what}");
+            assert!(soon(journal.close()).await.is_err(), "{what}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn r44_a_journal_of_what_completed_reports_it_and_the_events_go_on() -> Outcome {
+    let disk = Disk::default();
+    let journal = on(&disk, Mode::Completed).sync(Sync::Always).open()?;
+    let warnings = Arc::new(Mutex::new(Vec::new()));
+    let heard = warnings.clone();
+    let heard = move |warning: &Warning| heard.lock().unwrap().push(warning.to_string());
+    let bus = builder("main").on_warning(heard).journal(&journal).build();
+    bus.on(|_: EventHandle<Job>| {});
+    soon(bus.dispatch(job(1))?.durable()).await?;
+    disk.look().fails.append = true;
+    let lost = bus.dispatch(job(2))?;
+    assert!(is_failed(&soon(lost.durable()).await));
+    let lost = soon(lost).await?;
+    assert_eq!((lost.cause(), lost.results().len()), (None, 1), "it ran all the same");
+    let warnings = warnings.lock().unwrap().clone();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].starts_with("bus main: Job is not in the journal: "), "{warnings:?}");
+    // Half of a line was written: it is gone before the next one comes.
+    disk.look().fails = NONE;
+    soon(bus.dispatch(job(3))?.durable()).await?;
+    let numbers: Vec<_> = disk.lines().iter().map(|line| line.contains("\"number\":2")).collect();
+    assert_eq!(numbers, [false, false]);
+    assert!(journal.failure().is_none());
+    Ok(())
+}
+
+#[tokio::test]
+async fn r44_half_a_line_that_stays_is_the_end_of_the_journal() -> Outcome {
+    let disk = Disk::default();
+    let journal = on(&disk, Mode::Completed).sync(Sync::Always).open()?;
+    let bus = bus(&journal);
+    soon(bus.dispatch(job(1))?.durable()).await?;
+    disk.look().fails = Faults { append: true, truncate: true, ..NONE };
+    assert!(is_failed(&soon(bus.dispatch(job(2))?.durable()).await));
+    disk.look().fails = NONE;
+    let bytes = disk.bytes();
+    assert!(is_failed(&soon(bus.dispatch(job(3))?.durable()).await));
+    assert_eq!(disk.bytes(), bytes, "nothing is written behind it");
+    assert!(matches!(journal.failure().as_deref(), Some(JournalError::Write { .. })));
+    Ok(())
+}
+
+#[tokio::test]
+async fn r44_a_full_disk() -> Outcome {
+    let disk = Disk::default();
+    let journal = on(&disk, Mode::WriteAhead).open()?;
+    let bus = bus(&journal);
+    disk.look().capacity = Some(5_000);
+    let mut durable = 0;
+    let mut lost = 0;
+    for number in 0..100 {
+        match bus.dispatch(job(number)) {
+            Ok(event) => match soon(event.durable()).await {
+                Ok(()) => durable += 1,
+                Err(error) => {
+                    assert!(is_failed(&Err(error)));
+                    lost += 1;
+                }
+            },
+            Err(refused) => assert!(matches!(refused, DispatchError::Journal { .. })),
+        }
+    }
+    assert!(durable > 3 && lost <= 1, "{durable} durable, {lost} lost");
+    soon(bus.wait_until_idle(None)).await?;
+    drop((bus, journal));
+    disk.look().capacity = None;
+    let journal = on(&disk, Mode::WriteAhead).open()?;
+    let text = disk.lines();
+    let accepted = text.iter().filter(|line| line.contains("busway_accepted")).count();
+    assert_eq!(accepted, durable, "{:?}", journal.torn());
+    Ok(())
+}
+
+#[tokio::test]
+async fn r44_a_handler_that_dispatches_learns_of_it() -> Outcome {
+    let disk = Disk::default();
+    let journal = on(&disk, Mode::WriteAhead).open()?;
+    let bus = bus(&journal);
+    let breaks = disk.clone();
+    bus.on(move |job: EventHandle<Job>| {
+        breaks.look().fails.sync = true;
+        async move {
+            let first = job.run(Step { of: 1 }).await.map_err(|error| error.to_string())?;
+            assert_eq!(first.cause(), Some(Cause::NotWritten));
+            assert!(job.run(Step { of: 2 }).await.is_err());
+            busway_core::ok(())
+        }
+    });
+    let event = soon(bus.dispatch(job(1))?).await?;
+    assert!(event.results()[0].error().is_none(), "{:?}", event.results());
+    Ok(())
+}
+
+#[tokio::test]
+async fn r44_a_storage_that_panics_hangs_nobody() -> Outcome {
+    for mode in [Mode::Completed, Mode::WriteAhead] {
+        let disk = Disk::default();
+        let journal = on(&disk, mode).open()?;
+        let bus = bus(&journal);
+        disk.look().fails.panics = true;
+        let event = bus.dispatch(job(1))?;
+        assert!(soon(event.durable()).await.is_err());
+        soon(event).await?;
+        let refused = bus.dispatch(job(2));
+        assert_eq!(refused.is_err(), mode == Mode::WriteAhead);
+        assert!(soon(journal.close()).await.is_err());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn r44_a_closed_journal_takes_nothing() -> Outcome {
+    let disk = Disk::default();
+    let journal = on(&disk, Mode::WriteAhead).open()?;
+    let bus: EventBus = bus(&journal);
+    soon(bus.dispatch(job(1))?).await?;
+    soon(journal.clone().close()).await?;
+    assert!(matches!(bus.dispatch(job(2)), Err(DispatchError::Journal { .. })));
+    soon(journal.flush()).await?;
+    soon(journal.close()).await?;
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! The journal on a disk that tears, loses and fails, and on a real one.
+#![allow(missing_docs)]
+
+mod completed;
+mod crash;
+mod disk;
+mod events;
+mod failing;
+mod files;
+mod recover;
+mod rotation;
+mod seam;
+mod write_ahead;

@@ -1,0 +1,182 @@
+//! R42: what was accepted and not completed is dispatched again.
+
+use std::sync::{Arc, Mutex};
+
+use busway_core::{EventBus, EventHandle, EventId};
+use busway_journal::{Journal, RecoverError, Types, Unfinished};
+
+use crate::disk::Disk;
+use crate::events::{Job, Outcome, Step, ahead, builder, bus, job, on, soon};
+
+type Seen = Arc<Mutex<Vec<(u32, EventId)>>>;
+
+/// A bus that does jobs, and a list of them.
+fn worker(disk: &Disk) -> (EventBus, Seen, Journal) {
+    let journal = ahead(disk);
+    let bus = bus(&journal);
+    let seen = Seen::default();
+    let sees = seen.clone();
+    bus.on(move |job: EventHandle<Job>| sees.lock().unwrap().push((job.number, job.id())));
+    (bus, seen, journal)
+}
+
+fn types() -> Types {
+    Types::new().with::<Job>()
+}
+
+#[tokio::test]
+async fn r42_with_its_id_in_order_of_acceptance_with_its_attempts_counted() -> Outcome {
+    let disk = Disk::default();
+    let ids = {
+        let journal = ahead(&disk);
+        let bus = bus(&journal);
+        bus.on(|job: EventHandle<Job>| async move {
+            if job.number > 1 {
+                std::future::pending::<()>().await;
+            }
+        });
+        let mut ids = Vec::new();
+        for number in 0..5 {
+            let event = bus.dispatch(job(number))?;
+            soon(event.durable()).await?;
+            ids.push(event.id());
+        }
+        soon(bus.wait_until_idle(std::time::Duration::from_millis(20))).await?;
+        journal.flush().await?;
+        ids
+    };
+    for crash in 2..5 {
+        // Nothing is done by a bus without handlers that never starts them: it crashes at once.
+        let disk = disk.after_power_loss(0);
+        let mut attempts = Vec::new();
+        for _ in 1..crash {
+            let journal = ahead(&disk);
+            let bus = builder("main").journal(&journal).build();
+            bus.on(|_: EventHandle<Job>| std::future::pending::<()>());
+            let left = journal.recover();
+            attempts = left.events().iter().map(|left| left.attempts).collect();
+            let again = soon(left.dispatch(&bus, &types())).await;
+            assert_eq!(again.events.len(), 3);
+            for event in again.events {
+                soon(event.durable()).await?;
+            }
+        }
+        assert_eq!(attempts, [crash - 1; 3]);
+        let (bus, seen, journal) = worker(&disk);
+        let again = soon(journal.recover().dispatch(&bus, &types())).await;
+        assert!(again.failed.is_empty() && again.others.is_empty());
+        soon(bus.wait_until_idle(None)).await?;
+        let expected: Vec<_> = (2..5).map(|number| (number, ids[number as usize])).collect();
+        assert_eq!(*seen.lock().unwrap(), expected);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn r42_what_completed_is_not_given_back() -> Outcome {
+    let disk = Disk::default();
+    let (bus, seen, journal) = worker(&disk);
+    for number in 0..10 {
+        soon(bus.dispatch(job(number))?).await?;
+    }
+    assert_eq!(seen.lock().unwrap().len(), 10);
+    soon(journal.close()).await?;
+    let journal = ahead(&disk);
+    assert!(journal.recover().is_empty());
+    assert!(journal.recover().is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn r42_it_is_given_once() -> Outcome {
+    let disk = Disk::default();
+    let journal = ahead(&disk);
+    let stuck = bus(&journal);
+    stuck.on(|_: EventHandle<Job>| std::future::pending::<()>());
+    soon(stuck.dispatch(job(1))?.durable()).await?;
+    let journal = ahead(&disk.after_power_loss(0));
+    assert_eq!(journal.recover().len(), 1);
+    assert!(journal.recover().is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn r42_a_child_is_made_again_by_its_parent() -> Outcome {
+    let disk = Disk::default();
+    {
+        let journal = ahead(&disk);
+        let bus = bus(&journal);
+        bus.on(
+            |job: EventHandle<Job>| async move { job.run(Step { of: job.number }).await.map(drop) },
+        );
+        bus.on(|_: EventHandle<Step>| std::future::pending::<()>());
+        bus.dispatch(job(1))?;
+        let child = soon(bus.expect::<Step>()).await?;
+        soon(child.durable()).await?;
+    }
+    let disk = disk.after_power_loss(0);
+    let left: Vec<Unfinished> = ahead(&disk).recover().into_iter().collect();
+    let below: Vec<_> =
+        left.iter().map(|left| (left.line.event_type.as_str(), left.is_below)).collect();
+    assert_eq!(below, [("Job", false), ("Step", true)]);
+    let journal = ahead(&disk);
+    let bus = builder("main").journal(&journal).build();
+    bus.on(|job: EventHandle<Job>| async move { job.run(Step { of: job.number }).await.map(drop) });
+    let again = soon(journal.recover().dispatch(&bus, &types().with::<Step>())).await;
+    assert_eq!(again.events.len(), 1, "the parent alone");
+    for event in again.events {
+        soon(event).await?;
+    }
+    journal.flush().await?;
+    assert!(ahead(&disk.after_power_loss(0)).recover().is_empty(), "the old child is forgotten");
+    Ok(())
+}
+
+#[tokio::test]
+async fn r42_what_cannot_be_dispatched_stays() -> Outcome {
+    let disk = Disk::default();
+    {
+        let journal = ahead(&disk);
+        let bus = bus(&journal);
+        bus.on_any(|_: busway_core::AnyEvent| std::future::pending::<()>());
+        soon(bus.dispatch(job(1))?.durable()).await?;
+        soon(bus.dispatch(Step { of: 2 })?.durable()).await?;
+    }
+    let disk = disk.after_power_loss(0);
+    let journal = ahead(&disk);
+    let other = builder("other").journal(&journal).build();
+    let again = soon(journal.recover().dispatch(&other, &types())).await;
+    assert_eq!((again.events.len(), again.others.len()), (0, 2), "they are another bus's");
+    let journal = ahead(&disk);
+    let bus = bus(&journal);
+    let again = soon(journal.recover().dispatch(&bus, &types())).await;
+    assert_eq!(again.events.len(), 1);
+    let (left, error) = &again.failed[0];
+    assert_eq!(left.line.event_type, "Step");
+    assert!(matches!(error, RecoverError::UnknownType { event_type } if event_type == "Step"));
+    soon(bus.wait_until_idle(None)).await?;
+    journal.flush().await?;
+    assert_eq!(ahead(&disk.after_power_loss(0)).recover().len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn r42_more_than_the_bus_takes_at_a_time() -> Outcome {
+    let disk = Disk::default();
+    {
+        let journal = ahead(&disk);
+        let bus = bus(&journal);
+        bus.on(|_: EventHandle<Job>| std::future::pending::<()>());
+        let events: Vec<_> = (0..40).map(|n| bus.dispatch(job(n))).collect::<Result<_, _>>()?;
+        for event in events {
+            soon(event.durable()).await?;
+        }
+    }
+    let journal = on(&disk.after_power_loss(0), busway_journal::Mode::WriteAhead).open()?;
+    let bus = builder("main").max_pending(Some(3)).journal(&journal).build();
+    bus.on(|_: EventHandle<Job>| {});
+    let again = soon(journal.recover().dispatch(&bus, &types())).await;
+    assert_eq!(again.events.len(), 40);
+    assert!(soon(bus.wait_until_idle(None)).await?);
+    Ok(())
+}

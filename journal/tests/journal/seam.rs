@@ -1,0 +1,156 @@
+//! The seam of the core, with sinks that are written by hand: quick ones, slow ones, bad ones.
+
+use std::sync::{Arc, Mutex};
+
+use busway_core::journal::{DurableError, Entry, Receipt, Sink, SinkError};
+use busway_core::{BoxError, Cause, EventBus, EventHandle};
+
+use crate::events::{Job, Outcome, Step, builder, job, soon};
+
+/// What a sink does with a line.
+type Answer = fn(&Entry<'_>, Receipt);
+
+struct Hand {
+    answer: Answer,
+    /// Whether it was told that somebody waits.
+    hurried: Mutex<usize>,
+}
+
+impl Sink for Hand {
+    fn is_write_ahead(&self) -> bool {
+        true
+    }
+
+    fn check(&self, payload: &str) -> Result<(), BoxError> {
+        if payload.contains("\"number\":13") { Err("unlucky".into()) } else { Ok(()) }
+    }
+
+    fn accepted(&self, entry: &Entry<'_>, receipt: Receipt) {
+        (self.answer)(entry, receipt);
+    }
+
+    fn completed(&self, _entry: &Entry<'_>, receipt: Receipt) {
+        receipt.durable();
+    }
+
+    fn hurry(&self) {
+        *self.hurried.lock().unwrap() += 1;
+    }
+}
+
+fn bus_with(answer: Answer) -> (EventBus, Arc<Hand>) {
+    let hand = Arc::new(Hand { answer, hurried: Mutex::new(0) });
+    let sink: Arc<dyn Sink> = hand.clone();
+    let bus = builder("main").journal(sink).build();
+    bus.on(|_: EventHandle<Job>| {});
+    bus.on(|_: EventHandle<Step>| {});
+    (bus, hand)
+}
+
+#[tokio::test]
+async fn r42_a_sink_may_answer_at_once() -> Outcome {
+    let (bus, _) = bus_with(|_, receipt| receipt.durable());
+    let event = bus.dispatch(job(1))?;
+    soon(event.durable()).await?;
+    assert_eq!(soon(event).await?.results().len(), 1);
+    assert!(bus.dispatch(job(13)).is_err());
+    Ok(())
+}
+
+#[tokio::test]
+async fn r44_a_sink_may_fail_at_once() -> Outcome {
+    let error: Answer = |_, receipt| {
+        let error: SinkError = Arc::new(std::fmt::Error);
+        receipt.failed(error);
+    };
+    let (bus, _) = bus_with(error);
+    let event = bus.dispatch(job(1))?;
+    assert!(matches!(soon(event.durable()).await, Err(DurableError::Failed(_))));
+    assert_eq!(soon(event).await?.cause(), Some(Cause::NotWritten));
+    // The sink itself has not failed: the next event is tried.
+    assert!(bus.dispatch(job(2)).is_ok());
+    Ok(())
+}
+
+#[tokio::test]
+async fn r44_a_receipt_that_is_dropped_is_a_journal_that_was_closed() -> Outcome {
+    let (bus, _) = bus_with(|_, receipt| drop(receipt));
+    let event = bus.dispatch(job(1))?;
+    assert!(matches!(soon(event.durable()).await, Err(DurableError::Closed)));
+    assert_eq!(soon(event).await?.cause(), Some(Cause::NotWritten));
+    Ok(())
+}
+
+#[tokio::test]
+async fn r44_a_sink_that_panics_loses_its_line_and_no_other() -> Outcome {
+    let (bus, _) = bus_with(|entry, receipt| match entry.payload.contains("\"number\":1,") {
+        true => panic!("a sink may not"),
+        false => receipt.durable(),
+    });
+    let (first, second) = (bus.dispatch(job(1))?, bus.dispatch(job(2))?);
+    assert_eq!(soon(first).await?.cause(), Some(Cause::NotWritten));
+    assert_eq!(soon(second).await?.cause(), None);
+    Ok(())
+}
+
+#[tokio::test]
+async fn r42_a_sink_may_answer_from_any_thread() -> Outcome {
+    let (bus, hand) = bus_with(|_, mut receipt| {
+        std::thread::spawn(move || {
+            receipt.written();
+            receipt.durable();
+        });
+    });
+    for number in 20..60 {
+        let event = bus.dispatch(job(number))?;
+        soon(event.durable()).await?;
+        soon(event).await?;
+    }
+    assert!(*hand.hurried.lock().unwrap() >= 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn r42_written_lets_the_handlers_start_before_it_is_on_disk() -> Outcome {
+    static KEPT: Mutex<Vec<Receipt>> = Mutex::new(Vec::new());
+    let (bus, _) = bus_with(|_, mut receipt| {
+        receipt.written();
+        KEPT.lock().unwrap().push(receipt);
+    });
+    let event = bus.dispatch(job(1))?;
+    soon(event.clone()).await?;
+    let waits = soon(async {
+        tokio::select! {
+            biased;
+            _ = event.durable() => false,
+            () = tokio::task::yield_now() => true,
+        }
+    });
+    assert!(waits.await, "it is written, and not on disk");
+    let kept = std::mem::take(&mut *KEPT.lock().unwrap());
+    kept.into_iter().for_each(Receipt::durable);
+    soon(event.durable()).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn r12_what_a_sink_dispatches_is_written_after_it() -> Outcome {
+    static BUS: Mutex<Option<EventBus>> = Mutex::new(None);
+    static ORDER: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let (bus, _) = bus_with(|entry, receipt| {
+        ORDER.lock().unwrap().push(format!("{} {}", entry.event_type, entry.payload));
+        if entry.event_type == "Job" {
+            let bus = BUS.lock().unwrap().clone();
+            let child = bus.map(|bus| bus.dispatch(Step { of: 1 }));
+            assert!(child.is_some_and(|child| child.is_ok()));
+        }
+        receipt.durable();
+    });
+    *BUS.lock().unwrap() = Some(bus.clone());
+    soon(bus.dispatch(job(1))?).await?;
+    assert!(soon(bus.wait_until_idle(None)).await?);
+    let order = ORDER.lock().unwrap().clone();
+    assert_eq!(order, [r#"Job {"number":1,"title":"job 1"}"#, r#"Step {"of":1}"#]);
+    drop(BUS.lock().unwrap().take());
+    Ok(())
+}
