@@ -56,6 +56,8 @@ impl<T: Awaited> Waiter<T> {
         self.handle.as_ref()
     }
 
+    // The shape of `Future::poll`.
+    #[allow(clippy::needless_pass_by_ref_mut)]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, WaitError>> {
         let handle = self.handle.as_ref().expect("a wait is not polled after its end");
         let now = self.now.take();

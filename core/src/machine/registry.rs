@@ -260,22 +260,22 @@ impl<H> Registry<H> {
 impl<H> Snapshot<H> {
     #[inline]
     pub(super) fn len(&self) -> usize {
-        let (exact, any) = self.parts();
+        let [exact, any] = self.parts();
         exact.len() + any.len()
     }
 
     #[inline]
     pub(super) fn get(&self, index: usize) -> Option<&Arc<Handler<H>>> {
-        let (exact, any) = self.parts();
+        let [exact, any] = self.parts();
         exact.get(index).or_else(|| any.get(index - exact.len()))
     }
 
     #[inline]
-    fn parts(&self) -> (&[Arc<Handler<H>>], &[Arc<Handler<H>>]) {
+    fn parts(&self) -> [&[Arc<Handler<H>>]; 2] {
         match self {
-            Self::One(one) => (slice::from_ref(one), &[]),
+            Self::One(one) => [slice::from_ref(one), &[]],
             Self::Lists { exact, any } => {
-                (exact.as_ref().map_or(&[], |list| list), any.as_ref().map_or(&[], |list| list))
+                [exact, any].map(|list| list.as_ref().map_or(&[][..], |list| list))
             }
         }
     }
@@ -359,7 +359,7 @@ impl<'a, H> IntoIterator for &'a Snapshot<H> {
         core::iter::Chain<slice::Iter<'a, Arc<Handler<H>>>, slice::Iter<'a, Arc<Handler<H>>>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        let (exact, any) = self.parts();
+        let [exact, any] = self.parts();
         exact.iter().chain(any)
     }
 }
