@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use busway_core::BoxError;
-use busway_core::journal::{Entry, Feed, Receipt, Sink, SinkError};
+use busway_core::journal::{Entry, Feed, Receipt, Sink, SinkError, hands_on_here};
 
 use crate::error::{JournalError, OpenError, ReadError};
 use crate::queue::Queue;
@@ -54,9 +54,6 @@ struct Owner {
 }
 
 struct Handle(Arc<Owner>);
-
-/// How often a thread that is to wait lets others go first.
-const YIELDS: u32 = 10_000;
 
 impl Journal {
     /// Settings of the journal at `path`.
@@ -148,15 +145,7 @@ impl Journal {
     /// # Cancel safety
     /// Dropping it ends the wait, not the writing.
     pub async fn flush(&self) -> Result<(), Arc<JournalError>> {
-        // Another thread that is just handing lines on needs no longer than a poll of this task.
-        poll_fn(|cx| {
-            if self.owner.is_quiet() {
-                return Poll::Ready(());
-            }
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        })
-        .await;
+        self.owner.quiet().await;
         match self.owner.queue.flush() {
             // The thread has ended before it came to it: with an error, or because it was closed.
             Some(told) => told.recv().await.unwrap_or_else(|_| self.ended()),
@@ -169,7 +158,7 @@ impl Journal {
     /// # Errors
     /// As [`flush`](Self::flush).
     pub fn flush_blocking(&self) -> Result<(), Arc<JournalError>> {
-        self.owner.wait_until_quiet();
+        pollster::block_on(self.owner.quiet());
         match self.owner.queue.flush() {
             Some(told) => told.recv_blocking().unwrap_or_else(|_| self.ended()),
             None => self.ended(),
@@ -240,19 +229,13 @@ impl Owner {
         self.queue.push(receipt, |text| text::push_line(text, entry, accepted, checksum));
     }
 
-    fn is_quiet(&self) -> bool {
-        self.feeds().iter().all(Feed::is_quiet)
-    }
-
-    /// Gives other threads the time to hand on what has completed; not for ever, since it may be this
-    /// very thread that does, and dropped the journal meanwhile.
-    fn wait_until_quiet(&self) {
-        for _ in 0..YIELDS {
-            if self.is_quiet() {
-                return;
-            }
-            std::thread::yield_now();
-        }
+    /// Waits until other threads have handed on what has completed.
+    async fn quiet(&self) {
+        poll_fn(|cx| match self.feeds().iter().all(|feed| feed.poll_quiet(cx).is_ready()) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await;
     }
 
     fn feeds(&self) -> MutexGuard<'_, Vec<Feed>> {
@@ -280,7 +263,9 @@ impl Drop for Owner {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.0.wait_until_quiet();
+        if !hands_on_here() {
+            pollster::block_on(self.0.quiet());
+        }
         if let Some(told) = self.0.queue.flush() {
             // Whoever wants to know of errors closes it.
             let _ = told.recv_blocking();

@@ -1,10 +1,13 @@
 //! The lines of a hub's buses: put in order under its lock, handed to the sinks outside of it.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+#[cfg(feature = "std")]
+use core::cell::Cell;
 use core::fmt;
+use core::task::{Context, Poll, Waker};
 
 use super::ticket::duration;
 use super::{DurableError, Entry, Receipt, Ticket};
@@ -18,11 +21,16 @@ use crate::machine::Cause;
 /// What is to be handed to sinks, in order.
 #[derive(Default)]
 pub(crate) struct Lines {
-    /// The buses that have a journal, by their names.
-    buses: Vec<(Arc<str>, Weak<BusShared>)>,
+    /// The buses that have a journal, by where their names are: a name is one bus's while that bus is
+    /// there, and taken from it, not copied.
+    buses: BTreeMap<usize, Weak<BusShared>>,
+    /// With so many, those that are gone are looked for.
+    many: usize,
     waiting: VecDeque<Line>,
     /// Somebody hands them on, and will look again.
     is_writing: bool,
+    /// Those who wait until all are handed on.
+    told_when_quiet: Vec<Waker>,
 }
 
 struct Line {
@@ -38,9 +46,12 @@ enum What {
 }
 
 impl Lines {
-    pub(super) fn add(&mut self, name: Arc<str>, bus: &Arc<BusShared>) {
-        self.buses.retain(|(_, bus)| bus.strong_count() > 0);
-        self.buses.push((name, Arc::downgrade(bus)));
+    pub(super) fn add(&mut self, name: &Arc<str>, bus: &Arc<BusShared>) {
+        if self.buses.len() >= self.many {
+            self.buses.retain(|_, bus| bus.strong_count() > 0);
+            self.many = 2 * self.buses.len() + 16;
+        }
+        self.buses.insert(place_of(name), Arc::downgrade(bus));
     }
 
     pub(crate) fn accepted(&mut self, bus: Arc<BusShared>, record: Arc<dyn Erased>) {
@@ -53,9 +64,7 @@ impl Lines {
             return;
         }
         for name in record.head().frozen().into_iter().flat_map(|frozen| frozen.path.iter()) {
-            // A name is one bus's while that bus is there, and taken from it, not copied.
-            let bus = self.buses.iter().find(|(own, _)| Arc::ptr_eq(own, name));
-            if let Some(bus) = bus.and_then(|(_, bus)| bus.upgrade()) {
+            if let Some(bus) = self.buses.get(&place_of(name)).and_then(Weak::upgrade) {
                 self.waiting.push_back(Line { bus, record: record.clone(), what: What::Completed });
             }
         }
@@ -64,6 +73,10 @@ impl Lines {
     pub(crate) fn are_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
+}
+
+fn place_of(name: &Arc<str>) -> usize {
+    Arc::as_ptr(name).addr()
 }
 
 /// The lines of one hub, on their way to its sinks.
@@ -77,12 +90,19 @@ impl Feed {
         Self(Arc::downgrade(hub))
     }
 
-    /// Whether every line there is has been handed on.
-    #[must_use]
-    pub fn is_quiet(&self) -> bool {
-        let Some(hub) = self.0.upgrade() else { return true };
-        let state = hub.lock();
-        !state.lines.is_writing && state.lines.waiting.is_empty()
+    /// Ready when every line there is has been handed on; before that the task is woken when it may
+    /// be so.
+    pub fn poll_quiet(&self, cx: &Context<'_>) -> Poll<()> {
+        let Some(hub) = self.0.upgrade() else { return Poll::Ready(()) };
+        let waker = cx.waker().clone();
+        let mut state = hub.lock();
+        let lines = &mut state.lines;
+        if lines.is_writing || lines.are_waiting() {
+            lines.told_when_quiet.push(waker);
+            return Poll::Pending;
+        }
+        drop(state);
+        Poll::Ready(())
     }
 
     /// Whether the hub is gone.
@@ -94,7 +114,7 @@ impl Feed {
 
 impl fmt::Debug for Feed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Feed").field("is_quiet", &self.is_quiet()).finish()
+        f.debug_struct("Feed").field("is_over", &self.is_over()).finish()
     }
 }
 
@@ -103,7 +123,7 @@ impl HubShared {
     pub(crate) fn write_lines(&self) {
         let mut lines = VecDeque::new();
         let mut is_ours = false;
-        loop {
+        let told = loop {
             {
                 let state = &mut self.lock().lines;
                 if !is_ours && state.is_writing {
@@ -112,16 +132,44 @@ impl HubShared {
                 core::mem::swap(&mut state.waiting, &mut lines);
                 is_ours = !lines.is_empty();
                 state.is_writing = is_ours;
-            }
-            if !is_ours {
-                return;
+                if !is_ours {
+                    break core::mem::take(&mut state.told_when_quiet);
+                }
             }
             for line in lines.drain(..) {
                 // A sink and a serializer are the user's: a panic is theirs, and the line is lost.
-                let _ = guard::catch(|| line.write());
+                let _ = handing_on(|| guard::catch(|| line.write()));
             }
+        };
+        for waker in told {
+            let _ = guard::catch(|| waker.wake());
         }
     }
+}
+
+#[cfg(feature = "std")]
+std::thread_local! {
+    static HANDS_ON: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is handing a line on: who waits until all are handed on would wait for
+/// itself. Without `std` nobody knows.
+#[must_use]
+pub fn hands_on_here() -> bool {
+    #[cfg(feature = "std")]
+    return HANDS_ON.try_with(Cell::get).unwrap_or(false);
+    #[cfg(not(feature = "std"))]
+    false
+}
+
+/// Nothing that is handed on panics: it is caught.
+fn handing_on<T>(hand_on: impl FnOnce() -> T) -> T {
+    #[cfg(feature = "std")]
+    let before = HANDS_ON.replace(true);
+    let handed = hand_on();
+    #[cfg(feature = "std")]
+    HANDS_ON.set(before);
+    handed
 }
 
 impl Line {

@@ -17,8 +17,8 @@ use core::fmt;
 use core::time::Duration;
 
 pub use self::durable::DurableError;
-pub use self::lines::Feed;
 pub(crate) use self::lines::Lines;
+pub use self::lines::{Feed, hands_on_here};
 pub use self::receipt::Receipt;
 pub(crate) use self::ticket::Ticket;
 
@@ -110,7 +110,7 @@ impl BusShared {
         {
             let mut hub = self.hub.lock();
             if let Some(name) = hub.books.bus_name(self.key).cloned() {
-                hub.lines.add(name, self);
+                hub.lines.add(&name, self);
             }
         }
         // It is new: nobody has set one before.
