@@ -4,13 +4,13 @@
 use std::future::{Future, pending};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use busway::{BoxError, EventHandle, Retry, RetryError, RetryPolicy, Runtime};
 
 use crate::ledger::{Alive, Job};
-use crate::manual::{Manual, driven, yields};
+use crate::manual::{Counter, Manual, driven, yields};
 
 const TICK: Duration = Duration::from_millis(1);
 
@@ -46,6 +46,34 @@ fn assert_all_free(policy: &Policy, what: &str) {
         assert!(poll(holder.as_mut()).is_pending(), "{what}: a slot is lost");
     }
     assert!(poll(hold(&tries).as_mut()).is_ready(), "{what}: there is a slot too many");
+}
+
+/// One that leaves the line lets two others in at once; the waker of the first of them panics.
+#[test]
+fn r46_a_waker_that_panics_keeps_nobody_else_waiting() {
+    let runtime = Manual::helping(false);
+    let of_limit = |limit| policy(&runtime, "panicking waker").semaphore_limit(limit);
+    let (one, three) = (of_limit(1), of_limit(3));
+    let mut holder = hold(&one);
+    assert!(poll(holder.as_mut()).is_pending());
+    let mut first = hold(&one);
+    let (mut second, mut third) = (hold(&three), hold(&three));
+    assert!(poll(first.as_mut()).is_pending());
+    let panics = Waker::from(Arc::new(Panics));
+    assert!(second.as_mut().poll(&mut Context::from_waker(&panics)).is_pending());
+    let told = Counter::new();
+    assert!(told.poll(third.as_mut()).is_pending());
+    assert_eq!(told.wakes(), 0);
+    drop(first);
+    assert_eq!(told.wakes(), 1, "the third was not told that it is in");
+}
+
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker that panics");
+    }
 }
 
 /// Fails once, then comes off; yields in between.

@@ -9,7 +9,7 @@ mod error;
 mod expect;
 mod find;
 mod gate;
-mod guard;
+pub(crate) mod guard;
 mod handle;
 mod handler;
 mod hub;

@@ -256,7 +256,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Takes what the inputs so far have left to act on, in order.
+    /// Takes what the inputs so far have left to act on, in order. What is not taken stays: an event
+    /// that has completed is held until its [`Output::Completed`] is.
     pub fn outputs(&mut self) -> impl Iterator<Item = Output<P, R, H>> {
         core::iter::from_fn(|| self.next_output())
     }

@@ -10,7 +10,7 @@ use super::error::SemaphoreError;
 use super::processes::{Lock, Processes};
 use super::queue::{Entry, Slots, Ticket};
 use super::scope::{Key, SemaphoreScope};
-use crate::bus::{Caller, InvocationId};
+use crate::bus::{Caller, InvocationId, guard};
 use crate::sync::Mutex;
 
 /// The semaphores that somebody uses now. They are the one thing here that is shared by the whole
@@ -102,7 +102,10 @@ impl Pool {
             let granted = state.slots.grants();
             granted.iter().filter_map(|ticket| state.wakers.remove(ticket)).collect()
         };
-        told.into_iter().for_each(Waker::wake);
+        for waker in told {
+            // One that panics keeps nobody else from being woken.
+            let _ = guard::catch(|| waker.wake());
+        }
     }
 }
 
