@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 use core::any::{Any, TypeId};
-use core::sync::atomic::{AtomicU64, Ordering, fence};
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::task::Waker;
 
 use super::value::Answer;
@@ -171,12 +171,11 @@ impl Head {
         self.frozen.get().is_some()
     }
 
-    /// Whether somebody may wait for the end. Asked after the end is noted: who registers later sees
-    /// that himself.
+    /// Whether somebody may wait for the end. Asked once, after the end is noted: who registers later
+    /// sees that himself.
     #[inline]
     pub(crate) fn is_awaited(&self) -> bool {
-        fence(Ordering::SeqCst);
-        self.waiters.has_any()
+        self.waiters.take_any()
     }
 
     /// Wakes everybody who waits for the end.

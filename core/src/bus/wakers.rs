@@ -1,7 +1,7 @@
 //! The wakers of those who wait for one thing.
 
 use alloc::boxed::Box;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core::task::Waker;
 
 use slab::Slab;
@@ -37,10 +37,17 @@ impl Wakers {
         Self { has_any: AtomicBool::new(false), number: AtomicU32::new(0), round }
     }
 
-    /// Whether somebody has registered, ever.
+    /// Whether somebody has registered.
     #[inline]
     pub(crate) fn has_any(&self) -> bool {
         self.has_any.load(Ordering::Acquire)
+    }
+
+    /// Whether there may be somebody to wake, asked once, after what is waited for was written: who
+    /// registers later looks at that, and sees it. Both swap the same flag, so one comes first.
+    #[inline]
+    pub(crate) fn take_any(&self) -> bool {
+        self.has_any.swap(false, Ordering::AcqRel)
     }
 
     /// Wakes everybody. Their seats are nobody's then.
@@ -67,8 +74,7 @@ impl Wakers {
     ) {
         let mut waiter = Some(waker.clone());
         let mut replaced = None;
-        self.has_any.store(true, Ordering::Release);
-        fence(Ordering::SeqCst);
+        self.has_any.swap(true, Ordering::AcqRel);
         {
             let mut round = self.round.lock();
             let number = self.number.load(Ordering::Relaxed);
