@@ -45,7 +45,7 @@ impl Notices {
     /// Takes the outputs; `own` is the bus that the caller looks after itself.
     #[inline]
     pub(crate) fn collect(&mut self, hub: &mut HubState, own: Option<&Arc<BusShared>>) {
-        while let Some(output) = hub.books.next_output() {
+        while let Some(output) = hub.books.next_said() {
             let todo = match (output, own) {
                 (Output::Ready { bus }, Some(own)) if own.key == bus => {
                     self.own_ready = true;
@@ -57,15 +57,24 @@ impl Notices {
                 (Output::Completed(completed), _) => hub.completion(completed),
                 (output, _) => hub.todo(output),
             };
-            match (todo, &self.first) {
-                (None, _) => {}
-                (todo, None) => self.first = todo,
-                (Some(todo), Some(_)) => self.rest.push_back(todo),
+            if let Some(todo) = todo {
+                self.push(todo);
             }
+        }
+        while let Some(payload) = hub.books.next_forgotten() {
+            self.push(Todo::Drop(Dropped::Payload(payload)));
         }
         #[cfg(feature = "journal")]
         {
             self.lines = hub.lines.are_waiting();
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, todo: Todo) {
+        match self.first {
+            None => self.first = Some(todo),
+            Some(_) => self.rest.push_back(todo),
         }
     }
 

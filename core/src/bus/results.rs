@@ -221,8 +221,23 @@ pub(crate) fn first_value<E: Event>(frozen: &Frozen) -> Result<Option<&E::Output
     Ok(frozen.rows.iter().find_map(value_of))
 }
 
+/// Whether a handler ended well.
+fn is_well(row: &Row<Answer>) -> bool {
+    matches!(&row.outcome, Some(Outcome::Value(Answer::Value(_)) | Outcome::Empty))
+}
+
 /// An error when a handler failed or the event was ended.
 fn check<'a>(
+    rows: impl Iterator<Item = &'a Row<Answer>> + Clone,
+    cause: Option<Cause>,
+) -> Result<(), ResultError> {
+    match cause {
+        None if rows.clone().all(is_well) => Ok(()),
+        _ => failure(rows, cause),
+    }
+}
+
+fn failure<'a>(
     rows: impl Iterator<Item = &'a Row<Answer>>,
     cause: Option<Cause>,
 ) -> Result<(), ResultError> {

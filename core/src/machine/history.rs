@@ -4,7 +4,6 @@ use alloc::collections::{BTreeMap, VecDeque};
 
 use super::arena::Arena;
 use super::list::List;
-use super::output::{Dropped, Output};
 use super::state::{BusIx, BusState, EventIx, EventState, Visit, VisitIx, VisitState};
 use super::{BusKey, EventKey, Machine, VisitKey, VisitTag};
 
@@ -201,9 +200,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             next = after;
         }
         self.lose(bytes);
-        if let Some(payload) = payload {
-            self.say(Output::Dropped(Dropped::Payload(payload)));
-        }
+        self.forgotten.extend(payload);
     }
 }
 

@@ -1,9 +1,10 @@
 //! Invocations begin and end: results, the first one that counts, endings that spread (R11, R19–R23).
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::config::{Completion, Limit};
-use super::output::Output;
+use super::config::{Completion, Concurrency, Limit};
+use super::output::{Output, Run};
 use super::registry::Handler;
 use super::results::{Cause, EventStatus, Outcome, Row};
 use super::state::{EventIx, Invocation, InvocationIx, Timer, Visit, VisitIx, VisitState, WorkIx};
@@ -51,31 +52,47 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     pub(super) fn begin(
         &mut self,
         visit: VisitIx,
-        handler: &Handler<H>,
+        work: WorkIx,
+        handler: Arc<Handler<H>>,
         index: u32,
-    ) -> InvocationIx {
-        let Visit { event, bus, work, .. } = self.visits[visit];
-        let work = work.expect("a visit that starts a handler has work");
-        let of_event =
-            self.events[event].overrides.as_ref().map_or(Limit::Inherit, |own| own.limit);
+    ) -> Run<P, H> {
+        let Visit { event, bus, .. } = self.visits[visit];
+        let overrides = self.events[event].overrides.as_ref();
+        let of_event = overrides.map_or(Limit::Inherit, |own| own.limit);
         let limit = Limit::resolve(handler.limit, of_event, self.buses[bus].config.limit);
         let rows = &mut self.works[work].rows;
         let place = (rows.len() as u32, index);
         rows.push(Row { started_at: Some(self.now), ..Row::pending(handler.info.clone()) });
-        let ix = self.enter_list(work, Invocation::new(visit, event, bus, place, limit, self.now));
-        self.arm(ix);
-        ix
+        let new = Invocation::new(visit, event, bus, place, limit, self.now);
+        let invocation = self.enter_list(work, new);
+        self.arm(invocation.ix());
+        self.run(invocation, event, work, handler)
+    }
+
+    /// What the shell is told of an invocation that starts.
+    #[inline]
+    pub(super) fn run(
+        &self,
+        invocation: InvocationKey,
+        event: EventIx,
+        work: WorkIx,
+        handler: Arc<Handler<H>>,
+    ) -> Run<P, H> {
+        let work = &self.works[work];
+        let parallel = work.parallel || work.concurrency == Concurrency::Parallel;
+        let payload = self.events[event].payload().clone();
+        Run { invocation, event: self.events.key(event), parallel, payload, handler }
     }
 
     /// Puts an invocation into the books.
     #[inline]
-    pub(super) fn enter_list(&mut self, work: WorkIx, invocation: Invocation) -> InvocationIx {
+    pub(super) fn enter_list(&mut self, work: WorkIx, invocation: Invocation) -> InvocationKey {
         let Self { invocations, works, .. } = self;
-        let ix = invocations.insert(invocation).ix();
+        let key = invocations.insert(invocation);
         let work = &mut works[work];
-        work.invocations.push_back(invocations, ix, Invocation::of_event);
+        work.invocations.push_back(invocations, key.ix(), Invocation::of_event);
         work.live += 1;
-        ix
+        key
     }
 
     /// Ends invocations, and what they were awaiting with them, down the tree (R23).

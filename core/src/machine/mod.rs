@@ -216,6 +216,8 @@ pub struct Machine<P, R, H = ()> {
     handler_places: HashMap<HandlerKey, (BusKey, Place)>,
     /// What is to be said when it is asked for.
     notes: VecDeque<Note<P, R, H>>,
+    /// The payloads of events that nothing remembers, to be handed out.
+    forgotten: VecDeque<P>,
     hub_slot: Slot,
     hub_lines: [VecDeque<BusKey>; 2],
     handler_count: u64,
@@ -247,6 +249,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             reservations: Arena::new(),
             handler_places: HashMap::new(),
             notes: VecDeque::new(),
+            forgotten: VecDeque::new(),
             hub_slot: Slot::default(),
             hub_lines: [VecDeque::new(), VecDeque::new()],
             handler_count: 0,
@@ -265,12 +268,27 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Whether there is something to act on.
     #[must_use]
     pub fn has_outputs(&self) -> bool {
-        !self.notes.is_empty()
+        !self.notes.is_empty() || !self.forgotten.is_empty()
     }
 
     /// Takes the oldest of them.
     #[inline]
     pub fn next_output(&mut self) -> Option<Output<P, R, H>> {
+        self.next_said().or_else(|| {
+            self.next_forgotten().map(|payload| Output::Dropped(Dropped::Payload(payload)))
+        })
+    }
+
+    /// Takes the payload of an event that nothing remembers any more, if there is one: what
+    /// [`Output::Dropped`] would say, without the way round.
+    #[inline]
+    pub(crate) fn next_forgotten(&mut self) -> Option<P> {
+        self.forgotten.pop_front()
+    }
+
+    /// Takes the oldest output but for payloads that are forgotten.
+    #[inline]
+    pub(crate) fn next_said(&mut self) -> Option<Output<P, R, H>> {
         let note = self.notes.pop_front()?;
         Some(note.map_completed(|ended| self.hand_out(ended)))
     }

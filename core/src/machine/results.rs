@@ -204,7 +204,10 @@ impl<R> Rows<R> {
     #[inline]
     pub(super) fn push(&mut self, row: Row<R>) {
         match &mut self.0 {
-            Few::Any(rows) if rows.capacity() == 0 => self.0 = Few::One(row),
+            // What is replaced is an empty vector: it owns nothing.
+            Few::Any(rows) if rows.capacity() == 0 => {
+                core::mem::forget(core::mem::replace(&mut self.0, Few::One(row)));
+            }
             Few::Any(rows) => rows.push(row),
             Few::One(_) => {
                 let first = core::mem::take(self);

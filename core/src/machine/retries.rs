@@ -1,13 +1,10 @@
 //! A handler that failed is tried again (R36, R45): the invocation rests, then a new one takes its
 //! place in the same row.
 
-use alloc::sync::Arc;
-
+use super::Machine;
 use super::output::{Dropped, Output, Run};
-use super::registry::Handler;
 use super::results::Outcome;
-use super::state::{BusIx, Invocation, InvocationIx, Timer, Work};
-use super::{Concurrency, Machine};
+use super::state::{BusIx, Invocation, InvocationIx, Timer};
 use crate::time::Instant;
 
 impl<P: Clone, R, H> Machine<P, R, H> {
@@ -40,7 +37,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let again = Invocation::new(visit, event, bus, (row, handler), limit, self.now);
         let again = Invocation { tries: tries + 1, slow_told, rests: true, ..again };
         let next = self.enter_list(work, again);
-        self.set_timer(bus, until, Timer::Invocation(next));
+        self.set_timer(bus, until, Timer::Invocation(next.ix()));
     }
 
     /// The rest is over: the invocation runs when the bus is asked what is next.
@@ -61,27 +58,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             state.rests = false;
             state.started_at = now;
             self.arm(ix);
-            let Invocation { visit, handler, .. } = self.invocations[ix];
-            let work = &self.works[self.visits[visit].work?];
-            let handler = work.handlers.as_ref()?.get(handler as usize)?.clone();
-            return Some(self.run(ix, handler));
+            let Invocation { visit, event, handler, .. } = self.invocations[ix];
+            let work = self.visits[visit].work?;
+            let handlers = self.works[work].handlers.as_ref()?;
+            let handler = handlers.get(handler as usize)?.clone();
+            return Some(self.run(key, event, work, handler));
         }
         None
-    }
-
-    /// What the shell is told of an invocation that starts.
-    #[inline]
-    pub(super) fn run(&self, ix: InvocationIx, handler: Arc<Handler<H>>) -> Run<P, H> {
-        let Invocation { visit, event, .. } = self.invocations[ix];
-        let work = self.visits[visit].work.map(|work| &self.works[work]);
-        let parallel =
-            |work: &Work<R, H>| work.parallel || work.concurrency == Concurrency::Parallel;
-        Run {
-            invocation: self.invocations.key(ix),
-            event: self.events.key(event),
-            parallel: work.is_some_and(parallel),
-            payload: self.events[event].payload().clone(),
-            handler,
-        }
     }
 }

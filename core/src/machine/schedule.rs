@@ -259,7 +259,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Starts the next handler of a visit, or forwards or skips; `None` when nothing is to be run.
     fn start_handler(&mut self, visit: VisitIx) -> Option<Run<P, H>> {
         let Visit { event, work, .. } = self.visits[visit];
-        let state = &mut self.works[work?];
+        let work = work?;
+        let state = &mut self.works[work];
         let index = state.next;
         let Some(handler) = state.handlers.as_ref()?.get(index as usize) else {
             // Nobody handles it: it is done as soon as it is started (R7).
@@ -283,13 +284,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                     outcome,
                     ..Row::pending(handler.info.clone())
                 };
-                self.works[work?].rows.push(row);
+                self.works[work].rows.push(row);
             }
             self.settle(visit);
             return None;
         }
-        let invocation = self.begin(visit, &handler, index);
-        let run = self.run(invocation, handler);
+        let run = self.begin(visit, work, handler, index);
         self.settle(visit);
         Some(run)
     }
