@@ -1,8 +1,8 @@
 //! The machine's outputs, taken under the lock and carried out after it.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::task::Waker;
 
 use super::guard;
@@ -21,7 +21,7 @@ pub(crate) struct Notices {
     pub(crate) own_ready: bool,
     /// The first needs no allocation: most inputs leave one thing to do.
     first: Option<Todo>,
-    rest: VecDeque<Todo>,
+    rest: Vec<Todo>,
     /// Lines wait for journals.
     #[cfg(feature = "journal")]
     lines: bool,
@@ -74,7 +74,7 @@ impl Notices {
     fn push(&mut self, todo: Todo) {
         match self.first {
             None => self.first = Some(todo),
-            Some(_) => self.rest.push_back(todo),
+            Some(_) => self.rest.push(todo),
         }
     }
 
@@ -84,12 +84,13 @@ impl Notices {
         if core::mem::take(&mut self.lines) {
             hub.write_lines();
         }
-        let mut next = self.first.take();
-        while let Some(todo) = next {
-            // Wakers, predicates and drops are the user's: when one panics, the others still have
-            // their turn, and so has the bus.
-            let _ = guard::catch(|| todo.carry_out(hub));
-            next = self.rest.pop_front();
+        // Wakers, predicates and drops are the user's: when one panics, the others still have their
+        // turn, and so has the bus.
+        let carry_out = |todo: Todo| drop(guard::catch(|| todo.carry_out(hub)));
+        let Some(first) = self.first.take() else { return };
+        carry_out(first);
+        if !self.rest.is_empty() {
+            self.rest.drain(..).for_each(carry_out);
         }
     }
 }
