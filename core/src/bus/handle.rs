@@ -28,7 +28,7 @@ use super::waiter::{Awaited, Waiter};
 use crate::event::Event;
 use crate::id::EventId;
 use crate::machine::{Cause, EventStatus, HandlerKey, InvocationKey};
-use crate::time::Timestamp;
+use crate::time::{Instant, Timestamp};
 
 /// A dispatched event of type `E`: cheap to clone, derefs to the payload, can be awaited.
 ///
@@ -165,10 +165,10 @@ impl<E: Event> EventHandle<E> {
         self.clone().into_future()
     }
 
-    /// The wait of somebody who has just dispatched it, and polls now.
-    pub(crate) fn wait_at_once(self) -> Wait<E> {
-        let now = self.record.head.created_at;
-        Wait(Waiter::new(self).polled_at(now))
+    /// The wait of somebody who has just dispatched it, and polls now: at this time, if the runtime
+    /// is his thread's.
+    pub(crate) fn wait_at_once(self, now: Option<Instant>) -> Wait<E> {
+        Wait(Waiter::polled_at(self, now))
     }
 
     /// The same, as a wait of the handler that was given `handler`. With `std` every wait inside a

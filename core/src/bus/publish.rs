@@ -32,7 +32,8 @@ impl EventBus {
         let envelope = Envelope { address: address.clone(), headers: Headers::new(), body: value };
         let options = Options { overrides: Some(Box::new(past_queue())), ..Options::default() };
         let bus = &self.shared;
-        let sent = bus.send(envelope, options, Telling::Caller, |hub, record, spec, now| {
+        let now = bus.time_here();
+        let sent = bus.send(envelope, options, Telling::Caller(now), |hub, record, spec, now| {
             hub.books.dispatch_to(bus.key, To::Topic(&address), record, spec, now)
         });
         let handle = sent.map_err(|(_, reason)| match reason {
@@ -41,7 +42,7 @@ impl EventBus {
             _ => PublishError::Stopped,
         })?;
         bus.pass_on_in_handler();
-        let handle = handle.await.map_err(PublishError::Deadlock)?;
+        let handle = handle.wait_at_once(now).await.map_err(PublishError::Deadlock)?;
         Ok(Published::new(&handle.results()))
     }
 }

@@ -69,8 +69,8 @@ pub(crate) struct Options {
 pub(crate) enum Telling {
     /// Its driver is woken, unless somebody is looking already.
     Driver,
-    /// The caller looks itself, at once.
-    Caller,
+    /// The caller looks itself, at once; the time is known where the runtime is its thread's.
+    Caller(Option<Instant>),
 }
 
 impl BusShared {
@@ -104,7 +104,10 @@ impl BusShared {
             Ok(ticket) => ticket,
             Err(reason) => return Err((event, reason)),
         };
-        let now = latched.runtime.now();
+        let now = match telling {
+            Telling::Caller(Some(now)) => now,
+            _ => latched.runtime.now(),
+        };
         let parent = self.parent(options.parentage);
         let id = options.id;
         let has_deadline = options.deadline.is_some();
@@ -145,6 +148,12 @@ impl BusShared {
         }
     }
 
+    /// The time, where the runtime is this thread's: asked once for a dispatch and the wait for it.
+    pub(crate) fn time_here(&self) -> Option<Instant> {
+        let latched = self.hub.runtime().ok()?;
+        latched.runtime.is_current().then(|| latched.runtime.now_here())
+    }
+
     fn head(
         &self,
         latched: &Latched,
@@ -159,7 +168,7 @@ impl BusShared {
     }
 
     fn tell(self: &Arc<Self>, telling: Telling) {
-        if self.gate.mark() == Marked::NobodyKnows && telling == Telling::Driver {
+        if self.gate.mark() == Marked::NobodyKnows && matches!(telling, Telling::Driver) {
             self.wake_driver();
         }
     }
@@ -355,10 +364,10 @@ impl<'a, E: Event> EventBuilder<'a, E> {
     /// Nothing is dispatched before the first poll. Once it is, dropping the future ends the wait,
     /// not the event.
     pub async fn run(self) -> Result<EventHandle<E>, RunError<E>> {
-        let handle = self.bus.dispatch(self.event, self.options, Telling::Caller)?;
+        let now = self.bus.time_here();
+        let handle = self.bus.dispatch(self.event, self.options, Telling::Caller(now))?;
         self.bus.pass_on_in_handler();
-        // It is polled at once, so that the time of the dispatch is the time it begins to be helped.
-        Ok(handle.wait_at_once().await?)
+        Ok(handle.wait_at_once(now).await?)
     }
 
     fn overrides(&mut self) -> &mut Overrides {

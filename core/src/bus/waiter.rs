@@ -7,7 +7,7 @@ use core::task::{Context, Poll};
 use super::context::{self, Claim, Poller};
 use super::error::WaitError;
 use super::record::Head;
-use super::shared::BusShared;
+use super::shared::{BusShared, Latched};
 use super::turn::{Clock, TurnEnd};
 use super::wakers::Seat;
 use crate::machine::{InvocationKey, WaitKey, Waiting};
@@ -43,13 +43,13 @@ struct Place {
 
 impl<T: Awaited> Waiter<T> {
     pub(crate) fn new(handle: T) -> Self {
-        Self { handle: Some(handle), place: Place::default(), now: None }
+        Self::polled_at(handle, None)
     }
 
-    /// It is polled at once, at this time: there is no need to look at the clock again.
-    pub(crate) fn polled_at(mut self, now: Instant) -> Self {
-        self.now = Some(now);
-        self
+    /// It is polled at once, at this time, where the runtime is this thread's: there is no need to
+    /// look again.
+    pub(crate) fn polled_at(handle: T, now: Option<Instant>) -> Self {
+        Self { handle: Some(handle), place: Place::default(), now }
     }
 
     pub(crate) fn handle(&self) -> Option<&T> {
@@ -158,8 +158,8 @@ const ENOUGH: u32 = 256;
 impl BusShared {
     /// Runs what is ready instead of sleeping until the driver is scheduled, until an event is done.
     fn help(self: &Arc<Self>, head: &Head, now: Option<Instant>) {
-        let Some(latched) = self.hub.latched().filter(|latched| latched.runtime.is_current())
-        else {
+        let is_here = |latched: &&Latched| now.is_some() || latched.runtime.is_current();
+        let Some(latched) = self.hub.latched().filter(is_here) else {
             return self.pass_on();
         };
         match self.take_turn(latched, Clock::Here(now), || head.is_complete()) {
