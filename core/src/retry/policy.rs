@@ -45,7 +45,8 @@ use crate::time::Instant;
 /// | [`semaphore_scope`](Self::semaphore_scope) | [`Global`](SemaphoreScope::Global) |
 /// | [`semaphore_name`](Self::semaphore_name) | the path of the function's type, the handler's name |
 /// | [`semaphore_timeout`](Self::semaphore_timeout) | `timeout * (limit - 1)`, at least `timeout` |
-/// | [`semaphore_lax`](Self::semaphore_lax), [`on_lax`](Self::on_lax) | yes: when that time is over, a call goes on without a slot; nobody is told |
+/// | [`semaphore_lax`](Self::semaphore_lax) | yes: after that time it goes on without a slot |
+/// | [`on_lax`](Self::on_lax) | nobody is told of that |
 ///
 /// `On` says which errors are worth a retry, `R` where the runtime comes from; both are inferred.
 #[derive(Clone)]
