@@ -31,7 +31,9 @@ use crate::time::Instant;
 ///     .max_wait(Duration::from_secs(5))
 ///     .jitter(0.5)
 ///     .timeout(Duration::from_secs(2))
-///     .semaphore_limit(3);
+///     .semaphore_limit(3)
+///     .semaphore_timeout(None)
+///     .semaphore_name("the server");
 /// ```
 ///
 /// | parameter | unless set |
@@ -258,8 +260,8 @@ impl<On, R> RetryPolicy<On, R> {
     /// It does **not** reach into tasks that the function spawns; nor, from a function that is called
     /// outside of any handler, into the handlers of the events that it dispatches: the bus does not
     /// know of the call. `policy.run(|| bus.run(Job))`, where the handler of `Job` has the same policy,
-    /// waits for itself until the handler has waited for its slot long enough. Give the two different
-    /// names. (Without `std` the policies of handlers see each other, policies around functions
+    /// waits for itself, as long as the semaphore's timeout and the handler's limit let it. Give the two
+    /// different names. (Without `std` the policies of handlers see each other, policies around functions
     /// nothing.)
     ///
     /// # Several limits
