@@ -1,5 +1,10 @@
 //! An in-process async event bus.
 #![doc = include_str!("../README.md")]
+//!
+//! ## `use busway::*`
+//!
+//! The adapters are here under the names of their runtimes (`busway::tokio`), which a glob import puts in
+//! front of the crates of these names: import what you use by name, or write `::tokio::spawn`.
 
 use std::sync::Arc;
 

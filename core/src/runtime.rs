@@ -47,11 +47,9 @@ pub trait Timer: Send + fmt::Debug {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
 }
 
-/// There is no async runtime that the bus could use.
+/// There is no async runtime that a bus, or a call that is tried again, could use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "no async runtime: dispatch from within one, or give the bus one with `builder().runtime(..)`"
-)]
+#[error("no async runtime: call this from within one, or give one with `.runtime(..)`")]
 #[non_exhaustive]
 pub struct NoRuntime;
 

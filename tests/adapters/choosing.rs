@@ -1,10 +1,15 @@
 //! The runtime that is latched at the first dispatch, and several of them in one process.
 
+use std::future::pending;
+#[cfg(feature = "tokio")]
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use busway::testing::TestRuntime;
-use busway::{BoxError, Event, EventBus, EventHandle, EventStatus, NoRuntime, Runtime};
+use busway::{BoxError, Event, EventBus, EventHandle, EventStatus, NoRuntime, RetryError, Runtime};
 use busway_async_std::AsyncStd;
 use busway_smol::Smol;
 use busway_tokio::Tokio;
@@ -72,6 +77,35 @@ fn the_first_dispatch_latches_and_never_panics() {
             assert!(runtime.block_on(outside.into_future()).unwrap().result().unwrap());
         }
     }
+}
+
+#[test]
+fn without_a_runtime_the_advice_is_good_for_buses_and_for_retries() {
+    let policy = busway::Retry::new();
+    let call = pin!(policy.run(async || busway::ok(())));
+    let Poll::Ready(called) = call.poll(&mut Context::from_waker(Waker::noop())) else {
+        panic!("nothing is waited for")
+    };
+    assert_eq!(called.is_ok(), ANYWHERE.is_some());
+    if let Err(error) = called {
+        assert!(matches!(error, RetryError::NoRuntime(_)), "{error}");
+        assert!(!error.to_string().contains("dispatch"), "{error}");
+        // What it names is there for both.
+        assert!(error.to_string().contains("`.runtime(..)`"), "{error}");
+    }
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn on_tokio_without_its_timers_a_retry_panics_where_it_would_wait() {
+    let tokio = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let policy = busway::Retry::new().retries(0);
+    tokio.block_on(policy.run(async || busway::ok(()))).expect("nothing is waited for");
+    let hangs = || tokio.block_on(policy.run(pending::<Result<(), BoxError>>));
+    let panic = catch_unwind(AssertUnwindSafe(hangs)).unwrap_err();
+    let text = panic.downcast_ref::<&str>().copied().map(String::from);
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).expect("a text");
+    assert!(text.contains("enable_time"), "{text}");
 }
 
 #[test]
@@ -167,7 +201,7 @@ fn all_runtimes_in_one_process() {
 fn an_executor_that_is_dropped_stops_its_buses() {
     let executor = Arc::new(smol::Executor::new());
     let bus = EventBus::builder("main").runtime(Smol::on(&executor)).build();
-    bus.on(|_: EventHandle<Ask>| std::future::pending::<()>());
+    bus.on(|_: EventHandle<Ask>| pending::<()>());
     let asked = bus.dispatch(Ask).unwrap();
     drop(executor);
     let asked = smol::block_on(asked.into_future()).unwrap();

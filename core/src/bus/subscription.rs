@@ -162,6 +162,27 @@ impl<'a> HandlerBuilder<'a> {
     /// bus.handler(fetch).retry(Retry::new().retries(3).wait(Duration::from_secs(1))).register();
     /// # }
     /// ```
+    ///
+    /// Which errors are worth it is asked of a [`HandlerError`]. The handler's own error is in it, and
+    /// [`HandlerError::downcast_ref`] finds it:
+    ///
+    /// ```
+    /// # use busway_core::{Event, EventBus, EventHandle, HandlerError, Retry};
+    /// # use std::io;
+    /// # struct Fetch;
+    /// # impl Event for Fetch { type Output = (); const NAME: &'static str = "Fetch"; }
+    /// # async fn fetch(_: EventHandle<Fetch>) -> io::Result<()> { Ok(()) }
+    /// # fn example(bus: EventBus) {
+    /// let policy = Retry::new().retry_on(|error: &HandlerError| {
+    ///     let error = error.downcast_ref::<io::Error>();
+    ///     error.is_some_and(|error| error.kind() != io::ErrorKind::NotFound)
+    /// });
+    /// bus.handler(fetch).retry(policy).register();
+    /// # }
+    /// ```
+    ///
+    /// A handler that answers with a [`BoxError`](crate::BoxError) is asked for the type within the
+    /// box. A policy whose predicate takes `&io::Error` itself is one for functions.
     pub fn retry<On, R>(mut self, policy: RetryPolicy<On, R>) -> Self
     where
         On: RetryOn<HandlerError> + Send + Sync + 'static,

@@ -11,7 +11,9 @@ use crate::semaphore::SemaphoreError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RetryError {
-    /// The last try failed; the source is its own error.
+    /// The last try failed; the source is its own error. As with
+    /// [`HandlerError::GaveUp`](crate::HandlerError::GaveUp), the text ends with that error's: what is
+    /// written to a log without its sources still says what went wrong.
     #[error("failed after {} over {elapsed:?}: {source}", Tries(*tries))]
     Failed {
         /// Tries made.

@@ -6,11 +6,11 @@ use core::fmt;
 use core::time::Duration;
 
 use super::backoff::{Backoff, scramble};
-use super::slots::{Patience, SlotRules};
+use super::slots::{OnLax, Patience, SlotRules};
 use super::tries::Rules;
 use super::when::{Always, OnlyIf};
 use crate::runtime::{NoRuntime, Runtime};
-use crate::semaphore::SemaphoreScope;
+use crate::semaphore::{SemaphoreError, SemaphoreScope};
 use crate::time::Instant;
 
 /// How often, and after which rests, a call that failed is made again; and how many such calls may
@@ -31,7 +31,9 @@ use crate::time::Instant;
 ///     .max_wait(Duration::from_secs(5))
 ///     .jitter(0.5)
 ///     .timeout(Duration::from_secs(2))
-///     .semaphore_limit(3);
+///     .semaphore_limit(3)
+///     .semaphore_timeout(None)
+///     .semaphore_name("the server");
 /// ```
 ///
 /// | parameter | unless set |
@@ -43,9 +45,10 @@ use crate::time::Instant;
 /// | [`retry_on`](Self::retry_on), [`retry_on_timeout`](Self::retry_on_timeout) | every error, yes |
 /// | [`semaphore_limit`](Self::semaphore_limit) | no semaphore |
 /// | [`semaphore_scope`](Self::semaphore_scope) | [`Global`](SemaphoreScope::Global) |
-/// | [`semaphore_name`](Self::semaphore_name) | the function's path, the handler's name |
+/// | [`semaphore_name`](Self::semaphore_name) | the path of the function's type, the handler's name |
 /// | [`semaphore_timeout`](Self::semaphore_timeout) | `timeout * (limit - 1)`, at least `timeout` |
-/// | [`semaphore_lax`](Self::semaphore_lax) | yes |
+/// | [`semaphore_lax`](Self::semaphore_lax) | yes: after that time it goes on without a slot |
+/// | [`on_lax`](Self::on_lax) | nobody is told of that |
 ///
 /// `On` says which errors are worth a retry, `R` where the runtime comes from; both are inferred.
 #[derive(Clone)]
@@ -225,16 +228,48 @@ impl<On, R> RetryPolicy<On, R> {
 impl<On, R> RetryPolicy<On, R> {
     /// How many calls may run at a time: there is no semaphore unless this is set; 0 counts as 1.
     ///
+    /// **This is not a hard limit by itself.** A call that got no slot within
+    /// [`semaphore_timeout`](Self::semaphore_timeout), which is `timeout * (limit - 1)` unless set, goes
+    /// on without one, because policies are [lax](Self::semaphore_lax) unless told otherwise: when
+    /// calls are slow, or many, more than `limit` of them run. With `.semaphore_timeout(None)` the
+    /// limit holds, and the others wait; with `.semaphore_lax(false)` it holds, and they fail.
+    ///
+    /// ```
+    /// # use busway_core::Retry;
+    /// let never_more_than_three = Retry::new()
+    ///     .semaphore_limit(3)
+    ///     .semaphore_timeout(None)
+    ///     .semaphore_name("the printers");
+    /// ```
+    ///
     /// A slot is waited for first come first served, held over all tries and rests, and given back
-    /// when the call returns, fails, panics or is dropped. A call that is made inside of one that
-    /// holds a slot goes along with it, and does not wait for itself: in the wrapped function itself,
-    /// and in the handlers of the events below an invocation that holds one, as far as they are
-    /// awaited or not. Tasks that the function spawns are not inside of it, and neither are calls
-    /// that it makes side by side with each other. (Without `std` the policies of handlers see each
-    /// other, policies around functions nothing.)
+    /// when the call returns, fails, panics or is dropped. All who name the same
+    /// [scope](Self::semaphore_scope) and [name](Self::semaphore_name) share the slots. Give a name:
+    /// without one, all function pointers of one type are one semaphore, and so are all boxed
+    /// functions of one type.
+    ///
+    /// # Calls within calls
+    ///
+    /// A call that is made inside of one that holds a slot goes along with it, and does not wait for
+    /// itself:
+    ///
+    /// - within the wrapped function, as part of its future, also several with `join!`;
+    /// - in the handlers of the events below an invocation that holds one, awaited or not, be it by the
+    ///   handler's own policy or by a call within the handler.
+    ///
+    /// It does **not** reach into tasks that the function spawns; nor, from a function that is called
+    /// outside of any handler, into the handlers of the events that it dispatches: the bus does not
+    /// know of the call. `policy.run(|| bus.run(Job))`, where the handler of `Job` has the same policy,
+    /// waits for itself, as long as the semaphore's timeout and the handler's limit let it. Give the two
+    /// different names. (Without `std` the policies of handlers see each other, policies around functions
+    /// nothing.)
+    ///
+    /// # Several limits
     ///
     /// Everybody says the limit for himself: who waits goes in when fewer than his own limit are
     /// inside. Use one for a name.
+    ///
+    /// # Several processes
     ///
     /// Between processes ([`SemaphoreScope::Multiprocess`]) there are locked files: a process that
     /// is killed gives its slots back, and files that are deleted meanwhile let nobody in too many
@@ -254,8 +289,15 @@ impl<On, R> RetryPolicy<On, R> {
         self
     }
 
-    /// What the semaphore is called. Unless set, as the function with its path (a closure as the
-    /// function it is in), and for a handler as that.
+    /// What the semaphore is called: best something of your own. Unless set, it is as the *type* of
+    /// the function ([`type_name`](core::any::type_name)), and for a handler as that is
+    /// [named](crate::HandlerBuilder::named): after the last part of its function's path, so that two
+    /// `handle`s of different modules share one semaphore.
+    ///
+    /// For an `async fn` this is its path, and for a closure that of the function it is in, which all
+    /// closures there have in common. A function pointer (`fn() -> …`) or a boxed closure
+    /// (`Box<dyn Fn() -> …>`) is named after its signature: **unrelated functions that are passed so
+    /// share one semaphore**, and wait for each other.
     pub fn semaphore_name(mut self, name: impl Into<String>) -> Self {
         self.slots.name = Some(name.into());
         self
@@ -264,16 +306,39 @@ impl<On, R> RetryPolicy<On, R> {
     /// How long a slot is waited for: `None` is any time. Unless set, it is as long as the others
     /// may take with one try each, `timeout * (limit - 1)`, but at least `timeout`; and any time
     /// when tries may take any.
+    ///
+    /// Then the call goes on **without a slot**, or, with [`semaphore_lax(false)`](Self::semaphore_lax),
+    /// fails. That it is unless set is short when more than a few wait, or when calls need several
+    /// tries: `None` makes the limit hold.
     pub fn semaphore_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.slots.patience = limit.into().map_or(Patience::Forever, Patience::For);
         self
     }
 
-    /// Whether a call goes on without a slot when it got none in time. It does, with a warning,
-    /// unless this is set to false: then it fails with
-    /// [`SemaphoreError::TimedOut`](crate::SemaphoreError::TimedOut).
+    /// Whether a call goes on without a slot when it got none within
+    /// [`semaphore_timeout`](Self::semaphore_timeout). It does unless this is set to false, so that
+    /// more calls than the limit may run; then it fails with
+    /// [`SemaphoreError::TimedOut`](crate::SemaphoreError::TimedOut), and is not tried.
+    ///
+    /// Of a handler that goes on the bus says so with
+    /// [`Warning::WithoutSlot`](crate::Warning::WithoutSlot). Of a function the feature `tracing` says
+    /// so with a warning. [`on_lax`](Self::on_lax) is told of both.
     pub const fn semaphore_lax(mut self, lax: bool) -> Self {
         self.slots.lax = lax;
+        self
+    }
+
+    /// Is told of each call that goes on without a slot because it got none in time, and of the
+    /// semaphore that had none. Nobody is unless this is set.
+    ///
+    /// ```
+    /// # use busway_core::Retry;
+    /// let policy = Retry::new()
+    ///     .semaphore_limit(3)
+    ///     .on_lax(|error| eprintln!("{error}; the call goes on without one"));
+    /// ```
+    pub fn on_lax(mut self, tell: impl Fn(&SemaphoreError) + Send + Sync + 'static) -> Self {
+        self.slots.on_lax = Some(OnLax(Arc::new(tell)));
         self
     }
 

@@ -2,6 +2,8 @@
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
+use alloc::sync::Arc;
+use core::fmt;
 use core::time::Duration;
 
 use super::clock::{Clock, Elapsed};
@@ -17,8 +19,19 @@ pub(crate) struct SlotRules {
     pub(crate) patience: Patience,
     /// Goes on without a slot when none was got in time.
     pub(crate) lax: bool,
+    pub(crate) on_lax: Option<OnLax>,
     pub(crate) name: Option<String>,
     pub(crate) folder: Option<Folder>,
+}
+
+/// What the user wants to be told of calls that go on without a slot.
+#[derive(Clone)]
+pub(crate) struct OnLax(pub(crate) Arc<dyn Fn(&SemaphoreError) + Send + Sync>);
+
+impl fmt::Debug for OnLax {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnLax")
+    }
 }
 
 /// How long a slot is waited for.
@@ -37,6 +50,7 @@ impl SlotRules {
             scope: SemaphoreScope::Global,
             patience: Patience::AsTimeout,
             lax: true,
+            on_lax: None,
             name: None,
             folder: None,
         }
@@ -67,6 +81,9 @@ impl SlotRules {
                     return Err(error);
                 }
                 told(&error);
+                if let Some(OnLax(tell)) = &self.on_lax {
+                    tell(&error);
+                }
                 Ok(None)
             }
         }

@@ -31,7 +31,7 @@ pub enum SemaphoreError {
     /// A locked file could not be made, opened or locked, or the thread that waits for it not be
     /// started.
     #[cfg(feature = "std")]
-    #[error("cannot lock {}: {source}", path.display())]
+    #[error("{} cannot be locked", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -42,4 +42,20 @@ pub enum SemaphoreError {
     /// the feature `std`.
     #[error("there are no semaphores over several processes on this system")]
     Unsupported,
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use alloc::string::ToString;
+    use core::error::Error;
+
+    use super::*;
+
+    #[test]
+    fn a_source_is_not_said_twice() {
+        let source = std::io::Error::other("no space left");
+        let error = SemaphoreError::Io { path: "/here".into(), source };
+        assert_eq!(error.to_string(), "/here cannot be locked");
+        assert_eq!(error.source().unwrap().to_string(), "no space left");
+    }
 }

@@ -78,7 +78,8 @@ impl fmt::Debug for Instance {
 pub(crate) type Folder = std::path::PathBuf;
 /// There are no files without `std`.
 #[cfg(not(feature = "std"))]
-pub(crate) type Folder = core::convert::Infallible;
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Folder {}
 
 /// What a semaphore is found by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -274,10 +274,14 @@ async fn r46_or_goes_on_with_a_warning<E: Env>(env: E) -> Outcome {
     let (_gate, policy) = taken(env, "lax").await;
     let (builder, warnings) = collecting(env.builder("main"));
     let bus = builder.build();
+    let told = Log::<String>::new();
+    let tells = told.clone();
+    let policy = policy.on_lax(move |error| tells.push(error.to_string()));
     bus.handler(flaky(env, 0, &Log::new())).named("fetching").retry(policy).register();
     let watch = env.watch();
     assert_eq!(run(&bus, Fetch).await?.result()?, 1);
     watch.took(env.ticks(2));
+    assert_eq!(told.len(), 1);
     let warnings = warnings.items();
     let [warning] = &warnings[..] else { panic!("{warnings:?}") };
     let start = "bus main: fetching goes on without a slot: no slot of the semaphore lax on ";

@@ -1,6 +1,6 @@
 //! R46: a call that is inside of one that holds a slot does not wait for itself.
 
-use busway::{BoxError, Event, EventHandle, Retry};
+use busway::{BoxError, Event, EventHandle, Retry, RetryError};
 use futures_util::FutureExt;
 
 use super::{Room, name};
@@ -9,6 +9,8 @@ use crate::runtimes::{Env, Outcome, run};
 scenarios!(
     r46_a_call_in_a_call,
     r46_calls_side_by_side_are_not_inside_of_each_other,
+    r46_calls_side_by_side_inside_of_one_go_along_with_it,
+    r46_a_spawned_task_is_not_inside,
     r46_a_handler_below_one_that_holds_the_slot,
     r46_far_below_and_on_another_bus,
     r46_a_function_in_a_handler_below_one,
@@ -75,6 +77,35 @@ async fn r46_calls_side_by_side_are_not_inside_of_each_other<E: Env>(env: E) -> 
     });
     assert_eq!(run(&bus, Outer).await?.result()?, 3);
     assert_eq!((counted.ever(), counted.most()), (3, 1));
+    Ok(())
+}
+
+async fn r46_calls_side_by_side_inside_of_one_go_along_with_it<E: Env>(env: E) -> Outcome {
+    let policy = strict(env, "side by side inside");
+    let room = Room::default();
+    let stay = async || {
+        let _guest = room.enter();
+        env.sleep(1).await;
+        busway::ok(1)
+    };
+    let outer = async || {
+        let (a, b) = futures_util::join!(policy.run(stay), policy.run(stay));
+        busway::ok(a? + b?)
+    };
+    assert_eq!(policy.run(outer).await?, 2);
+    assert_eq!((room.ever(), room.most()), (2, 2));
+    Ok(())
+}
+
+async fn r46_a_spawned_task_is_not_inside<E: Env>(env: E) -> Outcome {
+    let policy = strict(env, "spawned");
+    let outer = async || {
+        let inner = policy.clone();
+        let spawned = async move { inner.run(async || busway::ok(())).await };
+        busway::ok(env.task(spawned).await)
+    };
+    let error = policy.run(outer).await?.unwrap_err();
+    assert!(matches!(error, RetryError::Semaphore(_)), "it waited for the slot: {error}");
     Ok(())
 }
 

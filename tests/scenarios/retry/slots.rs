@@ -20,6 +20,9 @@ scenarios!(
     r46_ten_thousand_wait_in_order,
     r46_a_slot_comes_back_after_an_error_a_panic_and_a_drop,
     r46_strict_is_a_typed_error_and_lax_goes_on,
+    r46_the_limit_gives_way_in_time_unless_that_is_ruled_out,
+    r46_a_function_that_goes_on_without_a_slot_tells,
+    r46_function_pointers_of_one_type_share_a_name,
     r46_names_and_scopes_are_apart,
     r46_an_instance_that_is_gone_is_not_mistaken_for_another,
 );
@@ -259,6 +262,87 @@ async fn r46_strict_is_a_typed_error_and_lax_goes_on<E: Env>(env: E) -> Outcome 
     assert_eq!((name, waited), (semaphore, env.ticks(2)));
     assert_eq!(policy.run(async || busway::ok(7)).await?, 7);
     watch.took(env.ticks(4));
+    Ok(())
+}
+
+async fn r46_the_limit_gives_way_in_time_unless_that_is_ruled_out<E: Env>(env: E) -> Outcome {
+    if !E::HAS_PAUSED_CLOCK {
+        return Ok(());
+    }
+    let policy = |test| {
+        Retry::new().timeout(env.ticks(5)).semaphore_limit(3).semaphore_name(name::<E>(test))
+    };
+    let crowd = async |policy: Retry| {
+        let room = Room::default();
+        let stay = async || {
+            let _guest = room.enter();
+            env.sleep(4).await;
+            busway::ok(())
+        };
+        let results = join_all((0..20).map(|_| policy.run(stay))).await;
+        (room.most(), results.iter().filter(|result| result.is_err()).count())
+    };
+    // Nine have been in after `timeout * (limit - 1)`; then the eleven who still wait go on.
+    assert_eq!(crowd(policy("gives way")).await, (14, 0));
+    assert_eq!(crowd(policy("waits").semaphore_timeout(None)).await, (3, 0));
+    assert_eq!(crowd(policy("refuses").semaphore_lax(false)).await, (3, 11));
+    Ok(())
+}
+
+async fn r46_a_function_that_goes_on_without_a_slot_tells<E: Env>(env: E) -> Outcome {
+    let told = Log::<String>::new();
+    let tells = told.clone();
+    let policy = Retry::new()
+        .timeout(None)
+        .semaphore_limit(1)
+        .semaphore_name(name::<E>("tells"))
+        .semaphore_timeout(env.ticks(2))
+        .on_lax(move |error| tells.push(error.to_string()));
+    assert_eq!(policy.run(async || busway::ok(7)).await?, 7);
+    assert!(told.items().is_empty(), "there was a slot");
+    let mut holder = Box::pin(policy.run(std::future::pending::<Result<(), BoxError>>));
+    assert!(holder.as_mut().now_or_never().is_none());
+    assert_eq!(policy.run(async || busway::ok(7)).await?, 7);
+    let strict = policy.clone().semaphore_lax(false);
+    strict.run(async || busway::ok(())).await.unwrap_err();
+    let told = told.items();
+    let [told] = &told[..] else { panic!("{told:?}") };
+    assert!(told.starts_with("no slot of the semaphore tells on "), "{told}");
+    Ok(())
+}
+
+async fn r46_function_pointers_of_one_type_share_a_name<E: Env>(env: E) -> Outcome {
+    type Pointer = fn() -> std::future::Ready<Result<(), BoxError>>;
+    type Slow = fn() -> std::future::Pending<Result<(), BoxError>>;
+    fn slow() -> std::future::Pending<Result<(), BoxError>> {
+        std::future::pending()
+    }
+    fn other_slow() -> std::future::Pending<Result<(), BoxError>> {
+        std::future::pending()
+    }
+    fn quick() -> std::future::Ready<Result<(), BoxError>> {
+        std::future::ready(Ok(()))
+    }
+    let policy = Retry::new()
+        .retries(0)
+        .timeout(env.ticks(1))
+        .semaphore_limit(1)
+        .semaphore_scope(SemaphoreScope::class::<E>())
+        .semaphore_lax(false)
+        .semaphore_timeout(env.ticks(0));
+    let mut holder = Box::pin(policy.run(slow as Slow));
+    assert!(holder.as_mut().now_or_never().is_none());
+    let refused = policy.run(other_slow as Slow).await.unwrap_err();
+    assert!(matches!(refused, RetryError::Semaphore(_)), "the same name: {refused}");
+    // The functions themselves have their own, and so has another type.
+    policy.run(quick as Pointer).await?;
+    policy.run(quick).await?;
+    let run = policy.run(other_slow).await.unwrap_err();
+    assert!(matches!(run, RetryError::TimedOut { .. }), "it was in: {run}");
+    // With a name of its own it does not wait for the other.
+    let named = policy.clone().semaphore_name("the other");
+    let run = named.run(other_slow as Slow).await.unwrap_err();
+    assert!(matches!(run, RetryError::TimedOut { .. }), "it was in: {run}");
     Ok(())
 }
 
