@@ -39,7 +39,7 @@
 //! |---|---|---|---|
 //! | `std` | yes | the ambient parent, panic capture, the system's clock and id seed | – |
 //! | `serde` | no | JSON views of events, merging of JSON results | `serde`, `serde_json` |
-//! | `journal` | no | [`journal`]: the seam for journals, `EventBusBuilder::journal` | `serde` |
+//! | `journal` | no | `busway_core::journal`: the seam for journals, `EventBusBuilder::journal` | `serde` |
 //! | `tracing` | no | warnings go to `tracing` | `tracing` |
 //! | `test-util` | no | `testing`: a runtime with virtual time and a seeded order | `std` |
 //! | `conformance` | no | `conformance`: the tests that every runtime has to pass | `std` |

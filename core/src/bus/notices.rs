@@ -153,6 +153,7 @@ impl HubState {
 impl HubState {
     /// Notes the end of an event. When nobody waits for it, nothing is left to do: the machine has
     /// the record too, so that ours is not the last.
+    #[cfg_attr(not(feature = "journal"), allow(clippy::needless_pass_by_ref_mut))]
     #[inline]
     fn completion(&mut self, completed: Completed<Arc<dyn Erased>, Answer>) -> Option<Todo> {
         let record = freeze(completed);
