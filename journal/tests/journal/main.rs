@@ -9,6 +9,7 @@ mod events;
 mod failing;
 mod files;
 mod locking;
+mod numbers;
 mod recover;
 mod rotation;
 mod seam;
