@@ -22,9 +22,9 @@ use crate::writer::{Opened, Policy};
 /// Events on disk. Give it to buses with `EventBusBuilder::journal(&journal)`; several may share it.
 ///
 /// It is cheap to clone. The buses keep it open: it is closed when the last of them and the last clone
-/// are gone. Dropping the last clone waits until what was noted so far is on disk; what buses note
-/// after that is written too, unless the process ends first. [`close`](Self::close) does both and
-/// tells of errors.
+/// are gone. Dropping the last clone blocks the thread until what was noted so far is on disk, which is
+/// nothing for an executor's; what buses note after that is written too, unless the process ends first.
+/// [`close`](Self::close) does both without blocking, and tells of errors.
 #[derive(Clone)]
 pub struct Journal {
     owner: Arc<Owner>,
@@ -123,7 +123,8 @@ impl Journal {
         self.found.torn.as_ref()
     }
 
-    /// What was accepted and not completed when the journal was opened, to be dispatched again (R42).
+    /// What was accepted and not completed when the journal was opened, to be dispatched again (R42),
+    /// once the handlers are registered: events that nobody handles complete at once.
     /// It is given once; a journal of what completed has nothing to give.
     pub fn recover(&self) -> Recovered {
         let mut unfinished = self.found.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
