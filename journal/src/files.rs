@@ -10,6 +10,10 @@ use crate::storage::{Segment, Storage};
 /// The files of a journal: `events.jsonl` is the active one, `events.jsonl.000001` and so on are those
 /// that were rotated away, oldest first, and `events.jsonl.lock` is locked while a journal is open, so
 /// that there is one writer. The lock goes with the process that holds it, however that ends.
+///
+/// A path that is a link stands for the file it leads to, whose folder has the other files too. A
+/// relative path is that of the moment at which it is opened. On Unix the active file is locked as well,
+/// so that a lock file that somebody has removed lets nobody in.
 #[derive(Debug)]
 pub struct Files {
     path: PathBuf,
@@ -17,7 +21,7 @@ pub struct Files {
     /// A name in the folder is new, and the folder was not synced since.
     folder_changed: bool,
     /// Held for as long as this lives.
-    _lock: File,
+    lock: File,
 }
 
 impl Files {
@@ -28,29 +32,91 @@ impl Files {
     /// Another journal is open on it, in this process or another, or there is no access.
     pub fn lock(path: impl Into<PathBuf>) -> Result<Self, OpenError> {
         let path = path.into();
-        let failed = |source| OpenError::Io { path: path.clone(), source };
-        let folder = folder_of(&path);
-        if !folder.is_dir() {
-            fs::create_dir_all(folder).map_err(failed)?;
+        match Self::lock_at(&path) {
+            Ok(Some(files)) => Ok(files),
+            Ok(None) => Err(OpenError::Locked { path }),
+            Err(source) => Err(OpenError::Io { path, source }),
         }
+    }
+
+    /// `None` when somebody else has locked it.
+    fn lock_at(path: &Path) -> io::Result<Option<Self>> {
+        let path = target_of(&std::path::absolute(path)?);
+        make_folder(folder_of(&path))?;
         let lock_path = with_suffix(&path, "lock");
-        let options = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
-        let lock = options.map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(OpenError::Locked { path }),
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path)?;
+        if !is_locked_now(&lock)? {
+            return Ok(None);
         }
-        Ok(Self { path, active: None, folder_changed: false, _lock: lock })
+        // A file that is there may be new: a crash may have come before its folder was synced.
+        let mut files = Self { path, active: None, folder_changed: true, lock };
+        if cfg!(unix) && files.path.exists() && !files.open_active()? {
+            return Ok(None);
+        }
+        Ok(Some(files))
     }
 
     fn active(&mut self) -> io::Result<&mut File> {
         if self.active.is_none() {
             self.folder_changed |= !self.path.exists();
-            self.active = Some(OpenOptions::new().create(true).append(true).open(&self.path)?);
+            if !self.open_active()? {
+                return Err(io::Error::other("another journal writes it"));
+            }
         }
         self.active.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
+
+    /// Whether it is ours.
+    fn open_active(&mut self) -> io::Result<bool> {
+        let file = OpenOptions::new().create(true).append(true).open(&self.path)?;
+        // Elsewhere a locked file cannot be read by others.
+        let is_ours = !cfg!(unix) || is_locked_now(&file)?;
+        if is_ours {
+            self.active = Some(file);
+        }
+        Ok(is_ours)
+    }
+}
+
+impl Drop for Files {
+    /// A process that is just being started has our files too, for a moment: closing them would not
+    /// unlock them.
+    fn drop(&mut self) {
+        for file in self.active.iter().chain([&self.lock]) {
+            // It is closed next.
+            let _ = file.unlock();
+        }
+    }
+}
+
+/// Locks a file, unless somebody else has.
+fn is_locked_now(file: &File) -> io::Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(source)) => Err(source),
+    }
+}
+
+/// Where links lead to, also when nothing is there yet.
+fn target_of(path: &Path) -> PathBuf {
+    let mut path = path.to_path_buf();
+    // As many as systems follow; what is a circle fails when it is opened.
+    for _ in 0..40 {
+        let Ok(target) = fs::read_link(&path) else { break };
+        path = folder_of(&path).join(target);
+    }
+    path
+}
+
+/// Makes a folder and those above it; each is on disk once the one above it is.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let missing: Vec<_> = folder.ancestors().take_while(|folder| !folder.is_dir()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder)?;
+    missing.into_iter().try_for_each(|made| sync_folder(folder_of(made)))
 }
 
 /// The files that a journal at `path` consists of now, oldest first, without a lock.
@@ -58,7 +124,7 @@ impl Files {
 /// # Errors
 /// The folder cannot be read.
 pub fn segments(path: impl AsRef<Path>) -> io::Result<Vec<PathBuf>> {
-    let path = path.as_ref();
+    let path = &target_of(path.as_ref());
     Ok(list(path)?.into_iter().map(|segment| path_of(path, segment)).collect())
 }
 

@@ -4,7 +4,6 @@ use std::fmt;
 use std::future::poll_fn;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
 
 use busway_core::BoxError;
 use busway_core::journal::{Entry, Feed, Receipt, Sink, SinkError, hands_on_here};
@@ -23,9 +22,9 @@ use crate::writer::{Opened, Policy};
 /// Events on disk. Give it to buses with `EventBusBuilder::journal(&journal)`; several may share it.
 ///
 /// It is cheap to clone. The buses keep it open: it is closed when the last of them and the last clone
-/// are gone. Dropping the last clone waits until what was noted so far is on disk; what buses note
-/// after that is written too, unless the process ends first. [`close`](Self::close) does both and
-/// tells of errors.
+/// are gone. Dropping the last clone blocks the thread until what was noted so far is on disk, which is
+/// nothing for an executor's; what buses note after that is written too, unless the process ends first.
+/// [`close`](Self::close) does both without blocking, and tells of errors.
 #[derive(Clone)]
 pub struct Journal {
     owner: Arc<Owner>,
@@ -124,7 +123,8 @@ impl Journal {
         self.found.torn.as_ref()
     }
 
-    /// What was accepted and not completed when the journal was opened, to be dispatched again (R42).
+    /// What was accepted and not completed when the journal was opened, to be dispatched again (R42),
+    /// once the handlers are registered: events that nobody handles complete at once.
     /// It is given once; a journal of what completed has nothing to give.
     pub fn recover(&self) -> Recovered {
         let mut unfinished = self.found.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
@@ -137,7 +137,8 @@ impl Journal {
         self.owner.queue.error()
     }
 
-    /// Waits until what was noted so far is on disk.
+    /// Waits until what was noted before the call is on disk; what is noted meanwhile is not waited
+    /// for. When it is being closed, this waits for that, and comes to the same.
     ///
     /// # Errors
     /// The first thing that went wrong since the last flush.
@@ -166,7 +167,8 @@ impl Journal {
     }
 
     /// Closes it for all who share it: waits until what was noted so far is on disk, and gives the
-    /// file free. Buses that go on find it closed; a write-ahead bus refuses events then.
+    /// file free. Buses that go on find it closed; a write-ahead bus refuses events then. Whoever else
+    /// closes or flushes it waits for the same end, and gets the same error.
     ///
     /// # Errors
     /// As [`flush`](Self::flush).
@@ -174,14 +176,14 @@ impl Journal {
     /// # Cancel safety
     /// Dropping it leaves a journal that is still open, or is being closed.
     pub async fn close(self) -> Result<(), Arc<JournalError>> {
-        let flushed = self.flush().await;
-        if let Some(told) = self.owner.queue.close() {
-            let closed = told.recv().await.unwrap_or_else(|_| self.ended());
-            // Nothing is left to write: the thread only has to end.
-            self.owner.queue.join();
-            return flushed.and(closed);
-        }
-        flushed
+        self.owner.quiet().await;
+        let closed = match self.owner.queue.close() {
+            Some(told) => told.recv().await.unwrap_or_else(|_| self.ended()),
+            None => self.ended(),
+        };
+        // Nothing is left to write: the thread only has to end.
+        self.owner.queue.join();
+        closed
     }
 
     fn ended(&self) -> Result<(), Arc<JournalError>> {
@@ -218,7 +220,7 @@ impl Sink for Owner {
 
     fn joined(&self, feed: Feed) {
         let mut feeds = self.feeds();
-        feeds.retain(|feed| !feed.is_over());
+        feeds.retain(|other| !other.is_over() && !other.is_of_same_hub(&feed));
         feeds.push(feed);
     }
 }
@@ -229,13 +231,14 @@ impl Owner {
         self.queue.push(receipt, |text| text::push_line(text, entry, accepted, checksum));
     }
 
-    /// Waits until other threads have handed on what has completed.
+    /// Waits until other threads have handed on what has completed by now.
     async fn quiet(&self) {
-        poll_fn(|cx| match self.feeds().iter().all(|feed| feed.poll_quiet(cx).is_ready()) {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        })
-        .await;
+        // Not under the lock: a hub may be dropped by whoever looks at it, with what it holds.
+        let feeds = self.feeds().clone();
+        for feed in feeds {
+            let until = feed.noted();
+            poll_fn(|cx| feed.poll_handed_on(until, cx)).await;
+        }
     }
 
     fn feeds(&self) -> MutexGuard<'_, Vec<Feed>> {

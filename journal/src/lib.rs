@@ -86,4 +86,4 @@ pub use self::recover::{RecoverError, Recovered, Redispatched, Types};
 pub use self::replay::{Replay, ReplayError, ReplayOf};
 pub use self::settings::{JournalBuilder, Mode, Sync};
 pub use self::storage::{Segment, Storage};
-pub use self::unfinished::Unfinished;
+pub use self::unfinished::{Ledger, Unfinished};

@@ -1,9 +1,11 @@
 //! One line of a journal, read.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use busway_core::{Event, EventId, Timestamp};
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -35,6 +37,8 @@ pub struct Line {
     pub kind: Kind,
     /// All other keys: the payload's fields, and what this crate does not know.
     pub fields: Map<String, Value>,
+    /// The payload as text, where `fields` cannot hold its numbers.
+    exact: Option<String>,
 }
 
 /// What a line notes.
@@ -77,14 +81,20 @@ impl Line {
             processed_at: take(&mut fields, "event_processed_at", optional(timestamp))?,
             kind: take(&mut fields, ACCEPTED, kind)?,
             fields,
+            exact: if text::has_huge_integer(line) { exact(line) } else { None },
         })
     }
 
-    /// The payload as an event of type `E`. Its name is not looked at.
+    /// The payload as an event of type `E`. Its name is not looked at. Numbers come back as they were,
+    /// also integers of 128 bits, which `fields` has as floats; floats that are infinite or no numbers
+    /// are null in JSON, and no floats any more.
     ///
     /// # Errors
     /// The fields are not those of an `E`.
     pub fn decode<E: Event + DeserializeOwned>(&self) -> Result<E, serde_json::Error> {
+        if let Some(exact) = &self.exact {
+            return serde_json::from_str(exact);
+        }
         if let Some(value) = self.fields.get(VALUE) {
             return serde_json::from_value(value.clone());
         }
@@ -109,6 +119,17 @@ impl Line {
     pub fn duration(&self) -> Option<Duration> {
         Some(self.processed_at?.since(self.created_at?))
     }
+}
+
+/// The payload's own text.
+fn exact(line: &[u8]) -> Option<String> {
+    let mut fields: BTreeMap<String, &RawValue> = serde_json::from_slice(line).ok()?;
+    if let Some(value) = fields.get(VALUE) {
+        return Some(value.get().into());
+    }
+    fields
+        .retain(|key, _| !text::KEYS.contains(&key.as_str()) && key != ACCEPTED && key != CHECKSUM);
+    serde_json::to_string(&fields).ok()
 }
 
 fn take<T>(

@@ -25,15 +25,20 @@ struct State {
     writer: WriterState,
     /// No line is taken any more.
     is_closed: bool,
+    /// What its end came to.
+    end: Option<Flushed>,
+    /// Those who wait for the end.
+    told_of_end: Vec<Sender<Flushed>>,
     failure: Option<Arc<JournalError>>,
 }
 
 enum WriterState {
     /// Nothing was written yet, and there is no thread.
     Waiting(Box<(Box<dyn Storage>, Policy, Opened)>),
-    Running(JoinHandle<()>, ThreadId),
-    /// Nothing more is written; the thread may still be to be joined.
-    Ended(Option<JoinHandle<()>>),
+    /// The thread, until somebody joins it.
+    Running(ThreadId, Option<JoinHandle<()>>),
+    /// There is no thread, and will be none.
+    Ended,
 }
 
 /// What is to be written next.
@@ -61,6 +66,8 @@ impl Queue {
             batch: Batch::default(),
             writer: WriterState::Waiting(Box::new((storage, policy, opened))),
             is_closed: false,
+            end: None,
+            told_of_end: Vec::new(),
             failure: None,
         };
         Self { state: Mutex::new(state), work: Condvar::new() }
@@ -88,40 +95,36 @@ impl Queue {
         }
     }
 
-    /// Tells when what was added so far is on disk; `None` when nothing was ever added.
+    /// Tells when what was added so far is on disk, or what the end came to when it is being closed;
+    /// `None` when nothing was ever added, and on its own thread.
     pub(crate) fn flush(self: &Arc<Self>) -> Option<Receiver<Flushed>> {
-        let (tell, told) = async_channel::bounded(1);
         let mut state = self.lock();
-        match &state.writer {
-            _ if state.is_closed => None,
-            WriterState::Running(_, id) if *id != thread::current().id() => {
-                state.batch.flushes.push(tell);
-                self.wake(state);
-                Some(told)
-            }
-            _ => None,
+        if !state.is_running_elsewhere() {
+            return None;
         }
+        if state.is_closed {
+            return Some(state.tell_of_end());
+        }
+        let (tell, told) = async_channel::bounded(1);
+        state.batch.flushes.push(tell);
+        self.wake(state);
+        Some(told)
     }
 
     /// Takes no more lines: the thread writes what is there, and ends. Tells when it has given the
-    /// storage back; `None` when there is no such thread, or somebody else has closed it.
+    /// storage back, whoever has closed it; `None` when there is no such thread, and on it.
     pub(crate) fn close(&self) -> Option<Receiver<Flushed>> {
-        let (tell, told) = async_channel::bounded(1);
-        let mut told = Some(told);
-        let unused = {
+        let (told, unused) = {
             let mut state = self.lock();
-            match &state.writer {
-                WriterState::Running(..) if !state.is_closed => state.batch.flushes.push(tell),
-                _ => told = None,
-            }
             state.is_closed = true;
             state.batch.is_last = true;
             match &state.writer {
                 // The storage is given back now.
                 WriterState::Waiting(_) => {
-                    Some(std::mem::replace(&mut state.writer, WriterState::Ended(None)))
+                    (None, Some(std::mem::replace(&mut state.writer, WriterState::Ended)))
                 }
-                _ => None,
+                _ if state.is_running_elsewhere() => (Some(state.tell_of_end()), None),
+                _ => (None, None),
             }
         };
         self.work.notify_one();
@@ -129,21 +132,21 @@ impl Queue {
         told
     }
 
+    /// The thread has ended, and has given the storage back.
+    pub(crate) fn end(&self, outcome: &Flushed) {
+        let told = {
+            let mut state = self.lock();
+            state.end = Some(outcome.clone());
+            std::mem::take(&mut state.told_of_end)
+        };
+        answer(told, outcome);
+    }
+
     /// Waits until the thread has ended. Not on that thread itself.
     pub(crate) fn join(&self) {
-        let thread = {
-            let mut state = self.lock();
-            match &mut state.writer {
-                WriterState::Running(_, id) if *id == thread::current().id() => None,
-                WriterState::Running(..) => {
-                    match std::mem::replace(&mut state.writer, WriterState::Ended(None)) {
-                        WriterState::Running(thread, _) => Some(thread),
-                        _ => None,
-                    }
-                }
-                WriterState::Ended(thread) => thread.take(),
-                WriterState::Waiting(_) => None,
-            }
+        let thread = match &mut self.lock().writer {
+            WriterState::Running(id, thread) if *id != thread::current().id() => thread.take(),
+            _ => None,
         };
         if let Some(thread) = thread {
             // A panic of a waker on that thread has been reported there.
@@ -171,8 +174,9 @@ impl Queue {
         let lost = {
             let mut state = self.lock();
             state.is_closed = true;
-            state.failure.get_or_insert(error);
-            std::mem::take(&mut state.batch)
+            let error = state.failure.get_or_insert(error).clone();
+            state.end = Some(Err(error));
+            (std::mem::take(&mut state.batch), std::mem::take(&mut state.told_of_end))
         };
         // Those who wait are told, without the lock.
         drop(lost);
@@ -201,29 +205,32 @@ impl Queue {
 
     /// Starts the thread when there is none, and wakes it.
     fn wake(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
-        let waiting = match &state.writer {
-            WriterState::Waiting(_) => {
-                std::mem::replace(&mut state.writer, WriterState::Ended(None))
-            }
-            _ => {
-                drop(state);
-                return self.work.notify_one();
-            }
-        };
+        if !matches!(state.writer, WriterState::Waiting(_)) {
+            drop(state);
+            return self.work.notify_one();
+        }
+        let waiting = std::mem::replace(&mut state.writer, WriterState::Ended);
         let WriterState::Waiting(waiting) = waiting else { return };
         let (storage, policy, opened) = *waiting;
         let writer = Writer::new(self.clone(), storage, policy, opened);
-        let spawned = thread::Builder::new().name("busway-journal".into()).spawn(|| writer.run());
-        match spawned {
+        // Kept here as well: what a thread that cannot be started drops, it drops under the lock, and
+        // the storage is the user's.
+        let writer = Arc::new(Mutex::new(Some(writer)));
+        let taken = writer.clone();
+        let run = move || {
+            let writer = taken.lock().unwrap_or_else(PoisonError::into_inner).take();
+            writer.into_iter().for_each(Writer::run);
+        };
+        match thread::Builder::new().name("busway-journal".into()).spawn(run) {
             Ok(thread) => {
-                let id = thread.thread().id();
-                state.writer = WriterState::Running(thread, id);
+                state.writer = WriterState::Running(thread.thread().id(), Some(thread));
             }
             Err(source) => {
                 let error = Arc::new(JournalError::Thread(source));
                 state.failure = Some(error.clone());
                 let lost = std::mem::take(&mut state.batch);
                 drop(state);
+                drop(writer);
                 lost.lines.into_iter().for_each(|line| line.receipt.failed(error.clone()));
             }
         }
@@ -235,6 +242,20 @@ impl Queue {
 }
 
 impl State {
+    fn is_running_elsewhere(&self) -> bool {
+        matches!(&self.writer, WriterState::Running(id, _) if *id != thread::current().id())
+    }
+
+    /// Tells what the end comes to, or has come to.
+    fn tell_of_end(&mut self) -> Receiver<Flushed> {
+        let (tell, told) = async_channel::bounded(1);
+        match &self.end {
+            Some(end) => answer(vec![tell], end),
+            None => self.told_of_end.push(tell),
+        }
+        told
+    }
+
     fn refusal(&self) -> Option<SinkError> {
         match &self.failure {
             Some(failure) => Some(failure.clone()),
@@ -247,5 +268,13 @@ impl State {
 impl Batch {
     fn is_due(&self) -> bool {
         !self.lines.is_empty() || !self.flushes.is_empty() || self.hurries || self.is_last
+    }
+}
+
+/// Tells them what they wait for.
+pub(crate) fn answer(told: Vec<Sender<Flushed>>, outcome: &Flushed) {
+    for tell in told {
+        // Whoever asked may be gone.
+        let _ = tell.try_send(outcome.clone());
     }
 }

@@ -1,10 +1,10 @@
 //! What a crash has left undone is dispatched again (R42).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::pin::Pin;
 
-use busway_core::{AnyEvent, BoxError, Event, EventBus, EventHandle};
+use busway_core::{AnyEvent, BoxError, Event, EventBus, EventHandle, EventId};
 use serde::de::DeserializeOwned;
 
 use crate::unfinished::Unfinished;
@@ -73,8 +73,12 @@ impl Recovered {
     /// full bus is waited for.
     ///
     /// An event of a bus is one that was first accepted by a bus of this name. Those whose
-    /// parents are unfinished too are left out: the parent's handlers make them again, with other
-    /// ids, and the journal forgets them then.
+    /// parents are dispatched again are left out: the parent's handlers make them again, with other
+    /// ids, and the journal forgets them then. Those whose parents are unfinished and are not
+    /// dispatched, because they are another bus's or it failed, are told of in
+    /// [`left`](Redispatched::left).
+    ///
+    /// Register the handlers before: events that nobody handles complete at once.
     ///
     /// # Cancel safety
     /// Dropping it leaves what was not dispatched yet in the journal, to be given back when it is
@@ -82,16 +86,30 @@ impl Recovered {
     pub async fn dispatch(self, bus: &EventBus, types: &Types) -> Redispatched {
         let name = bus.name();
         let mut done = Redispatched::default();
+        let parents: HashMap<_, _> =
+            self.0.iter().map(|event| (event.line.id, event.line.parent_id)).collect();
+        let mut again = HashSet::new();
+        let mut below = Vec::new();
         for unfinished in self.0 {
             if unfinished.line.path.first() != Some(&name) {
                 done.others.push(unfinished);
-            } else if !unfinished.is_below {
+            } else if unfinished.is_below {
+                below.push(unfinished);
+            } else {
                 match unfinished.dispatch_as(bus, types).await {
-                    Ok(event) => done.events.push(event),
+                    Ok(event) => {
+                        again.insert(event.id());
+                        done.events.push(event);
+                    }
                     Err(error) => done.failed.push((unfinished, error)),
                 }
             }
         }
+        let is_left = |event: &Unfinished| {
+            let above = |id: &EventId| parents.get(id).copied().flatten();
+            !std::iter::successors(event.line.parent_id, above).any(|id| again.contains(&id))
+        };
+        done.left = below.into_iter().filter(is_left).collect();
         done
     }
 }
@@ -143,6 +161,9 @@ pub struct Redispatched {
     pub failed: Vec<(Unfinished, RecoverError)>,
     /// They are another bus's.
     pub others: Vec<Unfinished>,
+    /// They are below an event that was not dispatched, so nobody makes them again now, and stay in the
+    /// journal.
+    pub left: Vec<Unfinished>,
 }
 
 /// An event could not be dispatched again.

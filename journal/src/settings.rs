@@ -1,7 +1,7 @@
 //! What can be set of a journal.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::error::{OpenError, ReadError};
 use crate::files::Files;
@@ -34,7 +34,10 @@ pub enum Sync {
     /// Handlers that wait for an acceptance wait for the disk. Nothing is lost.
     Always,
     /// This long after the first line that was written since the last time: the machine's end loses
-    /// what was written in that time, and what was being written.
+    /// what was written in that time, and what was being written. Sooner when ten thousand lines were
+    /// written: each keeps its event in memory until it is on disk. Awaiting
+    /// [`durable`](busway_core::EventHandle::durable) does not hurry it; an interval that never
+    /// passes, such as [`Duration::MAX`], is as [`OnClose`](Self::OnClose).
     Every(Duration),
     /// When the journal is closed, flushed or rotated, somebody awaits
     /// [`durable`](busway_core::EventHandle::durable), or ten thousand lines were written: the
@@ -111,17 +114,28 @@ impl JournalBuilder {
     /// Another journal is open on the file, there is no access, or a line is damaged: in the last
     /// file, and for a write-ahead journal in any.
     pub fn open(self) -> Result<Journal, OpenError> {
-        let mut storage = match self.storage {
-            Some(storage) => storage,
-            None => Box::new(Files::lock(&self.path)?),
+        let (mut storage, path): (Box<dyn Storage>, _) = match self.storage {
+            Some(storage) => (storage, self.path),
+            None => {
+                let absolute = std::path::absolute(&self.path);
+                let path =
+                    absolute.map_err(|source| OpenError::Io { path: self.path.clone(), source })?;
+                (Box::new(Files::lock(&path)?), path)
+            }
         };
         let is_ahead = self.mode == Mode::WriteAhead;
         let default_sync = match self.mode {
             Mode::Completed => Sync::Every(Duration::from_secs(1)),
             Mode::WriteAhead => Sync::Always,
         };
+        let sync = match self.sync.unwrap_or(default_sync) {
+            Sync::Every(interval) if Instant::now().checked_add(interval).is_none() => {
+                Sync::OnClose
+            }
+            sync => sync,
+        };
         let policy = Policy {
-            sync: self.sync.unwrap_or(default_sync),
+            sync,
             rotate_at: self.rotate_at.unwrap_or(u64::MAX),
             rotate_after: self.rotate_after.unwrap_or(Duration::MAX),
             is_ahead,
@@ -130,7 +144,7 @@ impl JournalBuilder {
         let opened = read(&mut *storage, is_ahead, |line| ledger.note(line))?;
         let checksum = self.checksum.unwrap_or(is_ahead);
         let unfinished = if is_ahead { ledger.into_unfinished() } else { Vec::new() };
-        Ok(Journal::start(self.path, storage, policy, checksum, opened, unfinished))
+        Ok(Journal::start(path, storage, policy, checksum, opened, unfinished))
     }
 }
 

@@ -102,6 +102,9 @@ fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
 
 /// Refuses payloads with fields that would be read as something else.
 pub(crate) fn check_payload(payload: &str) -> Result<(), ReservedKey> {
+    if let Some(key) = key_like_checksum(payload) {
+        return Err(ReservedKey { key });
+    }
     // No field of such a name, nor a text of that kind: there is nothing to look at.
     if !payload.contains("\"event_") && !payload.contains("\"busway_") {
         return Ok(());
@@ -113,6 +116,30 @@ pub(crate) fn check_payload(payload: &str) -> Result<(), ReservedKey> {
         Some(key) => Err(ReservedKey { key }),
         None => Ok(()),
     }
+}
+
+/// The last key of a payload that would be taken for a damaged checksum.
+fn key_like_checksum(payload: &str) -> Option<String> {
+    let payload = payload.trim();
+    let fields = payload.strip_prefix('{')?.strip_suffix('}')?.trim();
+    // As it ends a line, behind a comma.
+    let mut tail = [b','; CHECK_LEN];
+    tail[CHECK_LEN - 1] = b'}';
+    let len = fields.len().min(CHECK_LEN - 1);
+    let end = &fields.as_bytes()[fields.len() - len..];
+    tail[CHECK_LEN - 1 - len..CHECK_LEN - 1].copy_from_slice(end);
+    if wrong(&tail) > ALIKE {
+        return None;
+    }
+    let key = tail[..CHECK_HEAD.len()].trim_ascii_end();
+    Some(String::from_utf8_lossy(key).trim_matches([',', ':', '"']).into())
+}
+
+/// How many characters of the end of a line are not those of a checksum.
+fn wrong(check: &[u8]) -> usize {
+    let (head, rest) = check.split_at(CHECK_HEAD.len());
+    let found = head.iter().chain(&rest[DIGITS..]);
+    CHECK_HEAD.bytes().chain(CHECK_TAIL.bytes()).zip(found).filter(|(a, b)| a != *b).count()
 }
 
 /// What the end of a line says about its bytes.
@@ -129,13 +156,77 @@ pub(crate) enum Checked {
 pub(crate) fn check(line: &[u8]) -> Checked {
     let Some(start) = line.len().checked_sub(CHECK_LEN) else { return Checked::Without };
     let (body, check) = line.split_at(start);
-    let (head, rest) = check.split_at(CHECK_HEAD.len());
-    let (digits, tail) = rest.split_at(DIGITS);
-    let expected = CHECK_HEAD.bytes().chain(CHECK_TAIL.bytes());
-    let wrong = expected.zip(head.iter().chain(tail)).filter(|(a, b)| a != *b).count();
-    match wrong {
+    let digits = &check[CHECK_HEAD.len()..][..DIGITS];
+    match wrong(check) {
         0 if format!("{:08x}", crc32fast::hash(body)).as_bytes() == digits => Checked::Agrees,
         0..=ALIKE => Checked::Differs,
         _ => Checked::Without,
+    }
+}
+
+/// Whether there may be an integer that 64 bits cannot hold.
+pub(crate) fn has_huge_integer(json: &[u8]) -> bool {
+    let mut rest = json;
+    let mut in_text = false;
+    while let Some((byte, behind)) = rest.split_first() {
+        rest = behind;
+        match byte {
+            b'"' => in_text = !in_text,
+            b'\\' => rest = rest.get(1..).unwrap_or_default(),
+            b'0'..=b'9' if !in_text => {
+                let is_number = |byte: &u8| byte.is_ascii_digit() || b".eE+-".contains(byte);
+                let len = rest.iter().take_while(|byte| is_number(byte)).count();
+                let (number, behind) = rest.split_at(len);
+                rest = behind;
+                // With the one before them, one more than always fit.
+                if len >= 18 && number.iter().all(u8::is_ascii_digit) {
+                    return true;
+                }
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r41_a_key_like_a_checksum_is_refused_at_the_end() {
+        for key in ["busway_crc", "busway-crc", "Busway_crc", "busway_crd"] {
+            let (first, alone) =
+                (format!(r#"{{"a":1,"{key}":"01234567"}}"#), format!(r#"{{"{key}":"01234567"}}"#));
+            for payload in [first, alone] {
+                assert_eq!(check_payload(&payload), Err(ReservedKey { key: key.into() }));
+                let line = format!(r#"{{"event_type":"Job",{}"#, &payload[1..]);
+                assert_eq!(check(line.as_bytes()), Checked::Differs, "what it would be read as");
+            }
+        }
+        for payload in [
+            r#"{"busway-crc":"01234567","a":1}"#,
+            r#"{"busway-crc":"0123456"}"#,
+            r#"{"busway-crc":"012345678"}"#,
+            r#"{"account_no":"01234567"}"#,
+            r#"{"ä":"äöüäöüäöüäöüäöüä"}"#,
+            "{}",
+            "null",
+        ] {
+            assert_eq!(check_payload(payload), Ok(()), "{payload}");
+        }
+    }
+
+    #[test]
+    fn r41_integers_of_more_than_64_bits_are_seen() {
+        for json in
+            ["18446744073709551616", "[1,-9223372036854775809]", r#"{"a\\":1234567890123456789}"#]
+        {
+            assert!(has_huge_integer(json.as_bytes()), "{json}");
+        }
+        for json in ["922337203685477580", "1.2345678901234567890", r#"["\"12345678901234567890"]"#]
+        {
+            assert!(!has_huge_integer(json.as_bytes()), "{json}");
+        }
     }
 }

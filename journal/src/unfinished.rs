@@ -18,9 +18,10 @@ pub struct Unfinished {
     pub is_below: bool,
 }
 
-/// Collects them, line by line.
+/// Finds out what was accepted and not completed, line by line, as
+/// [`Journal::recover`](crate::Journal::recover) does.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger {
+pub struct Ledger {
     events: HashMap<EventId, Open>,
     /// The events that were accepted as children of one.
     below: HashMap<EventId, Vec<EventId>>,
@@ -36,7 +37,14 @@ struct Open {
 }
 
 impl Ledger {
-    pub(crate) fn note(&mut self, line: Line) {
+    /// One without lines.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the next line.
+    pub fn note(&mut self, line: Line) {
         let Kind::Accepted { attempt } = line.kind else {
             self.events.remove(&line.id);
             return;
@@ -71,8 +79,9 @@ impl Ledger {
         }
     }
 
-    /// In order of acceptance.
-    pub(crate) fn into_unfinished(self) -> Vec<Unfinished> {
+    /// What there is, in order of acceptance.
+    #[must_use]
+    pub fn into_unfinished(self) -> Vec<Unfinished> {
         let mut open: Vec<_> = self.events.values().collect();
         open.sort_by_key(|open| open.place);
         let unfinished = open.into_iter().map(|open| Unfinished {

@@ -6,11 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use async_channel::Sender;
 use busway_core::journal::Receipt;
 
 use crate::error::JournalError;
-use crate::queue::{Batch, Flushed, Queue, Queued};
+use crate::queue::{Batch, Flushed, Queue, Queued, answer};
 use crate::read::Torn;
 use crate::settings::Sync;
 use crate::storage::{Segment, Storage};
@@ -77,8 +76,13 @@ impl Writer {
             if is_last {
                 let outcome = self.outcome();
                 // Whoever has closed it may open it again as soon as he is told.
-                drop(self);
-                return answer(flushes, &outcome);
+                let queue = self.queue.clone();
+                let _ = guarded(|| {
+                    drop(self);
+                    Ok(())
+                });
+                answer(flushes, &outcome);
+                return queue.end(&outcome);
             }
             if !flushes.is_empty() {
                 answer(flushes, &self.outcome());
@@ -146,9 +150,16 @@ impl Writer {
         let path = self.storage.path(Segment::Active);
         if let Err(source) = guarded(|| self.storage.append(text)) {
             // What is there of it would be damage in the middle once more is written.
-            if guarded(|| self.storage.truncate(Segment::Active, self.len)).is_err() {
-                let source = io::Error::from(source.kind());
-                self.queue.fail(Arc::new(JournalError::Write { path: path.clone(), source }));
+            match guarded(|| self.storage.truncate(Segment::Active, self.len)) {
+                Ok(()) => {}
+                // Nothing of it is there, nor anything else.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    (self.len, self.since) = (0, None);
+                }
+                Err(_) => {
+                    let source = io::Error::from(source.kind());
+                    self.queue.fail(Arc::new(JournalError::Write { path: path.clone(), source }));
+                }
             }
             return Err(Arc::new(JournalError::Write { path, source }));
         }
@@ -163,10 +174,10 @@ impl Writer {
         self.unsynced.extend(receipts);
         match self.policy.sync {
             Sync::Always => return self.sync(),
+            _ if self.unsynced.len() >= MANY => return self.sync(),
             Sync::Every(interval) => {
                 self.sync_due = self.sync_due.or_else(|| Instant::now().checked_add(interval));
             }
-            Sync::OnClose if self.unsynced.len() >= MANY => return self.sync(),
             Sync::OnClose => {}
         }
         self.unsynced[before..].iter_mut().for_each(Receipt::written);
@@ -203,13 +214,6 @@ impl Writer {
                 receipt.failed(error.clone());
             }
         }
-    }
-}
-
-fn answer(flushes: Vec<Sender<Flushed>>, outcome: &Flushed) {
-    for flush in flushes {
-        // Whoever asked may be gone.
-        let _ = flush.try_send(outcome.clone());
     }
 }
 

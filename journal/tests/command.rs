@@ -109,6 +109,93 @@ fn tail_follows() -> Result<(), BoxError> {
 }
 
 #[test]
+fn tail_follows_through_rotations() -> Result<(), BoxError> {
+    use std::io::{BufRead, BufReader};
+    let (folder, path) = journal("")?;
+    let numbered = |number: u32| EVENTS[3].replace("\"items\":2", &format!("\"items\":{number}"));
+    std::fs::write(&path, numbered(0) + "\n")?;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_busway-journal"));
+    let mut child = command.arg("tail").arg(&path).stdout(std::process::Stdio::piped()).spawn()?;
+    let mut lines = BufReader::new(child.stdout.take().ok_or("an output")?).lines();
+    assert!(lines.next().ok_or("the first")??.ends_with("{\"items\":0}"));
+    // Faster than anybody looks: what is there last is longer than what was read.
+    for segment in 1..4_u32 {
+        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(&path)?;
+        let text: String = (1..=segment).map(|at| numbered(10 * segment + at) + "\n").collect();
+        std::io::Write::write_all(&mut file, text.as_bytes())?;
+        std::fs::rename(&path, folder.path().join(format!("events.jsonl.{segment:06}")))?;
+    }
+    std::fs::write(&path, [numbered(41), numbered(42), String::new()].join("\n"))?;
+    for number in [11, 21, 22, 31, 32, 33, 41, 42] {
+        let line = lines.next().ok_or("more")??;
+        assert!(line.ends_with(&format!("{{\"items\":{number}}}")), "{number}: {line}");
+    }
+    child.kill()?;
+    child.wait()?;
+    Ok(())
+}
+
+/// A parent that was dispatched again, and has made its child anew.
+const AGAIN: [&str; 5] = [
+    r#"{"event_type":"Job","event_id":"06b0229c-2b16-71ae-8000-0bbff428aaaa","event_path":["main"],"event_parent_id":null,"event_created_at":"2026-11-21T23:31:14.000000Z","event_processed_at":null,"busway_accepted":1}"#,
+    r#"{"event_type":"Step","event_id":"06b0229c-2b16-71ae-8000-0bbff428bbbb","event_path":["main"],"event_parent_id":"06b0229c-2b16-71ae-8000-0bbff428aaaa","event_created_at":"2026-11-21T23:31:15.000000Z","event_processed_at":null,"busway_accepted":1}"#,
+    r#"{"event_type":"Job","event_id":"06b0229c-2b16-71ae-8000-0bbff428aaaa","event_path":["main"],"event_parent_id":null,"event_created_at":"2026-11-21T23:31:14.000000Z","event_processed_at":null,"busway_accepted":2}"#,
+    r#"{"event_type":"Step","event_id":"06b0229c-2b16-71ae-8000-0bbff428cccc","event_path":["main"],"event_parent_id":"06b0229c-2b16-71ae-8000-0bbff428aaaa","event_created_at":"2026-11-21T23:31:16.000000Z","event_processed_at":null,"busway_accepted":1}"#,
+    "damaged",
+];
+
+#[test]
+fn children_that_were_made_again_are_not_open() -> Result<(), BoxError> {
+    let (_folder, path) = journal(&(AGAIN[..4].join("\n") + "\n"))?;
+    let (_, said) = run(&["stats"], &path)?;
+    let rows: Vec<Vec<&str>> = said.lines().map(|row| row.split_whitespace().collect()).collect();
+    assert_eq!(rows[1][..3], ["Job", "0", "1"]);
+    assert_eq!(rows[2][..3], ["Step", "0", "1"]);
+    let (_, said) = run(&["tree"], &path)?;
+    let tree = "\
+└── ⏳ Job#aaaa [23:31:14.000] main
+    ├── ↺ Step#bbbb [23:31:15.000] main
+    └── ⏳ Step#cccc [23:31:16.000] main
+";
+    assert_eq!(said, tree);
+    Ok(())
+}
+
+#[test]
+fn what_is_whole_before_damage_is_shown() -> Result<(), BoxError> {
+    let (_folder, path) = journal(&(AGAIN.join("\n") + "\n"))?;
+    for args in [&["tail"][..], &["tree"], &["stats"]] {
+        let (output, said) = run(args, &path)?;
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(said.contains("Step"), "{args:?}: {said}");
+        assert!(String::from_utf8(output.stderr)?.contains("is damaged at byte"), "{args:?}");
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+#[test]
+fn errors_say_what_they_come_from() -> Result<(), BoxError> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("events.jsonl");
+    std::fs::create_dir(&path)?;
+    let (output, _) = run(&["stats"], &path)?;
+    let said = String::from_utf8(output.stderr)?;
+    assert!(said.contains("events.jsonl cannot be read: "), "{said}");
+    Ok(())
+}
+
+#[test]
+fn help_is_no_error() -> Result<(), BoxError> {
+    for args in [&["--help"][..], &["-h"], &["tail", "--help"]] {
+        let (output, said) = run(args, Path::new("no-such-file"))?;
+        assert!(output.status.success(), "{args:?}");
+        assert!(said.starts_with("usage: "), "{args:?}");
+    }
+    Ok(())
+}
+
+#[test]
 fn what_is_not_understood_is_an_error() -> Result<(), BoxError> {
     for args in [&["dance"][..], &["verify"], &["tail", "-n", "x"]] {
         let (output, _) = run(args, Path::new("no-such-file"))?;

@@ -1,12 +1,15 @@
 //! The journal on a disk that tears, loses and fails, and on a real one.
 #![allow(missing_docs)]
 
+mod closing;
 mod completed;
 mod crash;
 mod disk;
 mod events;
 mod failing;
 mod files;
+mod locking;
+mod numbers;
 mod recover;
 mod rotation;
 mod seam;

@@ -180,3 +180,27 @@ async fn r42_more_than_the_bus_takes_at_a_time() -> Outcome {
     assert!(soon(bus.wait_until_idle(None)).await?);
     Ok(())
 }
+
+#[tokio::test]
+async fn r42_what_is_below_an_event_that_was_not_dispatched_is_left() -> Outcome {
+    let disk = Disk::default();
+    {
+        let journal = ahead(&disk);
+        let bus = bus(&journal);
+        bus.on(
+            |job: EventHandle<Job>| async move { job.run(Step { of: job.number }).await.map(drop) },
+        );
+        bus.on(|_: EventHandle<Step>| std::future::pending::<()>());
+        bus.dispatch(job(1))?;
+        let child = soon(bus.expect::<Step>()).await?;
+        soon(child.durable()).await?;
+    }
+    let journal = ahead(&disk.after_power_loss(0));
+    let bus = bus(&journal);
+    // Nobody knows what a job is.
+    let again = soon(journal.recover().dispatch(&bus, &Types::new().with::<Step>())).await;
+    assert_eq!((again.events.len(), again.failed.len(), again.others.len()), (0, 1, 0));
+    assert_eq!(again.left.len(), 1, "{again:?}");
+    assert_eq!(again.left[0].line.event_type, "Step");
+    Ok(())
+}

@@ -27,10 +27,14 @@ pub(crate) struct Lines {
     /// With so many, those that are gone are looked for.
     many: usize,
     waiting: VecDeque<Line>,
+    /// How many there were so far.
+    noted: u64,
+    /// How many of them were handed on.
+    handed_on: u64,
     /// Somebody hands them on, and will look again.
     is_writing: bool,
-    /// Those who wait until all are handed on.
-    told_when_quiet: Vec<Waker>,
+    /// Those who wait until so many are handed on.
+    told: Vec<(u64, Waker)>,
 }
 
 struct Line {
@@ -55,7 +59,12 @@ impl Lines {
     }
 
     pub(crate) fn accepted(&mut self, bus: Arc<BusShared>, record: Arc<dyn Erased>) {
-        self.waiting.push_back(Line { bus, record, what: What::Accepted });
+        self.add_line(Line { bus, record, what: What::Accepted });
+    }
+
+    fn add_line(&mut self, line: Line) {
+        self.noted += 1;
+        self.waiting.push_back(line);
     }
 
     /// Every bus with a journal that the event was on writes its own line.
@@ -65,9 +74,17 @@ impl Lines {
         }
         for name in record.head().frozen().into_iter().flat_map(|frozen| frozen.path.iter()) {
             if let Some(bus) = self.buses.get(&place_of(name)).and_then(Weak::upgrade) {
-                self.waiting.push_back(Line { bus, record: record.clone(), what: What::Completed });
+                self.add_line(Line { bus, record: record.clone(), what: What::Completed });
             }
         }
+    }
+
+    /// So many more are handed on; those are to be told who wait for no more than that.
+    fn are_handed_on(&mut self, count: u64) -> Vec<Waker> {
+        self.handed_on += count;
+        let handed_on = self.handed_on;
+        let told = self.told.extract_if(.., |(until, _)| *until <= handed_on);
+        told.map(|(_, waker)| waker).collect()
     }
 
     pub(crate) fn are_waiting(&self) -> bool {
@@ -82,7 +99,8 @@ fn place_of(name: &Arc<str>) -> usize {
 /// The lines of one hub, on their way to its sinks.
 ///
 /// Who has completed an event may be ahead of the thread that hands its line on. Before it closes, a
-/// sink waits until its hubs are quiet.
+/// sink waits until what its hubs have noted so far is handed on.
+#[derive(Clone)]
 pub struct Feed(Weak<HubShared>);
 
 impl Feed {
@@ -90,19 +108,36 @@ impl Feed {
         Self(Arc::downgrade(hub))
     }
 
-    /// Ready when every line there is has been handed on; before that the task is woken when it may
-    /// be so.
-    pub fn poll_quiet(&self, cx: &Context<'_>) -> Poll<()> {
+    /// How many lines there were so far.
+    #[must_use]
+    pub fn noted(&self) -> u64 {
+        self.0.upgrade().map_or(0, |hub| hub.lock().lines.noted)
+    }
+
+    /// Ready when the first `until` lines have been handed on; before that the task is woken when it
+    /// may be so.
+    pub fn poll_handed_on(&self, until: u64, cx: &Context<'_>) -> Poll<()> {
         let Some(hub) = self.0.upgrade() else { return Poll::Ready(()) };
         let waker = cx.waker().clone();
         let mut state = hub.lock();
         let lines = &mut state.lines;
-        if lines.is_writing || lines.are_waiting() {
-            lines.told_when_quiet.push(waker);
+        if lines.handed_on >= until {
+            drop(state);
+            return Poll::Ready(());
+        }
+        let is_there = |(at, told): &(u64, Waker)| *at == until && told.will_wake(&waker);
+        if !lines.told.iter().any(is_there) {
+            lines.told.push((until, waker));
             return Poll::Pending;
         }
         drop(state);
-        Poll::Ready(())
+        Poll::Pending
+    }
+
+    /// Whether both are of one hub.
+    #[must_use]
+    pub fn is_of_same_hub(&self, other: &Self) -> bool {
+        self.0.ptr_eq(&other.0)
     }
 
     /// Whether the hub is gone.
@@ -123,8 +158,9 @@ impl HubShared {
     pub(crate) fn write_lines(&self) {
         let mut lines = VecDeque::new();
         let mut is_ours = false;
-        let told = loop {
-            {
+        let mut count = 0;
+        loop {
+            let told = {
                 let state = &mut self.lock().lines;
                 if !is_ours && state.is_writing {
                     return;
@@ -132,17 +168,19 @@ impl HubShared {
                 core::mem::swap(&mut state.waiting, &mut lines);
                 is_ours = !lines.is_empty();
                 state.is_writing = is_ours;
-                if !is_ours {
-                    break core::mem::take(&mut state.told_when_quiet);
-                }
+                state.are_handed_on(core::mem::take(&mut count))
+            };
+            for waker in told {
+                let _ = guard::catch(|| waker.wake());
             }
+            if !is_ours {
+                return;
+            }
+            count = lines.len() as u64;
             for line in lines.drain(..) {
                 // A sink and a serializer are the user's: a panic is theirs, and the line is lost.
                 let _ = handing_on(|| guard::catch(|| line.write()));
             }
-        };
-        for waker in told {
-            let _ = guard::catch(|| waker.wake());
         }
     }
 }

@@ -21,6 +21,14 @@ pub(crate) struct Lock {
     pub(super) id: FileId,
 }
 
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A child that is just being started has the file too: closing it would not unlock it. It is
+        // closed next, whatever comes of this.
+        let _ = self.file.unlock();
+    }
+}
+
 /// A file that is not locked, or was not when it was tried.
 #[derive(Debug)]
 pub(super) struct Unlocked {

@@ -5,6 +5,7 @@ mod tail;
 mod tree;
 mod verify;
 
+use std::error::Error;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,7 +20,8 @@ usage: busway-journal COMMAND FILE…
   tree FILE…                      shows which event's handler dispatched which
   stats FILE…                     counts, and durations from dispatch to completion, by type
 
-The files that a journal was rotated into are read with it, oldest first.";
+The files that a journal was rotated into are read with it, oldest first. Where a line is damaged, what comes
+before it is shown, and the exit status is 1.";
 
 /// What a command comes to.
 type Outcome = Result<ExitCode, Failure>;
@@ -31,9 +33,9 @@ enum Failure {
     Usage,
     #[error("{}: no such file", .0.display())]
     Missing(PathBuf),
-    #[error("{0}")]
+    #[error(transparent)]
     Read(#[from] ReadError),
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] io::Error),
 }
 
@@ -42,7 +44,11 @@ fn main() -> ExitCode {
     let command = args.next().unwrap_or_default();
     let rest: Vec<_> = args.collect();
     let mut out = io::stdout().lock();
+    let asks = |arg: &std::ffi::OsString| arg == "--help" || arg == "-h";
     let outcome = match command.to_str() {
+        _ if asks(&command) || rest.iter().any(asks) => {
+            writeln!(out, "{USAGE}").map(|()| ExitCode::SUCCESS).map_err(Failure::Io)
+        }
         Some("tail") => tail::run(&mut out, rest),
         Some("verify") => files(rest).and_then(|files| verify::run(&mut out, files)),
         Some("tree") => files(rest).and_then(|files| tree::run(&mut out, &files)),
@@ -55,7 +61,7 @@ fn main() -> ExitCode {
         Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
             let code = if matches!(failure, Failure::Read(_)) { 1 } else { 2 };
-            let _ = writeln!(io::stderr(), "{failure}");
+            let _ = writeln!(io::stderr(), "{}", told(&failure));
             ExitCode::from(code)
         }
     }
@@ -66,6 +72,27 @@ fn files(args: Vec<std::ffi::OsString>) -> Result<Vec<PathBuf>, Failure> {
         return Err(Failure::Usage);
     }
     Ok(args.into_iter().map(PathBuf::from).collect())
+}
+
+/// An error and what it comes from.
+fn told(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+/// Goes through the lines of journals, up to what cannot be read.
+fn read(files: &[PathBuf], mut note: impl FnMut(Line)) -> Result<(), Failure> {
+    for file in files {
+        for line in lines(file)? {
+            note(line?);
+        }
+    }
+    Ok(())
 }
 
 /// The lines of a journal and of what it was rotated into.

@@ -1,20 +1,19 @@
 //! Counts, and durations from dispatch to completion, by type.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use busway_core::EventId;
-use busway_journal::Kind;
+use busway_journal::{Kind, Ledger};
 
-use crate::{Outcome, lines, seconds};
+use crate::{Outcome, read, seconds};
 
 #[derive(Default)]
 struct OfType {
     completed: u64,
-    open: HashSet<EventId>,
+    open: u64,
     durations: Vec<Duration>,
 }
 
@@ -29,18 +28,17 @@ impl OfType {
 
 pub(crate) fn run(out: &mut impl Write, files: &[PathBuf]) -> Outcome {
     let mut types: BTreeMap<String, OfType> = BTreeMap::new();
-    for file in files {
-        for line in lines(file)? {
-            let line = line?;
-            let of_type = types.entry(line.event_type.clone()).or_default();
-            if let Kind::Accepted { .. } = line.kind {
-                of_type.open.insert(line.id);
-                continue;
-            }
-            of_type.open.remove(&line.id);
+    let mut ledger = Ledger::new();
+    let end = read(files, |line| {
+        let of_type = types.entry(line.event_type.clone()).or_default();
+        if line.kind == Kind::Completed {
             of_type.completed += 1;
             of_type.durations.extend(line.duration());
         }
+        ledger.note(line);
+    });
+    for unfinished in ledger.into_unfinished() {
+        types.entry(unfinished.line.event_type).or_default().open += 1;
     }
     let width = types.keys().map(|name| name.chars().count()).max().unwrap_or(0).max(4);
     let head = ["completed", "open", "shortest", "median", "95 %", "longest"];
@@ -49,11 +47,11 @@ pub(crate) fn run(out: &mut impl Write, files: &[PathBuf]) -> Outcome {
     writeln!(out)?;
     for (name, mut of_type) in types {
         of_type.durations.sort_unstable();
-        write!(out, "{name:width$} {:>10} {:>10}", of_type.completed, of_type.open.len())?;
+        write!(out, "{name:width$} {:>10} {:>10}", of_type.completed, of_type.open)?;
         for share in [0.0, 0.5, 0.95, 1.0] {
             write!(out, " {:>10}", of_type.quantile(share))?;
         }
         writeln!(out)?;
     }
-    Ok(ExitCode::SUCCESS)
+    end.map(|()| ExitCode::SUCCESS)
 }

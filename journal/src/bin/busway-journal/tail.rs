@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -30,46 +30,114 @@ pub(crate) fn run(out: &mut impl Write, args: Vec<OsString>) -> Outcome {
         }
     }
     let file = file.ok_or(Failure::Usage)?;
-    let from = show_last(out, &file, count)?;
+    let mut place = show_last(out, &file, count)?;
     if once {
         return Ok(ExitCode::SUCCESS);
     }
-    follow(out, &file, from)
-}
-
-/// Returns where the whole lines of the last file end, in bytes.
-fn show_last(out: &mut impl Write, file: &PathBuf, count: usize) -> Result<u64, Failure> {
-    let mut last = VecDeque::new();
-    let mut replay = lines(file)?;
-    let mut end = 0;
-    while let Some(line) = replay.next() {
-        last.push_back(line?);
-        if last.len() > count {
-            last.pop_front();
-        }
-        end = replay.place().filter(|(path, _)| path == file).map_or(0, |(_, offset)| offset);
-    }
-    last.iter().try_for_each(|line| writeln!(out, "{}", show(line)))?;
-    out.flush()?;
-    Ok(end)
-}
-
-fn follow(out: &mut impl Write, file: &Path, mut offset: u64) -> Outcome {
-    let mut rest = Vec::new();
     loop {
-        let len = file.metadata().map_or(0, |metadata| metadata.len());
-        if len < offset {
-            // It was rotated away: a new one has begun.
-            offset = 0;
-            rest.clear();
-        }
-        if len > offset {
-            let mut source = File::open(file)?;
-            source.seek(SeekFrom::Start(offset))?;
-            offset += source.take(len - offset).read_to_end(&mut rest)? as u64;
-            show_whole(out, &mut rest)?;
-        }
+        place.follow(out, &file)?;
         std::thread::sleep(LOOKS);
+    }
+}
+
+/// Shows the last lines there are.
+fn show_last(out: &mut impl Write, file: &PathBuf, count: usize) -> Result<Place, Failure> {
+    loop {
+        let closed = closed(file)?;
+        let (last, end) = last(file, count);
+        // Files that were rotated meanwhile have other names: what was read may have a gap.
+        if closed != self::closed(file)? {
+            continue;
+        }
+        last.iter().try_for_each(|line| writeln!(out, "{}", show(line)))?;
+        out.flush()?;
+        return Ok(Place { closed: closed.last().cloned(), offset: end?, rest: Vec::new() });
+    }
+}
+
+/// The last whole lines, and where those of the active file end, in bytes.
+fn last(file: &PathBuf, count: usize) -> (VecDeque<Line>, Result<u64, Failure>) {
+    let mut last = VecDeque::new();
+    let mut read = || {
+        let mut replay = lines(file)?;
+        let active = busway_journal::segments(file)?.pop();
+        let mut end = 0;
+        while let Some(line) = replay.next() {
+            last.push_back(line?);
+            if last.len() > count {
+                last.pop_front();
+            }
+            let place = replay.place().filter(|(path, _)| Some(*path) == active.as_deref());
+            end = place.filter(|(path, _)| !is_closed(path)).map_or(0, |(_, offset)| offset);
+        }
+        Ok(end)
+    };
+    let end = read();
+    (last, end)
+}
+
+/// The files that were rotated away, oldest first.
+fn closed(file: &Path) -> Result<Vec<PathBuf>, Failure> {
+    Ok(busway_journal::segments(file)?.into_iter().filter(|path| is_closed(path)).collect())
+}
+
+/// Only those that were rotated away end with a number of six digits or more.
+fn is_closed(path: &Path) -> bool {
+    let number = path.extension().map(|end| end.as_encoded_bytes()).unwrap_or_default();
+    number.len() >= 6 && number.iter().all(u8::is_ascii_digit)
+}
+
+/// How far a journal was shown.
+struct Place {
+    /// The last file that was rotated away before the one that is being read.
+    closed: Option<PathBuf>,
+    /// What was read of that, in bytes.
+    offset: u64,
+    /// The beginning of a line.
+    rest: Vec<u8>,
+}
+
+impl Place {
+    /// Shows what has come since.
+    fn follow(&mut self, out: &mut impl Write, file: &Path) -> Result<(), Failure> {
+        loop {
+            let active = match File::open(file) {
+                Ok(active) => Some(active),
+                // It was rotated away, and nothing was written since.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => return Err(error.into()),
+            };
+            // Looked at once it is open: it is the one behind these.
+            let rotated: Vec<_> =
+                closed(file)?.into_iter().filter(|path| self.is_before(path)).collect();
+            if rotated.is_empty() {
+                return active.map_or(Ok(()), |active| self.show(out, active));
+            }
+            for path in rotated {
+                self.show(out, File::open(&path)?)?;
+                if !self.rest.is_empty() {
+                    writeln!(out, "damaged: the last line of {} is not whole", path.display())?;
+                }
+                (self.offset, self.rest) = (0, Vec::new());
+                self.closed = Some(path);
+            }
+        }
+    }
+
+    fn is_before(&self, path: &Path) -> bool {
+        // Numbers get longer, and are as long as needed.
+        let key = |path: &Path| (path.as_os_str().len(), path.as_os_str().to_owned());
+        self.closed.as_ref().is_none_or(|closed| key(closed) < key(path))
+    }
+
+    fn show(&mut self, out: &mut impl Write, mut file: File) -> Result<(), Failure> {
+        if file.metadata()?.len() < self.offset {
+            // It was emptied, or another was put in its place.
+            (self.offset, self.rest) = (0, Vec::new());
+        }
+        file.seek(SeekFrom::Start(self.offset))?;
+        self.offset += file.read_to_end(&mut self.rest)? as u64;
+        show_whole(out, &mut self.rest)
     }
 }
 

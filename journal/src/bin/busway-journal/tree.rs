@@ -6,19 +6,20 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use busway_core::EventId;
-use busway_journal::{Kind, Line};
+use busway_journal::{Kind, Ledger, Line};
 
-use crate::{Failure, Outcome, clock, lines, seconds, short};
+use crate::{Failure, Outcome, clock, read, seconds, short};
 
 struct Events {
     /// The last line of each.
     lines: HashMap<EventId, Line>,
-    /// In order of their first lines.
+    /// In order of dispatch.
     order: Vec<EventId>,
+    open: HashSet<EventId>,
 }
 
 pub(crate) fn run(out: &mut impl Write, files: &[PathBuf]) -> Outcome {
-    let events = read(files)?;
+    let (events, end) = collect(files);
     let mut below: HashMap<Option<EventId>, Vec<EventId>> = HashMap::new();
     for id in &events.order {
         let parent = events.lines[id].parent_id;
@@ -31,28 +32,28 @@ pub(crate) fn run(out: &mut impl Write, files: &[PathBuf]) -> Outcome {
     push(&mut rest, "", below.remove(&None));
     while let Some((prefix, is_last, id)) = rest.pop() {
         let branch = if is_last { "└── " } else { "├── " };
-        writeln!(out, "{prefix}{branch}{}", show(&events.lines[&id]))?;
+        writeln!(out, "{prefix}{branch}{}", show(&events.lines[&id], events.open.contains(&id)))?;
         let indent = format!("{prefix}{}", if is_last { "    " } else { "│   " });
         push(&mut rest, &indent, below.remove(&Some(id)));
     }
-    Ok(ExitCode::SUCCESS)
+    end.map(|()| ExitCode::SUCCESS)
 }
 
-fn read(files: &[PathBuf]) -> Result<Events, Failure> {
-    let mut events = Events { lines: HashMap::new(), order: Vec::new() };
-    let mut seen = HashSet::new();
-    for file in files {
-        for line in lines(file)? {
-            let line = line?;
-            if seen.insert(line.id) {
-                events.order.push(line.id);
-            }
-            events.lines.insert(line.id, line);
+/// What there is, and why there is no more.
+fn collect(files: &[PathBuf]) -> (Events, Result<(), Failure>) {
+    let (mut lines, mut order) = (HashMap::new(), Vec::new());
+    let mut ledger = Ledger::new();
+    let end = read(files, |line: Line| {
+        ledger.note(line.clone());
+        let id = line.id;
+        if lines.insert(id, line).is_none() {
+            order.push(id);
         }
-    }
+    });
     // Completions come before those of their parents; the eye wants order of dispatch.
-    events.order.sort_by_key(|id| events.lines[id].created_at);
-    Ok(events)
+    order.sort_by_key(|id| lines[id].created_at);
+    let open = ledger.into_unfinished().into_iter().map(|open| open.line.id).collect();
+    (Events { lines, order, open }, end)
 }
 
 fn push(rest: &mut Vec<(String, bool, EventId)>, prefix: &str, events: Option<Vec<EventId>>) {
@@ -62,9 +63,11 @@ fn push(rest: &mut Vec<(String, bool, EventId)>, prefix: &str, events: Option<Ve
 }
 
 /// `✅ UserLogin#3f9a [20:22:50.123 (0.004s)] main`
-fn show(line: &Line) -> String {
+fn show(line: &Line, is_open: bool) -> String {
     let mark = match line.kind {
-        Kind::Accepted { .. } => "⏳",
+        Kind::Accepted { .. } if is_open => "⏳",
+        // Its parent was dispatched again, and has made another in its place.
+        Kind::Accepted { .. } => "↺",
         _ => "✅",
     };
     let took = line.duration().map(|took| format!(" ({})", seconds(took))).unwrap_or_default();

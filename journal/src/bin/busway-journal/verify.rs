@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::{Outcome, lines};
+use crate::{Outcome, lines, told};
 
 pub(crate) fn run(out: &mut impl Write, files: Vec<PathBuf>) -> Outcome {
     let mut code = ExitCode::SUCCESS;
@@ -20,7 +20,7 @@ pub(crate) fn run(out: &mut impl Write, files: Vec<PathBuf>) -> Outcome {
         }
         match (damage, replay.torn()) {
             (Some(error), _) => {
-                writeln!(out, "{error}; {count} lines before it are whole")?;
+                writeln!(out, "{}; {count} lines before it are whole", told(&error))?;
                 code = ExitCode::FAILURE;
             }
             (None, Some(torn)) => writeln!(

@@ -1,0 +1,109 @@
+//! Closing and flushing from several sides.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use busway_core::EventHandle;
+use busway_journal::{JournalError, Mode, Sync};
+
+use crate::disk::Disk;
+use crate::events::{Job, Outcome, bus, job, on, soon};
+
+fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[tokio::test]
+async fn r44_all_who_close_or_flush_wait_for_the_same_end() -> Outcome {
+    let disk = Disk::default();
+    let journal = on(&disk, Mode::Completed).sync(Sync::OnClose).open()?;
+    let bus = bus(&journal);
+    disk.stall();
+    disk.look().fails.sync = true;
+    soon(bus.dispatch(job(1))?).await?;
+    disk.wait_for_a_stalled_write();
+    let mut first = pin!(journal.clone().close());
+    assert!(poll(first.as_mut()).is_pending());
+    let mut second = pin!(journal.clone().close());
+    let flushing = journal.clone();
+    let mut flushed = pin!(flushing.flush());
+    assert!(poll(second.as_mut()).is_pending(), "nothing is on disk");
+    assert!(poll(flushed.as_mut()).is_pending(), "nothing is on disk");
+    disk.go();
+    let is_it = |error: Result<(), std::sync::Arc<JournalError>>| {
+        error.is_err_and(|error| matches!(&*error, JournalError::Sync { .. }))
+    };
+    assert!(is_it(soon(first).await));
+    assert!(is_it(soon(second).await));
+    assert!(is_it(soon(flushed).await));
+    assert!(is_it(soon(journal.flush()).await), "also when it is over");
+    assert!(is_it(soon(journal.close()).await), "also when it is over");
+    Ok(())
+}
+
+#[tokio::test]
+async fn r43_memory_is_bounded_whatever_the_interval() -> Outcome {
+    let disk = Disk::default();
+    let sync = Sync::Every(Duration::from_secs(1_000_000));
+    let journal = on(&disk, Mode::Completed).sync(sync).open()?;
+    let bus = bus(&journal);
+    let first = bus.event(job(0)).parallel().dispatch()?;
+    for number in 1..10_000 {
+        bus.event(job(number)).parallel().dispatch()?;
+    }
+    soon(first.durable()).await?;
+    soon(journal.close()).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn r43_an_interval_that_never_passes_waits_for_nobody_who_waits() -> Outcome {
+    let disk = Disk::default();
+    let journal = on(&disk, Mode::WriteAhead).sync(Sync::Every(Duration::MAX)).open()?;
+    let bus = bus(&journal);
+    soon(bus.dispatch(job(1))?.durable()).await?;
+    soon(journal.close()).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn r43_a_folder_that_was_gone_for_a_while() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("a/events.jsonl");
+    let journal = busway_journal::Journal::builder(&path).sync(Sync::Always).open()?;
+    let bus = bus(&journal);
+    std::fs::remove_dir_all(folder.path().join("a"))?;
+    assert!(soon(bus.dispatch(job(1))?.durable()).await.is_err());
+    std::fs::create_dir(folder.path().join("a"))?;
+    soon(bus.dispatch(job(2))?.durable()).await?;
+    assert!(journal.failure().is_none());
+    assert!(soon(journal.close()).await.is_err(), "the first was lost");
+    assert_eq!(std::fs::read_to_string(&path)?.lines().count(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn r44_a_flush_does_not_wait_for_what_comes_after_it() -> Outcome {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    static IS_OVER: AtomicBool = AtomicBool::new(false);
+    let disk = Disk::default();
+    let journal = on(&disk, Mode::Completed).sync(Sync::OnClose).open()?;
+    let bus = bus(&journal);
+    // Each job dispatches the next one: there is always a line on its way.
+    let again = bus.clone();
+    bus.on(move |job: EventHandle<Job>| {
+        if !IS_OVER.load(Ordering::SeqCst) {
+            let next = Job { number: job.number + 1, title: String::new() };
+            assert!(again.event(next).detached().dispatch().is_ok());
+        }
+    });
+    bus.dispatch(job(0))?;
+    for _ in 0..20 {
+        soon(journal.flush()).await?;
+    }
+    IS_OVER.store(true, Ordering::SeqCst);
+    assert!(soon(bus.wait_until_idle(None)).await?);
+    Ok(())
+}
