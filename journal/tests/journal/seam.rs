@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use busway_core::journal::{DurableError, Entry, Receipt, Sink, SinkError};
+use busway_core::journal::{DurableError, Entry, Feed, Receipt, Sink, SinkError};
 use busway_core::{BoxError, Cause, EventBus, EventHandle};
 
 use crate::events::{Job, Outcome, Step, builder, job, soon};
@@ -14,6 +14,7 @@ struct Hand {
     answer: Answer,
     /// Whether it was told that somebody waits.
     hurried: Mutex<usize>,
+    feeds: Mutex<Vec<Feed>>,
 }
 
 impl Sink for Hand {
@@ -36,10 +37,14 @@ impl Sink for Hand {
     fn hurry(&self) {
         *self.hurried.lock().unwrap() += 1;
     }
+
+    fn joined(&self, feed: Feed) {
+        self.feeds.lock().unwrap().push(feed);
+    }
 }
 
 fn bus_with(answer: Answer) -> (EventBus, Arc<Hand>) {
-    let hand = Arc::new(Hand { answer, hurried: Mutex::new(0) });
+    let hand = Arc::new(Hand { answer, hurried: Mutex::new(0), feeds: Mutex::default() });
     let sink: Arc<dyn Sink> = hand.clone();
     let bus = builder("main").journal(sink).build();
     bus.on(|_: EventHandle<Job>| {});
@@ -152,5 +157,42 @@ async fn r12_what_a_sink_dispatches_is_written_after_it() -> Outcome {
     let order = ORDER.lock().unwrap().clone();
     assert_eq!(order, [r#"Job {"number":1,"title":"job 1"}"#, r#"Step {"of":1}"#]);
     drop(BUS.lock().unwrap().take());
+    Ok(())
+}
+
+#[tokio::test]
+async fn r44_a_feed_counts_what_was_noted_and_handed_on() -> Outcome {
+    use std::task::{Context, Waker};
+    static SEEN: Mutex<Vec<(u64, bool, bool)>> = Mutex::new(Vec::new());
+    static FEED: Mutex<Option<Feed>> = Mutex::new(None);
+    let (bus, hand) = bus_with(|_, receipt| {
+        if let Some(feed) = &*FEED.lock().unwrap() {
+            let noted = feed.noted();
+            let cx = Context::from_waker(Waker::noop());
+            let [before, this] =
+                [noted - 1, noted].map(|until| feed.poll_handed_on(until, &cx).is_ready());
+            SEEN.lock().unwrap().push((noted, before, this));
+        }
+        receipt.durable();
+    });
+    let feed = hand.feeds.lock().unwrap()[0].clone();
+    *FEED.lock().unwrap() = Some(feed.clone());
+    soon(bus.dispatch(job(1))?).await?;
+    soon(std::future::poll_fn(|cx| feed.poll_handed_on(2, cx))).await;
+    assert_eq!(*SEEN.lock().unwrap(), [(1, true, false)], "while it is being handed on");
+    assert_eq!(feed.noted(), 2, "its completion too");
+    Ok(())
+}
+
+#[tokio::test]
+async fn r44_the_buses_of_a_hub_have_one_feed() -> Outcome {
+    let (bus, hand) = bus_with(|_, receipt| receipt.durable());
+    let sink: Arc<dyn Sink> = hand.clone();
+    let second = bus.hub().bus("second").journal(sink.clone()).build();
+    let other = builder("other").journal(sink).build();
+    let feeds = hand.feeds.lock().unwrap().clone();
+    let same: Vec<_> = feeds.iter().map(|feed| feed.is_of_same_hub(&feeds[0])).collect();
+    assert_eq!(same, [true, true, false]);
+    drop((second, other));
     Ok(())
 }
