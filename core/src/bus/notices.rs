@@ -51,10 +51,10 @@ impl Notices {
                     self.own_ready = true;
                     continue;
                 }
+                // Who waits for it asks under this lock, after he is registered.
                 (Output::Idle { bus }, Some(own)) if own.key == bus && !own.idle.has_any() => {
                     continue;
                 }
-                (Output::Completed(completed), _) => hub.completion(completed),
                 (output, _) => hub.todo(output),
             };
             if let Some(todo) = todo {
@@ -141,8 +141,7 @@ impl HubState {
             Output::WatchEnded { watch, dropped } => {
                 Todo::EndWatch(self.watchers.remove(&watch)?, dropped)
             }
-            // Who waits for it asks under this lock, after he is registered.
-            Output::Idle { bus } => Todo::Idle(self.shell(bus).filter(|bus| bus.idle.has_any())?),
+            Output::Idle { bus } => Todo::Idle(self.shell(bus)?),
             Output::Closed { bus } => Todo::Closed(self.shell(bus)?),
             Output::Warning(warning) => Todo::Warn(warning),
             Output::Dropped(dropped) => Todo::Drop(dropped),

@@ -171,7 +171,7 @@ pub enum Dropped<P, R, H> {
     /// A list of handlers that was replaced while an event was using it.
     Handlers(HandlerList<H>),
     /// A handler that was taken off while an event was using it.
-    Handler(Arc<Handler<H>>),
+    Handler(Box<Handler<H>>),
 }
 
 /// What the driver of a bus is to do next.

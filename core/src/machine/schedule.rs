@@ -1,10 +1,11 @@
 //! What starts next: the queue, the slot, what is raised, the next handler (R1, R3, R8–R10, R13, R14, R17).
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use super::config::{Concurrency, HandlerOrder};
 use super::output::{Dropped, Next, Output, Run};
-use super::registry::{Action, Snapshot};
+use super::registry::{Action, HandlerList, Snapshot};
 use super::results::{EventStatus, Outcome, Row, Rows};
 use super::state::{BusIx, Line, Phase, Slot, Visit, VisitIx, VisitState, Work, WorkIx};
 use super::{BusKey, Machine};
@@ -216,19 +217,25 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.for_each_slot(bus, concurrency, |slot| slot.occupied -= 1);
         match handlers {
             None => {}
-            Some(Snapshot::One(handler)) => self.let_go(handler, Dropped::Handler),
+            // Others than the machine may hold it too, and let go of it at this very moment.
+            Some(Snapshot::One(handler)) => {
+                if let Some(handler) = Arc::into_inner(handler) {
+                    self.say(Output::Dropped(Dropped::Handler(Box::new(handler))));
+                }
+            }
             Some(Snapshot::Lists { exact, any }) => {
-                exact.into_iter().for_each(|list| self.let_go(list, Dropped::Handlers));
-                any.into_iter().for_each(|list| self.let_go(list, Dropped::Handlers));
+                for list in [exact, any].into_iter().flatten() {
+                    self.let_go(list);
+                }
             }
         }
         self.close_one(event);
     }
 
-    /// Hands out what nobody else holds any more: dropping it drops what the user registered.
-    fn let_go<T>(&mut self, last: Arc<T>, dropped: impl FnOnce(Arc<T>) -> Dropped<P, R, H>) {
-        if Arc::strong_count(&last) == 1 {
-            self.say(Output::Dropped(dropped(last)));
+    /// Hands a list out that was replaced: dropping it drops what the user registered.
+    fn let_go(&mut self, list: HandlerList<H>) {
+        if Arc::strong_count(&list) == 1 {
+            self.say(Output::Dropped(Dropped::Handlers(list)));
         }
     }
 
