@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use core::any::TypeId;
 use core::fmt;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +12,7 @@ use futures_util::task::AtomicWaker;
 use super::context::{self, Current};
 use super::guard;
 use super::shared::BusShared;
+use super::task::Running;
 use super::value::Verdict;
 use crate::machine::InvocationKey;
 
@@ -34,10 +34,8 @@ impl Leash {
 /// The task of one invocation.
 pub(crate) struct SpawnedTask {
     pub(crate) bus: Arc<BusShared>,
-    pub(crate) future: Option<Pin<Box<dyn Future<Output = Verdict> + Send>>>,
-    pub(crate) current: Current,
+    pub(crate) running: Running,
     pub(crate) invocation: InvocationKey,
-    pub(crate) expected: (TypeId, &'static str),
     pub(crate) leash: Arc<Leash>,
 }
 
@@ -47,29 +45,21 @@ impl Future for SpawnedTask {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.leash.task.register(cx.waker());
         if self.leash.is_cut.load(Ordering::Acquire) {
-            guard::discard(self.future.take());
+            self.running.discard();
             return Poll::Ready(());
         }
-        let current = self.current;
-        let Some(future) = &mut self.future else { return Poll::Ready(()) };
-        let polled = context::enter(current, || guard::catch(|| future.as_mut().poll(cx)));
-        let verdict = match polled {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(verdict)) => verdict,
-            Err(panic) => Verdict::panicked(&panic),
-        };
-        let future = self.future.take();
-        let verdict = verdict.after(guard::catch(|| drop(future)), self.expected);
-        self.bus.spawned_ended(self.invocation, verdict);
-        Poll::Ready(())
+        if let Some(verdict) = self.running.guarded(|running| running.poll(cx)) {
+            self.bus.spawned_ended(self.invocation, verdict);
+        }
+        if self.running.is_pending() { Poll::Pending } else { Poll::Ready(()) }
     }
 }
 
 impl Drop for SpawnedTask {
     fn drop(&mut self) {
         // A runtime that is shut down drops its tasks: the event must not wait for this one.
-        if let Some(future) = self.future.take() {
-            guard::discard(future);
+        if self.running.is_pending() {
+            self.running.discard();
             self.bus.spawned_ended(self.invocation, Verdict::dropped());
         }
     }

@@ -1,4 +1,4 @@
-//! Invocations that wait to be polled again: their wakers, and what others tell the turn's holder.
+//! Handlers that run, their wakers, and what others tell the turn's holder.
 
 use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
@@ -9,23 +9,29 @@ use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::task::{Context, Poll, Waker};
 
-use super::context::Current;
+use super::context::{self, Current};
+use super::guard;
 use super::handler::Started;
 use super::shared::BusShared;
 use super::value::Verdict;
 use crate::machine::{InvocationKey, Key};
 
-/// A running handler between two polls.
-pub(crate) struct Task {
+/// A handler that runs, whoever polls it.
+pub(crate) struct Running {
     /// There until it has ended.
-    pub(crate) future: Option<Pin<Box<dyn Future<Output = Verdict> + Send>>>,
+    future: Option<Pin<Box<dyn Future<Output = Verdict> + Send>>>,
     /// What it ended with.
-    pub(crate) verdict: Option<Verdict>,
-    pub(crate) ready: Readiness,
-    pub(crate) current: Current,
-    pub(crate) invocation: InvocationKey,
+    verdict: Option<Verdict>,
+    current: Current,
     /// The type its value is to be of.
-    pub(crate) expected: (TypeId, &'static str),
+    expected: (TypeId, &'static str),
+}
+
+/// One that the holder of the turn polls, between two polls.
+pub(crate) struct Task {
+    pub(crate) running: Running,
+    pub(crate) ready: Readiness,
+    pub(crate) invocation: InvocationKey,
 }
 
 /// Whether an invocation is to be polled again. It is used for another one once nobody else has a
@@ -50,28 +56,52 @@ pub(crate) struct Inbox {
     pub(crate) cancelled: Vec<InvocationKey>,
 }
 
-impl Task {
-    /// A handler was called.
+impl Running {
+    pub(crate) const fn new(current: Current, expected: (TypeId, &'static str)) -> Self {
+        Self { future: None, verdict: None, current, expected }
+    }
+
+    /// Runs the user's code of it. What that leaves is a verdict, or a future to be polled again.
     #[inline]
-    pub(crate) fn start(&mut self, started: Started) {
-        match started {
-            Started::Ended(verdict) => self.verdict = Some(verdict),
-            Started::Running(future) => {
-                self.future = Some(future);
-                self.poll();
+    pub(crate) fn guarded(&mut self, code: impl FnOnce(&mut Self)) -> Option<Verdict> {
+        let caught = context::enter(self.current, || guard::catch(|| code(self)));
+        match (caught, self.verdict.take()) {
+            (Ok(()), verdict) => verdict.map(|verdict| verdict.checked(self.expected)),
+            (Err(panic), verdict) => {
+                guard::discard(verdict);
+                self.discard();
+                Some(Verdict::panicked(&panic))
             }
         }
     }
 
-    /// Polls the future, and drops it when it has ended.
+    /// The handler was called.
     #[inline]
-    pub(crate) fn poll(&mut self) {
-        let mut cx = Context::from_waker(&self.ready.waker);
-        let polled = self.future.as_mut().map(|future| future.as_mut().poll(&mut cx));
+    pub(crate) fn start(&mut self, started: Started) {
+        match started {
+            Started::Ended(verdict) => self.verdict = Some(verdict),
+            Started::Running(future) => self.future = Some(future),
+        }
+    }
+
+    /// Polls the future, if there is one, and drops it when it has ended.
+    #[inline]
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) {
+        let polled = self.future.as_mut().map(|future| future.as_mut().poll(cx));
         if let Some(Poll::Ready(verdict)) = polled {
             self.verdict = Some(verdict);
             self.future = None;
         }
+    }
+
+    /// Whether it has a future, and so has not ended.
+    pub(crate) const fn is_pending(&self) -> bool {
+        self.future.is_some()
+    }
+
+    /// Drops a future that is not to be polled again.
+    pub(crate) fn discard(&mut self) {
+        guard::discard(self.future.take());
     }
 }
 
@@ -96,6 +126,11 @@ impl Readiness {
     #[inline]
     pub(crate) fn rearm(&self) {
         self.task.is_ready.store(false, Ordering::Release);
+    }
+
+    #[inline]
+    pub(crate) const fn waker(&self) -> &Waker {
+        &self.waker
     }
 
     /// Whether nobody else has a clone of the waker.

@@ -2,22 +2,21 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::any::TypeId;
 use core::sync::atomic::Ordering;
+use core::task::Context;
 
 use hashbrown::HashMap;
 
-use super::context::{self, Current};
+use super::context::Current;
 use super::guard;
-use super::handler::{Callable, Started};
+use super::handler::Callable;
 use super::notices::Notices;
 use super::record::Erased;
 use super::shared::{BusShared, Latched};
 use super::spawned::{Leash, SpawnedTask};
-use super::task::{Readiness, Task};
+use super::task::{Readiness, Running, Task};
 use super::value::Verdict;
 use crate::machine::{Action, InvocationKey, Next, Run};
 use crate::time::Instant;
@@ -197,8 +196,9 @@ impl Holder<'_> {
             if let Some(leash) = self.turn.leashes.remove(&invocation) {
                 leash.cut();
             }
-            if let Some(task) = self.turn.tasks.remove(&invocation) {
-                self.discard(task);
+            if let Some(mut task) = self.turn.tasks.remove(&invocation) {
+                task.running.discard();
+                self.keep(task.ready);
             }
             // Started in the books and not called: now it never is.
             let run = self.turn.run.take_if(|run| run.invocation == invocation);
@@ -282,18 +282,23 @@ impl Holder<'_> {
             event_id: head.id,
             depth: head.depth,
         };
-        let expected = payload.output();
+        let mut running = Running::new(current, payload.output());
         let call = || handler.call(payload, self.bus, invocation);
         if parallel && self.bus.spawns {
-            let started = context::enter(current, || guard::catch(call));
+            let verdict = running.guarded(|running| running.start(call()));
             self.clock.went_on();
-            self.go_apart(started, current, invocation, expected);
+            match verdict {
+                Some(verdict) => self.turn.ended = Some((invocation, verdict)),
+                None => self.spawn(running, invocation),
+            }
         } else {
             let spare = self.turn.spare_wakers.pop();
             let ready = spare.unwrap_or_else(|| Readiness::new(self.bus));
             ready.assign(invocation);
-            let task = Task { future: None, verdict: None, ready, current, invocation, expected };
-            self.go_on(task, |task| task.start(call()));
+            self.go_on(Task { running, ready, invocation }, |running, cx| {
+                running.start(call());
+                running.poll(cx);
+            });
         }
         // It may be registered no more, and ours the last of it.
         if let Some(entry) = Arc::into_inner(entry) {
@@ -305,60 +310,32 @@ impl Holder<'_> {
     fn poll_again(&mut self, invocation: InvocationKey) {
         if let Some(task) = self.turn.tasks.remove(&invocation) {
             task.ready.rearm();
-            self.go_on(task, Task::poll);
+            self.go_on(task, Running::poll);
         }
     }
 
-    /// Runs the user's code of an invocation. What it leaves is a verdict, or a future to be polled
-    /// again.
     #[inline]
-    fn go_on(&mut self, mut task: Task, code: impl FnOnce(&mut Task)) {
-        let caught = context::enter(task.current, || guard::catch(|| code(&mut task)));
+    fn go_on(&mut self, mut task: Task, code: impl FnOnce(&mut Running, &mut Context<'_>)) {
+        let Task { running, ready, invocation } = &mut task;
+        let invocation = *invocation;
+        let mut cx = Context::from_waker(ready.waker());
+        let verdict = running.guarded(|running| code(running, &mut cx));
         self.clock.went_on();
-        let Task { invocation, expected, .. } = task;
-        let verdict = match (caught, task.verdict.take()) {
-            (Ok(()), None) => {
-                self.turn.tasks.insert(invocation, task);
-                return;
+        match verdict {
+            None => drop(self.turn.tasks.insert(invocation, task)),
+            Some(verdict) => {
+                self.keep(task.ready);
+                self.turn.ended = Some((invocation, verdict));
             }
-            (Ok(()), Some(verdict)) => verdict.checked(expected),
-            (Err(panic), verdict) => {
-                guard::discard(verdict);
-                guard::discard(task.future.take());
-                Verdict::panicked(&panic)
-            }
-        };
-        self.keep(task.ready);
-        self.turn.ended = Some((invocation, verdict));
+        }
     }
 
     /// Gives an invocation a task of its own, which tells its end itself.
-    fn go_apart(
-        &mut self,
-        started: Result<Started, String>,
-        current: Current,
-        invocation: InvocationKey,
-        expected: (TypeId, &'static str),
-    ) {
-        let verdict = match started {
-            Ok(Started::Running(future)) => {
-                let leash = Arc::new(Leash::default());
-                self.turn.leashes.insert(invocation, leash.clone());
-                let (bus, future) = (self.bus.clone(), Some(future));
-                let task = SpawnedTask { bus, future, current, invocation, expected, leash };
-                return self.latched.runtime.spawn(Box::pin(task));
-            }
-            Ok(Started::Ended(verdict)) => verdict.checked(expected),
-            Err(panic) => Verdict::panicked(&panic),
-        };
-        self.turn.ended = Some((invocation, verdict));
-    }
-
-    /// Drops a future that is not to be polled again.
-    fn discard(&mut self, task: Task) {
-        let Task { future, ready, .. } = task;
-        guard::discard(future);
-        self.keep(ready);
+    fn spawn(&mut self, running: Running, invocation: InvocationKey) {
+        let leash = Arc::new(Leash::default());
+        self.turn.leashes.insert(invocation, leash.clone());
+        let task = SpawnedTask { bus: self.bus.clone(), running, invocation, leash };
+        self.latched.runtime.spawn(Box::pin(task));
     }
 
     /// Keeps a waker for another invocation if nobody else has it.

@@ -69,18 +69,6 @@ impl Verdict {
         Self(Outcome::Aborted(Cause::Stopped))
     }
 
-    /// What is left of it after its handler's future was dropped: a panic there counts.
-    pub(crate) fn after(
-        self,
-        dropped: Result<(), String>,
-        expected: (TypeId, &'static str),
-    ) -> Self {
-        match dropped {
-            Ok(()) => self.checked(expected),
-            Err(panic) => self.replaced_by(Self::panicked(&panic)),
-        }
-    }
-
     fn replaced_by(self, other: Self) -> Self {
         guard::discard(self);
         other
