@@ -159,11 +159,7 @@ impl Journal {
     /// # Errors
     /// As [`flush`](Self::flush).
     pub fn flush_blocking(&self) -> Result<(), Arc<JournalError>> {
-        pollster::block_on(self.owner.quiet());
-        match self.owner.queue.flush() {
-            Some(told) => told.recv_blocking().unwrap_or_else(|_| self.ended()),
-            None => self.ended(),
-        }
+        pollster::block_on(self.flush())
     }
 
     /// Closes it for all who share it: waits until what was noted so far is on disk, and gives the

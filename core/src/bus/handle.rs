@@ -165,12 +165,6 @@ impl<E: Event> EventHandle<E> {
         self.clone().into_future()
     }
 
-    /// The wait of somebody who has just dispatched it, and polls now: at this time, if the runtime
-    /// is his thread's.
-    pub(crate) fn wait_at_once(self, now: Option<Instant>) -> Wait<E> {
-        Wait(Waiter::polled_at(self, now))
-    }
-
     /// The same, as a wait of the handler that was given `handler`. With `std` every wait inside a
     /// handler is; without it, only waits for the handler's own event and for what was dispatched
     /// through it are known to be.
@@ -320,6 +314,12 @@ impl<E: Event> EventHandle<E> {
         filter: impl Fn(&EventResult) -> bool,
     ) -> Result<Selection<'_, E>, ResultError> {
         Ok(Selection::filtered(self.frozen()?, filter))
+    }
+
+    /// The wait of somebody who has just dispatched it, and polls now: at this time, if the runtime
+    /// is his thread's.
+    pub(crate) fn wait_at_once(self, now: Option<Instant>) -> Wait<E> {
+        Wait(Waiter::polled_at(self, now))
     }
 
     pub(crate) fn parent_ref(&self) -> ParentRef {

@@ -10,7 +10,7 @@ use super::context;
 use super::error::WaitError;
 use super::shared::BusShared;
 use super::sleep::{Elapsed, with_timeout};
-use super::wakers::{Seat, Wakers};
+use super::wakers::Place;
 
 impl BusShared {
     /// Another handle to the bus, if it has not ended.
@@ -114,29 +114,14 @@ impl BusShared {
     /// Waits until no more events than this are incomplete.
     async fn at_most(&self, events: usize) {
         let is_so = || self.hub.lock().books.incomplete(self.key) <= events;
-        let mut place = Place { wakers: &self.idle, seat: None };
+        let mut place = Place::new(&self.idle);
         poll_fn(|cx| {
-            // Looked at again once it is registered: what ends in between wakes nobody.
             let is_over = is_so() || {
-                place.wakers.register(cx.waker(), &mut place.seat, || false);
+                place.register(cx.waker());
                 is_so()
             };
             if is_over { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
-    }
-}
-
-/// A place among those who wait, left when it is dropped.
-struct Place<'a> {
-    wakers: &'a Wakers,
-    seat: Option<Seat>,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        if let Some(seat) = self.seat {
-            self.wakers.unregister(seat);
-        }
     }
 }

@@ -25,6 +25,32 @@ pub(crate) struct Seat {
     place: usize,
 }
 
+/// A seat among those who wait, left when it is dropped.
+pub(crate) struct Place<'a> {
+    wakers: &'a Wakers,
+    seat: Option<Seat>,
+}
+
+impl<'a> Place<'a> {
+    pub(crate) const fn new(wakers: &'a Wakers) -> Self {
+        Self { wakers, seat: None }
+    }
+
+    /// Has `waker` woken with the others. Whoever waits looks again afterwards: what happens before
+    /// he is registered wakes nobody.
+    pub(crate) fn register(&mut self, waker: &Waker) {
+        self.wakers.register(waker, &mut self.seat, || false);
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(seat) = self.seat {
+            self.wakers.unregister(seat);
+        }
+    }
+}
+
 /// Who waits to be woken next: nearly always nobody or one.
 struct Round {
     first: Option<Waker>,

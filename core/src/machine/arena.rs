@@ -132,15 +132,10 @@ impl<T, Tag> Arena<T, Tag> {
     }
 
     /// Grows by an eighth where a vector would double: most of a long queue is entries.
-    #[cold]
-    fn grow_by_an_eighth(&mut self) {
-        self.slots.reserve_exact(self.slots.len() / 8);
-    }
-
     #[inline]
     fn grow(&mut self) {
         if self.slots.len() == self.slots.capacity() && self.slots.len() >= 1024 {
-            self.grow_by_an_eighth();
+            self.slots.reserve_exact(self.slots.len() / 8);
         }
     }
 }

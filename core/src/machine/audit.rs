@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use super::results::EventStatus;
-use super::state::{EventIx, Slot, VisitState};
+use super::state::{EventIx, Slot, VisitIx, VisitState};
 use super::{Concurrency, Machine};
 
 impl<P: Clone, R, H> Machine<P, R, H> {
@@ -55,12 +55,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             expect(kept == bus.in_memory, || {
                 format!("in memory on {name}: {}, counted {kept}", bus.in_memory)
             })?;
-            let mut length = 0;
-            let mut next = bus.queue.first();
-            while let Some(visit) = next {
-                length += 1;
-                next = self.visits[visit].links.next();
-            }
+            let length = bus.queue.iter(&self.visits).count();
             expect(length == queued, || format!("queue of {name}: {length}, counted {queued}"))?;
         }
         expect(hub == self.hub_slot, || format!("hub slot: {:?}, counted {hub:?}", self.hub_slot))?;
@@ -71,7 +66,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         for (ix, event) in self.events.iter() {
             let key = self.events.key(ix);
             let mut open = 0;
-            self.for_each_visit(key, |visit| open += u32::from(visit.state != VisitState::Done));
+            let is_open = |visit: &VisitIx| self.visits[*visit].state != VisitState::Done;
+            open += self.visits_of(ix).filter(is_open).count() as u32;
             let children = self.events.iter().filter(|(_, child)| child.attached);
             let parent = |child: EventIx| self.kin(child).and_then(|kin| kin.parent);
             open += children.filter(|(ix, _)| parent(*ix) == Some(key)).count() as u32;

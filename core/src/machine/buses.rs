@@ -10,7 +10,7 @@ use super::error::{BusGone, Refusal};
 use super::list::Links;
 use super::output::{Dropped, Output, Warning};
 use super::results::Cause;
-use super::state::{BusIx, BusState, Phase, Reservation, VisitIx, VisitState};
+use super::state::{BusIx, BusState, Phase, Reservation, VisitState};
 use super::{BusKey, EventKey, InvocationKey, Machine, ReservationKey};
 use crate::time::Instant;
 
@@ -55,9 +55,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// The events of a bus that have not started there, in order of arrival.
     pub fn queued(&self, bus: BusKey) -> impl Iterator<Item = EventKey> {
-        let first = self.buses.get(bus).and_then(|bus| bus.queue.first());
-        core::iter::successors(first, |visit| self.visits[*visit].links.next())
-            .map(|visit| self.events.key(self.visits[visit].event))
+        let queued = self.buses.get(bus).into_iter().flat_map(|bus| bus.queue.iter(&self.visits));
+        queued.map(|visit| self.events.key(self.visits[visit].event))
     }
 
     /// Whether a bus takes no events any more.
@@ -95,33 +94,22 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.answer_reservations(ix);
         self.end_watches(ix);
         while let Some(visit) = self.buses[ix].queue.first() {
-            self.stop_visit(visit);
+            self.end_stay(visit, Cause::Stopped);
         }
         // Between two handlers nothing runs, but the rest is still to be cancelled.
         while let Some(visit) = self.pop_continuing(ix) {
-            self.stop_visit(visit);
+            self.end_stay(visit, Cause::Stopped);
         }
-        let started = self.buses[ix].started.first();
-        let started = core::iter::successors(started, |visit| self.visits[*visit].links.next());
-        let running = started.filter(|visit| self.visits[*visit].state == VisitState::Running);
+        let started = self.buses[ix].started.iter(&self.visits);
         // What one of them awaits may end with it, and be another one.
-        for visit in running.map(|visit| self.visits.key(visit)).collect::<Vec<_>>() {
-            match self.visits.find(visit) {
-                Some(visit) if self.visits[visit].state == VisitState::Running => {
-                    self.stop_visit(visit);
-                }
-                _ => {}
+        for visit in started.map(|visit| self.visits.key(visit)).collect::<Vec<_>>() {
+            if let Some(visit) = self.visits.find(visit)
+                && self.visits[visit].state == VisitState::Running
+            {
+                self.end_stay(visit, Cause::Stopped);
             }
         }
         self.pass_hub_slot_on(ix);
-    }
-
-    fn stop_visit(&mut self, visit: VisitIx) {
-        let event = self.visits[visit].event;
-        self.events[event].cause.get_or_insert(Cause::Stopped);
-        let mut ends = Vec::new();
-        self.end_visit(visit, Cause::Stopped, &mut ends);
-        self.end_all(ends);
     }
 
     /// Nobody can dispatch on the bus any more: when it is idle, [`Output::Closed`] says so.

@@ -3,7 +3,7 @@
 use super::Machine;
 use super::output::{Completed, Ended, Output, Path};
 use super::results::{EventStatus, Rows};
-use super::state::{BusIx, Counted, EventIx, EventState, Timer};
+use super::state::{BusIx, Counted, EventIx, EventState, Timer, VisitIx};
 
 impl<P: Clone, R, H> Machine<P, R, H> {
     /// One thing less that an event waits for; at the last one it completes, and so may its parent.
@@ -41,15 +41,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     #[inline]
-    fn path_of(&self, event: EventIx) -> Path {
-        let first = &self.visits[self.events[event].first_visit];
-        let mut path = Path::new(self.buses[first.bus].name.clone());
-        let mut next = first.next;
-        while let Some(visit) = next {
-            let visit = &self.visits[visit];
-            path.push(self.buses[visit.bus].name.clone());
-            next = visit.next;
-        }
+    pub(super) fn path_of(&self, event: EventIx) -> Path {
+        let name = |visit: VisitIx| self.buses[self.visits[visit].bus].name.clone();
+        let mut path = Path::new(name(self.events[event].first_visit));
+        self.visits_of(event).skip(1).for_each(|visit| path.push(name(visit)));
         path
     }
 
@@ -57,9 +52,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[inline]
     pub(super) fn hand_out(&mut self, ended: Ended) -> Completed<P, R> {
         let Ended { event, at, path } = ended;
-        let first = &mut self.visits[self.events[event].first_visit];
-        let (work, mut next) = (first.work.take(), first.next);
-        let mut results = work.map_or_else(Rows::new, |work| self.works.remove(work).take_rows());
+        let mut results = Rows::new();
+        let mut next = Some(self.events[event].first_visit);
         while let Some(visit) = next {
             let visit = &mut self.visits[visit];
             if let Some(work) = visit.work.take() {

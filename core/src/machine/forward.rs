@@ -21,8 +21,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.forwarded.insert((event, bus));
         self.event_count += 1;
         let visit = self.visits.insert(Visit::new(event, bus, self.event_count));
-        let visits = core::iter::successors(Some(first), |visit| self.visits[*visit].next);
-        let last = visits.last().unwrap_or(first);
+        let last = self.visits_of(event).last().unwrap_or(first);
         self.visits[last].next = Some(visit.ix());
         self.events[event].open += 1;
         self.arrived(visit.ix());

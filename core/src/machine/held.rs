@@ -1,7 +1,5 @@
 //! Events whose acceptance is written before they start: the write-ahead journal (R42, R44).
 
-use alloc::vec::Vec;
-
 use super::output::Output;
 use super::results::Cause;
 use super::state::{VisitIx, VisitState};
@@ -24,11 +22,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     pub fn not_written(&mut self, bus: BusKey, event: EventKey, now: Instant) {
         self.advance(now);
         let Some(visit) = self.held_visit(bus, event) else { return };
-        let event = self.visits[visit].event;
-        self.events[event].cause.get_or_insert(Cause::NotWritten);
-        let mut ends = Vec::new();
-        self.end_visit(visit, Cause::NotWritten, &mut ends);
-        self.end_all(ends);
+        self.end_stay(visit, Cause::NotWritten);
     }
 
     /// A bus can write no more: it takes no further events, and goes on with what it has.
@@ -57,11 +51,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     fn held_visit(&self, bus: BusKey, event: EventKey) -> Option<VisitIx> {
         let bus = self.bus(bus)?;
-        let mut next = Some(self.events.get(event)?.first_visit);
-        while let Some(visit) = next.filter(|visit| self.visits[*visit].bus != bus) {
-            next = self.visits[visit].next;
-        }
-        next.filter(|visit| {
+        let there = self.visits_of(self.events.find(event)?);
+        there.filter(|visit| self.visits[*visit].bus == bus).find(|visit| {
             let visit = &self.visits[*visit];
             visit.held && visit.state == VisitState::Queued
         })

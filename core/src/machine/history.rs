@@ -35,6 +35,11 @@ impl Stage {
         self.list.first()
     }
 
+    /// In order.
+    pub(super) fn iter(&self, visits: &Arena<Visit, VisitTag>) -> impl Iterator<Item = VisitIx> {
+        core::iter::successors(self.list.first(), |visit| visits[*visit].links.next())
+    }
+
     #[inline]
     pub(super) fn push_back(&mut self, visits: &mut Arena<Visit, VisitTag>, visit: VisitIx) {
         self.list.push_back(visits, visit, Visit::links);
@@ -94,9 +99,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if arrivals.len() > 2 * *len + MANY_FORGOTTEN {
             arrivals.retain(|visit| visits.get(*visit).is_some_and(|visit| visit.remembered));
         }
-        if state.config.max_history.is_some_and(|limit| state.history.len > limit) {
-            self.forget_surplus(bus);
-        }
+        self.forget_surplus(bus);
     }
 
     /// A visit has left the queue and will not start.
@@ -121,9 +124,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             return self.unweigh(visit);
         }
         state.history.completed.push_back(visits, visit, Visit::links);
-        if state.config.max_history.is_some_and(|limit| state.history.len > limit) {
-            self.forget_surplus(bus);
-        }
+        self.forget_surplus(bus);
     }
 
     /// Forgets all that has completed, whatever the limit.

@@ -107,11 +107,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 self.say(Output::Cancel { bus, invocation: key });
             }
             self.settle(visit);
-            for event in awaited {
-                if let Some(event) = self.events.find(event) {
-                    self.end_event(event, Cause::Aborted, &mut ends);
-                }
-            }
+            self.end_awaited(awaited, &mut ends);
         }
     }
 
@@ -136,7 +132,29 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.close_one(event);
     }
 
-    /// The same for its stay on one bus.
+    /// Ends an event's stay on one bus, which is why it will not run to its end.
+    pub(super) fn end_stay(&mut self, visit: VisitIx, cause: Cause) {
+        let event = self.visits[visit].event;
+        self.events[event].cause.get_or_insert(cause);
+        let mut ends = Vec::new();
+        self.end_visit(visit, cause, &mut ends);
+        self.end_all(ends);
+    }
+
+    /// What was awaited ends with whoever awaited it (R23).
+    pub(super) fn end_awaited(
+        &mut self,
+        awaited: Vec<EventKey>,
+        ends: &mut Vec<(InvocationKey, Outcome<R>)>,
+    ) {
+        for event in awaited {
+            if let Some(event) = self.events.find(event) {
+                self.end_event(event, Cause::Aborted, ends);
+            }
+        }
+    }
+
+    /// The same as `end_event` for its stay on one bus.
     pub(super) fn end_visit(
         &mut self,
         visit: VisitIx,

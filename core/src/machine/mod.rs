@@ -126,7 +126,7 @@ use self::kin::Kin;
 use self::output::Note;
 use self::registry::{Kinds, Place};
 use self::state::{
-    BusIx, BusState, EventIx, EventState, Invocation, Reservation, Slot, Visit, Wait, Work,
+    BusIx, BusState, EventIx, EventState, Invocation, Reservation, Slot, Visit, VisitIx, Wait, Work,
 };
 use self::watch::Watch;
 use crate::time::Instant;
@@ -331,17 +331,15 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         R: Clone,
     {
         let mut rows = Rows::new();
-        let state = self.events.get(event);
-        let of_type = state.and_then(|event| self.kinds.type_of(event.kind));
-        self.for_each_visit(event, |visit| {
-            let Some(work) = visit.work.map(|work| &self.works[work]) else {
-                return;
-            };
+        let Some(event) = self.events.find(event) else { return rows };
+        let of_type = self.kinds.type_of(self.events[event].kind);
+        for work in self.visits_of(event).filter_map(|visit| self.visits[visit].work) {
+            let work = &self.works[work];
             rows.append(work.rows.clone());
             let waiting = work.handlers.iter().flatten().skip(work.next as usize);
             let waiting = waiting.filter(|handler| handler.has_row(of_type));
             waiting.for_each(|handler| rows.push(Row::pending(handler.info.clone())));
-        });
+        }
         rows
     }
 
@@ -349,11 +347,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// leave the machine with [`Output::Completed`], and then the buses may go.
     #[must_use]
     pub fn path(&self, event: EventKey) -> Vec<Arc<str>> {
-        let mut path = Vec::new();
-        if self.status(event) != EventStatus::Completed {
-            self.for_each_visit(event, |visit| path.push(self.buses[visit.bus].name.clone()));
+        match self.events.find(event) {
+            Some(event) if !self.events[event].is_complete() => {
+                self.path_of(event).iter().cloned().collect()
+            }
+            _ => Vec::new(),
         }
-        path
     }
 
     /// How many events, invocations and waits the machine holds: all zero when it was cleared and
@@ -372,12 +371,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    fn for_each_visit(&self, event: EventKey, mut see: impl FnMut(&Visit)) {
-        let mut next = self.events.get(event).map(|event| event.first_visit);
-        while let Some(visit) = next {
-            see(&self.visits[visit]);
-            next = self.visits[visit].next;
-        }
+    /// The stays of an event on buses, in order of arrival.
+    #[inline]
+    fn visits_of(&self, event: EventIx) -> impl Iterator<Item = VisitIx> {
+        let first = Some(self.events[event].first_visit);
+        core::iter::successors(first, |visit| self.visits[*visit].next)
     }
 
     /// Time does not go back.

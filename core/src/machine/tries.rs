@@ -2,7 +2,6 @@
 
 use alloc::vec::Vec;
 
-use super::results::Cause;
 use super::{InvocationKey, Machine};
 use crate::time::Instant;
 
@@ -22,11 +21,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Some(ix) = self.invocations.find(invocation) else { return };
         let awaited = self.awaited_descendants(ix);
         let mut ends = Vec::new();
-        for event in awaited {
-            if let Some(event) = self.events.find(event) {
-                self.end_event(event, Cause::Aborted, &mut ends);
-            }
-        }
+        self.end_awaited(awaited, &mut ends);
         self.end_all(ends);
     }
 }

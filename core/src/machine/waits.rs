@@ -98,8 +98,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         });
         let Invocation { visit, bus: its_bus, .. } = self.invocations[by];
         if its_bus == bus && self.concurrency(visit) != Concurrency::Parallel {
-            let first = self.buses[bus].queue.first();
-            let queued = core::iter::successors(first, |visit| self.visits[*visit].links.next());
+            let queued = self.buses[bus].queue.iter(&self.visits);
             let behind = queued.filter(|visit| self.raise_of(self.visits[*visit].event) == 0);
             dependents.extend(behind.map(|visit| self.visits[visit].event));
         }
@@ -107,14 +106,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     fn is_on(&self, event: EventIx, bus: BusIx) -> bool {
-        let mut next = Some(self.events[event].first_visit);
-        while let Some(visit) = next {
-            if self.visits[visit].bus == bus {
-                return true;
-            }
-            next = self.visits[visit].next;
-        }
-        false
+        self.visits_of(event).any(|visit| self.visits[visit].bus == bus)
     }
 
     fn note_wait(&mut self, by: InvocationIx, event: EventIx, wait: WaitIx) {

@@ -58,17 +58,10 @@ fn shortened(rest: Duration, jitter: f64, random: u64) -> Duration {
     Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX).min(rest)
 }
 
-/// A number that looks random, made of a seed: the last step of Splitmix64.
-pub(crate) const fn scramble(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::mix;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -119,7 +112,7 @@ mod tests {
     fn jitter_takes_off_no_more_than_its_part() {
         let rests = |jitter| {
             let backoff = Backoff { jitter, ..backoff(SECOND, 1.0) };
-            (0..10_000).map(move |n| backoff.rest(0, scramble(n)))
+            (0..10_000).map(move |n| backoff.rest(0, mix(n)))
         };
         for (jitter, least) in [(0.25, 0.75), (1.0, 0.0), (7.0, 0.0)] {
             let (min, max) = (rests(jitter).min().unwrap(), rests(jitter).max().unwrap());

@@ -19,9 +19,7 @@ pub use self::when::{Always, OnlyIf, RetryOn};
 pub use self::wrapper::Attempt;
 
 pub(crate) use self::backoff::delay;
-#[cfg(test)]
-pub(crate) use self::backoff::scramble;
-pub(crate) use self::clock::Clock;
+pub(crate) use self::clock::{Clock, Elapsed};
 pub(crate) use self::error::Tries;
 pub(crate) use self::policy::Numbers;
 pub(crate) use self::run::{Call, GivenUp, run};

@@ -5,10 +5,11 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
 
-use super::backoff::{Backoff, scramble};
+use super::backoff::Backoff;
 use super::slots::{OnLax, Patience, SlotRules};
 use super::tries::Rules;
 use super::when::{Always, OnlyIf};
+use crate::id::mix;
 use crate::runtime::{NoRuntime, Runtime};
 use crate::semaphore::{SemaphoreError, SemaphoreScope};
 use crate::time::Instant;
@@ -358,7 +359,7 @@ impl Numbers {
     /// What decides the jitter, when there is any.
     pub(crate) fn random(&self, now: Instant) -> u64 {
         if self.rules.backoff.jitter > 0.0 {
-            scramble(self.jitter_seed.unwrap_or_else(seed) ^ now.as_nanos())
+            mix(self.jitter_seed.unwrap_or_else(seed) ^ now.as_nanos())
         } else {
             0
         }

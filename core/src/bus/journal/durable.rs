@@ -1,14 +1,12 @@
 //! Waiting until an event is on disk.
 
-use alloc::sync::Arc;
 use core::future::poll_fn;
 use core::task::Poll;
 
-use super::{SinkError, Ticket};
+use super::SinkError;
 use crate::bus::any::AnyEvent;
 use crate::bus::handle::EventHandle;
 use crate::bus::record::Head;
-use crate::bus::wakers::Seat;
 use crate::event::Event;
 
 /// An event is not on disk, and will not be.
@@ -62,29 +60,14 @@ impl AnyEvent {
 
 async fn durable(head: &Head) -> Result<(), DurableError> {
     let ticket = head.ticket.as_ref().ok_or(DurableError::NoJournal)?;
-    let mut place = Place { ticket, seat: None };
+    let mut place = ticket.place();
     poll_fn(|cx| {
         if let Some(settled) = ticket.settled() {
             return Poll::Ready(settled);
         }
-        ticket.register(cx.waker(), &mut place.seat);
+        place.register(cx.waker());
         ticket.hurry();
-        // Looked at again once it is registered: what is settled in between wakes nobody.
         ticket.settled().map_or(Poll::Pending, Poll::Ready)
     })
     .await
-}
-
-/// A place among those who wait, left when it is dropped.
-struct Place<'a> {
-    ticket: &'a Arc<Ticket>,
-    seat: Option<Seat>,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        if let Some(seat) = self.seat {
-            self.ticket.unregister(seat);
-        }
-    }
 }

@@ -3,7 +3,6 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
-use core::task::Waker;
 use core::time::Duration;
 
 use super::{DurableError, Sink};
@@ -11,7 +10,7 @@ use crate::bus::message::MESSAGE;
 use crate::bus::record::Head;
 use crate::bus::send::{NotSent, Options};
 use crate::bus::shared::BusShared;
-use crate::bus::wakers::{Seat, Wakers};
+use crate::bus::wakers::{Place, Wakers};
 use crate::event::Event;
 use crate::machine::{BusKey, Limit};
 use crate::sync::Mutex;
@@ -96,12 +95,9 @@ impl Ticket {
         }
     }
 
-    pub(super) fn register(&self, waker: &Waker, seat: &mut Option<Seat>) {
-        self.waiters.register(waker, seat, || self.settled.lock().is_some());
-    }
-
-    pub(super) fn unregister(&self, seat: Seat) {
-        self.waiters.unregister(seat);
+    /// For somebody who waits for what becomes of the line.
+    pub(super) const fn place(&self) -> Place<'_> {
+        Place::new(&self.waiters)
     }
 }
 

@@ -3,7 +3,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::*;
-use crate::retry::scramble;
+use crate::id::mix;
 
 fn queued(entry: Entry) -> Ticket {
     let Entry::Queued(ticket) = entry else { panic!("it is in at once") };
@@ -123,7 +123,7 @@ fn play(seed: u64, history: &mut Vec<String>) -> Result<(), String> {
     let mut tickets = Vec::<Option<Ticket>>::new();
     let mut random = seed;
     let mut draw = |below: usize| {
-        random = scramble(random);
+        random = mix(random);
         (random % below as u64) as usize
     };
     // Most have one limit, some have others.
