@@ -25,6 +25,18 @@ fn bus(desk: &mut Desk, name: &str) -> BusKey {
     bus
 }
 
+/// The handler of `p1` has dispatched `c2` and `c1`, and waits for `c1`, which has not started.
+fn parent_of_two() -> (Desk, BusKey) {
+    let mut desk = Desk::new();
+    let a = bus(&mut desk, "a");
+    desk.send(a, "p1");
+    desk.run();
+    desk.child("p1", a, "c2");
+    desk.child("p1", a, "c1");
+    desk.waits("p1", 1, "c1");
+    (desk, a)
+}
+
 /// When the handler of `e1` is over its limit, if it ever is.
 fn deadline(handler: Limit, event: Limit, of_bus: Limit) -> Option<Instant> {
     let mut desk = Desk::new();

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use busway_core::{EventBus, EventHandle, EventId};
+use busway_core::{BoxError, EventBus, EventHandle, EventId};
 use busway_journal::{Journal, RecoverError, Types, Unfinished};
 
 use crate::disk::Disk;
@@ -100,8 +100,8 @@ async fn r42_it_is_given_once() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
-async fn r42_a_child_is_made_again_by_its_parent() -> Outcome {
+/// What is left of a job that awaits its step for ever, both on disk.
+async fn cut_off_with_a_child() -> Result<Disk, BoxError> {
     let disk = Disk::default();
     {
         let journal = ahead(&disk);
@@ -114,7 +114,12 @@ async fn r42_a_child_is_made_again_by_its_parent() -> Outcome {
         let child = soon(bus.expect::<Step>()).await?;
         soon(child.durable()).await?;
     }
-    let disk = disk.after_power_loss(0);
+    Ok(disk)
+}
+
+#[tokio::test]
+async fn r42_a_child_is_made_again_by_its_parent() -> Outcome {
+    let disk = cut_off_with_a_child().await?.after_power_loss(0);
     let left: Vec<Unfinished> = ahead(&disk).recover().into_iter().collect();
     let below: Vec<_> =
         left.iter().map(|left| (left.line.event_type.as_str(), left.is_below)).collect();
@@ -183,18 +188,7 @@ async fn r42_more_than_the_bus_takes_at_a_time() -> Outcome {
 
 #[tokio::test]
 async fn r42_what_is_below_an_event_that_was_not_dispatched_is_left() -> Outcome {
-    let disk = Disk::default();
-    {
-        let journal = ahead(&disk);
-        let bus = bus(&journal);
-        bus.on(
-            |job: EventHandle<Job>| async move { job.run(Step { of: job.number }).await.map(drop) },
-        );
-        bus.on(|_: EventHandle<Step>| std::future::pending::<()>());
-        bus.dispatch(job(1))?;
-        let child = soon(bus.expect::<Step>()).await?;
-        soon(child.durable()).await?;
-    }
+    let disk = cut_off_with_a_child().await?;
     let journal = ahead(&disk.after_power_loss(0));
     let bus = bus(&journal);
     // Nobody knows what a job is.

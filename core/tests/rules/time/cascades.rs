@@ -4,13 +4,7 @@ use super::*;
 
 /// `p1` waits for `c1`, which waits for `g1`; `c2` and `g2` are their children too, not awaited.
 fn family() -> (Desk, BusKey) {
-    let mut desk = Desk::new();
-    let a = bus(&mut desk, "a");
-    desk.send(a, "p1");
-    desk.run();
-    desk.child("p1", a, "c2");
-    desk.child("p1", a, "c1");
-    desk.waits("p1", 1, "c1");
+    let (mut desk, a) = parent_of_two();
     desk.run();
     desk.pass(secs(1));
     desk.child("c1", a, "g1");

@@ -19,13 +19,7 @@ fn r45_tries_within_an_invocation_stand_in_its_row() {
 
 #[test]
 fn r23_what_a_try_was_awaiting_is_aborted_and_the_invocation_goes_on() {
-    let mut desk = Desk::new();
-    let a = bus(&mut desk, "a");
-    desk.send(a, "p1");
-    desk.run();
-    desk.child("p1", a, "c2");
-    desk.child("p1", a, "c1");
-    desk.waits("p1", 1, "c1");
+    let (mut desk, a) = parent_of_two();
     assert_eq!(desk.run(), [("c1", 2)]);
     desk.child("c1", a, "g1");
     desk.waits("c1", 2, "g1");
