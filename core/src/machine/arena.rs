@@ -43,9 +43,21 @@ impl<Tag> Key<Tag> {
     pub(super) fn ix(self) -> Ix<Tag> {
         self.ix
     }
+
+    /// The key of something else that lies in the same place.
+    #[inline]
+    pub(super) fn cast<Other>(self) -> Key<Other> {
+        Key { ix: self.ix.cast(), generation: self.generation }
+    }
 }
 
 impl<Tag> Ix<Tag> {
+    /// Something else in the same place.
+    #[inline]
+    pub(super) const fn cast<Other>(self) -> Ix<Other> {
+        Ix(self.0, PhantomData)
+    }
+
     fn slot(self) -> usize {
         self.0.get() as usize - 1
     }

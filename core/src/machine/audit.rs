@@ -19,9 +19,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             let mut queued = 0;
             let mut incomplete = 0;
             let mut raised = 0;
-            for (_, visit) in self.visits.iter().filter(|(_, visit)| visit.bus == ix) {
+            for (_, visit) in self.entries.visits().filter(|(_, visit)| visit.bus == ix) {
                 queued += usize::from(visit.state == VisitState::Queued);
-                let event = &self.events[visit.event];
+                let event = &self.entries[visit.event];
                 incomplete += usize::from(!event.is_complete());
                 raised += usize::from(
                     visit.state == VisitState::Queued && self.raise_of(visit.event) > 0,
@@ -48,14 +48,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             expect(incomplete == bus.incomplete, || {
                 format!("incomplete on {name}: {}, counted {incomplete}", bus.incomplete)
             })?;
-            let kept = self.visits.iter().filter(|(_, visit)| {
-                visit.bus == ix && (visit.remembered || !self.events[visit.event].is_complete())
+            let kept = self.entries.visits().filter(|(_, visit)| {
+                visit.bus == ix && (visit.remembered || !self.entries[visit.event].is_complete())
             });
             let kept = kept.count();
             expect(kept == bus.in_memory, || {
                 format!("in memory on {name}: {}, counted {kept}", bus.in_memory)
             })?;
-            let length = bus.queue.iter(&self.visits).count();
+            let length = bus.queue.iter(&self.entries).count();
             expect(length == queued, || format!("queue of {name}: {length}, counted {queued}"))?;
         }
         expect(hub == self.hub_slot, || format!("hub slot: {:?}, counted {hub:?}", self.hub_slot))?;
@@ -63,12 +63,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     fn audit_events(&self) -> Result<(), String> {
-        for (ix, event) in self.events.iter() {
-            let key = self.events.key(ix);
+        for (ix, event) in self.entries.events() {
+            let key = self.entries.key(ix);
             let mut open = 0;
-            let is_open = |visit: &VisitIx| self.visits[*visit].state != VisitState::Done;
+            let is_open = |visit: &VisitIx| self.entries[*visit].state != VisitState::Done;
             open += self.visits_of(ix).filter(is_open).count() as u32;
-            let children = self.events.iter().filter(|(_, child)| child.attached);
+            let children = self.entries.events().filter(|(_, child)| child.attached);
             let parent = |child: EventIx| self.kin(child).and_then(|kin| kin.parent);
             open += children.filter(|(ix, _)| parent(*ix) == Some(key)).count() as u32;
             expect(open == event.open, || format!("{key:?}: {} open, counted {open}", event.open))?;

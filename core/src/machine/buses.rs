@@ -55,8 +55,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// The events of a bus that have not started there, in order of arrival.
     pub fn queued(&self, bus: BusKey) -> impl Iterator<Item = EventKey> {
-        let queued = self.buses.get(bus).into_iter().flat_map(|bus| bus.queue.iter(&self.visits));
-        queued.map(|visit| self.events.key(self.visits[visit].event))
+        let queued = self.buses.get(bus).into_iter().flat_map(|bus| bus.queue.iter(&self.entries));
+        queued.map(|visit| self.entries.key(self.entries[visit].event))
     }
 
     /// Whether a bus takes no events any more.
@@ -100,11 +100,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         while let Some(visit) = self.pop_continuing(ix) {
             self.end_stay(visit, Cause::Stopped);
         }
-        let started = self.buses[ix].started.iter(&self.visits);
+        let started = self.buses[ix].started.iter(&self.entries);
         // What one of them awaits may end with it, and be another one.
-        for visit in started.map(|visit| self.visits.key(visit)).collect::<Vec<_>>() {
-            if let Some(visit) = self.visits.find(visit)
-                && self.visits[visit].state == VisitState::Running
+        for visit in started.map(|visit| self.entries.key(visit)).collect::<Vec<_>>() {
+            if let Some(visit) = self.entries.find(visit)
+                && self.entries[visit].state == VisitState::Running
             {
                 self.end_stay(visit, Cause::Stopped);
             }

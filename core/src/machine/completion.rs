@@ -3,15 +3,15 @@
 use super::Machine;
 use super::output::{Completed, Ended, Output, Path};
 use super::results::{EventStatus, Rows};
-use super::state::{BusIx, Counted, EventIx, EventState, Timer, VisitIx};
+use super::state::{BusIx, Counted, EventIx, Timer, VisitIx};
 
 impl<P: Clone, R, H> Machine<P, R, H> {
     /// One thing less that an event waits for; at the last one it completes, and so may its parent.
     pub(super) fn close_one(&mut self, event: EventIx) {
         let mut next = Some(event);
         while let Some(event) = next {
-            self.events[event].open -= 1;
-            if self.events[event].open > 0 {
+            self.entries[event].open -= 1;
+            if self.entries[event].open > 0 {
                 return;
             }
             next = self.complete(event);
@@ -21,19 +21,19 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Returns the parent that waited for it.
     fn complete(&mut self, event: EventIx) -> Option<EventIx> {
         self.disarm(Timer::Event(event));
-        let state = &mut self.events[event];
+        let state = &mut self.entries[event];
         state.status = EventStatus::Completed;
         // It stays in the books until this is said and the last history has forgotten it.
         state.remembered += 1;
-        let mut visits = Some(state.first_visit);
+        let mut visits = Some(event.home());
         let path = self.path_of(event);
         self.say(Output::Completed(Ended { event, at: self.now, path }));
         let parent = self.leave_parent(event);
         self.end_waits_for(event);
         self.give_capacity_back(event);
         while let Some(visit) = visits {
-            visits = self.visits[visit].next;
-            let bus = self.visits[visit].bus;
+            visits = self.entries[visit].next;
+            let bus = self.entries[visit].bus;
             self.remember_completed(visit);
             self.less_to_do(bus);
         }
@@ -42,8 +42,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     #[inline]
     pub(super) fn path_of(&self, event: EventIx) -> Path {
-        let name = |visit: VisitIx| self.buses[self.visits[visit].bus].name.clone();
-        let mut path = Path::new(name(self.events[event].first_visit));
+        let name = |visit: VisitIx| self.buses[self.entries[visit].bus].name.clone();
+        let mut path = Path::new(name(event.home()));
         self.visits_of(event).skip(1).for_each(|visit| path.push(name(visit)));
         path
     }
@@ -53,17 +53,17 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     pub(super) fn hand_out(&mut self, ended: Ended) -> Completed<P, R> {
         let Ended { event, at, path } = ended;
         let mut results = Rows::new();
-        let mut next = Some(self.events[event].first_visit);
+        let mut next = Some(event.home());
         while let Some(visit) = next {
-            let visit = &mut self.visits[visit];
+            let visit = &mut self.entries[visit];
             if let Some(work) = visit.work.take() {
                 results.append(self.works.remove(work).take_rows());
             }
             next = visit.next;
         }
-        let state = &self.events[event];
+        let state = &self.entries[event];
         let completed = Completed {
-            event: self.events.key(event),
+            event: self.entries.key(event),
             payload: state.payload().clone(),
             started_at: state.started_at.known(),
             completed_at: at,
@@ -77,9 +77,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     #[inline]
     fn give_capacity_back(&mut self, event: EventIx) {
-        let EventState { counted, first_visit, .. } = self.events[event];
-        let bus = self.visits[first_visit].bus;
-        match counted {
+        let bus = self.entries[event.home()].bus;
+        match self.entries[event].counted {
             Counted::Nothing => {}
             Counted::Root => {
                 self.buses[bus].roots -= 1;

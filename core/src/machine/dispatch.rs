@@ -88,8 +88,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     ) -> Result<Admitted, Refusal> {
         let ix = self.bus(bus).ok_or(Refusal::Stopped)?;
         let state = &self.buses[ix];
-        let parent = spec.parent.and_then(|parent| self.events.find(parent.event));
-        let attached = parent.filter(|parent| !self.events[*parent].is_complete());
+        let parent = spec.parent.and_then(|parent| self.entries.find(parent.event));
+        let attached = parent.filter(|parent| !self.entries[*parent].is_complete());
         let open = match state.phase {
             Phase::Open => true,
             Phase::Draining => attached.is_some(),
@@ -141,7 +141,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.use_permit(permit);
         }
         let deadline = spec.overrides.as_ref().and_then(|own| own.deadline);
-        let (visit, key) = self.insert_event(bus, |first_visit| EventState {
+        let (visit, key) = self.insert_event(bus, EventState {
             payload: Some(payload),
             kind: spec.kind,
             status: EventStatus::Pending,
@@ -149,7 +149,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             attached,
             counted,
             kin: None,
-            first_visit,
             open: 1,
             remembered: 0,
             started_at: Instant::FAR,
@@ -177,22 +176,22 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     fn insert_event(
         &mut self,
         bus: BusIx,
-        make: impl FnOnce(VisitIx) -> EventState<P>,
+        event: EventState<P>,
     ) -> (VisitIx, EventKey) {
         self.event_count += 1;
-        let event = self.events.vacant();
-        let visit = self.visits.insert(Visit::new(event.ix(), bus, self.event_count)).ix();
-        (visit, self.events.insert(make(visit)))
+        let visit = Visit::new(self.entries.vacant(), bus, self.event_count);
+        let key = self.entries.insert(visit, event);
+        (key.ix().home(), key)
     }
 
     /// An event has reached a bus: it is queued, remembered, and raised if a wait covers it.
     pub(super) fn arrived(&mut self, visit: VisitIx) {
-        if self.buses[self.visits[visit].bus].config.write_ahead {
+        if self.buses[self.entries[visit].bus].config.write_ahead {
             self.hold(visit);
         }
         self.weigh(visit);
-        let bus = self.visits[visit].bus;
-        self.buses[bus].queue.push_back(&mut self.visits, visit);
+        let bus = self.entries[visit].bus;
+        self.buses[bus].queue.push_back(&mut self.entries, visit);
         self.remember(visit);
         self.place_raised(visit);
         self.tell_watchers(visit);

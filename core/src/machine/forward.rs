@@ -10,8 +10,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             return false;
         };
         // Where it has been it is not sent again, whatever has become of that bus: no error either.
-        let first = self.events[event].first_visit;
-        if self.visits[first].bus == bus || self.forwarded.contains(&(event, bus)) {
+        let first = event.home();
+        if self.entries[first].bus == bus || self.forwarded.contains(&(event, bus)) {
             return true;
         }
         let state = &self.buses[bus];
@@ -20,11 +20,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
         self.forwarded.insert((event, bus));
         self.event_count += 1;
-        let visit = self.visits.insert(Visit::new(event, bus, self.event_count));
+        let visit = self.entries.insert_further(Visit::new(event, bus, self.event_count));
         let last = self.visits_of(event).last().unwrap_or(first);
-        self.visits[last].next = Some(visit.ix());
-        self.events[event].open += 1;
-        self.arrived(visit.ix());
+        self.entries[last].next = Some(visit);
+        self.entries[event].open += 1;
+        self.arrived(visit);
         self.kick(bus);
         true
     }

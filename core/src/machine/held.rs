@@ -11,8 +11,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Spurious ones do nothing.
     pub fn written(&mut self, bus: BusKey, event: EventKey) {
         if let Some(visit) = self.held_visit(bus, event) {
-            self.visits[visit].held = false;
-            let bus = self.visits[visit].bus;
+            self.entries[visit].held = false;
+            let bus = self.entries[visit].bus;
             self.kick(bus);
         }
     }
@@ -40,20 +40,20 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// An event has reached a write-ahead bus.
     pub(super) fn hold(&mut self, visit: VisitIx) {
-        self.visits[visit].held = true;
-        let (event, bus) = (self.visits[visit].event, self.visits[visit].bus);
+        self.entries[visit].held = true;
+        let (event, bus) = (self.entries[visit].event, self.entries[visit].bus);
         self.say(Output::Accepted {
             bus: self.buses.key(bus),
-            event: self.events.key(event),
-            payload: self.events[event].payload().clone(),
+            event: self.entries.key(event),
+            payload: self.entries[event].payload().clone(),
         });
     }
 
     fn held_visit(&self, bus: BusKey, event: EventKey) -> Option<VisitIx> {
         let bus = self.bus(bus)?;
-        let there = self.visits_of(self.events.find(event)?);
-        there.filter(|visit| self.visits[*visit].bus == bus).find(|visit| {
-            let visit = &self.visits[*visit];
+        let there = self.visits_of(self.entries.find(event)?);
+        there.filter(|visit| self.entries[*visit].bus == bus).find(|visit| {
+            let visit = &self.entries[*visit];
             visit.held && visit.state == VisitState::Queued
         })
     }

@@ -1,11 +1,11 @@
 //! What a bus remembers, and in which order it forgets (R29).
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::BTreeMap;
 
-use super::arena::Arena;
+use super::entries::Entries;
 use super::list::List;
 use super::state::{BusIx, BusState, EventIx, EventState, Visit, VisitIx, VisitState};
-use super::{BusKey, EventKey, Machine, VisitKey, VisitTag};
+use super::{BusKey, EventKey, Machine, VisitTag};
 
 /// What a bus remembers of those who came to it.
 #[derive(Default)]
@@ -14,8 +14,8 @@ pub(super) struct History {
     pub(super) completed: List<VisitTag>,
     /// Those that were cancelled in the queue and whose events are still open, by arrival.
     cancelled: BTreeMap<u64, VisitIx>,
-    /// In order of arrival, with some that are forgotten among them.
-    arrivals: VecDeque<VisitKey>,
+    /// All that it remembers, by arrival.
+    arrivals: List<VisitTag>,
 }
 
 /// The visits of a bus that are queued, or started, in order.
@@ -36,27 +36,27 @@ impl Stage {
     }
 
     /// In order.
-    pub(super) fn iter(&self, visits: &Arena<Visit, VisitTag>) -> impl Iterator<Item = VisitIx> {
-        core::iter::successors(self.list.first(), |visit| visits[*visit].links.next())
+    pub(super) fn iter<P>(&self, entries: &Entries<P>) -> impl Iterator<Item = VisitIx> {
+        core::iter::successors(self.list.first(), |visit| entries[*visit].links.next())
     }
 
     #[inline]
-    pub(super) fn push_back(&mut self, visits: &mut Arena<Visit, VisitTag>, visit: VisitIx) {
-        self.list.push_back(visits, visit, Visit::links);
+    pub(super) fn push_back<P>(&mut self, entries: &mut Entries<P>, visit: VisitIx) {
+        self.list.push_back(entries, visit, Visit::links);
         self.remembered_from.get_or_insert(visit);
     }
 
     #[inline]
-    pub(super) fn remove(&mut self, visits: &mut Arena<Visit, VisitTag>, visit: VisitIx) {
+    pub(super) fn remove<P>(&mut self, entries: &mut Entries<P>, visit: VisitIx) {
         if self.remembered_from == Some(visit) {
-            self.remembered_from = visits[visit].links.next();
+            self.remembered_from = entries[visit].links.next();
         }
-        self.list.remove(visits, visit, Visit::links);
+        self.list.remove(entries, visit, Visit::links);
     }
 
-    fn oldest_remembered(&mut self, visits: &Arena<Visit, VisitTag>) -> Option<VisitIx> {
-        while let Some(visit) = self.remembered_from.filter(|visit| !visits[*visit].remembered) {
-            self.remembered_from = visits[visit].links.next();
+    fn oldest_remembered<P>(&mut self, entries: &Entries<P>) -> Option<VisitIx> {
+        while let Some(visit) = self.remembered_from.filter(|visit| !entries[*visit].remembered) {
+            self.remembered_from = entries[visit].links.next();
         }
         self.remembered_from
     }
@@ -65,12 +65,16 @@ impl Stage {
 impl<P: Clone, R, H> Machine<P, R, H> {
     /// The events a bus remembers, oldest first.
     pub fn history(&self, bus: BusKey) -> impl Iterator<Item = EventKey> {
-        self.remembered(bus).map(|visit| self.events.key(self.visits[visit].event))
+        let oldest = self.buses.get(bus).and_then(|bus| bus.history.arrivals.first());
+        let visits = core::iter::successors(oldest, |visit| self.entries[*visit].arrival.next());
+        visits.map(|visit| self.entries.key(self.entries[visit].event))
     }
 
     /// The same, newest first.
     pub fn newest(&self, bus: BusKey) -> impl Iterator<Item = EventKey> {
-        self.remembered(bus).rev().map(|visit| self.events.key(self.visits[visit].event))
+        let newest = self.buses.get(bus).and_then(|bus| bus.history.arrivals.last());
+        let visits = core::iter::successors(newest, |visit| self.entries[*visit].arrival.prev());
+        visits.map(|visit| self.entries.key(self.entries[visit].event))
     }
 
     /// How many events a bus remembers.
@@ -79,32 +83,21 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.buses.get(bus).map_or(0, |bus| bus.history.len)
     }
 
-    fn remembered(&self, bus: BusKey) -> impl DoubleEndedIterator<Item = VisitIx> {
-        let arrivals = self.buses.get(bus).into_iter().flat_map(|bus| &bus.history.arrivals);
-        let visits = arrivals.filter_map(|visit| self.visits.find(*visit));
-        visits.filter(|visit| self.visits[*visit].remembered)
-    }
-
     /// A visit that has come to its bus and entered a stage there.
     pub(super) fn remember(&mut self, visit: VisitIx) {
-        let Self { buses, visits, events, .. } = self;
-        let key = visits.key(visit);
-        let Visit { bus, event, ref mut remembered, .. } = visits[visit];
+        let Self { buses, entries, .. } = self;
+        let Visit { bus, event, ref mut remembered, .. } = entries[visit];
         *remembered = true;
-        events[event].remembered += 1;
-        let state = &mut buses[bus];
-        let History { len, arrivals, .. } = &mut state.history;
+        entries[event].remembered += 1;
+        let History { len, arrivals, .. } = &mut buses[bus].history;
         *len += 1;
-        arrivals.push_back(key);
-        if arrivals.len() > 2 * *len + MANY_FORGOTTEN {
-            arrivals.retain(|visit| visits.get(*visit).is_some_and(|visit| visit.remembered));
-        }
+        arrivals.push_back(entries, visit, Visit::arrival);
         self.forget_surplus(bus);
     }
 
     /// A visit has left the queue and will not start.
     pub(super) fn remember_cancelled(&mut self, visit: VisitIx) {
-        let Visit { bus, seq, remembered, .. } = self.visits[visit];
+        let Visit { bus, seq, remembered, .. } = self.entries[visit];
         if remembered {
             self.buses[bus].history.cancelled.insert(seq, visit);
         }
@@ -113,17 +106,17 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// The event of a visit has completed.
     #[inline]
     pub(super) fn remember_completed(&mut self, visit: VisitIx) {
-        let Self { buses, visits, .. } = self;
-        let Visit { bus, seq, started, remembered, .. } = visits[visit];
+        let Self { buses, entries, .. } = self;
+        let Visit { bus, seq, started, remembered, .. } = entries[visit];
         let state = &mut buses[bus];
         match started {
-            true => state.started.remove(visits, visit),
+            true => state.started.remove(entries, visit),
             false => drop(state.history.cancelled.remove(&seq)),
         }
         if !remembered {
             return self.unweigh(visit);
         }
-        state.history.completed.push_back(visits, visit, Visit::links);
+        state.history.completed.push_back(entries, visit, Visit::links);
         self.forget_surplus(bus);
     }
 
@@ -137,7 +130,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// One history less, or the completion itself: at the last, a completed event leaves the books.
     #[inline]
     pub(super) fn forget_one(&mut self, event: EventIx) {
-        let state = &mut self.events[event];
+        let state = &mut self.entries[event];
         state.remembered -= 1;
         if state.remembered == 0 && state.is_complete() {
             self.remove_event(event);
@@ -161,49 +154,48 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// Of those that have not completed: the first that was started, else the first that came.
     fn oldest_open(&mut self, bus: BusIx) -> Option<VisitIx> {
-        let Self { buses, visits, .. } = self;
+        let Self { buses, entries, .. } = self;
         let BusState { history, queue, started, .. } = &mut buses[bus];
         let pending = |queue: &mut Stage| {
-            let queued = queue.oldest_remembered(visits);
+            let queued = queue.oldest_remembered(entries);
             let cancelled = history.cancelled.values().next().copied();
-            queued.into_iter().chain(cancelled).min_by_key(|visit| visits[*visit].seq)
+            queued.into_iter().chain(cancelled).min_by_key(|visit| entries[*visit].seq)
         };
-        started.oldest_remembered(visits).or_else(|| pending(queue))
+        started.oldest_remembered(entries).or_else(|| pending(queue))
     }
 
     fn forget(&mut self, visit: VisitIx) {
-        let Self { buses, visits, events, .. } = self;
-        let Visit { bus, event, seq, started, state, ref mut remembered, .. } = visits[visit];
+        let Self { buses, entries, .. } = self;
+        let Visit { bus, event, seq, started, state, ref mut remembered, .. } = entries[visit];
         *remembered = false;
         let history = &mut buses[bus].history;
         history.len -= 1;
+        history.arrivals.remove(entries, visit, Visit::arrival);
         if state == VisitState::Done && !started {
             history.cancelled.remove(&seq);
         }
-        if events[event].is_complete() {
-            history.completed.remove(visits, visit, Visit::links);
+        if entries[event].is_complete() {
+            history.completed.remove(entries, visit, Visit::links);
             self.unweigh(visit);
         }
         self.forget_one(event);
     }
 
     fn remove_event(&mut self, event: EventIx) {
-        let state = self.events.remove(event);
+        let Self { entries, forwarded, .. } = self;
+        let mut next = entries[event.home()].next;
+        while let Some(visit) = next {
+            let Visit { bus, next: after, .. } = entries[visit];
+            forwarded.remove(&(event, bus));
+            next = after;
+        }
+        let state = entries.remove(event);
         let (payload, _) = (state.payload.take(), state.overrides.take());
-        let EventState { kin, first_visit, bytes, .. } = *state;
+        let EventState { kin, bytes, .. } = *state;
         if let Some(kin) = kin {
             self.remove_kin(kin);
-        }
-        let mut next = self.visits.remove(first_visit).next;
-        while let Some(visit) = next {
-            let Visit { bus, next: after, .. } = *self.visits.remove(visit);
-            self.forwarded.remove(&(event, bus));
-            next = after;
         }
         self.lose(bytes);
         self.forgotten.extend(payload);
     }
 }
-
-/// Forgotten arrivals that are kept before they are looked through.
-const MANY_FORGOTTEN: usize = 64;

@@ -40,7 +40,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Ends an event that has not completed: what runs is aborted, what has not started cancelled.
     pub fn abort(&mut self, event: EventKey, cause: Cause, now: Instant) {
         self.advance(now);
-        if let Some(event) = self.events.find(event) {
+        if let Some(event) = self.entries.find(event) {
             let mut ends = Vec::new();
             self.end_event(event, cause, &mut ends);
             self.end_all(ends);
@@ -56,8 +56,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         handler: Arc<Handler<H>>,
         index: u32,
     ) -> Run<P, H> {
-        let Visit { event, bus, .. } = self.visits[visit];
-        let overrides = self.events[event].overrides.as_ref();
+        let Visit { event, bus, .. } = self.entries[visit];
+        let overrides = self.entries[event].overrides.as_ref();
         let of_event = overrides.map_or(Limit::Inherit, |own| own.limit);
         let limit = Limit::resolve(handler.limit, of_event, self.buses[bus].config.limit);
         let rows = &mut self.works[work].rows;
@@ -80,8 +80,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     ) -> Run<P, H> {
         let work = &self.works[work];
         let parallel = work.parallel || work.concurrency == Concurrency::Parallel;
-        let payload = self.events[event].payload().clone();
-        Run { invocation, event: self.events.key(event), parallel, payload, handler }
+        let payload = self.entries[event].payload().clone();
+        Run { invocation, event: self.entries.key(event), parallel, payload, handler }
     }
 
     /// Puts an invocation into the books.
@@ -118,24 +118,24 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         cause: Cause,
         ends: &mut Vec<(InvocationKey, Outcome<R>)>,
     ) {
-        if self.events[event].status == EventStatus::Completed {
+        if self.entries[event].status == EventStatus::Completed {
             return;
         }
-        self.events[event].cause.get_or_insert(cause);
+        self.entries[event].cause.get_or_insert(cause);
         // The event must outlast the loop, whichever of its visits ends it.
-        self.events[event].open += 1;
-        let mut next = Some(self.events[event].first_visit);
+        self.entries[event].open += 1;
+        let mut next = Some(event.home());
         while let Some(visit) = next {
             self.end_visit(visit, cause, ends);
-            next = self.visits[visit].next;
+            next = self.entries[visit].next;
         }
         self.close_one(event);
     }
 
     /// Ends an event's stay on one bus, which is why it will not run to its end.
     pub(super) fn end_stay(&mut self, visit: VisitIx, cause: Cause) {
-        let event = self.visits[visit].event;
-        self.events[event].cause.get_or_insert(cause);
+        let event = self.entries[visit].event;
+        self.entries[event].cause.get_or_insert(cause);
         let mut ends = Vec::new();
         self.end_visit(visit, cause, &mut ends);
         self.end_all(ends);
@@ -148,7 +148,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         ends: &mut Vec<(InvocationKey, Outcome<R>)>,
     ) {
         for event in awaited {
-            if let Some(event) = self.events.find(event) {
+            if let Some(event) = self.entries.find(event) {
                 self.end_event(event, Cause::Aborted, ends);
             }
         }
@@ -161,18 +161,18 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         cause: Cause,
         ends: &mut Vec<(InvocationKey, Outcome<R>)>,
     ) {
-        match self.visits[visit].state {
+        match self.entries[visit].state {
             VisitState::Done => {}
             VisitState::Queued => {
-                let Visit { event, bus, .. } = self.visits[visit];
+                let Visit { event, bus, .. } = self.entries[visit];
                 self.unqueue(visit);
-                self.visits[visit].state = VisitState::Done;
+                self.entries[visit].state = VisitState::Done;
                 self.remember_cancelled(visit);
                 self.close_one(event);
                 self.kick(bus);
             }
             VisitState::Running => {
-                let work = self.visits[visit].work.expect("a running visit has work");
+                let work = self.entries[visit].work.expect("a running visit has work");
                 self.cancel_rest(visit, cause);
                 if self.works[work].live == 0 {
                     return self.settle(visit);
@@ -187,14 +187,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     fn ends_at_first(&self, visit: VisitIx) -> bool {
-        let work = self.visits[visit].work.map(|work| &self.works[work]);
+        let work = self.entries[visit].work.map(|work| &self.works[work]);
         work.is_some_and(|work| work.completion == Completion::First)
     }
 
     /// The handlers that have not started get their rows, and are passed over.
     fn cancel_rest(&mut self, visit: VisitIx, cause: Cause) {
-        let Visit { event, work, .. } = self.visits[visit];
-        let of_type = self.kinds.type_of(self.events[event].kind);
+        let Visit { event, work, .. } = self.entries[visit];
+        let of_type = self.kinds.type_of(self.entries[event].kind);
         let state = &mut self.works[work.expect("a running visit has work")];
         let Some(handlers) = &state.handlers else { return };
         let waiting = handlers.into_iter().skip(state.next as usize);
@@ -221,9 +221,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     pub(super) fn leave_list(&mut self, ix: InvocationIx) -> (WorkIx, Invocation) {
         self.disarm(Timer::Invocation(ix));
         self.drop_waits(ix);
-        let Self { invocations, works, visits, .. } = self;
+        let Self { invocations, works, entries, .. } = self;
         let invocation = *invocations.remove(ix);
-        let work_ix = visits[invocation.visit].work.expect("a running invocation has work");
+        let work_ix = entries[invocation.visit].work.expect("a running invocation has work");
         let work = &mut works[work_ix];
         work.invocations.remove_linked(invocations, invocation.of_event, Invocation::of_event);
         work.live -= 1;

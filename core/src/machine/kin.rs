@@ -33,19 +33,19 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// The event whose handler dispatched this one.
     #[must_use]
     pub fn parent(&self, event: EventKey) -> Option<EventKey> {
-        self.kin(self.events.find(event)?)?.parent
+        self.kin(self.entries.find(event)?)?.parent
     }
 
     /// The children of an event that are still in memory, in order of dispatch.
     #[must_use]
     pub fn children(&self, event: EventKey) -> Vec<EventKey> {
-        let kin = self.events.find(event).and_then(|event| self.kin(event));
+        let kin = self.entries.find(event).and_then(|event| self.kin(event));
         let first = kin.and_then(|kin| kin.children.first());
         let children = core::iter::successors(first, |kin| self.kins[*kin].siblings.next());
         let events = children.map(|kin| self.kins[kin].event);
         let mut children: Vec<_> = events.collect();
-        children.sort_by_key(|event| self.visits[self.events[*event].first_visit].seq);
-        children.into_iter().map(|event| self.events.key(event)).collect()
+        children.sort_by_key(|event| self.entries[event.home()].seq);
+        children.into_iter().map(|event| self.entries.key(event)).collect()
     }
 
     /// Whether an event is a descendant of another, as far as the links are still in memory (R29).
@@ -57,7 +57,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     #[inline]
     pub(super) fn kin(&self, event: EventIx) -> Option<&Kin> {
-        self.events[event].kin.map(|kin| &self.kins[kin])
+        self.entries[event].kin.map(|kin| &self.kins[kin])
     }
 
     pub(super) fn depth_of(&self, event: EventIx) -> u32 {
@@ -80,12 +80,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     pub(super) fn adopt(&mut self, parent: EventKey, child: EventIx, depth: u32) {
         let kin = self.kin_mut(child);
         (kin.parent, kin.depth) = (Some(parent), depth);
-        let Some(parent) = self.events.find(parent) else { return };
-        let attached = self.events[child].attached;
+        let Some(parent) = self.entries.find(parent) else { return };
+        let attached = self.entries[child].attached;
         let (child, parent_kin) = (self.kin_ix(child), self.kin_ix(parent));
         let mut children = self.kins[parent_kin].children;
         if attached {
-            self.events[parent].open += 1;
+            self.entries[parent].open += 1;
             self.kins[child].raise = self.kins[parent_kin].raise;
             children.push_back(&mut self.kins, child, Kin::siblings);
         } else {
@@ -97,12 +97,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Children that have completed stand first in the parent's list; tells the parent that waited.
     #[inline]
     pub(super) fn leave_parent(&mut self, event: EventIx) -> Option<EventIx> {
-        if !core::mem::take(&mut self.events[event].attached) {
+        if !core::mem::take(&mut self.entries[event].attached) {
             return None;
         }
-        let child = self.events[event].kin?;
-        let parent = self.events.find(self.kins[child].parent?)?;
-        let kin = self.events[parent].kin?;
+        let child = self.entries[event].kin?;
+        let parent = self.entries.find(self.kins[child].parent?)?;
+        let kin = self.entries[parent].kin?;
         let mut children = self.kins[kin].children;
         children.remove(&mut self.kins, child, Kin::siblings);
         children.push_front(&mut self.kins, child, Kin::siblings);
@@ -112,8 +112,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// The parent that waits for an event's completion.
     pub(super) fn attached_parent(&self, event: EventIx) -> Option<EventIx> {
-        let parent = self.kin(event).filter(|_| self.events[event].attached)?.parent?;
-        self.events.find(parent)
+        let parent = self.kin(event).filter(|_| self.entries[event].attached)?.parent?;
+        self.entries.find(parent)
     }
 
     /// By links that hold their parent open: the others last only as long as the history.
@@ -132,7 +132,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     pub(super) fn push_incomplete_children(&self, event: EventIx, to: &mut Vec<EventIx>) {
         let mut next = self.kin(event).and_then(|kin| kin.children.last());
         while let Some(Kin { event, siblings, .. }) = next.map(|child| &self.kins[child]) {
-            if !self.events[*event].attached {
+            if !self.entries[*event].attached {
                 return;
             }
             to.push(*event);
@@ -143,7 +143,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// An event that leaves the books leaves its parent's children.
     pub(super) fn remove_kin(&mut self, kin: KinIx) {
         let Kin { parent, siblings, .. } = *self.kins.remove(kin);
-        let parent = parent.and_then(|parent| self.events.get(parent));
+        let parent = parent.and_then(|parent| self.entries.get(parent));
         if let Some(parent) = parent.and_then(|parent| parent.kin) {
             let mut children = self.kins[parent].children;
             children.remove_linked(&mut self.kins, siblings, Kin::siblings);
@@ -152,7 +152,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     fn kin_ix(&mut self, event: EventIx) -> KinIx {
-        if let Some(kin) = self.events[event].kin {
+        if let Some(kin) = self.entries[event].kin {
             return kin;
         }
         let kin = self.kins.insert(Kin {
@@ -164,7 +164,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             waits: List::default(),
             raise: 0,
         });
-        self.events[event].kin = Some(kin.ix());
+        self.entries[event].kin = Some(kin.ix());
         kin.ix()
     }
 }

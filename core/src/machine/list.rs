@@ -1,6 +1,8 @@
-//! Doubly linked lists through the entries of an arena: O(1) at both ends and in the middle.
+//! Doubly linked lists through entries of the books: O(1) at both ends and in the middle.
 
-use super::arena::{Arena, Ix};
+use core::ops::{Index, IndexMut};
+
+use super::arena::Ix;
 
 pub(super) struct Links<Tag> {
     prev: Option<Ix<Tag>>,
@@ -8,7 +10,7 @@ pub(super) struct Links<Tag> {
 }
 
 /// Which links of an entry a list runs through.
-pub(super) type Through<T, Tag> = fn(&mut T) -> &mut Links<Tag>;
+pub(super) type Through<C, Tag> = fn(&mut <C as Index<Ix<Tag>>>::Output) -> &mut Links<Tag>;
 
 pub(super) struct List<Tag> {
     first: Option<Ix<Tag>>,
@@ -37,59 +39,59 @@ impl<Tag> List<Tag> {
     }
 
     #[inline]
-    pub(super) fn push_back<T>(
+    pub(super) fn push_back<C: IndexMut<Ix<Tag>, Output: Sized>>(
         &mut self,
-        arena: &mut Arena<T, Tag>,
+        entries: &mut C,
         ix: Ix<Tag>,
-        through: Through<T, Tag>,
+        through: Through<C, Tag>,
     ) {
-        *through(&mut arena[ix]) = Links { prev: self.last, next: None };
+        *through(&mut entries[ix]) = Links { prev: self.last, next: None };
         match self.last {
-            Some(last) => through(&mut arena[last]).next = Some(ix),
+            Some(last) => through(&mut entries[last]).next = Some(ix),
             None => self.first = Some(ix),
         }
         self.last = Some(ix);
     }
 
-    pub(super) fn push_front<T>(
+    pub(super) fn push_front<C: IndexMut<Ix<Tag>, Output: Sized>>(
         &mut self,
-        arena: &mut Arena<T, Tag>,
+        entries: &mut C,
         ix: Ix<Tag>,
-        through: Through<T, Tag>,
+        through: Through<C, Tag>,
     ) {
-        *through(&mut arena[ix]) = Links { prev: None, next: self.first };
+        *through(&mut entries[ix]) = Links { prev: None, next: self.first };
         match self.first {
-            Some(first) => through(&mut arena[first]).prev = Some(ix),
+            Some(first) => through(&mut entries[first]).prev = Some(ix),
             None => self.last = Some(ix),
         }
         self.first = Some(ix);
     }
 
     #[inline]
-    pub(super) fn remove<T>(
+    pub(super) fn remove<C: IndexMut<Ix<Tag>, Output: Sized>>(
         &mut self,
-        arena: &mut Arena<T, Tag>,
+        entries: &mut C,
         ix: Ix<Tag>,
-        through: Through<T, Tag>,
+        through: Through<C, Tag>,
     ) {
-        let links = core::mem::take(through(&mut arena[ix]));
-        self.remove_linked(arena, links, through);
+        let links = core::mem::take(through(&mut entries[ix]));
+        self.remove_linked(entries, links, through);
     }
 
-    /// Closes the gap of an entry that is out of the arena already.
+    /// Closes the gap of an entry that is out of the books already.
     #[inline]
-    pub(super) fn remove_linked<T>(
+    pub(super) fn remove_linked<C: IndexMut<Ix<Tag>, Output: Sized>>(
         &mut self,
-        arena: &mut Arena<T, Tag>,
+        entries: &mut C,
         Links { prev, next }: Links<Tag>,
-        through: Through<T, Tag>,
+        through: Through<C, Tag>,
     ) {
         match prev {
-            Some(prev) => through(&mut arena[prev]).next = next,
+            Some(prev) => through(&mut entries[prev]).next = next,
             None => self.first = next,
         }
         match next {
-            Some(next) => through(&mut arena[next]).prev = prev,
+            Some(next) => through(&mut entries[next]).prev = prev,
             None => self.last = prev,
         }
     }

@@ -38,13 +38,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Counts an event that has come to a bus, as open there and as in memory.
     #[inline]
     pub(super) fn weigh(&mut self, visit: VisitIx) {
-        let Visit { event, bus, .. } = self.visits[visit];
-        let EventState { bytes, first_visit, .. } = self.events[event];
+        let Visit { event, bus, .. } = self.entries[visit];
+        let EventState { bytes, .. } = self.entries[event];
         let state = &mut self.buses[bus];
         state.incomplete += 1;
         state.in_memory += 1;
         state.bytes += u64::from(bytes);
-        if first_visit == visit {
+        if event.home() == visit {
             self.bytes += u64::from(bytes);
             match self.config.memory_warning {
                 Some(limit) if self.bytes > limit && !self.told_memory => self.tell_memory(limit),
@@ -62,10 +62,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// A bus has nothing more to do with an event.
     #[inline]
     pub(super) fn unweigh(&mut self, visit: VisitIx) {
-        let Visit { event, bus, .. } = self.visits[visit];
+        let Visit { event, bus, .. } = self.entries[visit];
         let state = &mut self.buses[bus];
         state.in_memory -= 1;
-        state.bytes -= u64::from(self.events[event].bytes);
+        state.bytes -= u64::from(self.entries[event].bytes);
     }
 
     /// An event leaves the books.

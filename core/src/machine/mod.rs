@@ -77,6 +77,7 @@ mod buses;
 mod completion;
 mod config;
 mod dispatch;
+mod entries;
 mod error;
 mod forward;
 mod held;
@@ -122,11 +123,12 @@ pub use self::waits::Waiting;
 pub use self::watch::Overflow;
 
 use self::arena::Arena;
+use self::entries::Entries;
 use self::kin::Kin;
 use self::output::Note;
 use self::registry::{Kinds, Place};
 use self::state::{
-    BusIx, BusState, EventIx, EventState, Invocation, Reservation, Slot, Visit, VisitIx, Wait, Work,
+    BusIx, BusState, EventIx, EventState, Invocation, Reservation, Slot, VisitIx, Wait, Work,
 };
 use self::watch::Watch;
 use crate::time::Instant;
@@ -200,8 +202,7 @@ pub struct Machine<P, R, H = ()> {
     kinds: Kinds,
     buses: Arena<BusState<H>, BusTag>,
     bus_names: HashMap<Arc<str>, BusKey>,
-    events: Arena<EventState<P>, EventTag>,
-    visits: Arena<Visit, VisitTag>,
+    entries: Entries<P>,
     kins: Arena<Kin, KinTag>,
     works: Arena<Work<R, H>, WorkTag>,
     invocations: Arena<Invocation, InvocationTag>,
@@ -236,8 +237,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             kinds: Kinds::default(),
             buses: Arena::new(),
             bus_names: HashMap::new(),
-            events: Arena::new(),
-            visits: Arena::new(),
+            entries: Entries::new(),
             kins: Arena::new(),
             works: Arena::new(),
             invocations: Arena::new(),
@@ -296,31 +296,31 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Where an event is in its life. One that is not remembered any more has completed.
     #[must_use]
     pub fn status(&self, event: EventKey) -> EventStatus {
-        self.events.get(event).map_or(EventStatus::Completed, |event| event.status)
+        self.entries.get(event).map_or(EventStatus::Completed, |event| event.status)
     }
 
     /// When an event was started; `None` while it is pending, or when it is not remembered.
     #[must_use]
     pub fn started_at(&self, event: EventKey) -> Option<Instant> {
-        self.events.get(event)?.started_at.known()
+        self.entries.get(event)?.started_at.known()
     }
 
     /// An event's payload, while the event is remembered.
     #[must_use]
     pub fn payload(&self, event: EventKey) -> Option<&P> {
-        self.events.get(event).map(EventState::payload)
+        self.entries.get(event).map(EventState::payload)
     }
 
     /// The name of an event's type, while the event is remembered.
     #[must_use]
     pub fn event_type(&self, event: EventKey) -> Option<&Arc<str>> {
-        self.events.get(event).map(|event| self.kinds.name_of(event.kind))
+        self.entries.get(event).map(|event| self.kinds.name_of(event.kind))
     }
 
     /// The level of an event: 0 for a root, the parent's and one for a child (R18).
     #[must_use]
     pub fn depth(&self, event: EventKey) -> Option<u32> {
-        self.events.find(event).map(|event| self.depth_of(event))
+        self.entries.find(event).map(|event| self.depth_of(event))
     }
 
     /// The results of an event that has not completed, those to come included. They leave the
@@ -331,9 +331,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         R: Clone,
     {
         let mut rows = Rows::new();
-        let Some(event) = self.events.find(event) else { return rows };
-        let of_type = self.kinds.type_of(self.events[event].kind);
-        for work in self.visits_of(event).filter_map(|visit| self.visits[visit].work) {
+        let Some(event) = self.entries.find(event) else { return rows };
+        let of_type = self.kinds.type_of(self.entries[event].kind);
+        for work in self.visits_of(event).filter_map(|visit| self.entries[visit].work) {
             let work = &self.works[work];
             rows.append(work.rows.clone());
             let waiting = work.handlers.iter().flatten().skip(work.next as usize);
@@ -347,8 +347,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// leave the machine with [`Output::Completed`], and then the buses may go.
     #[must_use]
     pub fn path(&self, event: EventKey) -> Vec<Arc<str>> {
-        match self.events.find(event) {
-            Some(event) if !self.events[event].is_complete() => {
+        match self.entries.find(event) {
+            Some(event) if !self.entries[event].is_complete() => {
                 self.path_of(event).iter().cloned().collect()
             }
             _ => Vec::new(),
@@ -361,8 +361,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     pub fn held(&self) -> Held {
         Held {
             buses: self.buses.len(),
-            events: self.events.len(),
-            visits: self.visits.len() + self.works.len() + self.kins.len(),
+            events: self.entries.len(),
+            visits: self.entries.visits_len() + self.works.len() + self.kins.len(),
             invocations: self.invocations.len(),
             waits: self.waits.len(),
             watches: self.watches.len(),
@@ -374,8 +374,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// The stays of an event on buses, in order of arrival.
     #[inline]
     fn visits_of(&self, event: EventIx) -> impl Iterator<Item = VisitIx> {
-        let first = Some(self.events[event].first_visit);
-        core::iter::successors(first, |visit| self.visits[*visit].next)
+        let first = Some(event.home());
+        core::iter::successors(first, |visit| self.entries[*visit].next)
     }
 
     /// Time does not go back.
@@ -425,7 +425,7 @@ impl<P, R, H> fmt::Debug for Machine<P, R, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Machine")
             .field("buses", &self.buses.len())
-            .field("events", &self.events.len())
+            .field("events", &self.entries.len())
             .field("invocations", &self.invocations.len())
             .finish_non_exhaustive()
     }

@@ -24,7 +24,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             return None;
         }
         let Invocation { event, tries, .. } = self.invocations[ix];
-        let retries = self.events[event].overrides.as_ref()?.retries?;
+        let retries = self.entries[event].overrides.as_ref()?.retries?;
         (tries <= retries.retries).then(|| self.now + retries.delay(tries - 1))
     }
 
@@ -59,7 +59,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             state.started_at = now;
             self.arm(ix);
             let Invocation { visit, event, handler, .. } = self.invocations[ix];
-            let work = self.visits[visit].work?;
+            let work = self.entries[visit].work?;
             let handlers = self.works[work].handlers.as_ref()?;
             let handler = handlers.get(handler as usize)?.clone();
             return Some(self.run(key, event, work, handler));

@@ -74,14 +74,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// How a visit excludes others: the event's own word, else its bus's.
     #[inline]
     pub(super) fn concurrency(&self, visit: VisitIx) -> Concurrency {
-        let Visit { event, bus, .. } = self.visits[visit];
-        let own = self.events[event].overrides.as_ref().and_then(|own| own.concurrency);
+        let Visit { event, bus, .. } = self.entries[visit];
+        let own = self.entries[event].overrides.as_ref().and_then(|own| own.concurrency);
         own.unwrap_or(self.buses[bus].config.concurrency)
     }
 
     /// Adjusts everything that follows from what a started visit is doing now.
     pub(super) fn settle(&mut self, visit: VisitIx) {
-        let Visit { bus, state: VisitState::Running, work: Some(work), .. } = self.visits[visit]
+        let Visit { bus, state: VisitState::Running, work: Some(work), .. } = self.entries[visit]
         else {
             return;
         };
@@ -97,7 +97,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             });
         }
         if continues {
-            self.buses[bus].continuing.push_back(self.visits.key(visit));
+            self.buses[bus].continuing.push_back(self.entries.key(visit));
         } else if is_done {
             self.leave(visit, work);
         }
@@ -138,7 +138,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// One whose acceptance is not written holds what is behind it (R42).
     fn unless_held(&self, visit: VisitIx) -> Candidate {
-        match self.visits[visit].held {
+        match self.entries[visit].held {
             true => Candidate::None,
             false => Candidate::Start(visit),
         }
@@ -146,8 +146,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     fn start(&mut self, visit: VisitIx) {
         self.unqueue(visit);
-        let Visit { event, bus, .. } = self.visits[visit];
-        let name = self.kinds.name_ix(self.events[event].kind);
+        let Visit { event, bus, .. } = self.entries[visit];
+        let name = self.kinds.name_ix(self.entries[event].kind);
         let handlers = self.buses[bus].handlers.snapshot(name);
         self.start_with(visit, handlers);
     }
@@ -163,8 +163,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// From now on the handlers of a visit are fixed (R3).
     fn start_with(&mut self, visit: VisitIx, handlers: Snapshot<H>) {
         let concurrency = self.concurrency(visit);
-        let Visit { event, bus, .. } = self.visits[visit];
-        let own = self.events[event].overrides.as_deref();
+        let Visit { event, bus, .. } = self.entries[visit];
+        let own = self.entries[event].overrides.as_deref();
         let config = &self.buses[bus].config;
         let total = handlers.len();
         let order = own.and_then(|own| own.handler_order).unwrap_or(config.handler_order);
@@ -183,17 +183,17 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             continuing: false,
             rows: Rows::with_capacity(total),
         });
-        let state = &mut self.visits[visit];
+        let state = &mut self.entries[visit];
         state.work = Some(work.ix());
         state.state = VisitState::Running;
         state.started = true;
         self.for_each_slot(bus, concurrency, |slot| slot.occupied += 1);
         let state = &mut self.buses[bus];
-        state.started.push_back(&mut self.visits, visit);
+        state.started.push_back(&mut self.entries, visit);
         if concurrency == Concurrency::HubSerial {
             state.called_to_hub = false;
         }
-        let event = &mut self.events[event];
+        let event = &mut self.entries[event];
         if event.status == EventStatus::Pending {
             event.status = EventStatus::Started;
             event.started_at = self.now;
@@ -204,13 +204,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[inline]
     pub(super) fn unqueue(&mut self, visit: VisitIx) {
         self.unplace_raised(visit);
-        let bus = self.visits[visit].bus;
-        self.buses[bus].queue.remove(&mut self.visits, visit);
+        let bus = self.entries[visit].bus;
+        self.buses[bus].queue.remove(&mut self.entries, visit);
     }
 
     /// A started visit has done all it had to: it gives its slot back.
     fn leave(&mut self, visit: VisitIx, work: WorkIx) {
-        let Visit { bus, event, ref mut state, .. } = self.visits[visit];
+        let Visit { bus, event, ref mut state, .. } = self.entries[visit];
         *state = VisitState::Done;
         let work = &mut self.works[work];
         let (concurrency, handlers) = (work.concurrency, work.handlers.take());
@@ -253,8 +253,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[inline]
     pub(super) fn pop_continuing(&mut self, bus: BusIx) -> Option<VisitIx> {
         while let Some(key) = self.buses[bus].continuing.pop_front() {
-            let Some(visit) = self.visits.find(key) else { continue };
-            let Some(work) = self.visits[visit].work else { continue };
+            let Some(visit) = self.entries.find(key) else { continue };
+            let Some(work) = self.entries[visit].work else { continue };
             self.works[work].continuing = false;
             if self.works[work].can_continue() {
                 return Some(visit);
@@ -265,7 +265,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// Starts the next handler of a visit, or forwards or skips; `None` when nothing is to be run.
     fn start_handler(&mut self, visit: VisitIx) -> Option<Run<P, H>> {
-        let Visit { event, work, .. } = self.visits[visit];
+        let Visit { event, work, .. } = self.entries[visit];
         let work = work?;
         let state = &mut self.works[work];
         let index = state.next;
@@ -276,7 +276,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         };
         state.next += 1;
         let handler = handler.clone();
-        if !handler.accepts(self.kinds.type_of(self.events[event].kind)) {
+        if !handler.accepts(self.kinds.type_of(self.entries[event].kind)) {
             self.tell_other_type(event, &handler.info);
             self.settle(visit);
             return None;

@@ -118,7 +118,6 @@ pub(super) struct EventState<P> {
     pub(super) counted: Counted,
     /// Its parent, its children and who waits for it, when there is any of it.
     pub(super) kin: Option<KinIx>,
-    pub(super) first_visit: VisitIx,
     /// Visits that are not done, and children that are attached and not complete.
     pub(super) open: u32,
     /// Histories that remember it.
@@ -146,6 +145,8 @@ pub(super) struct Visit {
     pub(super) seq: u64,
     /// In the stage it is in: queued, started, completed.
     pub(super) links: Links<VisitTag>,
+    /// Among those its bus remembers.
+    pub(super) arrival: Links<VisitTag>,
     pub(super) remembered: bool,
     pub(super) state: VisitState,
     pub(super) started: bool,
@@ -272,6 +273,7 @@ impl Visit {
             next: None,
             seq,
             links: Links::default(),
+            arrival: Links::default(),
             remembered: false,
             state: VisitState::Queued,
             started: false,
@@ -282,6 +284,10 @@ impl Visit {
 
     pub(super) fn links(&mut self) -> &mut Links<VisitTag> {
         &mut self.links
+    }
+
+    pub(super) fn arrival(&mut self) -> &mut Links<VisitTag> {
+        &mut self.arrival
     }
 }
 

@@ -81,28 +81,28 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     #[inline]
     pub(super) fn set_timer(&mut self, bus: BusIx, at: Instant, timer: Timer) {
-        let Self { buses, invocations, events, .. } = self;
+        let Self { buses, invocations, entries, .. } = self;
         buses[bus].timers.insert(at, timer, |timer, place| match timer {
             Timer::Invocation(ix) => invocations[ix].timer = place,
-            Timer::Event(ix) => events[ix].timer = place,
+            Timer::Event(ix) => entries[ix].timer = place,
         });
     }
 
     #[inline]
     pub(super) fn disarm(&mut self, timer: Timer) {
-        let Self { buses, invocations, events, visits, .. } = self;
+        let Self { buses, invocations, entries, .. } = self;
         let place = match timer {
             Timer::Invocation(ix) => invocations[ix].timer,
-            Timer::Event(ix) => events[ix].timer,
+            Timer::Event(ix) => entries[ix].timer,
         };
         if place != NOWHERE {
             let bus = match timer {
                 Timer::Invocation(ix) => invocations[ix].bus,
-                Timer::Event(ix) => visits[events[ix].first_visit].bus,
+                Timer::Event(ix) => entries[ix.home()].bus,
             };
             buses[bus].timers.remove(place, |timer, place| match timer {
                 Timer::Invocation(ix) => invocations[ix].timer = place,
-                Timer::Event(ix) => events[ix].timer = place,
+                Timer::Event(ix) => entries[ix].timer = place,
             });
         }
     }
@@ -110,17 +110,17 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     fn tell_slow(&mut self, ix: InvocationIx) {
         self.invocations[ix].slow_told = true;
         let Invocation { event, visit, row, started_at, .. } = self.invocations[ix];
-        let work: Option<&Work<R, H>> = self.visits[visit].work.map(|work| &self.works[work]);
+        let work: Option<&Work<R, H>> = self.entries[visit].work.map(|work| &self.works[work]);
         let Some(row) = work.and_then(|work| work.rows.iter().nth(row as usize)) else { return };
-        let name = |event: EventIx| self.kinds.name_of(self.events[event].kind).clone();
+        let name = |event: EventIx| self.kinds.name_of(self.entries[event].kind).clone();
         let warning = Warning::Slow {
             handler: row.handler.clone(),
-            event: self.events.key(event),
+            event: self.entries.key(event),
             event_type: name(event),
             running: self.now.since(started_at),
             waits_for: self
                 .awaited(ix)
-                .map(|event| (self.events.key(event), name(event)))
+                .map(|event| (self.entries.key(event), name(event)))
                 .collect(),
         };
         self.warn(warning);
@@ -130,7 +130,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         // Of one that is no longer registered nobody would take the note back.
         let registered = self.handler_places.contains_key(&handler.key);
         if registered && self.told_other_type.insert(handler.key) {
-            let event_type = self.kinds.name_of(self.events[event].kind).clone();
+            let event_type = self.kinds.name_of(self.entries[event].kind).clone();
             let handler = handler.clone();
             self.warn(Warning::OtherTypeOfSameName { handler, event_type });
         }

@@ -43,7 +43,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             return Ok(Waiting::Nobodys);
         };
         let Some(event) =
-            self.events.find(event).filter(|event| !self.events[*event].is_complete())
+            self.entries.find(event).filter(|event| !self.entries[*event].is_complete())
         else {
             return Ok(Waiting::Over);
         };
@@ -98,15 +98,15 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         });
         let Invocation { visit, bus: its_bus, .. } = self.invocations[by];
         if its_bus == bus && self.concurrency(visit) != Concurrency::Parallel {
-            let queued = self.buses[bus].queue.iter(&self.visits);
-            let behind = queued.filter(|visit| self.raise_of(self.visits[*visit].event) == 0);
-            dependents.extend(behind.map(|visit| self.visits[visit].event));
+            let queued = self.buses[bus].queue.iter(&self.entries);
+            let behind = queued.filter(|visit| self.raise_of(self.entries[*visit].event) == 0);
+            dependents.extend(behind.map(|visit| self.entries[visit].event));
         }
         dependents.len()
     }
 
     fn is_on(&self, event: EventIx, bus: BusIx) -> bool {
-        self.visits_of(event).any(|visit| self.visits[visit].bus == bus)
+        self.visits_of(event).any(|visit| self.entries[visit].bus == bus)
     }
 
     fn note_wait(&mut self, by: InvocationIx, event: EventIx, wait: WaitIx) {
@@ -142,7 +142,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     fn count_waiting(&mut self, by: InvocationIx, change: i32) {
-        if let Some(work) = self.visits[self.invocations[by].visit].work {
+        if let Some(work) = self.entries[self.invocations[by].visit].work {
             let waiting = &mut self.works[work].waiting;
             *waiting = waiting.wrapping_add_signed(change);
         }
@@ -181,7 +181,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         while let Some(wait) = next {
             let event = self.waits[wait].event;
             if self.is_descendant(event, ancestor) {
-                awaited.push(self.events.key(event));
+                awaited.push(self.entries.key(event));
             }
             next = self.waits[wait].of_invocation.next();
         }
@@ -213,14 +213,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     #[inline]
     fn raise_order(&self, visit: VisitIx) -> Option<RaiseOrder> {
-        let Visit { event, seq, .. } = self.visits[visit];
+        let Visit { event, seq, .. } = self.entries[visit];
         let raise = self.raise_of(event);
         (raise > 0).then_some((Reverse(raise), seq))
     }
 
     fn raised_of(&mut self, visit: VisitIx) -> &mut BTreeMap<RaiseOrder, VisitIx> {
         let parallel = self.concurrency(visit) == Concurrency::Parallel;
-        let bus = &mut self.buses[self.visits[visit].bus];
+        let bus = &mut self.buses[self.entries[visit].bus];
         if parallel { &mut bus.raised_parallel } else { &mut bus.raised }
     }
 
@@ -266,24 +266,24 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.for_each_queued(event, |machine, visit| {
             machine.place_raised(visit);
             // One that is raised no longer may have held up the head of the queue.
-            machine.kick(machine.visits[visit].bus);
+            machine.kick(machine.entries[visit].bus);
         });
     }
 
     fn for_each_queued(&mut self, event: EventIx, mut place: impl FnMut(&mut Self, VisitIx)) {
-        let mut next = Some(self.events[event].first_visit);
+        let mut next = Some(event.home());
         while let Some(visit) = next {
-            if self.visits[visit].state == VisitState::Queued {
+            if self.entries[visit].state == VisitState::Queued {
                 place(self, visit);
             }
-            next = self.visits[visit].next;
+            next = self.entries[visit].next;
         }
     }
 
     /// An event that nothing has begun and that has no children depends on nobody.
     fn check_cycle(&self, by: InvocationIx, event: EventIx) -> Result<(), Deadlock> {
         let childless = self.kin(event).is_none_or(|kin| kin.children.last().is_none());
-        if self.events[event].status == EventStatus::Pending && childless {
+        if self.entries[event].status == EventStatus::Pending && childless {
             return Ok(());
         }
         self.search_up(by, |blocked| blocked == event)
@@ -321,7 +321,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     fn cycle(&self, below: &HashMap<EventIx, Option<EventIx>>, end: EventIx) -> Deadlock {
         let back = core::iter::successors(Some(end), |event| below.get(event).copied().flatten());
-        let mut cycle: Vec<_> = back.map(|event| self.events.key(event)).collect();
+        let mut cycle: Vec<_> = back.map(|event| self.entries.key(event)).collect();
         cycle.reverse();
         Deadlock { cycle }
     }

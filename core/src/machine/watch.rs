@@ -136,11 +136,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// An event has come to a bus: names it to those who watch for it.
     #[inline]
     pub(super) fn tell_watchers(&mut self, visit: VisitIx) {
-        let bus = self.visits[visit].bus;
+        let bus = self.entries[visit].bus;
         if self.buses[bus].watches.all.first().is_none() {
             return;
         }
-        let kind = self.events[self.visits[visit].event].kind;
+        let kind = self.entries[self.entries[visit].event].kind;
         let name = self.kinds.name_ix(kind);
         let of_bus = &self.buses[bus].watches;
         let lists = [of_bus.by_name.get(&name).copied(), Some(of_bus.any)];
@@ -157,8 +157,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     fn tell_watcher(&mut self, ix: Ix<WatchTag>, visit: VisitIx) {
-        let event = self.visits[visit].event;
-        let bus = self.visits[visit].bus;
+        let event = self.entries[visit].event;
+        let bus = self.entries[visit].bus;
         let state = &mut self.watches[ix];
         let is_full = state.unread >= state.capacity;
         let instead_of_oldest = is_full && state.overflow == Overflow::DropOldest;
@@ -176,8 +176,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
         self.say(Output::Arrived {
             watch: self.watches.key(ix),
-            event: self.events.key(event),
-            payload: self.events[event].payload().clone(),
+            event: self.entries.key(event),
+            payload: self.entries[event].payload().clone(),
             instead_of_oldest,
         });
     }

@@ -1,0 +1,131 @@
+//! The events in memory and their stays on buses. Nearly all events have one, so that it lies where
+//! the event lies; those of a forwarded event on further buses have entries of their own.
+
+use core::ops::{Index, IndexMut};
+
+use super::arena::{Arena, Ix, Key};
+use super::state::{EventIx, EventState, Visit, VisitIx};
+use super::{EventKey, VisitTag};
+
+pub(super) struct Entries<P> {
+    arena: Arena<Entry<P>, VisitTag>,
+    /// Those without an event.
+    further: usize,
+}
+
+struct Entry<P> {
+    visit: Visit,
+    /// The event, where it was dispatched.
+    event: Option<EventState<P>>,
+}
+
+impl<P> Entries<P> {
+    pub(super) const fn new() -> Self {
+        Self { arena: Arena::new(), further: 0 }
+    }
+
+    /// The event that the next `insert` will make.
+    #[inline]
+    pub(super) fn vacant(&self) -> EventIx {
+        self.arena.vacant().cast().ix()
+    }
+
+    /// An event, with its stay where it was dispatched.
+    #[inline]
+    pub(super) fn insert(&mut self, visit: Visit, event: EventState<P>) -> EventKey {
+        self.arena.insert(Entry { visit, event: Some(event) }).cast()
+    }
+
+    /// A stay on a further bus.
+    pub(super) fn insert_further(&mut self, visit: Visit) -> VisitIx {
+        self.further += 1;
+        self.arena.insert(Entry { visit, event: None }).ix()
+    }
+
+    /// Takes an event and its stays out; what it owns is to be taken from it.
+    #[inline]
+    pub(super) fn remove(&mut self, event: EventIx) -> &mut EventState<P> {
+        let mut next = self[event.home()].next;
+        while let Some(visit) = next {
+            next = self.arena.remove(visit).visit.next;
+            self.further -= 1;
+        }
+        self.arena.remove(event.home()).event.as_mut().expect(HERE)
+    }
+
+    #[inline]
+    pub(super) fn find<Tag>(&self, key: Key<Tag>) -> Option<Ix<Tag>> {
+        self.arena.find(key.cast()).map(Ix::cast)
+    }
+
+    #[inline]
+    pub(super) fn get(&self, event: EventKey) -> Option<&EventState<P>> {
+        self.find(event).map(|event| &self[event])
+    }
+
+    #[inline]
+    pub(super) fn key<Tag>(&self, ix: Ix<Tag>) -> Key<Tag> {
+        self.arena.key(ix.cast()).cast()
+    }
+
+    pub(super) fn events(&self) -> impl Iterator<Item = (EventIx, &EventState<P>)> {
+        self.arena.iter().filter_map(|(ix, entry)| Some((ix.cast(), entry.event.as_ref()?)))
+    }
+
+    pub(super) fn visits(&self) -> impl Iterator<Item = (VisitIx, &Visit)> {
+        self.arena.iter().map(|(ix, entry)| (ix, &entry.visit))
+    }
+
+    /// How many events there are.
+    pub(super) fn len(&self) -> usize {
+        self.arena.len() - self.further
+    }
+
+    /// How many stays on buses there are.
+    pub(super) fn visits_len(&self) -> usize {
+        self.arena.len()
+    }
+}
+
+impl EventIx {
+    /// Its stay on the bus it was dispatched on.
+    #[inline]
+    pub(super) const fn home(self) -> VisitIx {
+        self.cast()
+    }
+}
+
+/// An event's place is never that of a further stay.
+const HERE: &str = "an event is where it was dispatched";
+
+impl<P> Index<EventIx> for Entries<P> {
+    type Output = EventState<P>;
+
+    #[inline]
+    fn index(&self, event: EventIx) -> &EventState<P> {
+        self.arena[event.home()].event.as_ref().expect(HERE)
+    }
+}
+
+impl<P> IndexMut<EventIx> for Entries<P> {
+    #[inline]
+    fn index_mut(&mut self, event: EventIx) -> &mut EventState<P> {
+        self.arena[event.home()].event.as_mut().expect(HERE)
+    }
+}
+
+impl<P> Index<VisitIx> for Entries<P> {
+    type Output = Visit;
+
+    #[inline]
+    fn index(&self, visit: VisitIx) -> &Visit {
+        &self.arena[visit].visit
+    }
+}
+
+impl<P> IndexMut<VisitIx> for Entries<P> {
+    #[inline]
+    fn index_mut(&mut self, visit: VisitIx) -> &mut Visit {
+        &mut self.arena[visit].visit
+    }
+}
