@@ -11,7 +11,7 @@ use super::record::{Erased, freeze};
 use super::shared::{BookOutput, BusShared, HubShared, HubState};
 use super::value::Answer;
 use super::watch::Watcher;
-use crate::machine::{Completed, Dropped, InvocationKey, Output, Warning};
+use crate::machine::{Dropped, InvocationKey, Output, Warning};
 
 /// What is to be done once the hub's lock is released, in order. Nothing of the user's is called,
 /// cloned or dropped before.
@@ -45,7 +45,7 @@ impl Notices {
     /// Takes the outputs; `own` is the bus that the caller looks after itself.
     #[inline]
     pub(crate) fn collect(&mut self, hub: &mut HubState, own: Option<&Arc<BusShared>>) {
-        while let Some(output) = hub.books.next_said() {
+        while let Some(output) = hub.next_said() {
             let todo = match (output, own) {
                 (Output::Ready { bus }, Some(own)) if own.key == bus => {
                     self.own_ready = true;
@@ -116,13 +116,30 @@ impl Todo {
 }
 
 impl HubState {
+    /// The next output of the machine; the end of an event is noted, and left of it is whom to wake.
+    #[inline]
+    fn next_said(&mut self) -> Option<BookOutput> {
+        #[cfg(feature = "journal")]
+        let Self { books, lines, .. } = self;
+        #[cfg(not(feature = "journal"))]
+        let Self { books, .. } = self;
+        books.next_said(|completed| {
+            #[cfg(feature = "journal")]
+            let record = completed.payload;
+            let awaited = freeze(completed);
+            #[cfg(feature = "journal")]
+            lines.completed(record);
+            awaited
+        })
+    }
+
     /// What an output asks for. What can be noted without the user's code is noted here.
     #[inline]
     fn todo(&mut self, output: BookOutput) -> Option<Todo> {
         Some(match output {
             Output::Ready { bus } => Todo::Notify(self.shell(bus)?),
             Output::Cancel { bus, invocation } => Todo::Cancel(self.shell(bus)?, invocation),
-            Output::Completed(completed) => return self.completion(completed),
+            Output::Completed(awaited) => Todo::Complete(awaited?),
             #[cfg(feature = "journal")]
             Output::Accepted { bus, payload, .. } => {
                 let bus = self.shell(bus)?;
@@ -146,19 +163,6 @@ impl HubState {
             Output::Warning(warning) => Todo::Warn(warning),
             Output::Dropped(dropped) => Todo::Drop(dropped),
         })
-    }
-}
-
-impl HubState {
-    /// Notes the end of an event. When nobody waits for it, nothing is left to do: the machine has
-    /// the record too, so that ours is not the last.
-    #[cfg_attr(not(feature = "journal"), allow(clippy::needless_pass_by_ref_mut))]
-    #[inline]
-    fn completion(&mut self, completed: Completed<Arc<dyn Erased>, Answer>) -> Option<Todo> {
-        let record = freeze(completed);
-        #[cfg(feature = "journal")]
-        self.lines.completed(&record);
-        record.head().is_awaited().then_some(Todo::Complete(record))
     }
 }
 

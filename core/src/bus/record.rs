@@ -115,15 +115,16 @@ pub(crate) fn downcast<E: Event>(record: Arc<dyn Erased>) -> Option<Arc<Record<E
     record.downcast().ok()
 }
 
-/// Notes the end of an event in its record. Those who wait are still to be woken, outside the hub's
-/// lock.
+/// Notes the end of an event in its record. Those who wait for it are still to be woken, outside the
+/// hub's lock: the record is given back when there may be somebody.
 #[inline]
-pub(crate) fn freeze(completed: Completed<Arc<dyn Erased>, Answer>) -> Arc<dyn Erased> {
+pub(crate) fn freeze(completed: Completed<&Arc<dyn Erased>, Answer>) -> Option<Arc<dyn Erased>> {
     let Completed { payload, started_at, completed_at, cause, results, path, .. } = completed;
     // An event completes once.
     let frozen = || Frozen { rows: results, path, started_at, completed_at, cause };
-    payload.head().frozen.init(frozen);
-    payload
+    let head = payload.head();
+    head.frozen.init(frozen);
+    head.is_awaited().then(|| payload.clone())
 }
 
 impl Head {

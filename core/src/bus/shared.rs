@@ -26,7 +26,9 @@ use crate::sync::{Mutex, MutexGuard, OnceLock};
 use crate::time::{Instant, Timestamp};
 
 pub(crate) type Books = Machine<Arc<dyn Erased>, Answer, Arc<dyn Callable>>;
-pub(crate) type BookOutput = Output<Arc<dyn Erased>, Answer, Arc<dyn Callable>>;
+/// Of an event that completed there is left whom to wake.
+pub(crate) type BookOutput =
+    Output<Arc<dyn Erased>, Answer, Arc<dyn Callable>, Option<Arc<dyn Erased>>>;
 
 /// A hub: the machine under its lock, and what comes from outside.
 pub(crate) struct HubShared {

@@ -95,6 +95,25 @@ impl<T, Tag> Arena<T, Tag> {
         key
     }
 
+    /// The same, of what an entry that is gone has left, so that it need not be moved.
+    #[inline]
+    pub(super) fn renew(&mut self, renew: impl FnOnce(&mut T)) -> Key<Tag>
+    where
+        T: Default,
+    {
+        let key = self.vacant();
+        let Key { ix, generation } = key;
+        self.generation = generation;
+        if self.free.pop().is_none() {
+            self.grow();
+            self.slots.push(Slot { generation, value: T::default() });
+        }
+        let slot = &mut self.slots[ix.slot()];
+        slot.generation = generation;
+        renew(&mut slot.value);
+        key
+    }
+
     /// The key that the next `insert` will give.
     #[inline]
     pub(super) fn vacant(&self) -> Key<Tag> {

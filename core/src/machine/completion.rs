@@ -50,7 +50,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// Puts together what is said of a completed event.
     #[inline]
-    pub(super) fn hand_out(&mut self, ended: Ended) -> Completed<P, R> {
+    pub(super) fn hand_out<C>(
+        &mut self,
+        ended: Ended,
+        make: impl FnOnce(Completed<&P, R>) -> C,
+    ) -> C {
         let Ended { event, at, path } = ended;
         let mut results = Rows::new();
         let mut next = Some(event.home());
@@ -62,17 +66,17 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             next = visit.next;
         }
         let state = &self.entries[event];
-        let completed = Completed {
+        let said = make(Completed {
             event: self.entries.key(event),
-            payload: state.payload().clone(),
+            payload: state.payload(),
             started_at: state.started_at.known(),
             completed_at: at,
             cause: state.cause,
             results,
             path,
-        };
+        });
         self.forget_one(event);
-        completed
+        said
     }
 
     #[inline]

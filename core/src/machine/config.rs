@@ -3,6 +3,7 @@
 use alloc::string::String;
 use core::time::Duration;
 
+use super::state::Slot;
 use crate::time::Instant;
 
 /// How long one invocation may take (R22).
@@ -45,6 +46,19 @@ pub enum Concurrency {
     HubSerial,
     /// Takes no slot: starts as soon as it is at the head of its queue.
     Parallel,
+}
+
+impl Concurrency {
+    /// The slots it takes, of the bus and of the hub.
+    #[inline]
+    pub(super) fn slots<'a>(
+        self,
+        bus: &'a mut Slot,
+        hub: &'a mut Slot,
+    ) -> impl Iterator<Item = &'a mut Slot> {
+        let bus = (self != Self::Parallel).then_some(bus);
+        bus.into_iter().chain((self == Self::HubSerial).then_some(hub))
+    }
 }
 
 /// Whether the handlers of one event run one after the other or together (R9).

@@ -70,7 +70,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// What the shell is told of an invocation that starts.
-    #[inline]
+    #[inline(always)]
     pub(super) fn run(
         &self,
         invocation: InvocationKey,

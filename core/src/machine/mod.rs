@@ -274,7 +274,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Takes the oldest of them.
     #[inline]
     pub fn next_output(&mut self) -> Option<Output<P, R, H>> {
-        self.next_said().or_else(|| {
+        self.next_said(|completed| completed.cloned()).or_else(|| {
             self.next_forgotten().map(|payload| Output::Dropped(Dropped::Payload(payload)))
         })
     }
@@ -286,11 +286,15 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.forgotten.pop_front()
     }
 
-    /// Takes the oldest output but for payloads that are forgotten.
+    /// Takes the oldest output but for payloads that are forgotten. What is said of a completed
+    /// event is made of it where it lies.
     #[inline]
-    pub(crate) fn next_said(&mut self) -> Option<Output<P, R, H>> {
+    pub(crate) fn next_said<C>(
+        &mut self,
+        make: impl FnOnce(Completed<&P, R>) -> C,
+    ) -> Option<Output<P, R, H, C>> {
         let note = self.notes.pop_front()?;
-        Some(note.map_completed(|ended| self.hand_out(ended)))
+        Some(note.map_completed(|ended| self.hand_out(ended, make)))
     }
 
     /// Where an event is in its life. One that is not remembered any more has completed.

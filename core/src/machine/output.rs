@@ -135,6 +135,14 @@ pub struct Completed<P, R> {
     pub path: Path,
 }
 
+impl<P: Clone, R> Completed<&P, R> {
+    pub(super) fn cloned(self) -> Completed<P, R> {
+        let Self { event, payload, started_at, completed_at, cause, results, path } = self;
+        let payload = payload.clone();
+        Completed { event, payload, started_at, completed_at, cause, results, path }
+    }
+}
+
 /// The names of the buses an event was on, in order of arrival.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
@@ -197,7 +205,7 @@ pub struct Run<P, H> {
     pub parallel: bool,
     /// The event's payload.
     pub payload: P,
-    /// What to call.
+    /// What to call. It may be registered no more by then, and this the last of it.
     pub handler: Arc<Handler<H>>,
 }
 

@@ -165,11 +165,13 @@ impl<R> Rows<R> {
         Self(Few::Any(Vec::new()))
     }
 
-    /// No rows yet, and room for as many.
-    pub(super) fn with_capacity(rows: usize) -> Self {
-        match rows {
-            0 | 1 => Self::new(),
-            _ => Self(Few::Any(Vec::with_capacity(rows))),
+    /// Makes room for as many, where there are none yet.
+    #[inline]
+    pub(super) fn reserve(&mut self, rows: usize) {
+        if let Few::Any(empty) = &mut self.0
+            && rows > 1
+        {
+            empty.reserve_exact(rows);
         }
     }
 

@@ -3,11 +3,11 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
-use super::config::{Concurrency, HandlerOrder};
+use super::config::Concurrency;
 use super::output::{Dropped, Next, Output, Run};
 use super::registry::{Action, HandlerList, Snapshot};
-use super::results::{EventStatus, Outcome, Row, Rows};
-use super::state::{BusIx, Line, Phase, Slot, Visit, VisitIx, VisitState, Work, WorkIx};
+use super::results::{EventStatus, Outcome, Row};
+use super::state::{BusIx, Line, Phase, Visit, VisitIx, VisitState, Work, WorkIx};
 use super::{BusKey, Machine};
 use crate::time::Instant;
 
@@ -72,7 +72,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// How a visit excludes others: the event's own word, else its bus's.
-    #[inline]
+    #[inline(always)]
     pub(super) fn concurrency(&self, visit: VisitIx) -> Concurrency {
         let Visit { event, bus, .. } = self.entries[visit];
         let own = self.entries[event].overrides.as_ref().and_then(|own| own.concurrency);
@@ -90,8 +90,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let (is_done, continues) = (state.is_done(), state.can_continue() && !state.continuing);
         state.continuing |= continues;
         if awake != core::mem::replace(&mut state.awake, awake) {
-            let concurrency = state.concurrency;
-            self.for_each_slot(bus, concurrency, |slot| match awake {
+            let slots = state.concurrency.slots(&mut self.buses[bus].slot, &mut self.hub_slot);
+            slots.for_each(|slot| match awake {
                 true => slot.busy += 1,
                 false => slot.busy -= 1,
             });
@@ -105,7 +105,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.call_lines();
     }
 
-    #[inline]
+    #[inline(always)]
     fn candidate(&self, bus: BusIx) -> Candidate {
         let state = &self.buses[bus];
         if state.phase == Phase::Stopped || state.watches.holds > 0 {
@@ -162,42 +162,28 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// From now on the handlers of a visit are fixed (R3).
     fn start_with(&mut self, visit: VisitIx, handlers: Snapshot<H>) {
-        let concurrency = self.concurrency(visit);
-        let Visit { event, bus, .. } = self.entries[visit];
-        let own = self.entries[event].overrides.as_deref();
-        let config = &self.buses[bus].config;
-        let total = handlers.len();
-        let order = own.and_then(|own| own.handler_order).unwrap_or(config.handler_order);
-        let completion = own.and_then(|own| own.completion).unwrap_or(config.completion);
-        let work = self.works.insert(Work {
-            next: 0,
-            total: total as u32,
-            handlers: Some(handlers),
-            live: 0,
-            waiting: 0,
-            invocations: Default::default(),
-            parallel: order == HandlerOrder::Parallel,
-            concurrency,
-            completion,
-            awake: false,
-            continuing: false,
-            rows: Rows::with_capacity(total),
+        let Self { buses, entries, works, hub_slot, .. } = self;
+        let Visit { event, bus, .. } = entries[visit];
+        let (bus, state) = (&mut buses[bus], &mut entries[event]);
+        if state.status == EventStatus::Pending {
+            state.status = EventStatus::Started;
+            state.started_at = self.now;
+        }
+        let own = state.overrides.as_deref();
+        let work = works.renew(|work| work.begin(handlers, &bus.config, own)).ix();
+        let Work { concurrency, awake, .. } = works[work];
+        concurrency.slots(&mut bus.slot, hub_slot).for_each(|slot| {
+            slot.occupied += 1;
+            slot.busy += usize::from(awake);
         });
-        let state = &mut self.entries[visit];
-        state.work = Some(work.ix());
-        state.state = VisitState::Running;
-        state.started = true;
-        self.for_each_slot(bus, concurrency, |slot| slot.occupied += 1);
-        let state = &mut self.buses[bus];
-        state.started.push_back(&mut self.entries, visit);
         if concurrency == Concurrency::HubSerial {
-            state.called_to_hub = false;
+            bus.called_to_hub = false;
         }
-        let event = &mut self.entries[event];
-        if event.status == EventStatus::Pending {
-            event.status = EventStatus::Started;
-            event.started_at = self.now;
-        }
+        let stay = &mut entries[visit];
+        stay.work = Some(work);
+        stay.state = VisitState::Running;
+        stay.started = true;
+        bus.started.push_back(entries, visit);
     }
 
     /// Takes a visit that will not wait any longer out of its queue.
@@ -213,9 +199,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Visit { bus, event, ref mut state, .. } = self.entries[visit];
         *state = VisitState::Done;
         let work = &mut self.works[work];
-        let (concurrency, handlers) = (work.concurrency, work.handlers.take());
-        self.for_each_slot(bus, concurrency, |slot| slot.occupied -= 1);
-        match handlers {
+        let slots = work.concurrency.slots(&mut self.buses[bus].slot, &mut self.hub_slot);
+        slots.for_each(|slot| slot.occupied -= 1);
+        match work.handlers.take() {
             None => {}
             // Others than the machine may hold it too, and let go of it at this very moment.
             Some(Snapshot::One(handler)) => {
@@ -239,16 +225,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    #[inline]
-    fn for_each_slot(&mut self, bus: BusIx, concurrency: Concurrency, change: impl Fn(&mut Slot)) {
-        if concurrency != Concurrency::Parallel {
-            change(&mut self.buses[bus].slot);
-        }
-        if concurrency == Concurrency::HubSerial {
-            change(&mut self.hub_slot);
-        }
-    }
-
     /// The next started visit that has a handler to start.
     #[inline]
     pub(super) fn pop_continuing(&mut self, bus: BusIx) -> Option<VisitIx> {
@@ -267,15 +243,15 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     fn start_handler(&mut self, visit: VisitIx) -> Option<Run<P, H>> {
         let Visit { event, work, .. } = self.entries[visit];
         let work = work?;
+        let own = self.entries[event].overrides.as_ref();
+        let is_retried = own.is_some_and(|own| own.retries.is_some());
         let state = &mut self.works[work];
         let index = state.next;
-        let Some(handler) = state.handlers.as_ref()?.get(index as usize) else {
+        let Some(handler) = state.next_handler(is_retried) else {
             // Nobody handles it: it is done as soon as it is started (R7).
             self.settle(visit);
             return None;
         };
-        state.next += 1;
-        let handler = handler.clone();
         if !handler.accepts(self.kinds.type_of(self.entries[event].kind)) {
             self.tell_other_type(event, &handler.info);
             self.settle(visit);
@@ -297,7 +273,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             return None;
         }
         let run = self.begin(visit, work, handler, index);
-        self.settle(visit);
+        match self.works[work].parallel {
+            true => self.settle(visit),
+            // It runs, which is what its slots count already; others may use the hub's.
+            false => self.call_lines(),
+        }
         Some(run)
     }
 }

@@ -7,11 +7,11 @@ use core::cmp::Reverse;
 use core::time::Duration;
 
 use super::arena::Ix;
-use super::config::{BusConfig, Completion, Concurrency, Overrides};
+use super::config::{BusConfig, Completion, Concurrency, HandlerOrder, Overrides};
 use super::history::{History, Stage};
 use super::kin::KinIx;
 use super::list::{Links, List};
-use super::registry::{Kind, Registry, Snapshot};
+use super::registry::{Handler, Kind, Registry, Snapshot};
 use super::results::{Cause, EventStatus, Rows};
 use super::timers::{NOWHERE, Timers};
 use super::watch::Watches;
@@ -292,6 +292,40 @@ impl Visit {
 }
 
 impl<R, H> Work<R, H> {
+    /// What a bus is to do for an event, as the event and the bus say. Of the work that was
+    /// done in this place before nothing is left, but that it may have been in a queue.
+    #[inline]
+    pub(super) fn begin(
+        &mut self,
+        handlers: Snapshot<H>,
+        bus: &BusConfig,
+        own: Option<&Overrides>,
+    ) {
+        let total = handlers.len();
+        self.next = 0;
+        self.total = total as u32;
+        self.handlers = Some(handlers);
+        let order = own.and_then(|own| own.handler_order).unwrap_or(bus.handler_order);
+        self.parallel = order == HandlerOrder::Parallel;
+        self.concurrency = own.and_then(|own| own.concurrency).unwrap_or(bus.concurrency);
+        self.completion = own.and_then(|own| own.completion).unwrap_or(bus.completion);
+        self.awake = total > 0;
+        self.continuing = false;
+        self.rows.reserve(total);
+    }
+
+    /// The next handler to start. A single one that is started once is not kept.
+    #[inline]
+    pub(super) fn next_handler(&mut self, is_retried: bool) -> Option<Arc<Handler<H>>> {
+        let index = self.next as usize;
+        let handler = match self.handlers.take()? {
+            Snapshot::One(one) if !is_retried => Some(one),
+            snapshot => self.handlers.insert(snapshot).get(index).cloned(),
+        };
+        self.next += u32::from(handler.is_some());
+        handler
+    }
+
     pub(super) fn take_rows(&mut self) -> Rows<R> {
         core::mem::take(&mut self.rows)
     }
@@ -315,6 +349,26 @@ impl<R, H> Work<R, H> {
     #[inline]
     pub(super) fn is_done(&self) -> bool {
         self.next == self.total && self.live == 0
+    }
+}
+
+// A derived impl would ask `R` and `H` for the same trait.
+impl<R, H> Default for Work<R, H> {
+    fn default() -> Self {
+        Self {
+            handlers: None,
+            next: 0,
+            total: 0,
+            live: 0,
+            waiting: 0,
+            invocations: List::default(),
+            parallel: false,
+            concurrency: Concurrency::default(),
+            completion: Completion::default(),
+            awake: false,
+            continuing: false,
+            rows: Rows::new(),
+        }
     }
 }
 

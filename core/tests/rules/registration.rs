@@ -1,6 +1,7 @@
 //! Who handles what: R1–R4.
 
 use core::any::TypeId;
+use std::sync::Arc;
 
 use busway_core::machine::{
     Action, Cause, Completion, EventKey, HandlerOrder, Limit, Outcome, Pattern, Warning,
@@ -178,12 +179,30 @@ fn r03_a_replaced_list_is_handed_out_when_its_last_event_ends() {
     let mut desk = Desk::new();
     let bus = desk.bus("a");
     let first = desk.on(bus, "e", 1);
+    let second = desk.on(bus, "e", 2);
     desk.send(bus, "e1");
     desk.run();
-    desk.input(|machine| machine.off(first));
-    assert_eq!(desk.handlers, [0; 0], "the running event holds it");
+    for handler in [first, second] {
+        desk.input(|machine| machine.off(handler));
+    }
+    assert_eq!(desk.handlers, [0; 0], "the running event holds them");
     desk.ends("e1", 1);
-    assert_eq!(desk.handlers, [1]);
+    desk.run();
+    desk.ends("e1", 2);
+    assert_eq!(desk.handlers, [1, 2]);
+}
+
+#[test]
+fn r03_a_single_handler_is_whose_it_runs() {
+    let mut desk = Desk::new();
+    let bus = desk.bus("a");
+    let only = desk.on(bus, "e", 1);
+    desk.send(bus, "e1");
+    desk.run();
+    let handler = desk.input(|machine| machine.off(only)).expect("it was registered");
+    assert_eq!(Arc::strong_count(&handler), 1, "the books keep none of what was given out");
+    desk.ends("e1", 1);
+    assert_eq!(desk.handlers, [0; 0]);
 }
 
 #[test]
