@@ -22,6 +22,8 @@ pub(crate) struct Notices {
     /// The first needs no allocation: most inputs leave one thing to do.
     first: Option<Todo>,
     rest: Vec<Todo>,
+    /// An event that nothing remembers: most inputs leave one, once a history is full.
+    forgotten: Option<Arc<dyn Erased>>,
     /// Lines wait for journals.
     #[cfg(feature = "journal")]
     lines: bool,
@@ -62,7 +64,10 @@ impl Notices {
             }
         }
         while let Some(payload) = hub.books.next_forgotten() {
-            self.push(Todo::Drop(Dropped::Payload(payload)));
+            match self.forgotten {
+                None => self.forgotten = Some(payload),
+                Some(_) => self.push(Todo::Drop(Dropped::Payload(payload))),
+            }
         }
         #[cfg(feature = "journal")]
         {
@@ -86,6 +91,9 @@ impl Notices {
         }
         // Wakers, predicates and drops are the user's: when one panics, the others still have their
         // turn, and so has the bus.
+        if let Some(forgotten) = self.forgotten.take() {
+            guard::discard(forgotten);
+        }
         let carry_out = |todo: Todo| drop(guard::catch(|| todo.carry_out(hub)));
         let Some(first) = self.first.take() else { return };
         carry_out(first);
@@ -123,10 +131,10 @@ impl HubState {
         let Self { books, lines, .. } = self;
         #[cfg(not(feature = "journal"))]
         let Self { books, .. } = self;
-        books.next_said(|completed| {
+        books.next_said(|done| {
             #[cfg(feature = "journal")]
-            let record = completed.payload;
-            let awaited = freeze(completed);
+            let record = done.payload;
+            let awaited = freeze(done);
             #[cfg(feature = "journal")]
             lines.completed(record);
             awaited

@@ -9,7 +9,7 @@ use super::value::Answer;
 use super::wakers::{Seat, Wakers};
 use crate::event::Event;
 use crate::id::EventId;
-use crate::machine::{Cause, Completed, EventKey, HandlerKey, Key, Path, Rows};
+use crate::machine::{Cause, Done, EventKey, HandlerKey, Key, Path, Rows};
 use crate::sync::OnceLock;
 use crate::time::Instant;
 
@@ -118,10 +118,11 @@ pub(crate) fn downcast<E: Event>(record: Arc<dyn Erased>) -> Option<Arc<Record<E
 /// Notes the end of an event in its record. Those who wait for it are still to be woken, outside the
 /// hub's lock: the record is given back when there may be somebody.
 #[inline]
-pub(crate) fn freeze(completed: Completed<&Arc<dyn Erased>, Answer>) -> Option<Arc<dyn Erased>> {
-    let Completed { payload, started_at, completed_at, cause, results, path, .. } = completed;
+pub(crate) fn freeze(done: Done<'_, Arc<dyn Erased>, Answer>) -> Option<Arc<dyn Erased>> {
+    let Done { payload, started_at, completed_at, cause, results, path, .. } = done;
     // An event completes once.
-    let frozen = || Frozen { rows: results, path, started_at, completed_at, cause };
+    let frozen =
+        || Frozen { rows: core::mem::take(results), path, started_at, completed_at, cause };
     let head = payload.head();
     head.frozen.init(frozen);
     head.is_awaited().then(|| payload.clone())

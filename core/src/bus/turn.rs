@@ -295,10 +295,11 @@ impl Holder<'_> {
             let spare = self.turn.spare_wakers.pop();
             let ready = spare.unwrap_or_else(|| Readiness::new(self.bus));
             ready.assign(invocation);
-            self.go_on(Task { running, ready, invocation }, |running, cx| {
+            let verdict = running.guarded(|running| {
                 running.start(call());
-                running.poll(cx);
+                running.poll(&mut Context::from_waker(ready.waker()));
             });
+            self.went_on(verdict, Task { running, ready, invocation });
         }
         // It may be registered no more, and ours the last of it.
         if let Some(entry) = Arc::into_inner(entry) {
@@ -308,24 +309,24 @@ impl Holder<'_> {
 
     /// A wake-up for an invocation that has ended is nobody's.
     fn poll_again(&mut self, invocation: InvocationKey) {
-        if let Some(task) = self.turn.tasks.remove(&invocation) {
-            task.ready.rearm();
-            self.go_on(task, Running::poll);
+        if let Some(mut task) = self.turn.tasks.remove(&invocation) {
+            let Task { running, ready, .. } = &mut task;
+            ready.rearm();
+            let mut cx = Context::from_waker(ready.waker());
+            let verdict = running.guarded(|running| running.poll(&mut cx));
+            self.went_on(verdict, task);
         }
     }
 
-    #[inline]
-    fn go_on(&mut self, mut task: Task, code: impl FnOnce(&mut Running, &mut Context<'_>)) {
-        let Task { running, ready, invocation } = &mut task;
-        let invocation = *invocation;
-        let mut cx = Context::from_waker(ready.waker());
-        let verdict = running.guarded(|running| code(running, &mut cx));
+    /// A handler was polled: it is kept until it is woken, or has ended.
+    #[inline(always)]
+    fn went_on(&mut self, verdict: Option<Verdict>, task: Task) {
         self.clock.went_on();
         match verdict {
-            None => drop(self.turn.tasks.insert(invocation, task)),
+            None => drop(self.turn.tasks.insert(task.invocation, task)),
             Some(verdict) => {
+                self.turn.ended = Some((task.invocation, verdict));
                 self.keep(task.ready);
-                self.turn.ended = Some((invocation, verdict));
             }
         }
     }

@@ -81,16 +81,24 @@ impl<T, Tag> Arena<T, Tag> {
         Self { slots: Vec::new(), free: Vec::new(), generation: 0, tag: PhantomData }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn insert(&mut self, value: T) -> Key<Tag> {
+        self.insert_with(|_| value)
+    }
+
+    /// Puts an entry in that is made where it stays.
+    #[inline(always)]
+    pub(super) fn insert_with(&mut self, make: impl FnOnce(Key<Tag>) -> T) -> Key<Tag> {
         let key = self.vacant();
         let Key { ix, generation } = key;
         self.generation = generation;
         if self.free.pop().is_some() {
-            self.slots[ix.slot()] = Slot { generation, value };
+            let slot = &mut self.slots[ix.slot()];
+            slot.generation = generation;
+            slot.value = make(key);
         } else {
             self.grow();
-            self.slots.push(Slot { generation, value });
+            self.slots.push(Slot { generation, value: make(key) });
         }
         key
     }
@@ -114,9 +122,9 @@ impl<T, Tag> Arena<T, Tag> {
         key
     }
 
-    /// The key that the next `insert` will give.
+    /// The key of the next entry.
     #[inline]
-    pub(super) fn vacant(&self) -> Key<Tag> {
+    fn vacant(&self) -> Key<Tag> {
         let ix = self.free.last().copied().unwrap_or_else(|| {
             let index = u32::try_from(self.slots.len() + 1).ok().and_then(NonZeroU32::new);
             Ix(index.expect("fewer than 2^32 live entries"), PhantomData)
@@ -131,6 +139,12 @@ impl<T, Tag> Arena<T, Tag> {
         slot.generation = 0;
         self.free.push(ix);
         &mut slot.value
+    }
+
+    /// Two entries at once.
+    pub(super) fn both(&mut self, one: Ix<Tag>, other: Ix<Tag>) -> [&mut T; 2] {
+        let both = self.slots.get_disjoint_mut([one.slot(), other.slot()]);
+        both.expect("two entries").map(|slot| &mut slot.value)
     }
 
     /// The place of a key's entry, if it is still there.

@@ -1,9 +1,9 @@
 //! Events complete, and their parents after them (R16).
 
 use super::Machine;
-use super::output::{Completed, Ended, Output, Path};
+use super::output::{Done, Ended, Output, Path};
 use super::results::{EventStatus, Rows};
-use super::state::{BusIx, Counted, EventIx, Timer, VisitIx};
+use super::state::{BusIx, Counted, EventIx, EventState, Timer, Visit};
 
 impl<P: Clone, R, H> Machine<P, R, H> {
     /// One thing less that an event waits for; at the last one it completes, and so may its parent.
@@ -19,32 +19,40 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Returns the parent that waited for it.
+    #[inline(always)]
     fn complete(&mut self, event: EventIx) -> Option<EventIx> {
         self.disarm(Timer::Event(event));
-        let state = &mut self.entries[event];
+        let (stay, state) = self.entries.pair_mut(event.home());
         state.status = EventStatus::Completed;
         // It stays in the books until this is said and the last history has forgotten it.
         state.remembered += 1;
-        let mut visits = Some(event.home());
+        let (EventState { attached, kin, counted, .. }, bus) = (&*state, stay.bus);
+        let (is_awaited, has_kin, counted) = (*attached, kin.is_some(), *counted);
         let path = self.path_of(event);
         self.say(Output::Completed(Ended { event, at: self.now, path }));
-        let parent = self.leave_parent(event);
-        self.end_waits_for(event);
-        self.give_capacity_back(event);
-        while let Some(visit) = visits {
-            visits = self.entries[visit].next;
-            let bus = self.entries[visit].bus;
+        let parent = if is_awaited { self.leave_parent(event) } else { None };
+        if has_kin {
+            self.end_waits_for(event);
+        }
+        self.give_capacity_back(bus, counted);
+        let mut next = Some(event.home());
+        while let Some(visit) = next {
+            next = self.entries[visit].next;
             self.remember_completed(visit);
-            self.less_to_do(bus);
         }
         parent
     }
 
     #[inline]
     pub(super) fn path_of(&self, event: EventIx) -> Path {
-        let name = |visit: VisitIx| self.buses[self.entries[visit].bus].name.clone();
-        let mut path = Path::new(name(event.home()));
-        self.visits_of(event).skip(1).for_each(|visit| path.push(name(visit)));
+        let name = |stay: &Visit| self.buses[stay.bus].name.clone();
+        let home = &self.entries[event.home()];
+        let mut path = Path::new(name(home));
+        let mut next = home.next;
+        while let Some(stay) = next.map(|visit| &self.entries[visit]) {
+            path.push(name(stay));
+            next = stay.next;
+        }
         path
     }
 
@@ -53,21 +61,30 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     pub(super) fn hand_out<C>(
         &mut self,
         ended: Ended,
-        make: impl FnOnce(Completed<&P, R>) -> C,
+        make: impl FnOnce(Done<'_, P, R>) -> C,
     ) -> C {
         let Ended { event, at, path } = ended;
         let mut results = Rows::new();
-        let mut next = Some(event.home());
+        let mut next = self.entries[event.home()].next;
         while let Some(visit) = next {
-            let visit = &mut self.entries[visit];
-            if let Some(work) = visit.work.take() {
+            let stay = &mut self.entries[visit];
+            next = stay.next;
+            if let Some(work) = stay.work.take() {
                 results.append(self.works.remove(work).take_rows());
             }
-            next = visit.next;
         }
-        let state = &self.entries[event];
-        let said = make(Completed {
-            event: self.entries.key(event),
+        let Self { entries, works, .. } = self;
+        let work = entries[event.home()].work.take();
+        let results = match work.map(|work| &mut works.remove(work).rows) {
+            None => &mut results,
+            Some(rows) => {
+                rows.append(results);
+                rows
+            }
+        };
+        let state = &entries[event];
+        let said = make(Done {
+            event: entries.key(event),
             payload: state.payload(),
             started_at: state.started_at.known(),
             completed_at: at,
@@ -80,9 +97,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     #[inline]
-    fn give_capacity_back(&mut self, event: EventIx) {
-        let bus = self.entries[event.home()].bus;
-        match self.entries[event].counted {
+    fn give_capacity_back(&mut self, bus: BusIx, counted: Counted) {
+        match counted {
             Counted::Nothing => {}
             Counted::Root => {
                 self.buses[bus].roots -= 1;
@@ -92,18 +108,18 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
+    /// A bus has an event less to do.
     #[inline]
-    fn less_to_do(&mut self, bus: BusIx) {
-        let key = self.buses.key(bus);
+    pub(super) fn less_to_do(&mut self, bus: BusIx) {
         let state = &mut self.buses[bus];
         state.incomplete -= 1;
         let (is_idle, is_closed) =
             (state.incomplete <= state.idle_at, state.incomplete == 0 && state.closed);
         if is_idle {
-            self.say(Output::Idle { bus: key });
+            self.say(Output::Idle { bus: self.buses.key(bus) });
         }
         if is_closed {
-            self.say(Output::Closed { bus: key });
+            self.say(Output::Closed { bus: self.buses.key(bus) });
         }
     }
 }

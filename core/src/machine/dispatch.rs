@@ -6,7 +6,7 @@ use super::config::Overrides;
 use super::error::{Refusal, Refused};
 use super::registry::{Kind, Snapshot};
 use super::results::EventStatus;
-use super::state::{BusIx, Counted, EventState, Phase, Timer, Visit, VisitIx};
+use super::state::{BusIx, Counted, EventState, Phase, Timer, VisitIx};
 use super::timers::NOWHERE;
 use super::{BusKey, EventKey, Machine, ReservationKey};
 use crate::time::Instant;
@@ -80,6 +80,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
+    #[inline(always)]
     pub(super) fn admit(
         &self,
         bus: BusKey,
@@ -117,6 +118,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// With `handlers` the event goes past the queue and is theirs.
+    #[inline(always)]
     pub(super) fn accept(
         &mut self,
         payload: P,
@@ -141,7 +143,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.use_permit(permit);
         }
         let deadline = spec.overrides.as_ref().and_then(|own| own.deadline);
-        let (visit, key) = self.insert_event(bus, EventState {
+        self.event_count += 1;
+        let key = self.entries.insert(bus, self.event_count, EventState {
             payload: Some(payload),
             kind: spec.kind,
             status: EventStatus::Pending,
@@ -164,36 +167,29 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.set_timer(bus, deadline, Timer::Event(event));
         }
         match handlers {
-            Some(handlers) => self.begin_past_queue(visit, handlers),
+            Some(handlers) => self.begin_past_queue(event.home(), handlers),
             None => {
-                self.arrived(visit);
+                self.arrived(event.home());
                 self.kick(bus);
             }
         }
         key
     }
 
-    fn insert_event(
-        &mut self,
-        bus: BusIx,
-        event: EventState<P>,
-    ) -> (VisitIx, EventKey) {
-        self.event_count += 1;
-        let visit = Visit::new(self.entries.vacant(), bus, self.event_count);
-        let key = self.entries.insert(visit, event);
-        (key.ix().home(), key)
-    }
-
     /// An event has reached a bus: it is queued, remembered, and raised if a wait covers it.
+    #[inline(always)]
     pub(super) fn arrived(&mut self, visit: VisitIx) {
-        if self.buses[self.entries[visit].bus].config.write_ahead {
+        let (stay, event) = self.entries.pair(visit);
+        let (bus, has_kin) = (stay.bus, event.kin.is_some());
+        if self.buses[bus].config.write_ahead {
             self.hold(visit);
         }
-        self.weigh(visit);
-        let bus = self.entries[visit].bus;
+        self.take_in(visit);
         self.buses[bus].queue.push_back(&mut self.entries, visit);
-        self.remember(visit);
-        self.place_raised(visit);
+        self.forget_surplus(bus);
+        if has_kin {
+            self.place_raised(visit);
+        }
         self.tell_watchers(visit);
     }
 }

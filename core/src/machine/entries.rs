@@ -4,7 +4,7 @@
 use core::ops::{Index, IndexMut};
 
 use super::arena::{Arena, Ix, Key};
-use super::state::{EventIx, EventState, Visit, VisitIx};
+use super::state::{BusIx, EventIx, EventState, Visit, VisitIx};
 use super::{EventKey, VisitTag};
 
 pub(super) struct Entries<P> {
@@ -24,16 +24,14 @@ impl<P> Entries<P> {
         Self { arena: Arena::new(), further: 0 }
     }
 
-    /// The event that the next `insert` will make.
-    #[inline]
-    pub(super) fn vacant(&self) -> EventIx {
-        self.arena.vacant().cast().ix()
-    }
-
-    /// An event, with its stay where it was dispatched.
-    #[inline]
-    pub(super) fn insert(&mut self, visit: Visit, event: EventState<P>) -> EventKey {
-        self.arena.insert(Entry { visit, event: Some(event) }).cast()
+    /// An event, with its stay on the bus it is dispatched on.
+    #[inline(always)]
+    pub(super) fn insert(&mut self, bus: BusIx, seq: u64, event: EventState<P>) -> EventKey {
+        let entry = self.arena.insert_with(|key| {
+            let visit = Visit::new(key.ix().cast(), bus, seq);
+            Entry { visit, event: Some(event) }
+        });
+        entry.cast()
     }
 
     /// A stay on a further bus.
@@ -51,6 +49,30 @@ impl<P> Entries<P> {
             self.further -= 1;
         }
         self.arena.remove(event.home()).event.as_mut().expect(HERE)
+    }
+
+    /// A stay and its event.
+    #[inline]
+    pub(super) fn pair(&self, visit: VisitIx) -> (&Visit, &EventState<P>) {
+        let Entry { visit, event } = &self.arena[visit];
+        (visit, event.as_ref().unwrap_or_else(|| &self[visit.event]))
+    }
+
+    /// A stay and its event.
+    #[inline]
+    pub(super) fn pair_mut(&mut self, visit: VisitIx) -> (&mut Visit, &mut EventState<P>) {
+        let Entry { visit: stay, event } = &self.arena[visit];
+        let (stay, event) = match event {
+            Some(_) => {
+                let Entry { visit, event } = &mut self.arena[visit];
+                (visit, event)
+            }
+            None => {
+                let [further, home] = self.arena.both(visit, stay.event.home());
+                (&mut further.visit, &mut home.event)
+            }
+        };
+        (stay, event.as_mut().expect(HERE))
     }
 
     #[inline]

@@ -83,16 +83,23 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.buses.get(bus).map_or(0, |bus| bus.history.len)
     }
 
-    /// A visit that has come to its bus and entered a stage there.
-    pub(super) fn remember(&mut self, visit: VisitIx) {
-        let Self { buses, entries, .. } = self;
-        let Visit { bus, event, ref mut remembered, .. } = entries[visit];
-        *remembered = true;
-        entries[event].remembered += 1;
-        let History { len, arrivals, .. } = &mut buses[bus].history;
-        *len += 1;
-        arrivals.push_back(entries, visit, Visit::arrival);
-        self.forget_surplus(bus);
+    /// An event has come to a bus: it is counted there, as open and as in memory, and remembered. It
+    /// has yet to enter a stage, and then the surplus is to be forgotten.
+    #[inline(always)]
+    pub(super) fn take_in(&mut self, visit: VisitIx) {
+        let (stay, event) = self.entries.pair_mut(visit);
+        stay.remembered = true;
+        event.remembered += 1;
+        let (bytes, is_new) = (u64::from(event.bytes), stay.event.home() == visit);
+        let bus = &mut self.buses[stay.bus];
+        bus.incomplete += 1;
+        bus.in_memory += 1;
+        bus.bytes += bytes;
+        bus.history.len += 1;
+        bus.history.arrivals.push_back(&mut self.entries, visit, Visit::arrival);
+        if is_new {
+            self.gain(bytes);
+        }
     }
 
     /// A visit has left the queue and will not start.
@@ -104,20 +111,22 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// The event of a visit has completed.
-    #[inline]
+    #[inline(always)]
     pub(super) fn remember_completed(&mut self, visit: VisitIx) {
         let Self { buses, entries, .. } = self;
-        let Visit { bus, seq, started, remembered, .. } = entries[visit];
-        let state = &mut buses[bus];
+        let Visit { bus: ix, seq, started, remembered, .. } = entries[visit];
+        let bus = &mut buses[ix];
         match started {
-            true => state.started.remove(entries, visit),
-            false => drop(state.history.cancelled.remove(&seq)),
+            true => bus.started.remove(entries, visit),
+            false => drop(bus.history.cancelled.remove(&seq)),
         }
-        if !remembered {
-            return self.unweigh(visit);
+        if remembered {
+            bus.history.completed.push_back(entries, visit, Visit::links);
+            self.forget_surplus(ix);
+        } else {
+            self.unweigh(visit);
         }
-        state.history.completed.push_back(entries, visit, Visit::links);
-        self.forget_surplus(bus);
+        self.less_to_do(ix);
     }
 
     /// Forgets all that has completed, whatever the limit.
@@ -137,10 +146,16 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    fn forget_surplus(&mut self, bus: BusIx) {
-        let Some(limit) = self.buses[bus].config.max_history else {
-            return;
-        };
+    #[inline]
+    pub(super) fn forget_surplus(&mut self, bus: BusIx) {
+        let BusState { config, history, .. } = &self.buses[bus];
+        match config.max_history {
+            Some(limit) if history.len > limit => self.forget_down_to(limit, bus),
+            _ => {}
+        }
+    }
+
+    fn forget_down_to(&mut self, limit: usize, bus: BusIx) {
         while self.buses[bus].history.len > limit {
             let oldest = match self.buses[bus].history.completed.first() {
                 None if limit == 0 => return,
@@ -168,7 +183,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Self { buses, entries, .. } = self;
         let Visit { bus, event, seq, started, state, ref mut remembered, .. } = entries[visit];
         *remembered = false;
-        let history = &mut buses[bus].history;
+        let BusState { history, in_memory, bytes, .. } = &mut buses[bus];
         history.len -= 1;
         history.arrivals.remove(entries, visit, Visit::arrival);
         if state == VisitState::Done && !started {
@@ -176,7 +191,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
         if entries[event].is_complete() {
             history.completed.remove(entries, visit, Visit::links);
-            self.unweigh(visit);
+            *in_memory -= 1;
+            *bytes -= u64::from(entries[event].bytes);
         }
         self.forget_one(event);
     }
@@ -196,6 +212,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.remove_kin(kin);
         }
         self.lose(bytes);
-        self.forgotten.extend(payload);
+        if let Some(payload) = payload {
+            self.forgotten.push_back(payload);
+        }
     }
 }

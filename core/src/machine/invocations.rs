@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::config::{Completion, Concurrency, Limit};
+use super::config::{Completion, Limit};
 use super::output::{Output, Run};
 use super::registry::Handler;
 use super::results::{Cause, EventStatus, Outcome, Row};
@@ -48,7 +48,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Gives a handler that starts its row, and its place in the books.
-    #[inline]
+    #[inline(always)]
     pub(super) fn begin(
         &mut self,
         visit: VisitIx,
@@ -56,21 +56,27 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         handler: Arc<Handler<H>>,
         index: u32,
     ) -> Run<P, H> {
-        let Visit { event, bus, .. } = self.entries[visit];
-        let overrides = self.entries[event].overrides.as_ref();
-        let of_event = overrides.map_or(Limit::Inherit, |own| own.limit);
-        let limit = Limit::resolve(handler.limit, of_event, self.buses[bus].config.limit);
-        let rows = &mut self.works[work].rows;
-        let place = (rows.len() as u32, index);
-        rows.push(Row { started_at: Some(self.now), ..Row::pending(handler.info.clone()) });
-        let new = Invocation::new(visit, event, bus, place, limit, self.now);
-        let invocation = self.enter_list(work, new);
-        self.arm(invocation.ix());
-        self.run(invocation, event, work, handler)
+        let Self { buses, entries, works, invocations, .. } = self;
+        let (stay, event) = entries.pair(visit);
+        let config = &buses[stay.bus].config;
+        let of_event = event.overrides.as_ref().map_or(Limit::Inherit, |own| own.limit);
+        let limit = Limit::resolve(handler.limit, of_event, config.limit);
+        let work = &mut works[work];
+        let place = (work.rows.len() as u32, index);
+        work.rows.push(Row { started_at: Some(self.now), ..Row::pending(handler.info.clone()) });
+        let new = Invocation::new(visit, stay.event, stay.bus, place, limit, self.now);
+        let alarm = new.alarm(config.slow_after);
+        let invocation = work.enter(invocations, new);
+        let parallel = work.runs_beside_others();
+        let (event, bus, payload) = (entries.key(stay.event), stay.bus, event.payload().clone());
+        if alarm != Instant::FAR {
+            self.set_timer(bus, alarm, Timer::Invocation(invocation.ix()));
+        }
+        Run { invocation, event, parallel, payload, handler }
     }
 
-    /// What the shell is told of an invocation that starts.
-    #[inline(always)]
+    /// What the shell is told of an invocation that starts again.
+    #[inline]
     pub(super) fn run(
         &self,
         invocation: InvocationKey,
@@ -78,21 +84,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         work: WorkIx,
         handler: Arc<Handler<H>>,
     ) -> Run<P, H> {
-        let work = &self.works[work];
-        let parallel = work.parallel || work.concurrency == Concurrency::Parallel;
+        let parallel = self.works[work].runs_beside_others();
         let payload = self.entries[event].payload().clone();
         Run { invocation, event: self.entries.key(event), parallel, payload, handler }
-    }
-
-    /// Puts an invocation into the books.
-    #[inline]
-    pub(super) fn enter_list(&mut self, work: WorkIx, invocation: Invocation) -> InvocationKey {
-        let Self { invocations, works, .. } = self;
-        let key = invocations.insert(invocation);
-        let work = &mut works[work];
-        work.invocations.push_back(invocations, key.ix(), Invocation::of_event);
-        work.live += 1;
-        key
     }
 
     /// Ends invocations, and what they were awaiting with them, down the tree (R23).
@@ -207,7 +201,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Takes an invocation out of the books. Its visit is still to be settled.
-    #[inline]
+    #[inline(always)]
     pub(super) fn end(&mut self, ix: InvocationIx, outcome: Outcome<R>) {
         let (work, Invocation { row, tries, .. }) = self.leave_list(ix);
         let row = self.works[work].rows.row_mut(row as usize);
@@ -217,7 +211,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Takes an invocation out of the books, its waits and its timer included.
-    #[inline]
+    #[inline(always)]
     pub(super) fn leave_list(&mut self, ix: InvocationIx) -> (WorkIx, Invocation) {
         self.disarm(Timer::Invocation(ix));
         self.drop_waits(ix);

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::Machine;
 use super::output::Warning;
-use super::state::{EventState, Visit, VisitIx};
+use super::state::{Visit, VisitIx};
 
 /// What a bus holds in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,21 +35,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         memory.collect()
     }
 
-    /// Counts an event that has come to a bus, as open there and as in memory.
+    /// An event comes into the books.
     #[inline]
-    pub(super) fn weigh(&mut self, visit: VisitIx) {
-        let Visit { event, bus, .. } = self.entries[visit];
-        let EventState { bytes, .. } = self.entries[event];
-        let state = &mut self.buses[bus];
-        state.incomplete += 1;
-        state.in_memory += 1;
-        state.bytes += u64::from(bytes);
-        if event.home() == visit {
-            self.bytes += u64::from(bytes);
-            match self.config.memory_warning {
-                Some(limit) if self.bytes > limit && !self.told_memory => self.tell_memory(limit),
-                _ => {}
-            }
+    pub(super) fn gain(&mut self, bytes: u64) {
+        self.bytes += bytes;
+        match self.config.memory_warning {
+            Some(limit) if self.bytes > limit && !self.told_memory => self.tell_memory(limit),
+            _ => {}
         }
     }
 

@@ -125,6 +125,7 @@ pub use self::watch::Overflow;
 use self::arena::Arena;
 use self::entries::Entries;
 use self::kin::Kin;
+pub(crate) use self::output::Done;
 use self::output::Note;
 use self::registry::{Kinds, Place};
 use self::state::{
@@ -274,7 +275,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Takes the oldest of them.
     #[inline]
     pub fn next_output(&mut self) -> Option<Output<P, R, H>> {
-        self.next_said(|completed| completed.cloned()).or_else(|| {
+        self.next_said(|done| done.into_completed()).or_else(|| {
             self.next_forgotten().map(|payload| Output::Dropped(Dropped::Payload(payload)))
         })
     }
@@ -291,7 +292,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[inline]
     pub(crate) fn next_said<C>(
         &mut self,
-        make: impl FnOnce(Completed<&P, R>) -> C,
+        make: impl FnOnce(Done<'_, P, R>) -> C,
     ) -> Option<Output<P, R, H, C>> {
         let note = self.notes.pop_front()?;
         Some(note.map_completed(|ended| self.hand_out(ended, make)))

@@ -135,10 +135,22 @@ pub struct Completed<P, R> {
     pub path: Path,
 }
 
-impl<P: Clone, R> Completed<&P, R> {
-    pub(super) fn cloned(self) -> Completed<P, R> {
+/// A completed event where it lies in the books, for whoever need not move it twice.
+pub(crate) struct Done<'a, P, R> {
+    pub(crate) event: EventKey,
+    pub(crate) payload: &'a P,
+    pub(crate) started_at: Option<Instant>,
+    pub(crate) completed_at: Instant,
+    pub(crate) cause: Option<Cause>,
+    /// To be taken.
+    pub(crate) results: &'a mut Rows<R>,
+    pub(crate) path: Path,
+}
+
+impl<P: Clone, R> Done<'_, P, R> {
+    pub(super) fn into_completed(self) -> Completed<P, R> {
         let Self { event, payload, started_at, completed_at, cause, results, path } = self;
-        let payload = payload.clone();
+        let (payload, results) = (payload.clone(), core::mem::take(results));
         Completed { event, payload, started_at, completed_at, cause, results, path }
     }
 }

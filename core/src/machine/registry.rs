@@ -98,6 +98,8 @@ pub(super) struct Kinds {
     kinds: Vec<(NameIx, Option<TypeId>)>,
     by_kind: HashMap<(NameIx, Option<TypeId>), Kind>,
     by_type: HashMap<TypeId, Kind, BuildHasherDefault<AsItIs>>,
+    /// What was asked for last: most often the same again.
+    last: Option<(TypeId, Kind)>,
 }
 
 /// A type's id is a hash already.
@@ -122,6 +124,7 @@ impl Hasher for AsItIs {
 
 impl<P: Clone, R, H> Machine<P, R, H> {
     /// The kind of events of this name and, for typed events, this type.
+    #[inline]
     pub fn kind(&mut self, name: &str, of_type: Option<TypeId>) -> Kind {
         self.kinds.kind(name, of_type)
     }
@@ -305,9 +308,20 @@ impl Kinds {
         }
     }
 
+    #[inline]
     fn kind(&mut self, name: &str, of_type: Option<TypeId>) -> Kind {
-        let known = of_type.and_then(|of_type| self.by_type.get(&of_type).copied());
-        if let Some(kind) = known.filter(|kind| **self.name_of(*kind) == *name) {
+        match (self.last, of_type) {
+            (Some((last, kind)), Some(of_type)) if last == of_type && self.is_named(kind, name) => {
+                kind
+            }
+            _ => self.find_kind(name, of_type),
+        }
+    }
+
+    fn find_kind(&mut self, name: &str, of_type: Option<TypeId>) -> Kind {
+        let known = of_type.and_then(|of_type| Some((of_type, *self.by_type.get(&of_type)?)));
+        if let Some((_, kind)) = known.filter(|(_, kind)| self.is_named(*kind, name)) {
+            self.last = known;
             return kind;
         }
         let ix = self.name(name);
@@ -320,6 +334,11 @@ impl Kinds {
             by_type.insert(of_type, kind);
         }
         kind
+    }
+
+    #[inline]
+    fn is_named(&self, kind: Kind, name: &str) -> bool {
+        **self.name_of(kind) == *name
     }
 
     fn name(&mut self, name: &str) -> NameIx {

@@ -226,8 +226,10 @@ impl<R> Rows<R> {
         }
     }
 
+    #[inline]
     pub(super) fn append(&mut self, other: Self) {
-        if self.is_empty() {
+        if other.is_empty() {
+        } else if self.is_empty() {
             *self = other;
         } else {
             other.into_iter().for_each(|row| self.push(row));

@@ -9,7 +9,7 @@ use crate::time::Instant;
 
 impl<P: Clone, R, H> Machine<P, R, H> {
     /// Ends an invocation, or has it tried again when its event says so and it failed by itself.
-    #[inline]
+    #[inline(always)]
     pub(super) fn end_or_retry(&mut self, ix: InvocationIx, outcome: Outcome<R>) {
         match self.rest(ix, &outcome) {
             Some(until) => self.pause(ix, outcome, until),
@@ -18,7 +18,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Until when an invocation rests before it is tried again; `None` when it is over.
-    #[inline]
+    #[inline(always)]
     fn rest(&self, ix: InvocationIx, outcome: &Outcome<R>) -> Option<Instant> {
         if !matches!(outcome, Outcome::Failed(_) | Outcome::TimedOut { .. }) {
             return None;
@@ -36,7 +36,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Invocation { visit, event, bus, row, handler, limit, tries, slow_told, .. } = ended;
         let again = Invocation::new(visit, event, bus, (row, handler), limit, self.now);
         let again = Invocation { tries: tries + 1, slow_told, rests: true, ..again };
-        let next = self.enter_list(work, again);
+        let next = self.works[work].enter(&mut self.invocations, again);
         self.set_timer(bus, until, Timer::Invocation(next.ix()));
     }
 

@@ -6,8 +6,8 @@ use alloc::sync::Arc;
 use super::config::Concurrency;
 use super::output::{Dropped, Next, Output, Run};
 use super::registry::{Action, HandlerList, Snapshot};
-use super::results::{EventStatus, Outcome, Row};
-use super::state::{BusIx, Line, Phase, Visit, VisitIx, VisitState, Work, WorkIx};
+use super::results::{EventStatus, HandlerInfo, Outcome, Row};
+use super::state::{BusIx, EventIx, Line, Phase, Visit, VisitIx, VisitState, Work, WorkIx};
 use super::{BusKey, Machine};
 use crate::time::Instant;
 
@@ -21,27 +21,34 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Some(ix) = self.bus(bus) else {
             return Next::Idle;
         };
-        if let Some(run) = self.resume(ix) {
-            return Next::Run(run);
-        }
         for _ in 0..UNHANDLED_AT_ONCE {
-            let visit = match self.pop_continuing(ix) {
-                Some(visit) => visit,
-                None => match self.candidate(ix) {
-                    Candidate::Start(visit) => {
-                        self.start(visit);
-                        visit
-                    }
-                    waiting => return self.idle(ix, waiting),
-                },
-            };
-            if let Some(run) = self.start_handler(visit) {
-                return Next::Run(run);
+            if let Some(next) = self.try_next(ix) {
+                return next;
             }
         }
         Next::Again
     }
 
+    /// `None` when what was next is done as soon as it was started.
+    #[inline(never)]
+    fn try_next(&mut self, ix: BusIx) -> Option<Next<P, H>> {
+        if let Some(run) = self.resume(ix) {
+            return Some(Next::Run(run));
+        }
+        let visit = match self.pop_continuing(ix) {
+            Some(visit) => visit,
+            None => match self.candidate(ix) {
+                Candidate::Start(visit) => {
+                    self.start(visit);
+                    visit
+                }
+                waiting => return Some(self.idle(ix, waiting)),
+            },
+        };
+        self.start_handler(visit).map(Next::Run)
+    }
+
+    #[cold]
     fn idle(&mut self, ix: BusIx, waiting: Candidate) -> Next<P, H> {
         self.buses[ix].ready = false;
         if let Candidate::AwaitsHub(line) = waiting {
@@ -52,6 +59,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Says `Ready` for a bus on which something can start, once.
+    #[inline(always)]
     pub(super) fn kick(&mut self, bus: BusIx) {
         if self.buses[bus].ready {
             return;
@@ -74,12 +82,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// How a visit excludes others: the event's own word, else its bus's.
     #[inline(always)]
     pub(super) fn concurrency(&self, visit: VisitIx) -> Concurrency {
-        let Visit { event, bus, .. } = self.entries[visit];
-        let own = self.entries[event].overrides.as_ref().and_then(|own| own.concurrency);
-        own.unwrap_or(self.buses[bus].config.concurrency)
+        let (stay, event) = self.entries.pair(visit);
+        event.concurrency(&self.buses[stay.bus].config)
     }
 
     /// Adjusts everything that follows from what a started visit is doing now.
+    #[inline]
     pub(super) fn settle(&mut self, visit: VisitIx) {
         let Visit { bus, state: VisitState::Running, work: Some(work), .. } = self.entries[visit]
         else {
@@ -126,13 +134,15 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Some(head) = state.queue.first() else {
             return Candidate::None;
         };
-        match self.concurrency(head) {
-            Concurrency::Parallel => self.unless_held(head),
-            _ if state.slot.occupied > 0 => Candidate::None,
+        let (stay, event) = self.entries.pair(head);
+        match event.concurrency(&state.config) {
+            Concurrency::BusSerial if state.slot.occupied > 0 => Candidate::None,
+            Concurrency::HubSerial if state.slot.occupied > 0 => Candidate::None,
             Concurrency::HubSerial if self.hub_slot.occupied > 0 => {
                 Candidate::AwaitsHub(Line::Queued)
             }
-            _ => self.unless_held(head),
+            _ if stay.held => Candidate::None,
+            _ => Candidate::Start(head),
         }
     }
 
@@ -144,32 +154,36 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
+    #[inline(always)]
     fn start(&mut self, visit: VisitIx) {
-        self.unqueue(visit);
-        let Visit { event, bus, .. } = self.entries[visit];
-        let name = self.kinds.name_ix(self.entries[event].kind);
-        let handlers = self.buses[bus].handlers.snapshot(name);
+        self.unplace_raised(visit);
+        let Self { buses, entries, kinds, .. } = self;
+        let (stay, event) = entries.pair(visit);
+        let bus = &mut buses[stay.bus];
+        let handlers = bus.handlers.snapshot(kinds.name_ix(event.kind));
+        bus.queue.remove(entries, visit);
         self.start_with(visit, handlers);
     }
 
     /// Starts a visit that never stood in the queue.
     pub(super) fn begin_past_queue(&mut self, visit: VisitIx, handlers: Snapshot<H>) {
-        self.weigh(visit);
+        self.take_in(visit);
         self.start_with(visit, handlers);
-        self.remember(visit);
+        self.forget_surplus(self.entries[visit].bus);
         self.settle(visit);
     }
 
     /// From now on the handlers of a visit are fixed (R3).
+    #[inline]
     fn start_with(&mut self, visit: VisitIx, handlers: Snapshot<H>) {
         let Self { buses, entries, works, hub_slot, .. } = self;
-        let Visit { event, bus, .. } = entries[visit];
-        let (bus, state) = (&mut buses[bus], &mut entries[event]);
-        if state.status == EventStatus::Pending {
-            state.status = EventStatus::Started;
-            state.started_at = self.now;
+        let (stay, event) = entries.pair_mut(visit);
+        let bus = &mut buses[stay.bus];
+        if event.status == EventStatus::Pending {
+            event.status = EventStatus::Started;
+            event.started_at = self.now;
         }
-        let own = state.overrides.as_deref();
+        let own = event.overrides.as_deref();
         let work = works.renew(|work| work.begin(handlers, &bus.config, own)).ix();
         let Work { concurrency, awake, .. } = works[work];
         concurrency.slots(&mut bus.slot, hub_slot).for_each(|slot| {
@@ -179,7 +193,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if concurrency == Concurrency::HubSerial {
             bus.called_to_hub = false;
         }
-        let stay = &mut entries[visit];
         stay.work = Some(work);
         stay.state = VisitState::Running;
         stay.started = true;
@@ -187,7 +200,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Takes a visit that will not wait any longer out of its queue.
-    #[inline]
+    #[inline(always)]
     pub(super) fn unqueue(&mut self, visit: VisitIx) {
         self.unplace_raised(visit);
         let bus = self.entries[visit].bus;
@@ -195,6 +208,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// A started visit has done all it had to: it gives its slot back.
+    #[inline(always)]
     fn leave(&mut self, visit: VisitIx, work: WorkIx) {
         let Visit { bus, event, ref mut state, .. } = self.entries[visit];
         *state = VisitState::Done;
@@ -247,38 +261,38 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let is_retried = own.is_some_and(|own| own.retries.is_some());
         let state = &mut self.works[work];
         let index = state.next;
-        let Some(handler) = state.next_handler(is_retried) else {
+        let of_type = self.kinds.type_of(self.entries[event].kind);
+        let run = match state.next_handler(is_retried) {
             // Nobody handles it: it is done as soon as it is started (R7).
-            self.settle(visit);
-            return None;
-        };
-        if !handler.accepts(self.kinds.type_of(self.entries[event].kind)) {
-            self.tell_other_type(event, &handler.info);
-            self.settle(visit);
-            return None;
-        }
-        if let Action::Forward(target) = handler.action {
-            if !self.forward(event, target) {
-                let ended = Some(self.now);
-                let outcome = Some(Outcome::TargetGone);
-                let row = Row {
-                    started_at: ended,
-                    completed_at: ended,
-                    outcome,
-                    ..Row::pending(handler.info.clone())
-                };
-                self.works[work].rows.push(row);
+            None => None,
+            Some(handler) if !handler.accepts(of_type) => {
+                self.tell_other_type(event, &handler.info);
+                None
             }
-            self.settle(visit);
-            return None;
-        }
-        let run = self.begin(visit, work, handler, index);
-        match self.works[work].parallel {
-            true => self.settle(visit),
+            Some(handler) => match handler.action {
+                Action::Call(_) => Some(self.begin(visit, work, handler, index)),
+                Action::Forward(target) => {
+                    self.send_on(event, work, target, &handler.info);
+                    None
+                }
+            },
+        };
+        match run.is_some() && !self.works[work].parallel {
             // It runs, which is what its slots count already; others may use the hub's.
-            false => self.call_lines(),
+            true => self.call_lines(),
+            false => self.settle(visit),
         }
-        Some(run)
+        run
+    }
+
+    /// Forwards an event; one that cannot be has a row that says so.
+    fn send_on(&mut self, event: EventIx, work: WorkIx, target: BusKey, handler: &Arc<HandlerInfo>) {
+        if !self.forward(event, target) {
+            let (now, outcome) = (Some(self.now), Some(Outcome::TargetGone));
+            let pending = Row::pending(handler.clone());
+            let row = Row { started_at: now, completed_at: now, outcome, ..pending };
+            self.works[work].rows.push(row);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use core::cmp::Reverse;
 use core::time::Duration;
 
-use super::arena::Ix;
+use super::arena::{Arena, Ix};
 use super::config::{BusConfig, Completion, Concurrency, HandlerOrder, Overrides};
 use super::history::{History, Stage};
 use super::kin::KinIx;
@@ -263,6 +263,13 @@ impl<P> EventState<P> {
     pub(super) fn is_complete(&self) -> bool {
         self.status == EventStatus::Completed
     }
+
+    /// How it excludes others: its own word, else its bus's.
+    #[inline]
+    pub(super) fn concurrency(&self, bus: &BusConfig) -> Concurrency {
+        let own = self.overrides.as_ref().and_then(|own| own.concurrency);
+        own.unwrap_or(bus.concurrency)
+    }
 }
 
 impl Visit {
@@ -324,6 +331,24 @@ impl<R, H> Work<R, H> {
         };
         self.next += u32::from(handler.is_some());
         handler
+    }
+
+    /// Puts an invocation into the books.
+    #[inline(always)]
+    pub(super) fn enter(
+        &mut self,
+        invocations: &mut Arena<Invocation, InvocationTag>,
+        invocation: Invocation,
+    ) -> InvocationKey {
+        let key = invocations.insert(invocation);
+        self.invocations.push_back(invocations, key.ix(), Invocation::of_event);
+        self.live += 1;
+        key
+    }
+
+    /// Whether others may run at the same time.
+    pub(super) fn runs_beside_others(&self) -> bool {
+        self.parallel || self.concurrency == Concurrency::Parallel
     }
 
     pub(super) fn take_rows(&mut self) -> Rows<R> {
@@ -407,6 +432,16 @@ impl Invocation {
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.limit.map(|limit| self.started_at + limit)
+    }
+
+    /// When it has to be looked at: to report it as slow, or at its limit.
+    #[inline]
+    pub(super) fn alarm(&self, slow_after: Option<Duration>) -> Instant {
+        let deadline = self.deadline().unwrap_or(Instant::FAR);
+        match slow_after {
+            Some(after) if !self.slow_told => deadline.min(self.started_at + after),
+            _ => deadline,
+        }
     }
 }
 

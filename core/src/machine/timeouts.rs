@@ -64,22 +64,18 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.end_all(ends);
     }
 
-    /// Sets an invocation's timer, which is not set, to what comes first: its report as slow, or its limit.
-    #[inline]
+    /// Sets an invocation's timer, which is not set.
+    #[inline(always)]
     pub(super) fn arm(&mut self, ix: InvocationIx) {
-        let state = &self.invocations[ix];
-        let Invocation { bus, started_at, slow_told, .. } = *state;
-        let deadline = state.deadline().unwrap_or(Instant::FAR);
-        let at = match self.buses[bus].config.slow_after {
-            Some(after) if !slow_told => deadline.min(started_at + after),
-            _ => deadline,
-        };
+        let invocation = &self.invocations[ix];
+        let bus = invocation.bus;
+        let at = invocation.alarm(self.buses[bus].config.slow_after);
         if at != Instant::FAR {
             self.set_timer(bus, at, Timer::Invocation(ix));
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn set_timer(&mut self, bus: BusIx, at: Instant, timer: Timer) {
         let Self { buses, invocations, entries, .. } = self;
         buses[bus].timers.insert(at, timer, |timer, place| match timer {
@@ -88,7 +84,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         });
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn disarm(&mut self, timer: Timer) {
         let Self { buses, invocations, entries, .. } = self;
         let place = match timer {

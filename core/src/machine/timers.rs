@@ -28,7 +28,7 @@ impl<K: Copy> Timers<K> {
     }
 
     /// `place` is told where each moved timer now is.
-    #[inline]
+    #[inline(always)]
     pub(super) fn insert(&mut self, at: Instant, key: K, mut place: impl FnMut(K, u32)) {
         self.count += 1;
         self.heap.push((at, self.count, key));
@@ -38,7 +38,7 @@ impl<K: Copy> Timers<K> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn remove(&mut self, position: u32, mut place: impl FnMut(K, u32)) {
         let position = position as usize;
         let (_, _, key) = self.heap.swap_remove(position);

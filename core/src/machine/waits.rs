@@ -13,7 +13,7 @@ use super::error::Deadlock;
 use super::list::Links;
 use super::results::EventStatus;
 use super::state::{
-    BusIx, EventIx, Invocation, InvocationIx, RaiseOrder, Visit, VisitIx, VisitState, Wait, WaitIx,
+    BusIx, EventIx, Invocation, InvocationIx, RaiseOrder, VisitIx, VisitState, Wait, WaitIx,
 };
 use super::{BusKey, EventKey, InvocationKey, Machine, WaitKey};
 
@@ -213,9 +213,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     #[inline]
     fn raise_order(&self, visit: VisitIx) -> Option<RaiseOrder> {
-        let Visit { event, seq, .. } = self.entries[visit];
-        let raise = self.raise_of(event);
-        (raise > 0).then_some((Reverse(raise), seq))
+        let (stay, event) = self.entries.pair(visit);
+        let raise = self.kins[event.kin?].raise;
+        (raise > 0).then_some((Reverse(raise), stay.seq))
     }
 
     fn raised_of(&mut self, visit: VisitIx) -> &mut BTreeMap<RaiseOrder, VisitIx> {
