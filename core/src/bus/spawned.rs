@@ -48,7 +48,8 @@ impl Future for SpawnedTask {
             self.running.discard();
             return Poll::Ready(());
         }
-        if let Some(verdict) = self.running.guarded(|running| running.poll(cx)) {
+        self.running.guarded(|running| running.poll(cx));
+        if let Some(verdict) = self.running.verdict() {
             self.bus.spawned_ended(self.invocation, verdict);
         }
         if self.running.is_pending() { Poll::Pending } else { Poll::Ready(()) }

@@ -31,7 +31,6 @@ pub(crate) struct Running {
 pub(crate) struct Task {
     pub(crate) running: Running,
     pub(crate) ready: Readiness,
-    pub(crate) invocation: InvocationKey,
 }
 
 /// Whether an invocation is to be polled again. It is used for another one once nobody else has a
@@ -63,16 +62,20 @@ impl Running {
 
     /// Runs the user's code of it. What that leaves is a verdict, or a future to be polled again.
     #[inline]
-    pub(crate) fn guarded(&mut self, code: impl FnOnce(&mut Self)) -> Option<Verdict> {
+    pub(crate) fn guarded(&mut self, code: impl FnOnce(&mut Self)) {
         let caught = context::enter(self.current, || guard::catch(|| code(self)));
-        match (caught, self.verdict.take()) {
-            (Ok(()), verdict) => verdict.map(|verdict| verdict.checked(self.expected)),
-            (Err(panic), verdict) => {
-                guard::discard(verdict);
-                self.discard();
-                Some(Verdict::panicked(&panic))
-            }
+        if let Err(panic) = caught {
+            guard::discard(self.verdict.replace(Verdict::panicked(&panic)));
+            self.discard();
+        } else if let Some(verdict) = &mut self.verdict {
+            verdict.check(self.expected);
         }
+    }
+
+    /// What it ended with, if it has.
+    #[inline]
+    pub(crate) const fn verdict(&mut self) -> Option<Verdict> {
+        self.verdict.take()
     }
 
     /// The handler was called.

@@ -285,9 +285,9 @@ impl Holder<'_> {
         let mut running = Running::new(current, payload.output());
         let call = || handler.call(payload, self.bus, invocation);
         if parallel && self.bus.spawns {
-            let verdict = running.guarded(|running| running.start(call()));
+            running.guarded(|running| running.start(call()));
             self.clock.went_on();
-            match verdict {
+            match running.verdict() {
                 Some(verdict) => self.turn.ended = Some((invocation, verdict)),
                 None => self.spawn(running, invocation),
             }
@@ -295,11 +295,11 @@ impl Holder<'_> {
             let spare = self.turn.spare_wakers.pop();
             let ready = spare.unwrap_or_else(|| Readiness::new(self.bus));
             ready.assign(invocation);
-            let verdict = running.guarded(|running| {
+            running.guarded(|running| {
                 running.start(call());
                 running.poll(&mut Context::from_waker(ready.waker()));
             });
-            self.went_on(verdict, Task { running, ready, invocation });
+            self.went_on(running, ready, invocation);
         }
         // It may be registered no more, and ours the last of it.
         if let Some(entry) = Arc::into_inner(entry) {
@@ -309,24 +309,23 @@ impl Holder<'_> {
 
     /// A wake-up for an invocation that has ended is nobody's.
     fn poll_again(&mut self, invocation: InvocationKey) {
-        if let Some(mut task) = self.turn.tasks.remove(&invocation) {
-            let Task { running, ready, .. } = &mut task;
+        if let Some(Task { mut running, ready }) = self.turn.tasks.remove(&invocation) {
             ready.rearm();
             let mut cx = Context::from_waker(ready.waker());
-            let verdict = running.guarded(|running| running.poll(&mut cx));
-            self.went_on(verdict, task);
+            running.guarded(|running| running.poll(&mut cx));
+            self.went_on(running, ready, invocation);
         }
     }
 
     /// A handler was polled: it is kept until it is woken, or has ended.
     #[inline(always)]
-    fn went_on(&mut self, verdict: Option<Verdict>, task: Task) {
+    fn went_on(&mut self, mut running: Running, ready: Readiness, invocation: InvocationKey) {
         self.clock.went_on();
-        match verdict {
-            None => drop(self.turn.tasks.insert(task.invocation, task)),
+        match running.verdict() {
+            None => drop(self.turn.tasks.insert(invocation, Task { running, ready })),
             Some(verdict) => {
-                self.turn.ended = Some((task.invocation, verdict));
-                self.keep(task.ready);
+                self.turn.ended = Some((invocation, verdict));
+                self.keep(ready);
             }
         }
     }

@@ -69,24 +69,17 @@ impl Verdict {
         Self(Outcome::Aborted(Cause::Stopped))
     }
 
-    fn replaced_by(self, other: Self) -> Self {
-        guard::discard(self);
-        other
-    }
-
     /// A value that is not of the type the event's handlers answer with is an error; an event that
     /// says nothing of its output takes any value.
     #[inline]
-    pub(crate) fn checked(self, (wanted, expected): (TypeId, &'static str)) -> Self {
-        match &self.0 {
-            Outcome::Value(Answer::Value(value))
-                if wanted != TypeId::of::<()>() && value.as_any().type_id() != wanted =>
-            {
-                let found = value.type_name();
-                let other = OtherType { expected, found };
-                self.replaced_by(Self(Outcome::Failed(Answer::OtherType(Arc::new(other)))))
-            }
-            _ => self,
+    pub(crate) fn check(&mut self, (wanted, expected): (TypeId, &'static str)) {
+        if let Outcome::Value(Answer::Value(value)) = &self.0
+            && wanted != TypeId::of::<()>()
+            && !value.is_a(wanted)
+        {
+            let other = OtherType { expected, found: value.type_name() };
+            let other = Outcome::Failed(Answer::OtherType(Arc::new(other)));
+            guard::discard(core::mem::replace(&mut self.0, other));
         }
     }
 }
@@ -170,15 +163,24 @@ impl Value {
     pub(crate) fn type_name(&self) -> &'static str {
         (*self.value).type_name()
     }
+
+    fn is_a(&self, of_type: TypeId) -> bool {
+        (*self.value).is_a(of_type)
+    }
 }
 
 /// Any value that knows the name of its type.
 trait Stored: Send + Sync {
+    fn is_a(&self, of_type: TypeId) -> bool;
     fn as_any(&self) -> &dyn Any;
     fn type_name(&self) -> &'static str;
 }
 
 impl<T: Any + Send + Sync> Stored for T {
+    fn is_a(&self, of_type: TypeId) -> bool {
+        TypeId::of::<T>() == of_type
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }

@@ -144,21 +144,25 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
         let deadline = spec.overrides.as_ref().and_then(|own| own.deadline);
         self.event_count += 1;
-        let key = self.entries.insert(bus, self.event_count, EventState {
-            payload: Some(payload),
-            kind: spec.kind,
-            status: EventStatus::Pending,
-            cause: None,
-            attached,
-            counted,
-            kin: None,
-            open: 1,
-            remembered: 0,
-            started_at: Instant::FAR,
-            timer: NOWHERE,
-            bytes: spec.bytes,
-            overrides: spec.overrides,
-        });
+        let key = self.entries.insert(
+            bus,
+            self.event_count,
+            EventState {
+                payload: Some(payload),
+                kind: spec.kind,
+                status: EventStatus::Pending,
+                cause: None,
+                attached,
+                counted,
+                kin: None,
+                open: 1,
+                remembered: 0,
+                started_at: Instant::FAR,
+                timer: NOWHERE,
+                bytes: spec.bytes,
+                overrides: spec.overrides,
+            },
+        );
         let event = key.ix();
         if let Some(parent) = spec.parent {
             self.adopt(parent.event, event, depth);

@@ -286,7 +286,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Forwards an event; one that cannot be has a row that says so.
-    fn send_on(&mut self, event: EventIx, work: WorkIx, target: BusKey, handler: &Arc<HandlerInfo>) {
+    fn send_on(
+        &mut self,
+        event: EventIx,
+        work: WorkIx,
+        target: BusKey,
+        handler: &Arc<HandlerInfo>,
+    ) {
         if !self.forward(event, target) {
             let (now, outcome) = (Some(self.now), Some(Outcome::TargetGone));
             let pending = Row::pending(handler.clone());
