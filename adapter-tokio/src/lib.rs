@@ -25,7 +25,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use busway_core::{Instant, NoRuntime, Runtime, Task, Timer};
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
 
 /// A tokio runtime, current-thread or multi-thread, for a bus or a hub.
@@ -33,6 +33,8 @@ use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
 pub struct Tokio {
     handle: Handle,
     epoch: TokioInstant,
+    /// Only the clock of a current-thread runtime can be paused; any other is the same everywhere.
+    can_be_paused: bool,
 }
 
 impl Tokio {
@@ -52,7 +54,8 @@ impl Tokio {
             let _inside = handle.enter();
             TokioInstant::now()
         };
-        Self { handle, epoch }
+        let can_be_paused = handle.runtime_flavor() == RuntimeFlavor::CurrentThread;
+        Self { handle, epoch, can_be_paused }
     }
 
     /// [`Tokio::current`] for builders that ask for a runtime when they need it.
@@ -68,7 +71,8 @@ impl Tokio {
 impl Runtime for Tokio {
     fn now(&self) -> Instant {
         // Inside its runtime, so that a paused clock is the one that is read.
-        let _inside = (!self.is_current()).then(|| self.handle.enter());
+        let is_elsewhere = self.can_be_paused && !self.is_current();
+        let _inside = is_elsewhere.then(|| self.handle.enter());
         self.now_here()
     }
 
