@@ -1,12 +1,21 @@
 //! The lock seam: the one place that knows which lock this build uses.
 //!
 //! With `std` the operating system's mutex, which ignores poisoning: nothing of the user's runs
-//! under a lock, so a panic leaves no half-made state behind. Without it a spin lock.
+//! under a lock, so a panic leaves no half-made state behind; a thread looks a few times before it
+//! sleeps. Without `std` a spin lock.
 
 #[cfg(feature = "std")]
 mod imp {
     use core::fmt;
     pub(crate) use std::sync::MutexGuard;
+    use std::sync::{PoisonError, TryLockError};
+
+    /// Looks at a lock that another thread has, before this one sleeps. The pause before each is
+    /// twice as long as the one before it, up to the longest: in all some microseconds to some tens
+    /// of them, which is what a handful of steps of a bus take.
+    const ROUNDS: u32 = 10;
+    /// The longest pause, as a power of two of the processor's shortest.
+    const LONGEST: u32 = 7;
 
     pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
 
@@ -18,7 +27,28 @@ mod imp {
 
         #[inline]
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-            self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+            match self.0.try_lock() {
+                Ok(guard) => guard,
+                Err(_) => self.lock_contended(),
+            }
+        }
+
+        /// Lets the other thread go on for a while, looks now and then, and sleeps when that takes
+        /// long. To come too early costs more than to wait: what is behind the lock moves from one
+        /// core to the other each time.
+        #[cold]
+        fn lock_contended(&self) -> MutexGuard<'_, T> {
+            for round in 0..ROUNDS {
+                for _ in 0..1 << round.min(LONGEST) {
+                    core::hint::spin_loop();
+                }
+                match self.0.try_lock() {
+                    Ok(guard) => return guard,
+                    Err(TryLockError::Poisoned(error)) => return error.into_inner(),
+                    Err(TryLockError::WouldBlock) => {}
+                }
+            }
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
         }
     }
 
