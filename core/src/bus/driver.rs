@@ -71,7 +71,7 @@ impl Future for Driver {
         };
         // Until our timer is set, whoever finds a deadline tells us of it.
         this.bus.armed.store(Instant::FAR.as_nanos(), Ordering::SeqCst);
-        let clock = if latched.runtime.is_current() { Clock::Here(None) } else { Clock::Elsewhere };
+        let clock = if latched.runtime.is_current() { Clock::Here } else { Clock::Elsewhere };
         let end = this.bus.take_turn(latched, clock, || false);
         this.bus.helped.store(0, Ordering::Relaxed);
         match end {

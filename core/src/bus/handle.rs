@@ -28,7 +28,7 @@ use super::waiter::{Awaited, Waiter};
 use crate::event::Event;
 use crate::id::EventId;
 use crate::machine::{Cause, EventStatus, HandlerKey, InvocationKey};
-use crate::time::{Instant, Timestamp};
+use crate::time::Timestamp;
 
 /// A dispatched event of type `E`: cheap to clone, derefs to the payload, can be awaited.
 ///
@@ -314,12 +314,6 @@ impl<E: Event> EventHandle<E> {
         filter: impl Fn(&EventResult) -> bool,
     ) -> Result<Selection<'_, E>, ResultError> {
         Ok(Selection::filtered(self.frozen()?, filter))
-    }
-
-    /// The wait of somebody who has just dispatched it, and polls now: at this time, if the runtime
-    /// is his thread's.
-    pub(crate) fn wait_at_once(self, now: Option<Instant>) -> Wait<E> {
-        Wait(Waiter::polled_at(self, now))
     }
 
     pub(crate) fn parent_ref(&self) -> ParentRef {

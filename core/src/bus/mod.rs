@@ -74,7 +74,7 @@ pub use self::value::{AnyValue, BoxError, Reply, Verdict, ok};
 
 pub(crate) use self::lineage::{Caller, InvocationId, inside_of};
 
-use self::send::{Options, Parentage, Telling};
+use self::send::{Options, Parentage};
 use self::shared::BusShared;
 use self::watch::Select;
 use crate::event::Event;
@@ -178,7 +178,7 @@ impl EventBus {
     /// The event comes back when the bus is full or stopped, when it would be too deep, or when
     /// there is no runtime yet.
     pub fn dispatch<E: Event>(&self, event: E) -> Result<EventHandle<E>, DispatchError<E>> {
-        self.shared.dispatch(event, Options::default(), Telling::Driver)
+        self.shared.dispatch(event, Options::default())
     }
 
     /// Dispatches an event and waits for its completion. Outside of handlers the caller's task runs

@@ -8,7 +8,7 @@ use core::task::{Poll, Waker};
 use super::context;
 use super::error::DispatchError;
 use super::handle::EventHandle;
-use super::send::{Options, Telling};
+use super::send::Options;
 use super::shared::BusShared;
 use crate::event::Event;
 use crate::machine::ReservationKey;
@@ -33,7 +33,7 @@ impl Permit<'_> {
     /// The event comes back when it is not accepted for another reason than a full bus.
     pub fn dispatch<E: Event>(self, event: E) -> Result<EventHandle<E>, DispatchError<E>> {
         let permit = Some(self.reservation);
-        self.bus.dispatch(event, Options { permit, ..Options::default() }, Telling::Driver)
+        self.bus.dispatch(event, Options { permit, ..Options::default() })
     }
 }
 
@@ -84,7 +84,7 @@ pub(crate) async fn dispatch_wait<E: Event>(
     event: E,
 ) -> Result<EventHandle<E>, DispatchError<E>> {
     let in_handler = context::current().is_some_and(|at| at.hub == bus.hub.address());
-    let event = match bus.dispatch(event, Options::default(), Telling::Driver) {
+    let event = match bus.dispatch(event, Options::default()) {
         Err(DispatchError::Full { event, .. }) if !in_handler => event,
         answer => return answer,
     };
@@ -101,12 +101,12 @@ pub(crate) async fn dispatch_into_place<E: Event>(
     options: Options,
 ) -> Result<EventHandle<E>, DispatchError<E>> {
     if context::current().is_some_and(|at| at.hub == bus.hub.address()) {
-        return bus.dispatch(event, options, Telling::Driver);
+        return bus.dispatch(event, options);
     }
     match reserve(bus).await {
         Ok(permit) => {
             let options = Options { permit: Some(permit.reservation), ..options };
-            bus.dispatch(event, options, Telling::Driver)
+            bus.dispatch(event, options)
         }
         Err(ReserveError) => Err(DispatchError::Stopped { event }),
     }

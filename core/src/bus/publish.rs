@@ -10,7 +10,7 @@ use super::error::{HandlerError, WaitError};
 use super::message::{Envelope, Headers};
 use super::request::past_queue;
 use super::results::EventResult;
-use super::send::{NotSent, Options, Telling};
+use super::send::{NotSent, Options};
 use crate::machine::{Address as To, Refusal};
 use crate::runtime::NoRuntime;
 
@@ -32,8 +32,7 @@ impl EventBus {
         let envelope = Envelope { address: address.clone(), headers: Headers::new(), body: value };
         let options = Options { overrides: Some(Box::new(past_queue())), ..Options::default() };
         let bus = &self.shared;
-        let now = bus.time_here();
-        let sent = bus.send(envelope, options, Telling::Caller(now), |hub, record, spec, now| {
+        let sent = bus.send_and_help(envelope, options, |hub, record, spec, now| {
             hub.books.dispatch_to(bus.key, To::Topic(&address), record, spec, now)
         });
         let handle = sent.map_err(|(_, reason)| match reason {
@@ -41,8 +40,7 @@ impl EventBus {
             NotSent::Refused(Refusal::TooDeep { limit, .. }) => PublishError::TooDeep { limit },
             _ => PublishError::Stopped,
         })?;
-        bus.pass_on_in_handler();
-        let handle = handle.wait_at_once(now).await.map_err(PublishError::Deadlock)?;
+        let handle = handle.await.map_err(PublishError::Deadlock)?;
         Ok(Published::new(&handle.results()))
     }
 }

@@ -17,7 +17,7 @@ use super::handle::EventHandle;
 use super::message::{Envelope, Headers};
 use super::record::Frozen;
 use super::results::EventResult;
-use super::send::{NotSent, Options, Parentage, Telling};
+use super::send::{NotSent, Options, Parentage};
 use super::shared::BusShared;
 use super::value::Answer;
 use crate::event::Event;
@@ -219,8 +219,8 @@ impl<B: Send + Sync + 'static, R: Send + 'static> Request<B, R> {
             overrides: Some(Box::new(overrides)),
             ..Options::default()
         };
-        let (mut other, now) = (None, bus.time_here());
-        let sent = bus.send(envelope, options, Telling::Caller(now), |hub, record, spec, now| {
+        let mut other = None;
+        let sent = bus.send_and_help(envelope, options, |hub, record, spec, now| {
             let to = To::Consumer(&address);
             let speaks = hub.books.at_address(bus.key, to).first().and_then(|consumer| {
                 let Action::Call(call) = &consumer.action else { return None };
@@ -234,8 +234,7 @@ impl<B: Send + Sync + 'static, R: Send + 'static> Request<B, R> {
             }
         });
         let handle = sent.map_err(|(_, reason)| not_sent::<B, R>(&address, reason, other))?;
-        bus.pass_on_in_handler();
-        let handle = handle.wait_at_once(now).await.map_err(|source| {
+        let handle = handle.await.map_err(|source| {
             let address = String::from(&*address);
             RequestError::Deadlock { address, source }
         })?;

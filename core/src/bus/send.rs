@@ -8,11 +8,11 @@ use core::time::Duration;
 
 use super::context::{self, Claim, Current};
 use super::error::{DispatchError, RunError};
-use super::gate::Marked;
 use super::handle::EventHandle;
 use super::notices::Notices;
 use super::record::{Erased, Head, ParentLink, Record};
 use super::shared::{BusShared, HubState, Latched};
+use super::turn::Holder;
 use crate::event::Event;
 use crate::id::EventId;
 use crate::machine::{
@@ -64,37 +64,59 @@ pub(crate) struct Options {
     pub(crate) claim: Claim,
 }
 
-/// How the bus learns of the event.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Telling {
-    /// Its driver is woken, unless somebody is looking already.
-    Driver,
-    /// The caller looks itself, at once; the time is known where the runtime is its thread's.
-    Caller(Option<Instant>),
-}
-
 impl BusShared {
     /// Accepts an event; it never blocks.
     pub(crate) fn dispatch<E: Event>(
         self: &Arc<Self>,
         event: E,
         options: Options,
-        telling: Telling,
     ) -> Result<EventHandle<E>, DispatchError<E>> {
-        let sent = self.send(event, options, telling, |hub, record, spec, now| {
+        let sent = self.send(event, options, None, |hub, record, spec, now| {
             hub.books.dispatch(self.key, record, spec, now)
         });
-        sent.map_err(|(event, refused)| refusal(event, refused))
+        let Sent { handle, is_news } = sent.map_err(|(event, refused)| refusal(event, refused))?;
+        if is_news {
+            self.notify();
+        }
+        Ok(handle)
     }
 
-    /// Makes a record of an event and hands it to the machine, by the input that is given.
+    /// Hands an event to the machine, by the input that is given, for somebody who waits for it now.
+    /// If he may work for the bus and nobody else does, he takes the turn with it: the event starts
+    /// under the lock that it is dispatched under, and mostly it is done when this returns.
+    pub(crate) fn send_and_help<E: Event>(
+        self: &Arc<Self>,
+        event: E,
+        options: Options,
+        input: impl FnOnce(&mut HubState, Arc<dyn Erased>, Dispatch, Instant) -> Accepted,
+    ) -> Result<EventHandle<E>, (E, NotSent)> {
+        let helper = self.helper();
+        let now = helper.map(|latched| latched.runtime.now_here());
+        let mut holder = None;
+        let Sent { handle, is_news } =
+            self.send(event, options, now, |hub, record, spec, now| {
+                let accepted = input(hub, record, spec, now);
+                let latched = helper.filter(|_| accepted.is_ok());
+                holder = latched.and_then(|latched| Holder::starting(self, latched, hub, now));
+                accepted
+            })?;
+        match holder {
+            Some(holder) => self.turn_ended(holder.work(|| handle.record.head.is_complete())),
+            None if is_news => self.notify(),
+            None => {}
+        }
+        Ok(handle)
+    }
+
+    /// Makes a record of an event and hands it to the machine, by the input that is given. The time
+    /// may be known.
     pub(crate) fn send<E: Event>(
         self: &Arc<Self>,
         event: E,
         options: Options,
-        telling: Telling,
+        now: Option<Instant>,
         input: impl FnOnce(&mut HubState, Arc<dyn Erased>, Dispatch, Instant) -> Accepted,
-    ) -> Result<EventHandle<E>, (E, NotSent)> {
+    ) -> Result<Sent<E>, (E, NotSent)> {
         let latched = match self.hub.runtime() {
             Ok(latched) => latched,
             Err(source) => return Err((event, NotSent::NoRuntime(source))),
@@ -104,10 +126,7 @@ impl BusShared {
             Ok(ticket) => ticket,
             Err(reason) => return Err((event, reason)),
         };
-        let now = match telling {
-            Telling::Caller(Some(now)) => now,
-            _ => latched.runtime.now(),
-        };
+        let now = now.unwrap_or_else(|| latched.runtime.now());
         let parent = self.parent(options.parentage);
         let id = options.id;
         let has_deadline = options.deadline.is_some();
@@ -134,24 +153,19 @@ impl BusShared {
             notices.collect(&mut hub, Some(self));
             accepted
         };
-        if accepted.is_ok() && (notices.own_ready || has_deadline) {
-            self.tell(telling);
-        }
+        let is_news = notices.own_ready || has_deadline;
         notices.carry_out(&self.hub);
         match accepted {
-            Ok(_) => Ok(EventHandle::new(record, self.clone()).claimed(claim)),
+            Ok(_) => {
+                let handle = EventHandle::new(record, self.clone()).claimed(claim);
+                Ok(Sent { handle, is_news })
+            }
             Err(Refused { reason, payload, .. }) => {
                 drop(payload);
                 let record = Arc::into_inner(record).expect("nobody else has seen it");
                 Err((record.payload, NotSent::Refused(reason)))
             }
         }
-    }
-
-    /// The time, where the runtime is this thread's: asked once for a dispatch and the wait for it.
-    pub(crate) fn time_here(&self) -> Option<Instant> {
-        let latched = self.hub.runtime().ok()?;
-        latched.runtime.is_current().then(|| latched.runtime.now_here())
     }
 
     fn head(
@@ -167,23 +181,10 @@ impl BusShared {
         Head::new(id, now, depth, link)
     }
 
-    fn tell(self: &Arc<Self>, telling: Telling) {
-        if self.gate.mark() == Marked::NobodyKnows && matches!(telling, Telling::Driver) {
-            self.wake_driver();
-        }
-    }
-
     /// Has the driver look at what nobody was told of.
     pub(crate) fn pass_on(self: &Arc<Self>) {
         if self.gate.is_marked() {
             self.wake_driver();
-        }
-    }
-
-    /// The same when a handler is being polled on this thread, which must not look itself.
-    pub(crate) fn pass_on_in_handler(self: &Arc<Self>) {
-        if context::is_in_handler() {
-            self.pass_on();
         }
     }
 
@@ -199,6 +200,13 @@ impl BusShared {
             }
         }
     }
+}
+
+/// An event that the machine has accepted.
+pub(crate) struct Sent<E> {
+    pub(crate) handle: EventHandle<E>,
+    /// The bus has something to do that somebody has to be told of.
+    pub(crate) is_news: bool,
 }
 
 /// The machine's answer to a dispatch.
@@ -340,7 +348,7 @@ impl<'a, E: Event> EventBuilder<'a, E> {
     /// # Errors
     /// The event comes back when it is not accepted.
     pub fn dispatch(self) -> Result<EventHandle<E>, DispatchError<E>> {
-        self.bus.dispatch(self.event, self.options, Telling::Driver)
+        self.bus.dispatch(self.event, self.options)
     }
 
     /// Waits for a place and dispatches it. Inside a handler of the hub it answers at once, as
@@ -364,10 +372,12 @@ impl<'a, E: Event> EventBuilder<'a, E> {
     /// Nothing is dispatched before the first poll. Once it is, dropping the future ends the wait,
     /// not the event.
     pub async fn run(self) -> Result<EventHandle<E>, RunError<E>> {
-        let now = self.bus.time_here();
-        let handle = self.bus.dispatch(self.event, self.options, Telling::Caller(now))?;
-        self.bus.pass_on_in_handler();
-        Ok(handle.wait_at_once(now).await?)
+        let Self { bus, event, options } = self;
+        let sent = bus.send_and_help(event, options, |hub, record, spec, now| {
+            hub.books.dispatch(bus.key, record, spec, now)
+        });
+        let handle = sent.map_err(|(event, refused)| refusal(event, refused))?;
+        Ok(handle.await?)
     }
 
     fn overrides(&mut self) -> &mut Overrides {

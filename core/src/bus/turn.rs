@@ -14,11 +14,12 @@ use super::guard;
 use super::handler::Callable;
 use super::notices::Notices;
 use super::record::Erased;
-use super::shared::{BusShared, Latched};
+use super::shared::{BusShared, HubState, Latched};
 use super::spawned::{Leash, SpawnedTask};
 use super::task::{Readiness, Running, Task};
 use super::value::Verdict;
 use crate::machine::{Action, InvocationKey, Next, Run};
+use crate::sync::MutexGuard;
 use crate::time::Instant;
 
 /// What the holder of the turn works on.
@@ -44,18 +45,9 @@ pub(crate) struct Turn {
 /// Where the holder of the turn looks what time it is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Clock {
-    /// The runtime is this thread's. The time of the first look may be known.
-    Here(Option<Instant>),
+    /// The runtime is this thread's.
+    Here,
     Elsewhere,
-}
-
-impl Clock {
-    /// What was known of the time is not true any more.
-    fn went_on(&mut self) {
-        if let Self::Here(known) = self {
-            *known = None;
-        }
-    }
 }
 
 /// How a turn ended.
@@ -86,32 +78,10 @@ impl BusShared {
         clock: Clock,
         is_enough: impl Fn() -> bool,
     ) -> TurnEnd {
-        if !self.gate.enter() {
-            return TurnEnd::Taken;
+        match Holder::new(self, latched, clock) {
+            Some(holder) => holder.work(is_enough),
+            None => TurnEnd::Taken,
         }
-        let mut turn = self.turn.lock();
-        let mut holder = Holder { bus: self, latched, clock, turn: &mut turn };
-        let (mut made, mut left) = (0, STEPS);
-        while left > 0 {
-            holder.look();
-            while !holder.has_work() {
-                let deadline = holder.turn.deadline;
-                if self.gate.leave() {
-                    self.has_helped(made);
-                    return TurnEnd::Idle(deadline);
-                }
-                holder.look();
-            }
-            if is_enough() {
-                left = left.min(STEPS_ON_TOP);
-            }
-            holder.step();
-            (made, left) = (made + 1, left - 1);
-        }
-        self.has_helped(made);
-        drop(turn);
-        self.gate.leave_with_more();
-        TurnEnd::MoreToDo
     }
 
     /// Counts steps; it does not matter when some are lost.
@@ -160,14 +130,61 @@ impl Turn {
     }
 }
 
-struct Holder<'a> {
+/// Whoever has the turn.
+pub(crate) struct Holder<'a> {
     bus: &'a Arc<BusShared>,
     latched: &'a Latched,
     clock: Clock,
-    turn: &'a mut Turn,
+    turn: MutexGuard<'a, Turn>,
 }
 
-impl Holder<'_> {
+impl<'a> Holder<'a> {
+    /// Takes the turn, unless somebody has it.
+    #[inline]
+    fn new(bus: &'a Arc<BusShared>, latched: &'a Latched, clock: Clock) -> Option<Self> {
+        bus.gate.enter().then(|| Holder { bus, latched, clock, turn: bus.turn.lock() })
+    }
+
+    /// The same, on this runtime's thread and under the hub's lock: what is next on the bus starts.
+    /// The turn is not waited for: who left the gate needs no lock any more to let go of it.
+    pub(crate) fn starting(
+        bus: &'a Arc<BusShared>,
+        latched: &'a Latched,
+        hub: &mut HubState,
+        now: Instant,
+    ) -> Option<Self> {
+        let mut holder = Self::new(bus, latched, Clock::Here)?;
+        holder.turn.asks = true;
+        holder.ask_next(hub, now);
+        Some(holder)
+    }
+
+    /// Works until nothing is left or its share is used up, and not much longer than until
+    /// `is_enough`; then it gives the turn back.
+    pub(crate) fn work(mut self, is_enough: impl Fn() -> bool) -> TurnEnd {
+        let (mut made, mut left) = (0, STEPS);
+        while left > 0 {
+            self.look();
+            while !self.has_work() {
+                if self.bus.gate.leave() {
+                    self.bus.has_helped(made);
+                    return TurnEnd::Idle(self.turn.deadline);
+                }
+                self.look();
+            }
+            if is_enough() {
+                left = left.min(STEPS_ON_TOP);
+            }
+            self.step();
+            (made, left) = (made + 1, left - 1);
+        }
+        let Self { bus, turn, .. } = self;
+        bus.has_helped(made);
+        drop(turn);
+        bus.gate.leave_with_more();
+        TurnEnd::MoreToDo
+    }
+
     /// Reads what others have left since the last look.
     #[inline]
     fn look(&mut self) {
@@ -245,15 +262,7 @@ impl Holder<'_> {
             if hub.books.next_deadline(self.bus.key).is_some_and(|at| at <= now) {
                 hub.books.timed_out(self.bus.key, now);
             }
-            if self.turn.run.is_none() {
-                let next = hub.books.next(self.bus.key, now);
-                // The machine says `Ready` once: it is asked until it has said that it is idle.
-                self.turn.asks = !matches!(next, Next::Idle);
-                if let Next::Run(run) = next {
-                    self.turn.run = Some(run);
-                }
-            }
-            self.turn.deadline = hub.books.next_deadline(self.bus.key).unwrap_or(Instant::FAR);
+            self.ask_next(&mut hub, now);
             self.turn.notices.collect(&mut hub, Some(self.bus));
         }
         // An invocation that was ended meanwhile has its result already.
@@ -261,10 +270,25 @@ impl Holder<'_> {
         self.turn.notices.carry_out(&self.bus.hub);
     }
 
+    /// Asks the machine what is next, if nothing is to be run yet.
     #[inline]
-    fn now(&mut self) -> Instant {
-        match &mut self.clock {
-            Clock::Here(known) => known.take().unwrap_or_else(|| self.latched.runtime.now_here()),
+    fn ask_next(&mut self, hub: &mut HubState, now: Instant) {
+        let turn = &mut *self.turn;
+        if turn.run.is_none() {
+            let next = hub.books.next(self.bus.key, now);
+            // The machine says `Ready` once: it is asked until it has said that it is idle.
+            turn.asks = !matches!(next, Next::Idle);
+            if let Next::Run(run) = next {
+                turn.run = Some(run);
+            }
+        }
+        turn.deadline = hub.books.next_deadline(self.bus.key).unwrap_or(Instant::FAR);
+    }
+
+    #[inline]
+    fn now(&self) -> Instant {
+        match self.clock {
+            Clock::Here => self.latched.runtime.now_here(),
             Clock::Elsewhere => self.latched.runtime.now(),
         }
     }
@@ -286,7 +310,6 @@ impl Holder<'_> {
         let call = || handler.call(payload, self.bus, invocation);
         if parallel && self.bus.spawns {
             running.guarded(|running| running.start(call()));
-            self.clock.went_on();
             match running.verdict() {
                 Some(verdict) => self.turn.ended = Some((invocation, verdict)),
                 None => self.spawn(running, invocation),
@@ -320,7 +343,6 @@ impl Holder<'_> {
     /// A handler was polled: it is kept until it is woken, or has ended.
     #[inline(always)]
     fn went_on(&mut self, mut running: Running, ready: Readiness, invocation: InvocationKey) {
-        self.clock.went_on();
         match running.verdict() {
             None => drop(self.turn.tasks.insert(invocation, Task { running, ready })),
             Some(verdict) => {

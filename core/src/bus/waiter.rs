@@ -11,7 +11,6 @@ use super::shared::{BusShared, Latched};
 use super::turn::{Clock, TurnEnd};
 use super::wakers::Seat;
 use crate::machine::{InvocationKey, WaitKey, Waiting};
-use crate::time::Instant;
 
 /// A handle that is waited with, and given back at the end of the wait.
 pub(crate) trait Awaited {
@@ -26,8 +25,6 @@ pub(crate) struct Waiter<T: Awaited> {
     /// There until it was given back.
     handle: Option<T>,
     place: Place,
-    /// When it is polled first, if that is known.
-    now: Option<Instant>,
 }
 
 /// What a wait has left with others.
@@ -43,13 +40,7 @@ struct Place {
 
 impl<T: Awaited> Waiter<T> {
     pub(crate) fn new(handle: T) -> Self {
-        Self::polled_at(handle, None)
-    }
-
-    /// It is polled at once, at this time, where the runtime is this thread's: there is no need to
-    /// look again.
-    pub(crate) fn polled_at(handle: T, now: Option<Instant>) -> Self {
-        Self { handle: Some(handle), place: Place::default(), now }
+        Self { handle: Some(handle), place: Place::default() }
     }
 
     pub(crate) fn handle(&self) -> Option<&T> {
@@ -60,8 +51,7 @@ impl<T: Awaited> Waiter<T> {
     #[allow(clippy::needless_pass_by_ref_mut)]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, WaitError>> {
         let handle = self.handle.as_ref().expect("a wait is not polled after its end");
-        let now = self.now.take();
-        let is_over = self.place.poll(handle.head(), handle.bus(), handle.claim(), now, cx)?;
+        let is_over = self.place.poll(handle.head(), handle.bus(), handle.claim(), cx)?;
         match self.handle.take_if(|_| is_over) {
             Some(handle) => Poll::Ready(Ok(handle)),
             None => Poll::Pending,
@@ -84,7 +74,6 @@ impl Place {
         head: &Head,
         bus: &Arc<BusShared>,
         claim: Claim,
-        now: Option<Instant>,
         cx: &Context<'_>,
     ) -> Result<bool, WaitError> {
         if self.is_over(head) {
@@ -99,7 +88,7 @@ impl Place {
                 bus.pass_on();
                 cx.waker().wake_by_ref();
             }
-            Poller::Task => bus.help(head, now),
+            Poller::Task => bus.help(head),
         }
         Ok(self.is_over(head) || (head.register(cx.waker(), &mut self.seat) && self.is_over(head)))
     }
@@ -157,12 +146,27 @@ const ENOUGH: u32 = 256;
 
 impl BusShared {
     /// Runs what is ready instead of sleeping until the driver is scheduled, until an event is done.
-    fn help(self: &Arc<Self>, head: &Head, now: Option<Instant>) {
-        let is_here = |latched: &&Latched| now.is_some() || latched.runtime.is_current();
-        let Some(latched) = self.hub.latched().filter(is_here) else {
-            return self.pass_on();
-        };
-        match self.take_turn(latched, Clock::Here(now), || head.is_complete()) {
+    fn help(self: &Arc<Self>, head: &Head) {
+        match self.hub.latched().filter(|latched| latched.runtime.is_current()) {
+            None => self.pass_on(),
+            Some(latched) => {
+                let end = self.take_turn(latched, Clock::Here, || head.is_complete());
+                self.turn_ended(end);
+            }
+        }
+    }
+
+    /// The runtime, if whoever waits on this thread may work for the bus now.
+    pub(crate) fn helper(&self) -> Option<&Latched> {
+        if context::is_in_handler() || self.helped.load(Ordering::Relaxed) >= ENOUGH {
+            return None;
+        }
+        self.hub.runtime().ok().filter(|latched| latched.runtime.is_current())
+    }
+
+    /// Leaves the rest to the driver, when it does not know of it.
+    pub(crate) fn turn_ended(self: &Arc<Self>, end: TurnEnd) {
+        match end {
             TurnEnd::Taken => {}
             TurnEnd::MoreToDo => self.wake_driver(),
             TurnEnd::Idle(deadline) if deadline < self.armed() => self.wake_driver(),
