@@ -3,7 +3,7 @@
 use super::Machine;
 use super::output::{Done, Ended, Output, Path};
 use super::results::{EventStatus, Rows};
-use super::state::{BusIx, Counted, EventIx, EventState, Timer, Visit};
+use super::state::{BusIx, Counted, EventIx, Timer, VisitIx};
 
 impl<P: Clone, R, H> Machine<P, R, H> {
     /// One thing less that an event waits for; at the last one it completes, and so may its parent.
@@ -26,8 +26,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         state.status = EventStatus::Completed;
         // It stays in the books until this is said and the last history has forgotten it.
         state.remembered += 1;
-        let (EventState { attached, kin, counted, .. }, bus) = (&*state, stay.bus);
-        let (is_awaited, has_kin, counted) = (*attached, kin.is_some(), *counted);
+        let (bus, counted) = (stay.bus, state.counted);
+        let (is_awaited, has_kin) = (state.attached, state.kin.is_some());
         let path = self.path_of(event);
         self.say(Output::Completed(Ended { event, at: self.now, path }));
         let parent = if is_awaited { self.leave_parent(event) } else { None };
@@ -45,14 +45,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     #[inline]
     pub(super) fn path_of(&self, event: EventIx) -> Path {
-        let name = |stay: &Visit| self.buses[stay.bus].name.clone();
-        let home = &self.entries[event.home()];
-        let mut path = Path::new(name(home));
-        let mut next = home.next;
-        while let Some(stay) = next.map(|visit| &self.entries[visit]) {
-            path.push(name(stay));
-            next = stay.next;
-        }
+        let name = |visit: VisitIx| self.buses[self.entries[visit].bus].name.clone();
+        let mut path = Path::new(name(event.home()));
+        self.visits_of(event).skip(1).for_each(|visit| path.push(name(visit)));
         path
     }
 

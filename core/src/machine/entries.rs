@@ -40,15 +40,16 @@ impl<P> Entries<P> {
         self.arena.insert(Entry { visit, event: None }).ix()
     }
 
-    /// Takes an event and its stays out; what it owns is to be taken from it.
+    /// Takes an event out, whose further stays are gone; what it owns is to be taken from it.
     #[inline]
     pub(super) fn remove(&mut self, event: EventIx) -> &mut EventState<P> {
-        let mut next = self[event.home()].next;
-        while let Some(visit) = next {
-            next = self.arena.remove(visit).visit.next;
-            self.further -= 1;
-        }
         self.arena.remove(event.home()).event.as_mut().expect(HERE)
+    }
+
+    /// Takes a stay on a further bus out.
+    pub(super) fn remove_further(&mut self, visit: VisitIx) -> &Visit {
+        self.further -= 1;
+        &self.arena.remove(visit).visit
     }
 
     /// A stay and its event.

@@ -201,7 +201,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Self { entries, forwarded, .. } = self;
         let mut next = entries[event.home()].next;
         while let Some(visit) = next {
-            let Visit { bus, next: after, .. } = entries[visit];
+            let Visit { bus, next: after, .. } = *entries.remove_further(visit);
             forwarded.remove(&(event, bus));
             next = after;
         }

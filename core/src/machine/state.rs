@@ -308,6 +308,7 @@ impl<R, H> Work<R, H> {
         bus: &BusConfig,
         own: Option<&Overrides>,
     ) {
+        debug_assert!(self.live == 0 && self.waiting == 0 && self.rows.is_empty());
         let total = handlers.len();
         self.next = 0;
         self.total = total as u32;
