@@ -27,9 +27,15 @@ mod imp {
 
         #[inline]
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            self.try_lock().unwrap_or_else(|| self.lock_contended())
+        }
+
+        #[inline]
+        fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
             match self.0.try_lock() {
-                Ok(guard) => guard,
-                Err(_) => self.lock_contended(),
+                Ok(guard) => Some(guard),
+                Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+                Err(TryLockError::WouldBlock) => None,
             }
         }
 
@@ -42,10 +48,8 @@ mod imp {
                 for _ in 0..1 << round.min(LONGEST) {
                     core::hint::spin_loop();
                 }
-                match self.0.try_lock() {
-                    Ok(guard) => return guard,
-                    Err(TryLockError::Poisoned(error)) => return error.into_inner(),
-                    Err(TryLockError::WouldBlock) => {}
+                if let Some(guard) = self.try_lock() {
+                    return guard;
                 }
             }
             self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -109,5 +113,47 @@ impl<T> OnceLock<T> {
         let mut value = Some(value);
         self.0.call_once(|| value.take().expect("taken once"));
         value.map_or(Ok(()), Err)
+    }
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::Mutex;
+
+    #[test]
+    fn a_lock_is_one_threads_at_a_time_however_it_was_got() {
+        let count = Mutex::new((0u64, 0u64));
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let count = &count;
+                scope.spawn(move || {
+                    for turn in 0..1_000 {
+                        let mut count = count.lock();
+                        count.0 += 1;
+                        if turn % 100 == 0 && thread == 0 {
+                            // Longer than anybody looks: the others sleep.
+                            std::thread::sleep(core::time::Duration::from_micros(500));
+                        }
+                        count.1 += 1;
+                        assert_eq!(count.0, count.1);
+                    }
+                });
+            }
+        });
+        assert_eq!(*count.lock(), (4_000, 4_000));
+    }
+
+    #[test]
+    fn a_panic_under_a_lock_does_not_close_it() {
+        let value = Mutex::new(1);
+        let panics = std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                let _guard = value.lock();
+                panic!("under the lock");
+            });
+            thread.join().is_err()
+        });
+        assert!(panics);
+        assert_eq!(*value.lock(), 1);
     }
 }

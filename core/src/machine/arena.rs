@@ -269,6 +269,22 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_is_made_of_what_one_before_it_has_left() {
+        let mut arena: Arena<Vec<u32>, Tag> = Arena::new();
+        let first = arena.renew(|entry| entry.push(1));
+        let left = arena.remove(first.ix());
+        left.clear();
+        let capacity = left.capacity();
+        let second = arena.renew(|entry| entry.push(2));
+        assert_eq!((arena.get(first), arena.get(second)), (None, Some(&vec![2])));
+        assert_eq!(arena[second.ix()].capacity(), capacity);
+        let third = arena.insert_with(|key| vec![key.slot() as u32]);
+        let [second, third] = arena.both(second.ix(), third.ix());
+        core::mem::swap(second, third);
+        assert_eq!((&second[..], &third[..]), (&[1][..], &[2][..]));
+    }
+
+    #[test]
     fn a_long_arena_grows_by_an_eighth() {
         let mut arena: Arena<u32, Tag> = Arena::new();
         let keys: Vec<_> = (0..10_000).map(|n| arena.insert(n)).collect();
