@@ -81,6 +81,18 @@ impl BusShared {
         Ok(handle)
     }
 
+    /// The same for somebody who waits for it now.
+    pub(crate) fn dispatch_and_help<E: Event>(
+        self: &Arc<Self>,
+        event: E,
+        options: Options,
+    ) -> Result<EventHandle<E>, DispatchError<E>> {
+        let sent = self.send_and_help(event, options, |hub, record, spec, now| {
+            hub.books.dispatch(self.key, record, spec, now)
+        });
+        sent.map_err(|(event, refused)| refusal(event, refused))
+    }
+
     /// Hands an event to the machine, by the input that is given, for somebody who waits for it now.
     /// If he may work for the bus and nobody else does, he takes the turn with it: the event starts
     /// under the lock that it is dispatched under, and mostly it is done when this returns.
@@ -372,12 +384,7 @@ impl<'a, E: Event> EventBuilder<'a, E> {
     /// Nothing is dispatched before the first poll. Once it is, dropping the future ends the wait,
     /// not the event.
     pub async fn run(self) -> Result<EventHandle<E>, RunError<E>> {
-        let Self { bus, event, options } = self;
-        let sent = bus.send_and_help(event, options, |hub, record, spec, now| {
-            hub.books.dispatch(bus.key, record, spec, now)
-        });
-        let handle = sent.map_err(|(event, refused)| refusal(event, refused))?;
-        Ok(handle.await?)
+        Ok(self.bus.dispatch_and_help(self.event, self.options)?.await?)
     }
 
     fn overrides(&mut self) -> &mut Overrides {
