@@ -27,13 +27,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         // It stays in the books until this is said and the last history has forgotten it.
         state.remembered += 1;
         let (bus, counted) = (stay.bus, state.counted);
-        let (is_awaited, has_kin) = (state.attached, state.kin.is_some());
         let path = self.path_of(event);
         self.say(Output::Completed(Ended { event, at: self.now, path }));
-        let parent = if is_awaited { self.leave_parent(event) } else { None };
-        if has_kin {
-            self.end_waits_for(event);
-        }
+        let parent = self.leave_parent(event);
+        self.end_waits_for(event);
         self.give_capacity_back(bus, counted);
         let mut next = Some(event.home());
         while let Some(visit) = next {

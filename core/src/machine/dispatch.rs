@@ -183,17 +183,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// An event has reached a bus: it is queued, remembered, and raised if a wait covers it.
     #[inline(always)]
     pub(super) fn arrived(&mut self, visit: VisitIx) {
-        let (stay, event) = self.entries.pair(visit);
-        let (bus, has_kin) = (stay.bus, event.kin.is_some());
+        let bus = self.entries[visit].bus;
         if self.buses[bus].config.write_ahead {
             self.hold(visit);
         }
         self.take_in(visit);
         self.buses[bus].queue.push_back(&mut self.entries, visit);
         self.forget_surplus(bus);
-        if has_kin {
-            self.place_raised(visit);
-        }
+        self.place_raised(visit);
         self.tell_watchers(visit);
     }
 }

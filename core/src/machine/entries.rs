@@ -9,8 +9,6 @@ use super::{EventKey, VisitTag};
 
 pub(super) struct Entries<P> {
     arena: Arena<Entry<P>, VisitTag>,
-    /// Those without an event.
-    further: usize,
 }
 
 struct Entry<P> {
@@ -21,7 +19,7 @@ struct Entry<P> {
 
 impl<P> Entries<P> {
     pub(super) const fn new() -> Self {
-        Self { arena: Arena::new(), further: 0 }
+        Self { arena: Arena::new() }
     }
 
     /// An event, with its stay on the bus it is dispatched on.
@@ -36,7 +34,6 @@ impl<P> Entries<P> {
 
     /// A stay on a further bus.
     pub(super) fn insert_further(&mut self, visit: Visit) -> VisitIx {
-        self.further += 1;
         self.arena.insert(Entry { visit, event: None }).ix()
     }
 
@@ -48,7 +45,6 @@ impl<P> Entries<P> {
 
     /// Takes a stay on a further bus out.
     pub(super) fn remove_further(&mut self, visit: VisitIx) -> &Visit {
-        self.further -= 1;
         &self.arena.remove(visit).visit
     }
 
@@ -99,13 +95,8 @@ impl<P> Entries<P> {
         self.arena.iter().map(|(ix, entry)| (ix, &entry.visit))
     }
 
-    /// How many events there are.
-    pub(super) fn len(&self) -> usize {
-        self.arena.len() - self.further
-    }
-
     /// How many stays on buses there are.
-    pub(super) fn visits_len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.arena.len()
     }
 }

@@ -183,7 +183,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Self { buses, entries, .. } = self;
         let Visit { bus, event, seq, started, state, ref mut remembered, .. } = entries[visit];
         *remembered = false;
-        let BusState { history, in_memory, bytes, .. } = &mut buses[bus];
+        let history = &mut buses[bus].history;
         history.len -= 1;
         history.arrivals.remove(entries, visit, Visit::arrival);
         if state == VisitState::Done && !started {
@@ -191,8 +191,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
         if entries[event].is_complete() {
             history.completed.remove(entries, visit, Visit::links);
-            *in_memory -= 1;
-            *bytes -= u64::from(entries[event].bytes);
+            self.unweigh(visit);
         }
         self.forget_one(event);
     }

@@ -369,8 +369,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     pub fn held(&self) -> Held {
         Held {
             buses: self.buses.len(),
-            events: self.entries.len(),
-            visits: self.entries.visits_len() + self.works.len() + self.kins.len(),
+            events: self.events_len(),
+            visits: self.entries.len() + self.works.len() + self.kins.len(),
             invocations: self.invocations.len(),
             waits: self.waits.len(),
             watches: self.watches.len(),
@@ -429,11 +429,18 @@ pub struct Held {
     pub timers: usize,
 }
 
+impl<P, R, H> Machine<P, R, H> {
+    /// Each forward is one stay more of an event that has one already.
+    fn events_len(&self) -> usize {
+        self.entries.len() - self.forwarded.len()
+    }
+}
+
 impl<P, R, H> fmt::Debug for Machine<P, R, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Machine")
             .field("buses", &self.buses.len())
-            .field("events", &self.entries.len())
+            .field("events", &self.events_len())
             .field("invocations", &self.invocations.len())
             .finish_non_exhaustive()
     }

@@ -48,7 +48,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.start_handler(visit).map(Next::Run)
     }
 
-    #[cold]
     fn idle(&mut self, ix: BusIx, waiting: Candidate) -> Next<P, H> {
         self.buses[ix].ready = false;
         if let Candidate::AwaitsHub(line) = waiting {
@@ -134,15 +133,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Some(head) = state.queue.first() else {
             return Candidate::None;
         };
-        let (stay, event) = self.entries.pair(head);
-        match event.concurrency(&state.config) {
-            Concurrency::BusSerial if state.slot.occupied > 0 => Candidate::None,
-            Concurrency::HubSerial if state.slot.occupied > 0 => Candidate::None,
+        match self.concurrency(head) {
+            Concurrency::Parallel => self.unless_held(head),
+            _ if state.slot.occupied > 0 => Candidate::None,
             Concurrency::HubSerial if self.hub_slot.occupied > 0 => {
                 Candidate::AwaitsHub(Line::Queued)
             }
-            _ if stay.held => Candidate::None,
-            _ => Candidate::Start(head),
+            _ => self.unless_held(head),
         }
     }
 
@@ -156,12 +153,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     #[inline(always)]
     fn start(&mut self, visit: VisitIx) {
-        self.unplace_raised(visit);
-        let Self { buses, entries, kinds, .. } = self;
-        let (stay, event) = entries.pair(visit);
-        let bus = &mut buses[stay.bus];
-        let handlers = bus.handlers.snapshot(kinds.name_ix(event.kind));
-        bus.queue.remove(entries, visit);
+        self.unqueue(visit);
+        let (stay, event) = self.entries.pair(visit);
+        let name = self.kinds.name_ix(event.kind);
+        let handlers = self.buses[stay.bus].handlers.snapshot(name);
         self.start_with(visit, handlers);
     }
 
@@ -183,8 +178,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             event.status = EventStatus::Started;
             event.started_at = self.now;
         }
-        let own = event.overrides.as_deref();
-        let work = works.renew(|work| work.begin(handlers, &bus.config, own)).ix();
+        let work = works.renew(|work| work.begin(handlers, &bus.config, event)).ix();
         let Work { concurrency, awake, .. } = works[work];
         concurrency.slots(&mut bus.slot, hub_slot).for_each(|slot| {
             slot.occupied += 1;

@@ -302,20 +302,21 @@ impl<R, H> Work<R, H> {
     /// What a bus is to do for an event, as the event and the bus say. Of the work that was
     /// done in this place before nothing is left, but that it may have been in a queue.
     #[inline]
-    pub(super) fn begin(
+    pub(super) fn begin<P>(
         &mut self,
         handlers: Snapshot<H>,
         bus: &BusConfig,
-        own: Option<&Overrides>,
+        event: &EventState<P>,
     ) {
         debug_assert!(self.live == 0 && self.waiting == 0 && self.rows.is_empty());
         let total = handlers.len();
         self.next = 0;
         self.total = total as u32;
         self.handlers = Some(handlers);
+        let own = event.overrides.as_deref();
         let order = own.and_then(|own| own.handler_order).unwrap_or(bus.handler_order);
         self.parallel = order == HandlerOrder::Parallel;
-        self.concurrency = own.and_then(|own| own.concurrency).unwrap_or(bus.concurrency);
+        self.concurrency = event.concurrency(bus);
         self.completion = own.and_then(|own| own.completion).unwrap_or(bus.completion);
         self.awake = total > 0;
         self.continuing = false;
