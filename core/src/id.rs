@@ -56,7 +56,7 @@ impl IdSource {
     #[inline]
     pub(crate) fn next(&self, unix_millis: u64) -> EventId {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
-        let random = mix(self.seed ^ mix(count)) >> 32;
+        let random = mix(self.seed.wrapping_add(count)) >> 32;
         // 48 bits of time, the version, 12 bits of count, the variant, 30 bits of count, then 32
         // that nobody can guess (RFC 9562, 5.7).
         let high = (unix_millis << 16) | 0x7000 | ((count >> 30) & 0x0fff);

@@ -250,7 +250,7 @@ impl<E: Event> EventHandle<E> {
     /// # Errors
     /// As [`result`](Self::result).
     pub fn result_ref(&self) -> Result<&E::Output, ResultError> {
-        first_value::<E>(self.frozen()?)?.ok_or(ResultError::Empty)
+        first_value::<E>(self.frozen()?)?.ok_or_else(|| ResultError::Empty)
     }
 
     /// The same, with `None` when no handler returned a value.
@@ -321,7 +321,7 @@ impl<E: Event> EventHandle<E> {
     }
 
     fn frozen(&self) -> Result<&Frozen, ResultError> {
-        self.record.head.frozen().ok_or(ResultError::NotCompleted)
+        self.record.head.frozen().ok_or_else(|| ResultError::NotCompleted)
     }
 }
 

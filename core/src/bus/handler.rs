@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use core::any::TypeId;
 use core::marker::PhantomData;
 use core::pin::Pin;
 
@@ -17,8 +18,8 @@ use crate::machine::InvocationKey;
 /// A function that can handle events: async or plain, taking an [`EventHandle`] of its event (or an
 /// [`AnyEvent`], for handlers of a name or of every event), and returning a [`Reply`].
 ///
-/// Functions, closures and `(Arc<service>, Service::method)` pairs implement it. `M` tells the
-/// kinds apart and is always inferred. A plain function runs where the bus is polled: it must not
+/// Functions, closures and `(Arc<service>, Service::method)` pairs implement it, and nothing else can.
+/// `M` tells the kinds apart and is always inferred. A plain function runs where the bus is polled: it must not
 /// block.
 ///
 /// ```
@@ -93,13 +94,44 @@ use crate::machine::InvocationKey;
 )]
 pub trait Handler<In: Input, M>: Send + Sync + 'static {
     /// Starts the handler for one event.
-    fn start(&self, input: In) -> Started;
+    #[doc(hidden)]
+    fn start(&self, input: In, by: sealed::Bus) -> Started;
 }
 
 /// What handlers take: [`EventHandle`] and [`AnyEvent`].
 pub trait Input: sealed::Sealed + Sized + Send + 'static {
     /// The type of event that decides what the handler may return.
     type Of;
+
+    #[doc(hidden)]
+    type Expects: Expects;
+
+    /// What its handlers' values have to be.
+    #[doc(hidden)]
+    fn expects(&self) -> Self::Expects;
+}
+
+/// Of which type a value is to be, where the return type of a handler does not tell.
+pub trait Expects: Send + 'static {
+    /// The type, and its name.
+    fn expected(&self) -> (TypeId, &'static str);
+}
+
+/// The output of events of this type: known where the handler is compiled.
+#[derive(Debug)]
+pub struct OutputOf<E>(PhantomData<fn() -> E>);
+
+impl<E: Event> Expects for OutputOf<E> {
+    #[inline]
+    fn expected(&self) -> (TypeId, &'static str) {
+        (TypeId::of::<E::Output>(), core::any::type_name::<E::Output>())
+    }
+}
+
+impl Expects for (TypeId, &'static str) {
+    fn expected(&self) -> Self {
+        *self
+    }
 }
 
 /// In the place of an event's type for handlers that take events of any type.
@@ -108,10 +140,20 @@ pub enum Anything {}
 
 impl<E: Event> Input for EventHandle<E> {
     type Of = E;
+    type Expects = OutputOf<E>;
+
+    fn expects(&self) -> OutputOf<E> {
+        OutputOf(PhantomData)
+    }
 }
 
 impl Input for AnyEvent {
     type Of = Anything;
+    type Expects = (TypeId, &'static str);
+
+    fn expects(&self) -> (TypeId, &'static str) {
+        self.record.output()
+    }
 }
 
 /// A handler that has been started.
@@ -149,9 +191,9 @@ where
     F: Fn(In) -> Fut + Send + Sync + 'static,
     Fut: Future<Output: Reply<In::Of> + Send + Sync + 'static> + Send + 'static,
 {
-    fn start(&self, input: In) -> Started {
-        let future = self(input);
-        Started::Running(Box::pin(async { future.await.into_verdict() }))
+    fn start(&self, input: In, _: sealed::Bus) -> Started {
+        let expects = input.expects();
+        running(self(input), expects)
     }
 }
 
@@ -161,8 +203,9 @@ where
     F: Fn(In) -> R + Send + Sync + 'static,
     R: Reply<In::Of> + Send + Sync + 'static,
 {
-    fn start(&self, input: In) -> Started {
-        Started::Ended(self(input).into_verdict())
+    fn start(&self, input: In, _: sealed::Bus) -> Started {
+        let expects = input.expects();
+        Started::Ended(self(input).into_verdict().checked(&expects))
     }
 }
 
@@ -173,9 +216,9 @@ where
     F: Fn(Arc<S>, In) -> Fut + Send + Sync + 'static,
     Fut: Future<Output: Reply<In::Of> + Send + Sync + 'static> + Send + 'static,
 {
-    fn start(&self, input: In) -> Started {
-        let future = self.1(self.0.clone(), input);
-        Started::Running(Box::pin(async { future.await.into_verdict() }))
+    fn start(&self, input: In, _: sealed::Bus) -> Started {
+        let expects = input.expects();
+        running(self.1(self.0.clone(), input), expects)
     }
 }
 
@@ -186,9 +229,18 @@ where
     F: Fn(Arc<S>, In) -> R + Send + Sync + 'static,
     R: Reply<In::Of> + Send + Sync + 'static,
 {
-    fn start(&self, input: In) -> Started {
-        Started::Ended(self.1(self.0.clone(), input).into_verdict())
+    fn start(&self, input: In, _: sealed::Bus) -> Started {
+        let expects = input.expects();
+        Started::Ended(self.1(self.0.clone(), input).into_verdict().checked(&expects))
     }
+}
+
+/// A future that runs, and whose value is checked where its type is known.
+fn running<Of>(
+    future: impl Future<Output: Reply<Of> + Send + Sync + 'static> + Send + 'static,
+    expects: impl Expects,
+) -> Started {
+    Started::Running(Box::pin(async move { future.await.into_verdict().checked(&expects) }))
 }
 
 /// A handler whose types are not known any more: what the machine keeps.
@@ -219,18 +271,21 @@ impl<M, F> Untyped<M, F> {
 impl<E: Event, M, F: Handler<EventHandle<E>, M>> Callable for Typed<E, M, F> {
     fn call(&self, event: Arc<dyn Erased>, bus: &Arc<BusShared>, by: InvocationKey) -> Started {
         let record = downcast(event).expect("the machine checked the type");
-        self.0.start(EventHandle::in_handler(record, bus.clone(), by))
+        self.0.start(EventHandle::in_handler(record, bus.clone(), by), sealed::Bus)
     }
 }
 
 impl<M, F: Handler<AnyEvent, M>> Callable for Untyped<M, F> {
     fn call(&self, event: Arc<dyn Erased>, bus: &Arc<BusShared>, by: InvocationKey) -> Started {
-        self.0.start(AnyEvent::in_handler(event, bus.clone(), by))
+        self.0.start(AnyEvent::in_handler(event, bus.clone(), by), sealed::Bus)
     }
 }
 
 mod sealed {
     pub trait Sealed {}
+    /// Who may start handlers: nobody outside can name it, nor implement what takes it.
+    #[derive(Debug)]
+    pub struct Bus;
     impl<E> Sealed for super::EventHandle<E> {}
     impl Sealed for super::AnyEvent {}
 }

@@ -113,7 +113,11 @@ impl BusShared {
 
     /// Waits until no more events than this are incomplete.
     async fn at_most(&self, events: usize) {
-        let is_so = || self.hub.lock().books.incomplete(self.key) <= events;
+        let is_so = || {
+            let mut hub = self.hub.lock();
+            hub.books.tell_idle(self.key);
+            hub.books.incomplete(self.key) <= events
+        };
         let mut place = Place::new(&self.idle);
         poll_fn(|cx| {
             let is_over = is_so() || {

@@ -57,7 +57,7 @@ pub use self::error::{
 pub use self::expect::{Expect, ExpectError};
 pub use self::find::Find;
 pub use self::handle::{EventHandle, Wait};
-pub use self::handler::{Anything, Handler, Input, IsAsync, IsMethod, IsPlain, Started};
+pub use self::handler::{Anything, Handler, Input, IsAsync, IsMethod, IsPlain};
 pub use self::hub::Hub;
 pub use self::merge::{FlatDict, FlatList};
 pub use self::message::{Envelope, Headers, Message};

@@ -48,16 +48,12 @@ impl Notices {
     #[inline]
     pub(crate) fn collect(&mut self, hub: &mut HubState, own: Option<&Arc<BusShared>>) {
         while let Some(output) = hub.next_said() {
-            let todo = match (output, own) {
-                (Output::Ready { bus }, Some(own)) if own.key == bus => {
+            let todo = match output {
+                Output::Ready { bus } if own.is_some_and(|own| own.key == bus) => {
                     self.own_ready = true;
                     continue;
                 }
-                // Who waits for it asks under this lock, after he is registered.
-                (Output::Idle { bus }, Some(own)) if own.key == bus && !own.idle.has_any() => {
-                    continue;
-                }
-                (output, _) => hub.todo(output),
+                output => hub.todo(output),
             };
             if let Some(todo) = todo {
                 self.push(todo);

@@ -47,7 +47,8 @@ pub(crate) struct ParentLink {
 /// What an event ended with.
 pub(crate) struct Frozen {
     pub(crate) rows: Rows<Answer>,
-    pub(crate) path: Path,
+    /// `None` when it was on one bus alone and its results name that.
+    path: Option<Path>,
     pub(crate) started_at: Option<Instant>,
     pub(crate) completed_at: Instant,
     pub(crate) cause: Option<Cause>,
@@ -67,6 +68,15 @@ pub(crate) trait Erased: Any + Send + Sync {
     fn to_json(&self) -> Option<Result<serde_json::Value, serde_json::Error>>;
     #[cfg(feature = "journal")]
     fn to_json_text(&self) -> Option<Result<alloc::string::String, serde_json::Error>>;
+}
+
+impl Frozen {
+    /// The names of the buses the event was on, in order of arrival.
+    pub(crate) fn path(&self) -> impl Iterator<Item = &Arc<str>> {
+        let row = self.rows.iter().next().filter(|_| self.path.is_none());
+        let named = row.map(|row| &row.handler.bus_name);
+        named.into_iter().chain(self.path.iter().flat_map(Path::iter))
+    }
 }
 
 impl<E: Event> Erased for Record<E> {
@@ -159,6 +169,7 @@ impl Head {
         Key::from_bits(self.key.load(Ordering::Acquire)).expect("set when it was dispatched")
     }
 
+    #[inline]
     pub(crate) fn set_key(&self, key: EventKey) {
         self.key.store(key.to_bits(), Ordering::Release);
     }

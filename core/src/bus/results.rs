@@ -227,6 +227,7 @@ fn is_well(row: &Row<Answer>) -> bool {
 }
 
 /// An error when a handler failed or the event was ended.
+#[inline]
 fn check<'a>(
     rows: impl Iterator<Item = &'a Row<Answer>> + Clone,
     cause: Option<Cause>,
@@ -237,6 +238,7 @@ fn check<'a>(
     }
 }
 
+#[cold]
 fn failure<'a>(
     rows: impl Iterator<Item = &'a Row<Answer>>,
     cause: Option<Cause>,

@@ -105,19 +105,21 @@ impl BusShared {
         let helper = self.helper();
         let now = helper.map(|latched| latched.runtime.now_here());
         let mut holder = None;
-        let Sent { handle, is_news } =
-            self.send(event, options, now, |hub, record, spec, now| {
-                let accepted = input(hub, record, spec, now);
-                let latched = helper.filter(|_| accepted.is_ok());
-                holder = latched.and_then(|latched| Holder::starting(self, latched, hub, now));
-                accepted
-            })?;
+        let sent = self.send(event, options, now, |hub, record, spec, now| {
+            holder = helper.and_then(|latched| Holder::attending(self, latched, hub));
+            let accepted = input(hub, record, spec, now);
+            if let Some(holder) = &mut holder {
+                holder.ask_next(hub, now);
+            }
+            accepted
+        });
+        let is_done = || sent.as_ref().map_or(true, |sent| sent.handle.record.head.is_complete());
         match holder {
-            Some(holder) => self.turn_ended(holder.work(|| handle.record.head.is_complete())),
-            None if is_news => self.notify(),
+            Some(holder) => self.turn_ended(holder.work(is_done)),
+            None if sent.as_ref().is_ok_and(|sent| sent.is_news) => self.notify(),
             None => {}
         }
-        Ok(handle)
+        sent.map(|sent| sent.handle)
     }
 
     /// Makes a record of an event and hands it to the machine, by the input that is given. The time
@@ -162,7 +164,9 @@ impl BusShared {
             if let Ok(key) = accepted {
                 record.head.set_key(key);
             }
-            notices.collect(&mut hub, Some(self));
+            if hub.books.has_outputs() {
+                notices.collect(&mut hub, Some(self));
+            }
             accepted
         };
         let is_news = notices.own_ready || has_deadline;

@@ -4,7 +4,6 @@ use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
 use alloc::task::Wake;
 use alloc::vec::Vec;
-use core::any::TypeId;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::task::{Context, Poll, Waker};
@@ -23,8 +22,6 @@ pub(crate) struct Running {
     /// What it ended with.
     verdict: Option<Verdict>,
     current: Current,
-    /// The type its value is to be of.
-    expected: (TypeId, &'static str),
 }
 
 /// One that the holder of the turn polls, between two polls.
@@ -56,8 +53,8 @@ pub(crate) struct Inbox {
 }
 
 impl Running {
-    pub(crate) const fn new(current: Current, expected: (TypeId, &'static str)) -> Self {
-        Self { future: None, verdict: None, current, expected }
+    pub(crate) const fn new(current: Current) -> Self {
+        Self { future: None, verdict: None, current }
     }
 
     /// Runs the user's code of it. What that leaves is a verdict, or a future to be polled again.
@@ -67,8 +64,6 @@ impl Running {
         if let Err(panic) = caught {
             guard::discard(self.verdict.replace(Verdict::panicked(&panic)));
             self.discard();
-        } else if let Some(verdict) = &mut self.verdict {
-            verdict.check(self.expected);
         }
     }
 

@@ -31,8 +31,6 @@ pub(crate) struct Turn {
     cancelled: Vec<InvocationKey>,
     /// Started by the machine and not run yet.
     run: Option<Run<Arc<dyn Erased>, Arc<dyn Callable>>>,
-    /// Ended and not told to the machine yet.
-    ended: Option<(InvocationKey, Verdict)>,
     /// The machine has not said that it is idle.
     asks: bool,
     /// Whose turn it was last: a woken task's, or a new one's. They alternate.
@@ -40,6 +38,12 @@ pub(crate) struct Turn {
     deadline: Instant,
     spare_wakers: Vec<Readiness>,
     notices: Notices,
+}
+
+/// An invocation that has ended and that the machine was not told of yet.
+struct Ended {
+    invocation: InvocationKey,
+    verdict: Verdict,
 }
 
 /// Where the holder of the turn looks what time it is.
@@ -120,7 +124,6 @@ impl Turn {
             woken: VecDeque::new(),
             cancelled: Vec::new(),
             run: None,
-            ended: None,
             asks: false,
             woken_was_last: false,
             deadline: Instant::FAR,
@@ -145,17 +148,15 @@ impl<'a> Holder<'a> {
         bus.gate.enter().then(|| Holder { bus, latched, clock, turn: bus.turn.lock() })
     }
 
-    /// The same, on this runtime's thread and under the hub's lock: what is next on the bus starts.
+    /// The same, on this runtime's thread and under the hub's lock, for an input that is made next.
     /// The turn is not waited for: who left the gate needs no lock any more to let go of it.
-    pub(crate) fn starting(
+    pub(crate) fn attending(
         bus: &'a Arc<BusShared>,
         latched: &'a Latched,
         hub: &mut HubState,
-        now: Instant,
     ) -> Option<Self> {
-        let mut holder = Self::new(bus, latched, Clock::Here)?;
-        holder.turn.asks = true;
-        holder.ask_next(hub, now);
+        let holder = Self::new(bus, latched, Clock::Here)?;
+        hub.books.attend(bus.key);
         Some(holder)
     }
 
@@ -199,8 +200,8 @@ impl<'a> Holder<'a> {
 
     #[inline]
     fn has_work(&self) -> bool {
-        let Turn { run, ended, woken, asks, .. } = &*self.turn;
-        *asks || run.is_some() || ended.is_some() || !woken.is_empty()
+        let Turn { run, woken, asks, .. } = &*self.turn;
+        *asks || run.is_some() || !woken.is_empty()
     }
 
     fn read_mail(&mut self) {
@@ -226,37 +227,29 @@ impl<'a> Holder<'a> {
     /// Polls one handler and tells the machine what came of it.
     fn step(&mut self) {
         if self.turn.run.is_none() && self.turn.woken.is_empty() && self.turn.asks {
-            self.ask();
+            self.ask(None);
             // What was carried out may have ended what is to run.
             self.look();
         }
         let takes_woken = self.turn.run.is_none() || !self.turn.woken_was_last;
         let woken = if takes_woken { self.turn.woken.pop_front() } else { None };
-        match woken {
-            Some(invocation) => {
-                self.turn.woken_was_last = true;
-                self.poll_again(invocation);
-            }
-            None => {
-                self.turn.woken_was_last = false;
-                if let Some(run) = self.turn.run.take() {
-                    self.begin(run);
-                }
-            }
-        }
-        if self.turn.ended.is_some() || (self.turn.asks && self.turn.run.is_none()) {
-            self.ask();
+        self.turn.woken_was_last = woken.is_some();
+        let ended = match woken {
+            Some(invocation) => self.poll_again(invocation),
+            None => self.turn.run.take().and_then(|run| self.begin(run)),
+        };
+        if ended.is_some() || (self.turn.asks && self.turn.run.is_none()) {
+            self.ask(ended);
         }
     }
 
     /// One lock for the end of one invocation and the start of the next.
-    fn ask(&mut self) {
+    fn ask(&mut self, ended: Option<Ended>) {
         let now = self.now();
-        let ended = self.turn.ended.take();
         let mut refused = None;
         {
             let mut hub = self.bus.hub.lock();
-            if let Some((invocation, verdict)) = ended {
+            if let Some(Ended { invocation, verdict }) = ended {
                 refused = hub.books.finished(invocation, verdict.0, now);
             }
             if hub.books.next_deadline(self.bus.key).is_some_and(|at| at <= now) {
@@ -272,7 +265,7 @@ impl<'a> Holder<'a> {
 
     /// Asks the machine what is next, if nothing is to be run yet.
     #[inline]
-    fn ask_next(&mut self, hub: &mut HubState, now: Instant) {
+    pub(crate) fn ask_next(&mut self, hub: &mut HubState, now: Instant) {
         let turn = &mut *self.turn;
         if turn.run.is_none() {
             let next = hub.books.next(self.bus.key, now);
@@ -294,9 +287,9 @@ impl<'a> Holder<'a> {
     }
 
     /// Calls a handler, and polls its future the first time.
-    fn begin(&mut self, run: Run<Arc<dyn Erased>, Arc<dyn Callable>>) {
+    fn begin(&mut self, run: Run<Arc<dyn Erased>, Arc<dyn Callable>>) -> Option<Ended> {
         let Run { invocation, event, parallel, payload, handler: entry, .. } = run;
-        let Action::Call(handler) = &entry.action else { return };
+        let Action::Call(handler) = &entry.action else { return None };
         let head = payload.head();
         let current = Current {
             hub: self.bus.hub.address(),
@@ -306,14 +299,15 @@ impl<'a> Holder<'a> {
             event_id: head.id,
             depth: head.depth,
         };
-        let mut running = Running::new(current, payload.output());
+        let mut running = Running::new(current);
         let call = || handler.call(payload, self.bus, invocation);
-        if parallel && self.bus.spawns {
+        let ended = if parallel && self.bus.spawns {
             running.guarded(|running| running.start(call()));
-            match running.verdict() {
-                Some(verdict) => self.turn.ended = Some((invocation, verdict)),
-                None => self.spawn(running, invocation),
+            let verdict = running.verdict();
+            if verdict.is_none() {
+                self.spawn(running, invocation);
             }
+            verdict.map(|verdict| Ended { invocation, verdict })
         } else {
             let spare = self.turn.spare_wakers.pop();
             let ready = spare.unwrap_or_else(|| Readiness::new(self.bus));
@@ -322,34 +316,38 @@ impl<'a> Holder<'a> {
                 running.start(call());
                 running.poll(&mut Context::from_waker(ready.waker()));
             });
-            self.went_on(running, ready, invocation);
-        }
+            self.went_on(running, ready, invocation)
+        };
         // It may be registered no more, and ours the last of it.
         if let Some(entry) = Arc::into_inner(entry) {
             guard::discard(entry);
         }
+        ended
     }
 
     /// A wake-up for an invocation that has ended is nobody's.
-    fn poll_again(&mut self, invocation: InvocationKey) {
-        if let Some(Task { mut running, ready }) = self.turn.tasks.remove(&invocation) {
-            ready.rearm();
-            let mut cx = Context::from_waker(ready.waker());
-            running.guarded(|running| running.poll(&mut cx));
-            self.went_on(running, ready, invocation);
-        }
+    fn poll_again(&mut self, invocation: InvocationKey) -> Option<Ended> {
+        let Task { mut running, ready } = self.turn.tasks.remove(&invocation)?;
+        ready.rearm();
+        let mut cx = Context::from_waker(ready.waker());
+        running.guarded(|running| running.poll(&mut cx));
+        self.went_on(running, ready, invocation)
     }
 
     /// A handler was polled: it is kept until it is woken, or has ended.
     #[inline(always)]
-    fn went_on(&mut self, mut running: Running, ready: Readiness, invocation: InvocationKey) {
-        match running.verdict() {
-            None => drop(self.turn.tasks.insert(invocation, Task { running, ready })),
-            Some(verdict) => {
-                self.turn.ended = Some((invocation, verdict));
-                self.keep(ready);
-            }
-        }
+    fn went_on(
+        &mut self,
+        mut running: Running,
+        ready: Readiness,
+        invocation: InvocationKey,
+    ) -> Option<Ended> {
+        let Some(verdict) = running.verdict() else {
+            self.turn.tasks.insert(invocation, Task { running, ready });
+            return None;
+        };
+        self.keep(ready);
+        Some(Ended { invocation, verdict })
     }
 
     /// Gives an invocation a task of its own, which tells its end itself.

@@ -10,7 +10,7 @@ use core::error::Error;
 use core::fmt;
 
 use super::guard;
-use super::handler::Anything;
+use super::handler::{Anything, Expects};
 use crate::machine::{Cause, Outcome};
 
 /// Any error, as handlers give them. The type that `?` turns errors into.
@@ -50,6 +50,7 @@ impl Verdict {
 
     /// This value.
     #[must_use]
+    #[inline]
     pub fn value<T: Send + Sync + 'static>(value: T) -> Self {
         Self(Outcome::Value(Answer::Value(Value { value: Arc::new(value) })))
     }
@@ -72,14 +73,17 @@ impl Verdict {
     /// A value that is not of the type the event's handlers answer with is an error; an event that
     /// says nothing of its output takes any value.
     #[inline]
-    pub(crate) fn check(&mut self, (wanted, expected): (TypeId, &'static str)) {
-        if let Outcome::Value(Answer::Value(value)) = &self.0
-            && wanted != TypeId::of::<()>()
-            && !value.is_a(wanted)
-        {
-            let other = OtherType { expected, found: value.type_name() };
-            let other = Outcome::Failed(Answer::OtherType(Arc::new(other)));
-            guard::discard(core::mem::replace(&mut self.0, other));
+    pub(crate) fn checked(self, expects: &impl Expects) -> Self {
+        let (wanted, expected) = expects.expected();
+        match &self.0 {
+            Outcome::Value(Answer::Value(value))
+                if wanted != TypeId::of::<()>() && !value.is_a(wanted) =>
+            {
+                let other = OtherType { expected, found: value.type_name() };
+                guard::discard(self);
+                Self(Outcome::Failed(Answer::OtherType(Arc::new(other))))
+            }
+            _ => self,
         }
     }
 }
@@ -156,6 +160,7 @@ pub(crate) struct Value {
 }
 
 impl Value {
+    #[inline]
     pub(crate) fn as_any(&self) -> &dyn Any {
         (*self.value).as_any()
     }
@@ -164,6 +169,7 @@ impl Value {
         (*self.value).type_name()
     }
 
+    #[inline]
     fn is_a(&self, of_type: TypeId) -> bool {
         (*self.value).is_a(of_type)
     }

@@ -28,11 +28,11 @@ pub(crate) fn started_at(head: &Head, bus: &BusShared) -> Option<Timestamp> {
 
 pub(crate) fn path(head: &Head, bus: &BusShared) -> Vec<String> {
     if let Some(frozen) = head.frozen() {
-        return names(frozen.path.iter());
+        return names(frozen.path());
     }
     let path = bus.hub.lock().books.path(head.key());
     // It may have completed in between, and then its path is here.
-    head.frozen().map_or_else(|| names(&path), |frozen| names(frozen.path.iter()))
+    head.frozen().map_or_else(|| names(&path), |frozen| names(frozen.path()))
 }
 
 pub(crate) fn children(head: &Head, bus: &Arc<BusShared>) -> Vec<AnyEvent> {

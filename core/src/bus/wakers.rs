@@ -63,12 +63,6 @@ impl Wakers {
         Self { has_any: AtomicBool::new(false), number: AtomicU32::new(0), round }
     }
 
-    /// Whether somebody has registered.
-    #[inline]
-    pub(crate) fn has_any(&self) -> bool {
-        self.has_any.load(Ordering::Acquire)
-    }
-
     /// Whether there may be somebody to wake, asked once, after what is waited for was written: who
     /// registers later looks at that, and sees it. Both swap the same flag, so one comes first.
     #[inline]

@@ -81,9 +81,15 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
         self.answer_reservations(ix);
         let own = by.map_or(0, |by| self.dependents(by, bus));
-        let idle_at = &mut self.buses[ix].idle_at;
-        *idle_at = own.max(*idle_at);
+        self.buses[ix].idle_at = self.buses[ix].idle_at.max(Some(own));
         own
+    }
+
+    /// From now on it is said when a bus becomes idle: [`Output::Idle`].
+    pub fn tell_idle(&mut self, bus: BusKey) {
+        if let Some(bus) = self.bus(bus) {
+            self.buses[bus].idle_at.get_or_insert(0);
+        }
     }
 
     /// Stops a bus: what runs is aborted, what is queued is cancelled, on this bus (R32).

@@ -3,7 +3,7 @@
 use super::Machine;
 use super::output::{Done, Ended, Output, Path};
 use super::results::{EventStatus, Rows};
-use super::state::{BusIx, Counted, EventIx, Timer, VisitIx};
+use super::state::{BusIx, Counted, EventIx, Timer, Visit, VisitIx};
 
 impl<P: Clone, R, H> Machine<P, R, H> {
     /// One thing less that an event waits for; at the last one it completes, and so may its parent.
@@ -22,12 +22,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[inline(always)]
     fn complete(&mut self, event: EventIx) -> Option<EventIx> {
         self.disarm(Timer::Event(event));
-        let (stay, state) = self.entries.pair_mut(event.home());
+        let (stay, state) = self.entries.home_mut(event);
         state.status = EventStatus::Completed;
         // It stays in the books until this is said and the last history has forgotten it.
         state.remembered += 1;
         let (bus, counted) = (stay.bus, state.counted);
-        let path = self.path_of(event);
+        let path = self.path_beyond_rows(event);
         self.say(Output::Completed(Ended { event, at: self.now, path }));
         let parent = self.leave_parent(event);
         self.end_waits_for(event);
@@ -40,11 +40,23 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         parent
     }
 
+    /// The path of an event whose rows do not tell it. Those of an event that was on one bus alone do,
+    /// if there are any.
     #[inline]
+    fn path_beyond_rows(&self, event: EventIx) -> Option<Path> {
+        let Visit { next, work, .. } = self.entries[event.home()];
+        let has_rows = work.is_some_and(|work| !self.works[work].rows.is_empty());
+        (next.is_some() || !has_rows).then(|| self.path_of(event))
+    }
+
     pub(super) fn path_of(&self, event: EventIx) -> Path {
         let name = |visit: VisitIx| self.buses[self.entries[visit].bus].name.clone();
         let mut path = Path::new(name(event.home()));
-        self.visits_of(event).skip(1).for_each(|visit| path.push(name(visit)));
+        let mut next = self.entries[event.home()].next;
+        while let Some(visit) = next {
+            path.push(name(visit));
+            next = self.entries[visit].next;
+        }
         path
     }
 
@@ -57,7 +69,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     ) -> C {
         let Ended { event, at, path } = ended;
         let mut results = Rows::new();
-        let mut next = self.entries[event.home()].next;
+        let (stay, _) = self.entries.home_mut(event);
+        let (mut next, work) = (stay.next, stay.work.take());
         while let Some(visit) = next {
             let stay = &mut self.entries[visit];
             next = stay.next;
@@ -66,7 +79,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             }
         }
         let Self { entries, works, .. } = self;
-        let work = entries[event.home()].work.take();
         let results = match work.map(|work| &mut works.remove(work).rows) {
             None => &mut results,
             Some(rows) => {
@@ -105,8 +117,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     pub(super) fn less_to_do(&mut self, bus: BusIx) {
         let state = &mut self.buses[bus];
         state.incomplete -= 1;
-        let (is_idle, is_closed) =
-            (state.incomplete <= state.idle_at, state.incomplete == 0 && state.closed);
+        let is_idle = state.idle_at.is_some_and(|at_most| state.incomplete <= at_most);
+        let is_closed = state.incomplete == 0 && state.closed;
         if is_idle {
             self.say(Output::Idle { bus: self.buses.key(bus) });
         }

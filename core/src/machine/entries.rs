@@ -48,6 +48,13 @@ impl<P> Entries<P> {
         &self.arena.remove(visit).visit
     }
 
+    /// An event and its stay on the bus it was dispatched on.
+    #[inline]
+    pub(super) fn home_mut(&mut self, event: EventIx) -> (&mut Visit, &mut EventState<P>) {
+        let Entry { visit, event } = &mut self.arena[event.home()];
+        (visit, event.as_mut().expect(HERE))
+    }
+
     /// A stay and its event.
     #[inline]
     pub(super) fn pair(&self, visit: VisitIx) -> (&Visit, &EventState<P>) {
@@ -59,17 +66,13 @@ impl<P> Entries<P> {
     #[inline]
     pub(super) fn pair_mut(&mut self, visit: VisitIx) -> (&mut Visit, &mut EventState<P>) {
         let Entry { visit: stay, event } = &self.arena[visit];
-        let (stay, event) = match event {
-            Some(_) => {
-                let Entry { visit, event } = &mut self.arena[visit];
-                (visit, event)
-            }
+        match event {
+            Some(_) => self.home_mut(visit.cast()),
             None => {
                 let [further, home] = self.arena.both(visit, stay.event.home());
-                (&mut further.visit, &mut home.event)
+                (&mut further.visit, home.event.as_mut().expect(HERE))
             }
-        };
-        (stay, event.as_mut().expect(HERE))
+        }
     }
 
     #[inline]

@@ -24,10 +24,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Some(ix) = self.invocations.find(invocation) else {
             return Some(outcome);
         };
-        let visit = self.invocations[ix].visit;
+        let Invocation { visit, work, .. } = self.invocations[ix];
         let is_value = matches!(outcome, Outcome::Value(_));
         self.end_or_retry(ix, outcome);
-        if is_value && self.ends_at_first(visit) {
+        if is_value && self.works[work].completion == Completion::First {
             let mut ends = Vec::new();
             self.end_visit(visit, Cause::First, &mut ends);
             self.end_all(ends);
@@ -61,13 +61,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let config = &buses[stay.bus].config;
         let of_event = event.overrides.as_ref().map_or(Limit::Inherit, |own| own.limit);
         let limit = Limit::resolve(handler.limit, of_event, config.limit);
-        let work = &mut works[work];
-        let place = (work.rows.len() as u32, index);
-        work.rows.push(Row { started_at: Some(self.now), ..Row::pending(handler.info.clone()) });
-        let new = Invocation::new(visit, stay.event, stay.bus, place, limit, self.now);
+        let state = &mut works[work];
+        let place = (state.rows.len() as u32, index);
+        state.rows.push(Row { started_at: Some(self.now), ..Row::pending(handler.info.clone()) });
+        let new = Invocation::new((visit, work), stay.event, stay.bus, place, limit, self.now);
         let alarm = new.alarm(config.slow_after);
-        let invocation = work.enter(invocations, new);
-        let parallel = work.runs_beside_others();
+        let invocation = state.enter(invocations, new);
+        let parallel = state.runs_beside_others();
         let (event, bus, payload) = (entries.key(stay.event), stay.bus, event.payload().clone());
         if alarm != Instant::FAR {
             self.set_timer(bus, alarm, Timer::Invocation(invocation.ix()));
@@ -180,11 +180,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    fn ends_at_first(&self, visit: VisitIx) -> bool {
-        let work = self.entries[visit].work.map(|work| &self.works[work]);
-        work.is_some_and(|work| work.completion == Completion::First)
-    }
-
     /// The handlers that have not started get their rows, and are passed over.
     fn cancel_rest(&mut self, visit: VisitIx, cause: Cause) {
         let Visit { event, work, .. } = self.entries[visit];
@@ -203,7 +198,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Takes an invocation out of the books. Its visit is still to be settled.
     #[inline(always)]
     pub(super) fn end(&mut self, ix: InvocationIx, outcome: Outcome<R>) {
-        let (work, Invocation { row, tries, .. }) = self.leave_list(ix);
+        let Invocation { work, row, tries, .. } = self.leave_list(ix);
         let row = self.works[work].rows.row_mut(row as usize);
         row.completed_at = Some(self.now);
         row.outcome = Some(outcome);
@@ -212,15 +207,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// Takes an invocation out of the books, its waits and its timer included.
     #[inline(always)]
-    pub(super) fn leave_list(&mut self, ix: InvocationIx) -> (WorkIx, Invocation) {
+    pub(super) fn leave_list(&mut self, ix: InvocationIx) -> Invocation {
         self.disarm(Timer::Invocation(ix));
         self.drop_waits(ix);
-        let Self { invocations, works, entries, .. } = self;
+        let Self { invocations, works, .. } = self;
         let invocation = *invocations.remove(ix);
-        let work_ix = entries[invocation.visit].work.expect("a running invocation has work");
-        let work = &mut works[work_ix];
+        let work = &mut works[invocation.work];
         work.invocations.remove_linked(invocations, invocation.of_event, Invocation::of_event);
         work.live -= 1;
-        (work_ix, invocation)
+        invocation
     }
 }

@@ -271,6 +271,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// Whether there is something to act on.
     #[must_use]
+    #[inline]
     pub fn has_outputs(&self) -> bool {
         !self.notes.is_empty() || !self.forgotten.is_empty()
     }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::registry::{Handler, HandlerList};
-use super::results::{Cause, HandlerInfo, Rows};
+use super::results::{Cause, HandlerInfo, Row, Rows};
 use super::state::EventIx;
 use super::{BusKey, EventKey, InvocationKey, ReservationKey, WatchKey};
 use crate::time::Instant;
@@ -66,7 +66,8 @@ pub enum Output<P, R, H, C = Completed<P, R>> {
         /// How many events there was no room for.
         dropped: u64,
     },
-    /// Nothing of this bus is queued, running or incomplete any more.
+    /// Nothing of this bus is queued, running or incomplete any more. Said by those that
+    /// [`tell_idle`](super::Machine::tell_idle) or [`drain`](super::Machine::drain) was called for.
     Idle {
         /// The bus.
         bus: BusKey,
@@ -91,7 +92,7 @@ pub(super) type Note<P, R, H> = Output<P, R, H, Ended>;
 pub(super) struct Ended {
     pub(super) event: EventIx,
     pub(super) at: Instant,
-    pub(super) path: Path,
+    pub(super) path: Option<Path>,
 }
 
 impl<P, R, H, C> Output<P, R, H, C> {
@@ -144,13 +145,16 @@ pub(crate) struct Done<'a, P, R> {
     pub(crate) cause: Option<Cause>,
     /// To be taken.
     pub(crate) results: &'a mut Rows<R>,
-    pub(crate) path: Path,
+    /// `None` when it was on one bus alone and its results name that.
+    pub(crate) path: Option<Path>,
 }
 
 impl<P: Clone, R> Done<'_, P, R> {
     pub(super) fn into_completed(self) -> Completed<P, R> {
         let Self { event, payload, started_at, completed_at, cause, results, path } = self;
         let (payload, results) = (payload.clone(), core::mem::take(results));
+        let named = |row: &Row<R>| Path::new(row.handler.bus_name.clone());
+        let path = path.or_else(|| results.iter().next().map(named)).expect("one of both tells");
         Completed { event, payload, started_at, completed_at, cause, results, path }
     }
 }

@@ -32,10 +32,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if let Outcome::Failed(result) = outcome {
             self.say(Output::Dropped(Dropped::Result(result)));
         }
-        let (work, ended) = self.leave_list(ix);
-        let Invocation { visit, event, bus, row, handler, limit, tries, slow_told, .. } = ended;
-        let again = Invocation::new(visit, event, bus, (row, handler), limit, self.now);
-        let again = Invocation { tries: tries + 1, slow_told, rests: true, ..again };
+        let ended = self.leave_list(ix);
+        let Invocation { visit, work, event, bus, row, handler, limit, tries, .. } = ended;
+        let again = Invocation::new((visit, work), event, bus, (row, handler), limit, self.now);
+        let again =
+            Invocation { tries: tries + 1, slow_told: ended.slow_told, rests: true, ..again };
         let next = self.works[work].enter(&mut self.invocations, again);
         self.set_timer(bus, until, Timer::Invocation(next.ix()));
     }
@@ -58,8 +59,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             state.rests = false;
             state.started_at = now;
             self.arm(ix);
-            let Invocation { visit, event, handler, .. } = self.invocations[ix];
-            let work = self.entries[visit].work?;
+            let Invocation { work, event, handler, .. } = self.invocations[ix];
             let handlers = self.works[work].handlers.as_ref()?;
             let handler = handlers.get(handler as usize)?.clone();
             return Some(self.run(key, event, work, handler));

@@ -29,6 +29,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         Next::Again
     }
 
+    /// Somebody is going to ask a bus what is next, until it is idle: no `Ready` has to tell him.
+    pub fn attend(&mut self, bus: BusKey) {
+        if let Some(bus) = self.bus(bus) {
+            self.buses[bus].ready = true;
+        }
+    }
+
     /// `None` when what was next is done as soon as it was started.
     #[inline(never)]
     fn try_next(&mut self, ix: BusIx) -> Option<Next<P, H>> {
@@ -249,13 +256,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// Starts the next handler of a visit, or forwards or skips; `None` when nothing is to be run.
     fn start_handler(&mut self, visit: VisitIx) -> Option<Run<P, H>> {
-        let Visit { event, work, .. } = self.entries[visit];
+        let (&Visit { event, work, .. }, of_event) = self.entries.pair(visit);
         let work = work?;
-        let own = self.entries[event].overrides.as_ref();
+        let own = of_event.overrides.as_ref();
         let is_retried = own.is_some_and(|own| own.retries.is_some());
+        let of_type = self.kinds.type_of(of_event.kind);
         let state = &mut self.works[work];
-        let index = state.next;
-        let of_type = self.kinds.type_of(self.entries[event].kind);
+        let (index, parallel) = (state.next, state.parallel);
         let run = match state.next_handler(is_retried) {
             // Nobody handles it: it is done as soon as it is started (R7).
             None => None,
@@ -271,7 +278,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 }
             },
         };
-        match run.is_some() && !self.works[work].parallel {
+        match run.is_some() && !parallel {
             // It runs, which is what its slots count already; others may use the hub's.
             true => self.call_lines(),
             false => self.settle(visit),

@@ -60,8 +60,8 @@ pub(super) struct BusState<H> {
     pub(super) roots: usize,
     pub(super) children: usize,
     pub(super) incomplete: usize,
-    /// `Output::Idle` is said when no more than this are incomplete.
-    pub(super) idle_at: usize,
+    /// `Output::Idle` is said when no more than this are incomplete, if somebody wants to know.
+    pub(super) idle_at: Option<usize>,
     /// Places that were granted and not used yet.
     pub(super) granted: usize,
     pub(super) reservations: List<ReservationTag>,
@@ -186,6 +186,8 @@ pub(super) struct Work<R, H> {
 #[derive(Clone, Copy)]
 pub(super) struct Invocation {
     pub(super) visit: VisitIx,
+    /// That of the visit.
+    pub(super) work: WorkIx,
     pub(super) event: EventIx,
     pub(super) bus: BusIx,
     pub(super) row: u32,
@@ -243,7 +245,7 @@ impl<H> BusState<H> {
             roots: 0,
             children: 0,
             incomplete: 0,
-            idle_at: 0,
+            idle_at: None,
             granted: 0,
             reservations: List::default(),
             watches: Watches::default(),
@@ -402,7 +404,7 @@ impl<R, H> Default for Work<R, H> {
 impl Invocation {
     /// The first try of a handler, which stands in this row and is this one of the event's handlers.
     pub(super) fn new(
-        visit: VisitIx,
+        (visit, work): (VisitIx, WorkIx),
         event: EventIx,
         bus: BusIx,
         (row, handler): (u32, u32),
@@ -411,6 +413,7 @@ impl Invocation {
     ) -> Self {
         Self {
             visit,
+            work,
             event,
             bus,
             row,

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::output::Warning;
 use super::results::{Cause, HandlerInfo, Outcome};
-use super::state::{BusIx, EventIx, Invocation, InvocationIx, Timer, Work};
+use super::state::{BusIx, EventIx, Invocation, InvocationIx, Timer};
 use super::timers::NOWHERE;
 use super::{BusKey, InvocationKey, Machine};
 use crate::time::Instant;
@@ -87,15 +87,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[inline(always)]
     pub(super) fn disarm(&mut self, timer: Timer) {
         let Self { buses, invocations, entries, .. } = self;
-        let place = match timer {
-            Timer::Invocation(ix) => invocations[ix].timer,
-            Timer::Event(ix) => entries[ix].timer,
+        let (place, bus) = match timer {
+            Timer::Invocation(ix) => (invocations[ix].timer, invocations[ix].bus),
+            Timer::Event(ix) => (entries[ix].timer, entries[ix.home()].bus),
         };
         if place != NOWHERE {
-            let bus = match timer {
-                Timer::Invocation(ix) => invocations[ix].bus,
-                Timer::Event(ix) => entries[ix.home()].bus,
-            };
             buses[bus].timers.remove(place, |timer, place| match timer {
                 Timer::Invocation(ix) => invocations[ix].timer = place,
                 Timer::Event(ix) => entries[ix].timer = place,
@@ -105,9 +101,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     fn tell_slow(&mut self, ix: InvocationIx) {
         self.invocations[ix].slow_told = true;
-        let Invocation { event, visit, row, started_at, .. } = self.invocations[ix];
-        let work: Option<&Work<R, H>> = self.entries[visit].work.map(|work| &self.works[work]);
-        let Some(row) = work.and_then(|work| work.rows.iter().nth(row as usize)) else { return };
+        let Invocation { event, work, row, started_at, .. } = self.invocations[ix];
+        let Some(row) = self.works[work].rows.iter().nth(row as usize) else { return };
         let name = |event: EventIx| self.kinds.name_of(self.entries[event].kind).clone();
         let warning = Warning::Slow {
             handler: row.handler.clone(),

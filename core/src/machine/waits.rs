@@ -142,10 +142,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     fn count_waiting(&mut self, by: InvocationIx, change: i32) {
-        if let Some(work) = self.entries[self.invocations[by].visit].work {
-            let waiting = &mut self.works[work].waiting;
-            *waiting = waiting.wrapping_add_signed(change);
-        }
+        let waiting = &mut self.works[self.invocations[by].work].waiting;
+        *waiting = waiting.wrapping_add_signed(change);
     }
 
     #[inline]

@@ -107,6 +107,7 @@ impl Desk {
         let mut config = BusConfig::new(name);
         set(&mut config);
         let bus = self.machine.add_bus(config, 0xab);
+        self.machine.tell_idle(bus);
         self.buses.push(bus);
         self.drain();
         bus

@@ -1,7 +1,9 @@
 //! Buses come and go: R31–R34.
 
+use busway_core::Instant;
 use busway_core::machine::{
-    BusKey, Cause, Concurrency, EventStatus, HandlerOrder, Held, Outcome, Refusal,
+    BusConfig, BusKey, Cause, Concurrency, Dispatch, EventStatus, HandlerOrder, Held, HubConfig,
+    Machine, Next, Outcome, Output, Refusal,
 };
 
 use crate::desk::{Desk, secs};
@@ -61,6 +63,22 @@ mod r31 {
             desk.run_to_end();
         }
         assert_eq!(desk.idle, [a, a]);
+    }
+
+    #[test]
+    fn r31_it_is_said_of_those_that_somebody_asked_about() {
+        let mut machine = Machine::<&str, (), ()>::new(HubConfig::default());
+        let bus = machine.add_bus(BusConfig::new("main"), 0);
+        let kind = machine.kind("E", None);
+        let mut unhandled = || {
+            machine.dispatch(bus, "e", Dispatch::new(kind), Instant::EPOCH).unwrap();
+            assert!(matches!(machine.next(bus, Instant::EPOCH), Next::Idle));
+            let idle = machine.outputs().filter(|output| matches!(output, Output::Idle { .. }));
+            let said = idle.count();
+            machine.tell_idle(bus);
+            said
+        };
+        assert_eq!([unhandled(), unhandled(), unhandled()], [0, 1, 1]);
     }
 
     #[test]
@@ -365,7 +383,7 @@ mod r33 {
             assert_eq!((machine.history(a).count(), machine.incomplete(a)), (0, 0));
             assert!(machine.bus_config(a).is_none() && machine.next_deadline(a).is_none());
         });
-        assert!(matches!(desk.machine.next(a, now), busway_core::machine::Next::Idle));
+        assert!(matches!(desk.machine.next(a, now), Next::Idle));
     }
 }
 

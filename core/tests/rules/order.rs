@@ -1,6 +1,10 @@
 //! What starts when: R8–R11.
 
-use busway_core::machine::{BusKey, Cause, Completion, Concurrency, HandlerOrder, Outcome};
+use busway_core::Instant;
+use busway_core::machine::{
+    BusConfig, BusKey, Cause, Completion, Concurrency, Dispatch, HandlerOrder, HubConfig, Machine,
+    Next, Outcome, Output,
+};
 
 use crate::desk::Desk;
 
@@ -28,6 +32,24 @@ fn r08_events_start_in_dispatch_order_one_at_a_time() {
     assert_eq!(desk.run(), [("e2", 1)]);
     desk.ends("e2", 1);
     assert_eq!(desk.run(), [("e3", 1)]);
+}
+
+#[test]
+fn r08_who_attends_a_bus_is_not_told_that_it_is_ready() {
+    let mut machine = Machine::<&str, (), ()>::new(HubConfig::default());
+    let bus = machine.add_bus(BusConfig::new("main"), 0);
+    let kind = machine.kind("E", None);
+    let mut dispatched = |attended| {
+        if attended {
+            machine.attend(bus);
+        }
+        machine.dispatch(bus, "e", Dispatch::new(kind), Instant::EPOCH).unwrap();
+        let ready = machine.outputs().filter(|output| matches!(output, Output::Ready { .. }));
+        let told = ready.count();
+        let next = machine.next(bus, Instant::EPOCH);
+        (told, matches!(next, Next::Idle))
+    };
+    assert_eq!([false, true, false].map(&mut dispatched), [(1, true), (0, true), (1, true)]);
 }
 
 #[test]

@@ -127,7 +127,7 @@ impl World {
 
     /// Inputs that come late, twice, or at a wrong time, and questions.
     pub(super) fn spurious(&mut self) -> Checked {
-        match self.rng.below(4) {
+        match self.rng.below(5) {
             0 if !self.keys.invocations.is_empty() => {
                 let id = 1 + self.rng.below(self.keys.invocations.len());
                 if self.model.invocation(id).is_some() { Ok(()) } else { self.finish(id) }
@@ -140,8 +140,19 @@ impl World {
                 let id = 1 + self.rng.below(self.keys.invocations.len());
                 self.some_event().map_or(Ok(()), |event| self.wait(id, event))
             }
+            3 => self.attend(),
             _ => self.ask_whether_idle_can_be_awaited(),
         }
+    }
+
+    /// Nothing is said of what is asked for anyway.
+    fn attend(&mut self) -> Checked {
+        let bus = self.rng.below(self.keys.buses.len());
+        self.begin(|| format!("attend {bus}"));
+        let key = self.keys.buses[bus];
+        self.input(|hub| hub.attend(key));
+        self.ready[bus] = true;
+        self.check()
     }
 
     fn ask_whether_idle_can_be_awaited(&mut self) -> Checked {

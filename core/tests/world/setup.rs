@@ -28,7 +28,11 @@ impl World {
     pub(super) fn add_bus(&mut self) -> Checked {
         let config = self.bus_config();
         self.begin(|| format!("add bus {config:?}"));
-        let key = self.input(|hub| hub.add_bus(config.clone(), 7));
+        let key = self.input(|hub| {
+            let key = hub.add_bus(config.clone(), 7);
+            hub.tell_idle(key);
+            key
+        });
         self.keys.buses.push(key);
         self.ready.push(false);
         self.model.add_bus(config);

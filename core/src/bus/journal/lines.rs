@@ -72,7 +72,7 @@ impl Lines {
         if self.buses.is_empty() || record.name() == MESSAGE {
             return;
         }
-        for name in record.head().frozen().into_iter().flat_map(|frozen| frozen.path.iter()) {
+        for name in record.head().frozen().into_iter().flat_map(|frozen| frozen.path()) {
             if let Some(bus) = self.buses.get(&place_of(name)).and_then(Weak::upgrade) {
                 self.add_line(Line { bus, record: record.clone(), what: What::Completed });
             }
