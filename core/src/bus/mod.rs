@@ -17,6 +17,7 @@ mod hub;
 pub mod journal;
 mod life;
 mod lineage;
+mod local;
 mod merge;
 mod message;
 mod notices;

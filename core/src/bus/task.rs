@@ -11,6 +11,7 @@ use core::task::{Context, Poll, Waker};
 use super::context::{self, Current};
 use super::guard;
 use super::handler::Started;
+use super::local;
 use super::shared::BusShared;
 use super::value::Verdict;
 use crate::machine::{InvocationKey, Key};
@@ -148,7 +149,11 @@ impl Wake for TaskWaker {
             return;
         }
         let invocation = Key::from_bits(self.invocation.load(Ordering::Acquire));
-        if let (Some(bus), Some(invocation)) = (self.bus.upgrade(), invocation) {
+        let Some(invocation) = invocation else { return };
+        if local::wake(self.bus.as_ptr().addr(), invocation) {
+            return;
+        }
+        if let Some(bus) = self.bus.upgrade() {
             bus.mail(|inbox| inbox.woken.push(invocation));
         }
     }

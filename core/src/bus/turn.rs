@@ -12,6 +12,7 @@ use hashbrown::HashMap;
 use super::context::Current;
 use super::guard;
 use super::handler::Callable;
+use super::local::Here;
 use super::notices::Notices;
 use super::record::Erased;
 use super::shared::{BusShared, HubState, Latched};
@@ -138,6 +139,7 @@ pub(crate) struct Holder<'a> {
     bus: &'a Arc<BusShared>,
     latched: &'a Latched,
     clock: Clock,
+    here: Here,
     turn: MutexGuard<'a, Turn>,
 }
 
@@ -145,7 +147,10 @@ impl<'a> Holder<'a> {
     /// Takes the turn, unless somebody has it.
     #[inline]
     fn new(bus: &'a Arc<BusShared>, latched: &'a Latched, clock: Clock) -> Option<Self> {
-        bus.gate.enter().then(|| Holder { bus, latched, clock, turn: bus.turn.lock() })
+        bus.gate.enter().then(|| {
+            let here = Here::new(Arc::as_ptr(bus).addr());
+            Holder { bus, latched, clock, here, turn: bus.turn.lock() }
+        })
     }
 
     /// The same, on this runtime's thread and under the hub's lock, for an input that is made next.
@@ -179,6 +184,7 @@ impl<'a> Holder<'a> {
             self.step();
             (made, left) = (made + 1, left - 1);
         }
+        self.look();
         let Self { bus, turn, .. } = self;
         bus.has_helped(made);
         drop(turn);
@@ -189,6 +195,9 @@ impl<'a> Holder<'a> {
     /// Reads what others have left since the last look.
     #[inline]
     fn look(&mut self) {
+        if let Some(woken) = self.here.take_woken() {
+            self.turn.woken.push_back(woken);
+        }
         if self.bus.gate.take_more() {
             self.turn.asks = true;
             if self.bus.has_mail.load(Ordering::Acquire) {

@@ -64,12 +64,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.kin(event).map_or(0, |kin| kin.depth)
     }
 
-    /// The kin of an event, which has some from now on.
-    pub(super) fn kin_mut(&mut self, event: EventIx) -> &mut Kin {
-        let ix = self.kin_ix(event);
-        &mut self.kins[ix]
-    }
-
     /// The newest wait that covers an event; 0 when none does.
     #[inline]
     pub(super) fn raise_of(&self, event: EventIx) -> u64 {
@@ -78,18 +72,17 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// A new event is the child of `parent`, which may be out of memory.
     pub(super) fn adopt(&mut self, parent: EventKey, child: EventIx, depth: u32) {
-        let kin = self.kin_mut(child);
-        (kin.parent, kin.depth) = (Some(parent), depth);
+        let kin = self.kin_ix(child);
+        (self.kins[kin].parent, self.kins[kin].depth) = (Some(parent), depth);
         let Some(parent) = self.entries.find(parent) else { return };
-        let attached = self.entries[child].attached;
-        let (child, parent_kin) = (self.kin_ix(child), self.kin_ix(parent));
-        let mut children = self.kins[parent_kin].children;
-        if attached {
+        let parent_kin = self.kin_ix(parent);
+        let Kin { mut children, raise, .. } = self.kins[parent_kin];
+        if self.entries[child].attached {
             self.entries[parent].open += 1;
-            self.kins[child].raise = self.kins[parent_kin].raise;
-            children.push_back(&mut self.kins, child, Kin::siblings);
+            self.kins[kin].raise = raise;
+            children.push_back(&mut self.kins, kin, Kin::siblings);
         } else {
-            children.push_front(&mut self.kins, child, Kin::siblings);
+            children.push_front(&mut self.kins, kin, Kin::siblings);
         }
         self.kins[parent_kin].children = children;
     }
@@ -151,7 +144,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    fn kin_ix(&mut self, event: EventIx) -> KinIx {
+    /// The kin of an event, which has some from now on.
+    pub(super) fn kin_ix(&mut self, event: EventIx) -> KinIx {
         if let Some(kin) = self.entries[event].kin {
             return kin;
         }

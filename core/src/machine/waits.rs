@@ -110,40 +110,31 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     fn note_wait(&mut self, by: InvocationIx, event: EventIx, wait: WaitIx) {
-        let mut of_invocation = self.invocations[by].waits;
-        of_invocation.push_back(&mut self.waits, wait, Wait::of_invocation);
-        let mut of_event = self.kin_mut(event).waits;
-        of_event.push_back(&mut self.waits, wait, Wait::of_event);
-        self.kin_mut(event).waits = of_event;
-        let invocation = &mut self.invocations[by];
-        invocation.waits = of_invocation;
+        let kin = self.kin_ix(event);
+        let Self { invocations, works, kins, waits, wait_count, .. } = self;
+        kins[kin].waits.push_back(waits, wait, Wait::of_event);
+        let invocation = &mut invocations[by];
+        invocation.waits.push_back(waits, wait, Wait::of_invocation);
         invocation.waiting += 1;
         if invocation.waiting == 1 {
-            self.wait_count += 1;
-            invocation.group = self.wait_count;
-            self.count_waiting(by, 1);
+            *wait_count += 1;
+            invocation.group = *wait_count;
+            works[invocation.work].waiting += 1;
         }
     }
 
     fn unlink_wait(&mut self, wait: WaitIx) {
-        let Wait { invocation: by, event, .. } = self.waits[wait];
-        let mut of_invocation = self.invocations[by].waits;
-        of_invocation.remove(&mut self.waits, wait, Wait::of_invocation);
-        let mut of_event = self.kin_mut(event).waits;
-        of_event.remove(&mut self.waits, wait, Wait::of_event);
-        self.kin_mut(event).waits = of_event;
-        let invocation = &mut self.invocations[by];
-        invocation.waits = of_invocation;
+        let Self { invocations, works, entries, kins, waits, .. } = self;
+        let Wait { invocation, event, of_invocation, of_event } = *waits.remove(wait);
+        if let Some(kin) = entries[event].kin {
+            kins[kin].waits.remove_linked(waits, of_event, Wait::of_event);
+        }
+        let invocation = &mut invocations[invocation];
+        invocation.waits.remove_linked(waits, of_invocation, Wait::of_invocation);
         invocation.waiting -= 1;
         if invocation.waiting == 0 {
-            self.count_waiting(by, -1);
+            works[invocation.work].waiting -= 1;
         }
-        self.waits.remove(wait);
-    }
-
-    fn count_waiting(&mut self, by: InvocationIx, change: i32) {
-        let waiting = &mut self.works[self.invocations[by].work].waiting;
-        *waiting = waiting.wrapping_add_signed(change);
     }
 
     #[inline]
@@ -260,7 +251,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     fn set_raise(&mut self, event: EventIx, raise: u64) {
         self.for_each_queued(event, Self::unplace_raised);
-        self.kin_mut(event).raise = raise;
+        let kin = self.kin_ix(event);
+        self.kins[kin].raise = raise;
         self.for_each_queued(event, |machine, visit| {
             machine.place_raised(visit);
             // One that is raised no longer may have held up the head of the queue.
