@@ -91,6 +91,7 @@ mod kin;
 mod list;
 mod memory;
 mod output;
+mod raised;
 mod registry;
 mod results;
 mod retries;

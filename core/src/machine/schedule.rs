@@ -125,11 +125,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if state.phase == Phase::Stopped || state.watches.holds > 0 {
             return Candidate::None;
         }
-        if let Some((_, visit)) = state.raised_parallel.first_key_value() {
-            return self.unless_held(*visit);
+        if let Some(visit) = state.raised_parallel.first() {
+            return self.unless_held(visit);
         }
-        let first_raised = state.raised.first_key_value().map(|(_, visit)| *visit);
-        if let Some(visit) = first_raised.filter(|_| state.slot.busy == 0) {
+        if let Some(visit) = state.raised.first().filter(|_| state.slot.busy == 0) {
             return match self.concurrency(visit) {
                 Concurrency::HubSerial if self.hub_slot.busy > 0 => {
                     Candidate::AwaitsHub(Line::Raised)

@@ -1,9 +1,8 @@
 //! The records the machine keeps, and how they hang together.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use core::cmp::Reverse;
 use core::time::Duration;
 
 use super::arena::{Arena, Ix};
@@ -11,6 +10,7 @@ use super::config::{BusConfig, Completion, Concurrency, HandlerOrder, Overrides}
 use super::history::{History, Stage};
 use super::kin::KinIx;
 use super::list::{Links, List};
+use super::raised::Raised;
 use super::registry::{Handler, Kind, Registry, Snapshot};
 use super::results::{Cause, EventStatus, Rows};
 use super::timers::{NOWHERE, Timers};
@@ -43,8 +43,8 @@ pub(super) struct BusState<H> {
     /// Those that have, and whose events have not completed, in order of their start.
     pub(super) started: Stage,
     /// Those of them that are awaited and take a slot, and those that take none.
-    pub(super) raised: BTreeMap<RaiseOrder, VisitIx>,
-    pub(super) raised_parallel: BTreeMap<RaiseOrder, VisitIx>,
+    pub(super) raised: Raised,
+    pub(super) raised_parallel: Raised,
     /// Started visits with a handler to start now.
     pub(super) continuing: VecDeque<VisitKey>,
     /// Invocations that have rested and are to be tried again.
@@ -97,9 +97,6 @@ pub(super) enum Line {
     Raised,
     Queued,
 }
-
-/// Newest wait first, then in order of arrival (R13, R14).
-pub(super) type RaiseOrder = (Reverse<u64>, u64);
 
 #[derive(Clone, Copy)]
 pub(super) enum Timer {
@@ -234,8 +231,8 @@ impl<H> BusState<H> {
             refuses: false,
             queue: Stage::default(),
             started: Stage::default(),
-            raised: BTreeMap::new(),
-            raised_parallel: BTreeMap::new(),
+            raised: Raised::default(),
+            raised_parallel: Raised::default(),
             continuing: VecDeque::new(),
             resuming: VecDeque::new(),
             slot: Slot::default(),

@@ -1,6 +1,5 @@
 //! Handlers wait for events: raising, lending, retaking, and waits that could never end (R13–R15).
 
-use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
@@ -11,10 +10,9 @@ use hashbrown::{HashMap, HashSet};
 use super::config::Concurrency;
 use super::error::Deadlock;
 use super::list::Links;
+use super::raised::{RaiseOrder, Raised};
 use super::results::EventStatus;
-use super::state::{
-    BusIx, EventIx, Invocation, InvocationIx, RaiseOrder, VisitIx, VisitState, Wait, WaitIx,
-};
+use super::state::{BusIx, EventIx, Invocation, InvocationIx, VisitIx, VisitState, Wait, WaitIx};
 use super::{BusKey, EventKey, InvocationKey, Machine, WaitKey};
 
 /// The answer to a handler that wants to wait.
@@ -207,7 +205,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         (raise > 0).then_some((Reverse(raise), stay.seq))
     }
 
-    fn raised_of(&mut self, visit: VisitIx) -> &mut BTreeMap<RaiseOrder, VisitIx> {
+    fn raised_of(&mut self, visit: VisitIx) -> &mut Raised {
         let parallel = self.concurrency(visit) == Concurrency::Parallel;
         let bus = &mut self.buses[self.entries[visit].bus];
         if parallel { &mut bus.raised_parallel } else { &mut bus.raised }
