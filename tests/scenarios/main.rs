@@ -20,6 +20,8 @@ mod parents;
 mod peers;
 mod retry;
 mod rules_shell;
+#[cfg(feature = "tracing")]
+mod spans;
 mod the_bus;
 mod timestamps;
 mod tree;

@@ -30,6 +30,7 @@ mod retried;
 mod send;
 mod shared;
 mod sleep;
+mod span;
 mod spawned;
 mod stream;
 mod subscription;
@@ -105,6 +106,7 @@ impl EventBus {
             state.set_shell(&shared);
             shared
         });
+        shared.span.open(|| shared.name());
         Self::from_shared(shared)
     }
 

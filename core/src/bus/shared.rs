@@ -14,6 +14,7 @@ use super::driver::Driver;
 use super::gate::{Gate, Marked};
 use super::handler::Callable;
 use super::record::Erased;
+use super::span::Span;
 use super::task::Inbox;
 use super::turn::Turn;
 use super::value::Answer;
@@ -79,6 +80,8 @@ pub(crate) struct BusShared {
     pub(crate) key: BusKey,
     /// Invocations that run in parallel are tasks of the runtime.
     pub(crate) spawns: bool,
+    /// What handlers run in.
+    pub(crate) span: Span,
     pub(crate) gate: Gate,
     pub(crate) turn: Mutex<Turn>,
     pub(crate) inbox: Mutex<Inbox>,
@@ -194,6 +197,7 @@ impl BusShared {
             hub,
             key,
             spawns,
+            span: Span::new(),
             gate: Gate::new(),
             turn: Mutex::new(Turn::new()),
             inbox: Mutex::new(Inbox::default()),

@@ -45,10 +45,12 @@ impl Future for SpawnedTask {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.leash.task.register(cx.waker());
         if self.leash.is_cut.load(Ordering::Acquire) {
-            self.running.discard();
+            let Self { running, bus, .. } = &mut *self;
+            running.discard(&bus.span);
             return Poll::Ready(());
         }
-        self.running.guarded(|running| running.poll(cx));
+        let Self { running, bus, .. } = &mut *self;
+        running.guarded(&bus.span, |running| running.poll(cx));
         if let Some(verdict) = self.running.verdict() {
             self.bus.spawned_ended(self.invocation, verdict);
         }
@@ -60,7 +62,7 @@ impl Drop for SpawnedTask {
     fn drop(&mut self) {
         // A runtime that is shut down drops its tasks: the event must not wait for this one.
         if self.running.is_pending() {
-            self.running.discard();
+            self.running.discard(&self.bus.span);
             self.bus.spawned_ended(self.invocation, Verdict::dropped());
         }
     }

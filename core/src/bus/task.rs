@@ -13,6 +13,7 @@ use super::guard;
 use super::handler::Started;
 use super::local;
 use super::shared::BusShared;
+use super::span::Span;
 use super::value::Verdict;
 use crate::machine::{InvocationKey, Key};
 
@@ -60,11 +61,11 @@ impl Running {
 
     /// Runs the user's code of it. What that leaves is a verdict, or a future to be polled again.
     #[inline]
-    pub(crate) fn guarded(&mut self, code: impl FnOnce(&mut Self)) {
-        let caught = context::enter(self.current, || guard::catch(|| code(self)));
-        if let Err(panic) = caught {
+    pub(crate) fn guarded(&mut self, span: &Span, code: impl FnOnce(&mut Self)) {
+        let run = || context::enter(self.current, || guard::catch(|| code(self)));
+        if let Err(panic) = span.enter(run) {
             guard::discard(self.verdict.replace(Verdict::panicked(&panic)));
-            self.discard();
+            self.discard(span);
         }
     }
 
@@ -99,8 +100,8 @@ impl Running {
     }
 
     /// Drops a future that is not to be polled again.
-    pub(crate) fn discard(&mut self) {
-        guard::discard(self.future.take());
+    pub(crate) fn discard(&mut self, span: &Span) {
+        span.enter(|| guard::discard(self.future.take()));
     }
 }
 

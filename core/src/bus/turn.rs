@@ -105,7 +105,7 @@ impl BusShared {
                 (tasks, core::mem::take(&mut turn.leashes), turn.run.take())
             };
             leashes.into_values().for_each(|leash| leash.cut());
-            tasks.into_values().for_each(guard::discard);
+            self.span.enter(|| tasks.into_values().for_each(guard::discard));
             guard::discard(run);
             self.gate.take_more();
             if self.gate.leave() {
@@ -224,7 +224,7 @@ impl<'a> Holder<'a> {
                 leash.cut();
             }
             if let Some(mut task) = self.turn.tasks.remove(&invocation) {
-                task.running.discard();
+                task.running.discard(&self.bus.span);
                 self.keep(task.ready);
             }
             // Started in the books and not called: now it never is.
@@ -311,7 +311,7 @@ impl<'a> Holder<'a> {
         let mut running = Running::new(current);
         let call = || handler.call(payload, self.bus, invocation);
         let ended = if parallel && self.bus.spawns {
-            running.guarded(|running| running.start(call()));
+            running.guarded(&self.bus.span, |running| running.start(call()));
             let verdict = running.verdict();
             if verdict.is_none() {
                 self.spawn(running, invocation);
@@ -321,7 +321,7 @@ impl<'a> Holder<'a> {
             let spare = self.turn.spare_wakers.pop();
             let ready = spare.unwrap_or_else(|| Readiness::new(self.bus));
             ready.assign(invocation);
-            running.guarded(|running| {
+            running.guarded(&self.bus.span, |running| {
                 running.start(call());
                 running.poll(&mut Context::from_waker(ready.waker()));
             });
@@ -339,7 +339,7 @@ impl<'a> Holder<'a> {
         let Task { mut running, ready } = self.turn.tasks.remove(&invocation)?;
         ready.rearm();
         let mut cx = Context::from_waker(ready.waker());
-        running.guarded(|running| running.poll(&mut cx));
+        running.guarded(&self.bus.span, |running| running.poll(&mut cx));
         self.went_on(running, ready, invocation)
     }
 

@@ -72,7 +72,7 @@ impl Verdict {
 
     /// A value that is not of the type the event's handlers answer with is an error; an event that
     /// says nothing of its output takes any value.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn checked(self, expects: &impl Expects) -> Self {
         let (wanted, expected) = expects.expected();
         match &self.0 {

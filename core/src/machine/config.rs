@@ -20,6 +20,7 @@ pub enum Limit {
 
 impl Limit {
     /// The smaller of handler's and event's limit; the bus's only where both inherit.
+    #[inline]
     pub(super) fn resolve(handler: Self, event: Self, bus: Self) -> Option<Duration> {
         match (handler, event) {
             (Self::Inherit, Self::Inherit) => bus.duration(),

@@ -1,0 +1,46 @@
+//! The span of `tracing` that a bus's handlers run in, whoever polls them: the driver's task, a task that
+//! waits and helps, or a task of their own.
+
+use alloc::string::String;
+
+#[cfg(feature = "tracing")]
+pub(crate) struct Span(crate::sync::OnceLock<tracing::Span>);
+
+#[cfg(feature = "tracing")]
+impl Span {
+    pub(crate) const fn new() -> Self {
+        Self(crate::sync::OnceLock::new())
+    }
+
+    /// Opens it. A subscriber is user code: not under the hub's lock.
+    pub(crate) fn open(&self, bus: impl FnOnce() -> String) {
+        // At the level that subscribers leave out last: without it, what a handler logs would be
+        // taken for the helper's.
+        self.0.init(|| tracing::error_span!(target: "busway", parent: None, "bus", name = %bus()));
+    }
+
+    pub(crate) fn enter<T>(&self, run: impl FnOnce() -> T) -> T {
+        match self.0.get() {
+            Some(span) => span.in_scope(run),
+            None => run(),
+        }
+    }
+}
+
+/// Nothing without the feature.
+#[cfg(not(feature = "tracing"))]
+pub(crate) struct Span;
+
+#[cfg(not(feature = "tracing"))]
+impl Span {
+    pub(crate) const fn new() -> Self {
+        Self
+    }
+
+    pub(crate) fn open(&self, _bus: impl FnOnce() -> String) {}
+
+    #[inline]
+    pub(crate) fn enter<T>(&self, run: impl FnOnce() -> T) -> T {
+        run()
+    }
+}

@@ -1,0 +1,122 @@
+//! Handlers run in the span of their bus, whoever polls them (design, "Who polls").
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use busway::{Event, EventHandle};
+use tracing::{Instrument, info, info_span};
+
+#[derive(Event)]
+#[event(output = u32)]
+struct Work(u32);
+
+/// What was logged, a line for each event with the spans it was in.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    /// The line that says `message`, without what every line has.
+    fn of(&self, message: &str) -> String {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let line =
+            text.lines().find(|line| line.ends_with(message)).unwrap_or_else(|| panic!("{text}"));
+        line.trim().trim_end_matches(message).trim().to_owned()
+    }
+
+    /// Runs a future in a span of its own, where all that is logged comes here.
+    fn logged<F: Future>(&self, future: F) -> F::Output {
+        let lines = self.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || lines.clone())
+            .without_time()
+            .with_ansi(false)
+            .with_level(false)
+            .with_target(false)
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+            runtime.unwrap().block_on(future.instrument(info_span!("helper")))
+        })
+    }
+}
+
+#[test]
+fn a_helped_handler_runs_in_the_span_of_its_bus() {
+    let lines = Lines::default();
+    lines.logged(async {
+        let bus = busway::bus("main");
+        bus.on(|work: EventHandle<Work>| async move {
+            info!("first poll");
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            info!("later poll");
+            work.0
+        });
+        bus.on_name("Work", |_| info!("plain"));
+        bus.run(Work(1)).await.unwrap();
+        info!("helper again");
+    });
+    for message in ["first poll", "later poll", "plain"] {
+        assert_eq!(lines.of(message), "bus{name=main}:");
+    }
+    assert_eq!(lines.of("helper again"), "helper:");
+}
+
+#[test]
+fn a_spawned_handler_runs_in_it_too_and_one_of_another_bus_in_that_ones() {
+    let lines = Lines::default();
+    lines.logged(async {
+        let one = busway::builder("one").parallel_handlers().spawn_parallel().build();
+        let other = one.hub().bus("other").build();
+        one.on(|work: EventHandle<Work>| async move {
+            info!("before");
+            tokio::task::yield_now().await;
+            info!("spawned");
+            work.0
+        });
+        one.forward("*", &other).unwrap();
+        other.on(|work: EventHandle<Work>| {
+            info!("forwarded");
+            work.0
+        });
+        one.run(Work(1)).await.unwrap();
+    });
+    for message in ["before", "spawned"] {
+        assert_eq!(lines.of(message), "bus{name=one}:");
+    }
+    assert_eq!(lines.of("forwarded"), "bus{name=other}:");
+}
+
+#[test]
+fn the_future_of_an_aborted_handler_is_dropped_in_it() {
+    struct Says(&'static str);
+    impl Drop for Says {
+        fn drop(&mut self) {
+            info!("{}", self.0);
+        }
+    }
+    let lines = Lines::default();
+    lines.logged(async {
+        let bus = busway::bus("main");
+        bus.on(|_: EventHandle<Work>| async {
+            let _said = Says("dropped");
+            std::future::pending::<()>().await;
+        });
+        let event = bus.dispatch(Work(1)).unwrap();
+        tokio::task::yield_now().await;
+        bus.stop(None, false).await;
+        event.await.unwrap();
+        bus.wait_until_idle(None).await.unwrap();
+        tokio::task::yield_now().await;
+    });
+    assert_eq!(lines.of("dropped"), "bus{name=main}:");
+}
