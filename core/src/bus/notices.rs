@@ -53,6 +53,8 @@ impl Notices {
                     self.own_ready = true;
                     continue;
                 }
+                // Nobody is to be woken.
+                Output::Completed(None) => continue,
                 output => hub.todo(output),
             };
             if let Some(todo) = todo {
@@ -138,7 +140,7 @@ impl HubState {
     }
 
     /// What an output asks for. What can be noted without the user's code is noted here.
-    #[inline]
+    #[inline(never)]
     fn todo(&mut self, output: BookOutput) -> Option<Todo> {
         Some(match output {
             Output::Ready { bus } => Todo::Notify(self.shell(bus)?),

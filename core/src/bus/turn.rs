@@ -352,11 +352,16 @@ impl<'a> Holder<'a> {
         invocation: InvocationKey,
     ) -> Option<Ended> {
         let Some(verdict) = running.verdict() else {
-            self.turn.tasks.insert(invocation, Task { running, ready });
+            self.wait_for(invocation, Task { running, ready });
             return None;
         };
         self.keep(ready);
         Some(Ended { invocation, verdict })
+    }
+
+    #[inline(never)]
+    fn wait_for(&mut self, invocation: InvocationKey, task: Task) {
+        self.turn.tasks.insert(invocation, task);
     }
 
     /// Gives an invocation a task of its own, which tells its end itself.

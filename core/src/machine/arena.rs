@@ -92,14 +92,13 @@ impl<T, Tag> Arena<T, Tag> {
         let key = self.vacant();
         let Key { ix, generation } = key;
         self.generation = generation;
-        if self.free.pop().is_some() {
-            let slot = &mut self.slots[ix.slot()];
-            slot.generation = generation;
-            slot.value = make(key);
-        } else {
-            self.grow();
-            self.slots.push(Slot { generation, value: make(key) });
+        if self.free.pop().is_none() {
+            self.append(generation, || make(key));
+            return key;
         }
+        let slot = &mut self.slots[ix.slot()];
+        slot.generation = generation;
+        slot.value = make(key);
         key
     }
 
@@ -113,8 +112,7 @@ impl<T, Tag> Arena<T, Tag> {
         let Key { ix, generation } = key;
         self.generation = generation;
         if self.free.pop().is_none() {
-            self.grow();
-            self.slots.push(Slot { generation, value: T::default() });
+            self.append(generation, T::default);
         }
         let slot = &mut self.slots[ix.slot()];
         slot.generation = generation;
@@ -177,11 +175,12 @@ impl<T, Tag> Arena<T, Tag> {
     }
 
     /// Grows by an eighth where a vector would double: most of a long queue is entries.
-    #[inline]
-    fn grow(&mut self) {
+    #[cold]
+    fn append(&mut self, generation: u32, make: impl FnOnce() -> T) {
         if self.slots.len() == self.slots.capacity() && self.slots.len() >= 1024 {
             self.slots.reserve_exact(self.slots.len() / 8);
         }
+        self.slots.push(Slot { generation, value: make() });
     }
 }
 

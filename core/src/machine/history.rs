@@ -18,6 +18,13 @@ pub(super) struct History {
     arrivals: List<VisitTag>,
 }
 
+impl History {
+    #[cold]
+    fn forget_cancelled(&mut self, seq: u64) {
+        self.cancelled.remove(&seq);
+    }
+}
+
 /// The visits of a bus that are queued, or started, in order.
 ///
 /// A visit is in one stage at a time. Those that are forgotten stay where they are: the history
@@ -118,7 +125,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let bus = &mut buses[ix];
         match started {
             true => bus.started.remove(entries, visit),
-            false => drop(bus.history.cancelled.remove(&seq)),
+            false => bus.history.forget_cancelled(seq),
         }
         if remembered {
             bus.history.completed.push_back(entries, visit, Visit::links);
@@ -168,6 +175,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Of those that have not completed: the first that was started, else the first that came.
+    #[inline(never)]
     fn oldest_open(&mut self, bus: BusIx) -> Option<VisitIx> {
         let Self { buses, entries, .. } = self;
         let BusState { history, queue, started, .. } = &mut buses[bus];
@@ -187,7 +195,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         history.len -= 1;
         history.arrivals.remove(entries, visit, Visit::arrival);
         if state == VisitState::Done && !started {
-            history.cancelled.remove(&seq);
+            history.forget_cancelled(seq);
         }
         if entries[event].is_complete() {
             history.completed.remove(entries, visit, Visit::links);

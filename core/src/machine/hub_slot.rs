@@ -1,8 +1,6 @@
 //! The line for the hub's slot (R10): when it is free, one bus is told; one that takes no use of it
 //! tells the next, so that nothing is scanned and nobody is forgotten.
 
-use alloc::collections::VecDeque;
-
 use super::Machine;
 use super::state::{BusIx, Line};
 
@@ -22,9 +20,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Tells the first bus of each line that the hub's slot is there to be taken.
     #[inline]
     pub(super) fn call_lines(&mut self) {
-        if self.hub_lines.iter().all(VecDeque::is_empty) {
-            return;
+        if self.hub_lines.iter().any(|line| !line.is_empty()) {
+            self.call_waiting();
         }
+    }
+
+    #[inline(never)]
+    fn call_waiting(&mut self) {
         if self.hub_slot.busy == 0 {
             self.call(Line::Raised);
         }

@@ -28,13 +28,19 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let is_value = matches!(outcome, Outcome::Value(_));
         self.end_or_retry(ix, outcome);
         if is_value && self.works[work].completion == Completion::First {
-            let mut ends = Vec::new();
-            self.end_visit(visit, Cause::First, &mut ends);
-            self.end_all(ends);
+            self.end_rest(visit);
         } else {
             self.settle(visit);
         }
         None
+    }
+
+    /// One handler was first: the others of the event end on this bus (R11).
+    #[cold]
+    fn end_rest(&mut self, visit: VisitIx) {
+        let mut ends = Vec::new();
+        self.end_visit(visit, Cause::First, &mut ends);
+        self.end_all(ends);
     }
 
     /// Ends an event that has not completed: what runs is aborted, what has not started cancelled.

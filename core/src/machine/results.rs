@@ -211,11 +211,14 @@ impl<R> Rows<R> {
                 core::mem::forget(core::mem::replace(&mut self.0, Few::One(row)));
             }
             Few::Any(rows) => rows.push(row),
-            Few::One(_) => {
-                let first = core::mem::take(self);
-                self.0 = Few::Any(first.into_iter().chain([row]).collect());
-            }
+            Few::One(_) => self.push_second(row),
         }
+    }
+
+    #[cold]
+    fn push_second(&mut self, row: Row<R>) {
+        let first = core::mem::take(self);
+        self.0 = Few::Any(first.into_iter().chain([row]).collect());
     }
 
     #[inline]

@@ -50,7 +50,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.kick(bus);
     }
 
-    #[inline]
+    #[cold]
     pub(super) fn resume(&mut self, bus: BusIx) -> Option<Run<P, H>> {
         while let Some(key) = self.buses[bus].resuming.pop_front() {
             let Some(ix) = self.invocations.find(key) else { continue };

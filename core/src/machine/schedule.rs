@@ -5,9 +5,11 @@ use alloc::sync::Arc;
 
 use super::config::Concurrency;
 use super::output::{Dropped, Next, Output, Run};
-use super::registry::{Action, HandlerList, Snapshot};
+use super::registry::{Action, Snapshot};
 use super::results::{EventStatus, HandlerInfo, Outcome, Row};
-use super::state::{BusIx, EventIx, Line, Phase, Visit, VisitIx, VisitState, Work, WorkIx};
+use super::state::{
+    BusIx, BusState, EventIx, Line, Phase, Visit, VisitIx, VisitState, Work, WorkIx,
+};
 use super::{BusKey, Machine};
 use crate::time::Instant;
 
@@ -39,10 +41,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// `None` when what was next is done as soon as it was started.
     #[inline(never)]
     fn try_next(&mut self, ix: BusIx) -> Option<Next<P, H>> {
-        if let Some(run) = self.resume(ix) {
+        let BusState { resuming, continuing, .. } = &self.buses[ix];
+        let (resumes, continues) = (!resuming.is_empty(), !continuing.is_empty());
+        if resumes && let Some(run) = self.resume(ix) {
             return Some(Next::Run(run));
         }
-        let visit = match self.pop_continuing(ix) {
+        let continuing = if continues { self.pop_continuing(ix) } else { None };
+        let visit = match continuing {
             Some(visit) => visit,
             None => match self.candidate(ix) {
                 Candidate::Start(visit) => {
@@ -215,32 +220,33 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let work = &mut self.works[work];
         let slots = work.concurrency.slots(&mut self.buses[bus].slot, &mut self.hub_slot);
         slots.for_each(|slot| slot.occupied -= 1);
-        match work.handlers.take() {
-            None => {}
-            // Others than the machine may hold it too, and let go of it at this very moment.
-            Some(Snapshot::One(handler)) => {
-                if let Some(handler) = Arc::into_inner(handler) {
-                    self.say(Output::Dropped(Dropped::Handler(Box::new(handler))));
-                }
-            }
-            Some(Snapshot::Lists { exact, any }) => {
-                for list in [exact, any].into_iter().flatten() {
-                    self.let_go(list);
-                }
-            }
+        if let Some(handlers) = work.handlers.take() {
+            self.let_go(handlers);
         }
         self.close_one(event);
     }
 
-    /// Hands a list out that was replaced: dropping it drops what the user registered.
-    fn let_go(&mut self, list: HandlerList<H>) {
-        if Arc::strong_count(&list) == 1 {
-            self.say(Output::Dropped(Dropped::Handlers(list)));
+    /// Hands out what was taken off meanwhile: dropping it drops what the user registered.
+    #[inline(never)]
+    fn let_go(&mut self, handlers: Snapshot<H>) {
+        match handlers {
+            // Others than the machine may hold it too, and let go of it at this very moment.
+            Snapshot::One(handler) => {
+                if let Some(handler) = Arc::into_inner(handler) {
+                    self.say(Output::Dropped(Dropped::Handler(Box::new(handler))));
+                }
+            }
+            Snapshot::Lists { exact, any } => {
+                let lists = [exact, any].into_iter().flatten();
+                for list in lists.filter(|list| Arc::strong_count(list) == 1) {
+                    self.say(Output::Dropped(Dropped::Handlers(list)));
+                }
+            }
         }
     }
 
     /// The next started visit that has a handler to start.
-    #[inline]
+    #[inline(never)]
     pub(super) fn pop_continuing(&mut self, bus: BusIx) -> Option<VisitIx> {
         while let Some(key) = self.buses[bus].continuing.pop_front() {
             let Some(visit) = self.entries.find(key) else { continue };
