@@ -4,7 +4,7 @@ use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
-use std::task::Poll;
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use busway::{
@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
 
 use crate::ledger::Door;
-use crate::manual::{Counter, Manual, Polled, drive, driven};
+use crate::manual::{Counter, Manual, Polled, drive, driven, yields};
 
 #[derive(Event)]
 struct First;
@@ -48,6 +48,72 @@ fn r9_all_parallel_handlers_start_after_two_ends_in_one_turn() {
     end.open();
     assert!(drive(&mut all));
     assert_eq!(second.status(), EventStatus::Completed, "its second handler was not started");
+}
+
+/// Whoever holds the turn has place for one wake-up on his thread: the others come the long way.
+#[test]
+fn all_that_one_handler_wakes_go_on() {
+    let (bus, driver) = driven(Manual::helping(false).hub().bus("main").parallel_handlers());
+    let door = Door::default();
+    for _ in 0..5 {
+        let door = door.clone();
+        bus.on(move |_: EventHandle<First>| door.pass());
+    }
+    bus.on(move |_: EventHandle<First>| door.open());
+    let first = bus.dispatch(First).unwrap();
+    let mut all = [driver];
+    assert!(drive(&mut all));
+    assert_eq!(first.status(), EventStatus::Completed);
+}
+
+/// What it left at the last step of a turn is there at the next one.
+#[test]
+fn a_handler_that_wakes_itself_goes_on_turn_after_turn() {
+    let (bus, driver) = driven(Manual::helping(false).hub().bus("main"));
+    bus.on(|_: EventHandle<First>| yields(1_000));
+    let first = bus.dispatch(First).unwrap();
+    let mut all = [driver];
+    assert!(drive(&mut all));
+    assert_eq!(first.status(), EventStatus::Completed);
+}
+
+/// A waker that takes the turn of another bus while that of its own is held, on the same thread: the
+/// handlers that it wakes before that, from within and after it all go on.
+#[test]
+fn wakers_that_run_another_bus_lose_no_wake_up() {
+    struct RunsAnother {
+        bus: EventBus,
+        before: Door,
+        after: Door,
+    }
+    impl Wake for RunsAnother {
+        fn wake(self: Arc<Self>) {
+            self.before.open();
+            assert!(Counter::new().poll(pin!(self.bus.run(Second))).is_ready(), "it helps itself");
+            self.after.open();
+        }
+    }
+    let hub = Manual::helping(true).hub();
+    let (main, driver) = driven(hub.bus("main").parallel_handlers());
+    let (other, other_driver) = driven(hub.bus("other"));
+    let [start, before, within, after] = [(); 4].map(|()| Door::default());
+    for door in [&before, &within, &after] {
+        let door = door.clone();
+        main.on(move |_: EventHandle<First>| door.pass());
+    }
+    let starts = start.clone();
+    main.on(move |_: EventHandle<Second>| starts.pass());
+    other.on(move |_: EventHandle<Second>| within.open());
+    let first = main.event(First).parallel().dispatch().unwrap();
+    let second = main.dispatch(Second).unwrap();
+    let waker = Waker::from(Arc::new(RunsAnother { bus: other, before, after }));
+    let mut wait = pin!(second.wait());
+    assert!(wait.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    // The driver ends what is waited for, and so it is under its turn that the waker runs.
+    start.open();
+    let mut all = [driver, other_driver];
+    assert!(drive(&mut all));
+    assert_eq!(first.status(), EventStatus::Completed);
 }
 
 /// A helper that has enough leaves a started handler to the driver; when the bus is stopped

@@ -160,7 +160,8 @@ impl<'a> Holder<'a> {
         latched: &'a Latched,
         hub: &mut HubState,
     ) -> Option<Self> {
-        let holder = Self::new(bus, latched, Clock::Here)?;
+        let mut holder = Self::new(bus, latched, Clock::Here)?;
+        holder.turn.asks = true;
         hub.books.attend(bus.key);
         Some(holder)
     }
@@ -359,6 +360,7 @@ impl<'a> Holder<'a> {
         Some(Ended { invocation, verdict })
     }
 
+    /// Keeps a handler until it is woken: out of the way of those that end at once.
     #[inline(never)]
     fn wait_for(&mut self, invocation: InvocationKey, task: Task) {
         self.turn.tasks.insert(invocation, task);
