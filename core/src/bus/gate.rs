@@ -51,9 +51,14 @@ impl Gate {
 
     /// Whether there is more to do since the last look; only the holder asks.
     #[inline]
+    pub(crate) fn has_more(&self) -> bool {
+        self.0.load(Ordering::SeqCst) & MORE != 0
+    }
+
+    /// The same, and he looks now.
+    #[inline]
     pub(crate) fn take_more(&self) -> bool {
-        let has_more = self.0.load(Ordering::SeqCst) & MORE != 0;
-        has_more && self.0.fetch_and(!MORE, Ordering::SeqCst) & MORE != 0
+        self.has_more() && self.0.fetch_and(!MORE, Ordering::SeqCst) & MORE != 0
     }
 
     /// Gives the turn back. False when there is more to do: the turn is kept.

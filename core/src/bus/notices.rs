@@ -73,7 +73,7 @@ impl Notices {
         }
     }
 
-    #[inline]
+    #[inline(never)]
     fn push(&mut self, todo: Todo) {
         match self.first {
             None => self.first = Some(todo),
@@ -92,12 +92,16 @@ impl Notices {
         if let Some(forgotten) = self.forgotten.take() {
             guard::discard(forgotten);
         }
-        let carry_out = |todo: Todo| drop(guard::catch(|| todo.carry_out(hub)));
-        let Some(first) = self.first.take() else { return };
-        carry_out(first);
-        if !self.rest.is_empty() {
-            self.rest.drain(..).for_each(carry_out);
+        if let Some(first) = self.first.take() {
+            self.carry_out_all(first, hub);
         }
+    }
+
+    #[inline(never)]
+    fn carry_out_all(&mut self, first: Todo, hub: &HubShared) {
+        let carry_out = |todo: Todo| drop(guard::catch(|| todo.carry_out(hub)));
+        carry_out(first);
+        self.rest.drain(..).for_each(carry_out);
     }
 }
 

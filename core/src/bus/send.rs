@@ -246,12 +246,21 @@ fn overrides<E: Event>(options: Options, now: Instant) -> Option<Box<Overrides>>
     if E::LIMIT == Limit::Inherit && deadline.is_none() {
         return options.overrides;
     }
-    let mut own = options.overrides.unwrap_or_default();
+    Some(with_limits(options.overrides, E::LIMIT, deadline))
+}
+
+#[inline(never)]
+fn with_limits(
+    own: Option<Box<Overrides>>,
+    of_type: Limit,
+    deadline: Option<Instant>,
+) -> Box<Overrides> {
+    let mut own = own.unwrap_or_default();
     if own.limit == Limit::Inherit {
-        own.limit = E::LIMIT;
+        own.limit = of_type;
     }
     own.deadline = deadline;
-    Some(own)
+    own
 }
 
 fn bytes_of<E: Event>(event: &E) -> u32 {
@@ -259,6 +268,7 @@ fn bytes_of<E: Event>(event: &E) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
+#[cold]
 fn refusal<E>(event: E, reason: NotSent) -> DispatchError<E> {
     match reason {
         NotSent::NoRuntime(source) => DispatchError::NoRuntime { event, source },

@@ -137,9 +137,14 @@ impl HubShared {
     /// The runtime of this hub; asks for one when there is none yet.
     #[inline]
     pub(crate) fn runtime(&self) -> Result<&Latched, NoRuntime> {
-        if let Some(latched) = self.runtime.get() {
-            return Ok(latched);
+        match self.runtime.get() {
+            Some(latched) => Ok(latched),
+            None => self.latch(),
         }
+    }
+
+    #[cold]
+    fn latch(&self) -> Result<&Latched, NoRuntime> {
         let runtime = (self.source)()?;
         let wall_offset = self.wall_offset.unwrap_or_else(|| wall_offset(runtime.now()));
         // Somebody else may have been first: then theirs is the runtime.

@@ -64,9 +64,14 @@ impl Running {
     pub(crate) fn guarded(&mut self, span: &Span, code: impl FnOnce(&mut Self)) {
         let run = || context::enter(self.current, || guard::catch(|| code(self)));
         if let Err(panic) = span.enter(run) {
-            guard::discard(self.verdict.replace(Verdict::panicked(&panic)));
-            self.discard(span);
+            self.panicked(&panic, span);
         }
+    }
+
+    #[cold]
+    fn panicked(&mut self, panic: &str, span: &Span) {
+        guard::discard(self.verdict.replace(Verdict::panicked(panic)));
+        self.discard(span);
     }
 
     /// What it ended with, if it has.

@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 
 use super::context::Current;
 use super::guard;
-use super::handler::Callable;
+use super::handler::{Callable, Started};
 use super::local::Here;
 use super::notices::Notices;
 use super::record::Erased;
@@ -19,7 +19,7 @@ use super::shared::{BusShared, HubState, Latched};
 use super::spawned::{Leash, SpawnedTask};
 use super::task::{Readiness, Running, Task};
 use super::value::Verdict;
-use crate::machine::{Action, InvocationKey, Next, Run};
+use crate::machine::{Action, Handler, InvocationKey, Next, Run};
 use crate::sync::MutexGuard;
 use crate::time::Instant;
 
@@ -185,6 +185,7 @@ impl<'a> Holder<'a> {
             self.step();
             (made, left) = (made + 1, left - 1);
         }
+        // The last step may have left a wake-up on this thread.
         self.look();
         let Self { bus, turn, .. } = self;
         bus.has_helped(made);
@@ -197,8 +198,20 @@ impl<'a> Holder<'a> {
     #[inline]
     fn look(&mut self) {
         if let Some(woken) = self.here.take_woken() {
-            self.turn.woken.push_back(woken);
+            self.put_woken(woken);
         }
+        if self.bus.gate.has_more() {
+            self.look_closer();
+        }
+    }
+
+    #[inline(never)]
+    fn put_woken(&mut self, invocation: InvocationKey) {
+        self.turn.woken.push_back(invocation);
+    }
+
+    #[inline(never)]
+    fn look_closer(&mut self) {
         if self.bus.gate.take_more() {
             self.turn.asks = true;
             if self.bus.has_mail.load(Ordering::Acquire) {
@@ -312,12 +325,7 @@ impl<'a> Holder<'a> {
         let mut running = Running::new(current);
         let call = || handler.call(payload, self.bus, invocation);
         let ended = if parallel && self.bus.spawns {
-            running.guarded(&self.bus.span, |running| running.start(call()));
-            let verdict = running.verdict();
-            if verdict.is_none() {
-                self.spawn(running, invocation);
-            }
-            verdict.map(|verdict| Ended { invocation, verdict })
+            self.begin_spawned(running, invocation, call)
         } else {
             let spare = self.turn.spare_wakers.pop();
             let ready = spare.unwrap_or_else(|| Readiness::new(self.bus));
@@ -330,12 +338,29 @@ impl<'a> Holder<'a> {
         };
         // It may be registered no more, and ours the last of it.
         if let Some(entry) = Arc::into_inner(entry) {
-            guard::discard(entry);
+            discard_handler(entry);
         }
         ended
     }
 
+    /// Calls a handler whose future is to be a task of the runtime.
+    #[inline(never)]
+    fn begin_spawned(
+        &mut self,
+        mut running: Running,
+        invocation: InvocationKey,
+        call: impl FnOnce() -> Started,
+    ) -> Option<Ended> {
+        running.guarded(&self.bus.span, |running| running.start(call()));
+        let verdict = running.verdict();
+        if verdict.is_none() {
+            self.spawn(running, invocation);
+        }
+        verdict.map(|verdict| Ended { invocation, verdict })
+    }
+
     /// A wake-up for an invocation that has ended is nobody's.
+    #[inline(never)]
     fn poll_again(&mut self, invocation: InvocationKey) -> Option<Ended> {
         let Task { mut running, ready } = self.turn.tasks.remove(&invocation)?;
         ready.rearm();
@@ -381,4 +406,9 @@ impl<'a> Holder<'a> {
             self.turn.spare_wakers.push(ready);
         }
     }
+}
+
+#[cold]
+fn discard_handler(handler: Handler<Arc<dyn Callable>>) {
+    guard::discard(handler);
 }

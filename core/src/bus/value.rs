@@ -80,11 +80,16 @@ impl Verdict {
                 if wanted != TypeId::of::<()>() && !value.is_a(wanted) =>
             {
                 let other = OtherType { expected, found: value.type_name() };
-                guard::discard(self);
-                Self(Outcome::Failed(Answer::OtherType(Arc::new(other))))
+                self.replaced_by(other)
             }
             _ => self,
         }
+    }
+
+    #[cold]
+    fn replaced_by(self, other: OtherType) -> Self {
+        guard::discard(self);
+        Self(Outcome::Failed(Answer::OtherType(Arc::new(other))))
     }
 }
 

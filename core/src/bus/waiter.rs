@@ -105,6 +105,7 @@ impl Place {
 
     /// Tells the machine, once, that this invocation waits. A wait is whose polls it: it is not any
     /// more that of another one which did before.
+    #[inline(never)]
     fn note(
         &mut self,
         head: &Head,

@@ -3,7 +3,8 @@
 use super::Machine;
 use super::output::{Done, Ended, Output, Path};
 use super::results::{EventStatus, Rows};
-use super::state::{BusIx, Counted, EventIx, Timer, Visit, VisitIx};
+use super::state::{BusIx, Counted, EventIx, Timer, Visit, VisitIx, WorkIx};
+use super::timers::NOWHERE;
 
 impl<P: Clone, R, H> Machine<P, R, H> {
     /// One thing less that an event waits for; at the last one it completes, and so may its parent.
@@ -21,7 +22,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Returns the parent that waited for it.
     #[inline(always)]
     fn complete(&mut self, event: EventIx) -> Option<EventIx> {
-        self.disarm(Timer::Event(event));
+        if self.entries[event].timer != NOWHERE {
+            self.drop_deadline(event);
+        }
         let (stay, state) = self.entries.home_mut(event);
         state.status = EventStatus::Completed;
         // It stays in the books until this is said and the last history has forgotten it.
@@ -38,6 +41,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.remember_completed(visit);
         }
         parent
+    }
+
+    #[inline(never)]
+    fn drop_deadline(&mut self, event: EventIx) {
+        self.disarm(Timer::Event(event));
     }
 
     /// The path of an event whose rows do not tell it. Those of an event that was on one bus alone do,
@@ -68,24 +76,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         make: impl FnOnce(Done<'_, P, R>) -> C,
     ) -> C {
         let Ended { event, at, path } = ended;
-        let mut results = Rows::new();
         let (stay, _) = self.entries.home_mut(event);
-        let (mut next, work) = (stay.next, stay.work.take());
-        while let Some(visit) = next {
-            let stay = &mut self.entries[visit];
-            next = stay.next;
-            if let Some(work) = stay.work.take() {
-                results.append(self.works.remove(work).take_rows());
-            }
+        let (further, work) = (stay.next, stay.work.take());
+        if let Some((home, further)) = work.zip(further) {
+            self.gather_results(home, further);
         }
         let Self { entries, works, .. } = self;
-        let results = match work.map(|work| &mut works.remove(work).rows) {
-            None => &mut results,
-            Some(rows) => {
-                rows.append(results);
-                rows
-            }
-        };
+        let mut none = Rows::new();
+        let results = work.map_or(&mut none, |work| &mut works.remove(work).rows);
         let state = &entries[event];
         let said = make(Done {
             event: entries.key(event),
@@ -98,6 +96,21 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         });
         self.forget_one(event);
         said
+    }
+
+    /// Puts the results of an event's further stays to those of the first, which has had it sent on.
+    #[inline(never)]
+    fn gather_results(&mut self, home: WorkIx, further: VisitIx) {
+        let mut results = self.works[home].take_rows();
+        let mut next = Some(further);
+        while let Some(visit) = next {
+            let stay = &mut self.entries[visit];
+            next = stay.next;
+            if let Some(work) = stay.work.take() {
+                results.append(self.works.remove(work).take_rows());
+            }
+        }
+        self.works[home].rows = results;
     }
 
     #[inline]

@@ -24,8 +24,13 @@ impl Limit {
     pub(super) fn resolve(handler: Self, event: Self, bus: Self) -> Option<Duration> {
         match (handler, event) {
             (Self::Inherit, Self::Inherit) => bus.duration(),
-            _ => [handler, event].into_iter().filter_map(Self::duration).min(),
+            _ => Self::smaller([handler, event]),
         }
+    }
+
+    #[inline(never)]
+    fn smaller(limits: [Self; 2]) -> Option<Duration> {
+        limits.into_iter().filter_map(Self::duration).min()
     }
 
     fn duration(self) -> Option<Duration> {

@@ -39,6 +39,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// An event has reached a write-ahead bus.
+    #[inline(never)]
     pub(super) fn hold(&mut self, visit: VisitIx) {
         self.entries[visit].held = true;
         let (event, bus) = (self.entries[visit].event, self.entries[visit].bus);

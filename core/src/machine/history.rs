@@ -162,6 +162,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
+    #[inline(never)]
     fn forget_down_to(&mut self, limit: usize, bus: BusIx) {
         while self.buses[bus].history.len > limit {
             let oldest = match self.buses[bus].history.completed.first() {
@@ -205,14 +206,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     fn remove_event(&mut self, event: EventIx) {
-        let Self { entries, forwarded, .. } = self;
-        let mut next = entries[event.home()].next;
-        while let Some(visit) = next {
-            let Visit { bus, next: after, .. } = *entries.remove_further(visit);
-            forwarded.remove(&(event, bus));
-            next = after;
+        if let Some(first) = self.entries[event.home()].next {
+            self.remove_further(event, first);
         }
-        let state = entries.remove(event);
+        let state = self.entries.remove(event);
         let (payload, _) = (state.payload.take(), state.overrides.take());
         let EventState { kin, bytes, .. } = *state;
         if let Some(kin) = kin {
@@ -221,6 +218,17 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.lose(bytes);
         if let Some(payload) = payload {
             self.forgotten.push_back(payload);
+        }
+    }
+
+    /// The stays of an event on further buses go with it.
+    #[inline(never)]
+    fn remove_further(&mut self, event: EventIx, first: VisitIx) {
+        let mut next = Some(first);
+        while let Some(visit) = next {
+            let Visit { bus, next: after, .. } = *self.entries.remove_further(visit);
+            self.forwarded.remove(&(event, bus));
+            next = after;
         }
     }
 }

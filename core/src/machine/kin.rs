@@ -71,6 +71,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// A new event is the child of `parent`, which may be out of memory.
+    #[inline(never)]
     pub(super) fn adopt(&mut self, parent: EventKey, child: EventIx, depth: u32) {
         let kin = self.kin_ix(child);
         (self.kins[kin].parent, self.kins[kin].depth) = (Some(parent), depth);
@@ -90,9 +91,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Children that have completed stand first in the parent's list; tells the parent that waited.
     #[inline]
     pub(super) fn leave_parent(&mut self, event: EventIx) -> Option<EventIx> {
-        if !core::mem::take(&mut self.entries[event].attached) {
-            return None;
-        }
+        let was_attached = core::mem::take(&mut self.entries[event].attached);
+        if was_attached { self.tell_parent(event) } else { None }
+    }
+
+    #[inline(never)]
+    fn tell_parent(&mut self, event: EventIx) -> Option<EventIx> {
         let child = self.entries[event].kin?;
         let parent = self.entries.find(self.kins[child].parent?)?;
         let kin = self.entries[parent].kin?;
@@ -134,6 +138,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// An event that leaves the books leaves its parent's children.
+    #[inline(never)]
     pub(super) fn remove_kin(&mut self, kin: KinIx) {
         let Kin { parent, siblings, .. } = *self.kins.remove(kin);
         let parent = parent.and_then(|parent| self.entries.get(parent));

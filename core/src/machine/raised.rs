@@ -21,6 +21,7 @@ impl Raised {
         self.first.map(|(_, visit)| visit)
     }
 
+    #[inline(never)]
     pub(super) fn insert(&mut self, order: RaiseOrder, visit: VisitIx) {
         let (later, visit) = match &mut self.first {
             None => return self.first = Some((order, visit)),
@@ -30,6 +31,7 @@ impl Raised {
         self.rest.insert(later, visit);
     }
 
+    #[inline(never)]
     pub(super) fn remove(&mut self, order: &RaiseOrder) {
         if self.first.is_some_and(|(first, _)| first == *order) {
             self.first = self.rest.pop_first();

@@ -60,6 +60,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.start_handler(visit).map(Next::Run)
     }
 
+    #[inline(never)]
     fn idle(&mut self, ix: BusIx, waiting: Candidate) -> Next<P, H> {
         self.buses[ix].ready = false;
         if let Candidate::AwaitsHub(line) = waiting {
@@ -72,9 +73,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Says `Ready` for a bus on which something can start, once.
     #[inline(always)]
     pub(super) fn kick(&mut self, bus: BusIx) {
-        if self.buses[bus].ready {
-            return;
+        if !self.buses[bus].ready {
+            self.say_if_ready(bus);
         }
+    }
+
+    #[inline(never)]
+    fn say_if_ready(&mut self, bus: BusIx) {
         let state = &self.buses[bus];
         let candidate = match state.continuing.is_empty() && state.resuming.is_empty() {
             true => self.candidate(bus),
@@ -116,12 +121,18 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             });
         }
         if continues {
-            self.buses[bus].continuing.push_back(self.entries.key(visit));
+            self.continue_later(bus, visit);
         } else if is_done {
             self.leave(visit, work);
         }
         self.kick(bus);
         self.call_lines();
+    }
+
+    /// A started visit has a handler to start.
+    #[inline(never)]
+    fn continue_later(&mut self, bus: BusIx, visit: VisitIx) {
+        self.buses[bus].continuing.push_back(self.entries.key(visit));
     }
 
     #[inline(always)]
@@ -134,12 +145,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             return self.unless_held(visit);
         }
         if let Some(visit) = state.raised.first().filter(|_| state.slot.busy == 0) {
-            return match self.concurrency(visit) {
-                Concurrency::HubSerial if self.hub_slot.busy > 0 => {
-                    Candidate::AwaitsHub(Line::Raised)
-                }
-                _ => self.unless_held(visit),
-            };
+            return self.raised_candidate(visit);
         }
         let Some(head) = state.queue.first() else {
             return Candidate::None;
@@ -151,6 +157,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 Candidate::AwaitsHub(Line::Queued)
             }
             _ => self.unless_held(head),
+        }
+    }
+
+    #[inline(never)]
+    fn raised_candidate(&self, visit: VisitIx) -> Candidate {
+        match self.concurrency(visit) {
+            Concurrency::HubSerial if self.hub_slot.busy > 0 => Candidate::AwaitsHub(Line::Raised),
+            _ => self.unless_held(visit),
         }
     }
 
@@ -172,6 +186,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Starts a visit that never stood in the queue.
+    #[inline(never)]
     pub(super) fn begin_past_queue(&mut self, visit: VisitIx, handlers: Snapshot<H>) {
         self.take_in(visit);
         self.start_with(visit, handlers);
@@ -292,6 +307,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Forwards an event; one that cannot be has a row that says so.
+    #[inline(never)]
     fn send_on(
         &mut self,
         event: EventIx,

@@ -117,6 +117,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.warn(warning);
     }
 
+    #[inline(never)]
     pub(super) fn tell_other_type(&mut self, event: EventIx, handler: &Arc<HandlerInfo>) {
         // Of one that is no longer registered nobody would take the note back.
         let registered = self.handler_places.contains_key(&handler.key);

@@ -136,10 +136,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// An event has come to a bus: names it to those who watch for it.
     #[inline]
     pub(super) fn tell_watchers(&mut self, visit: VisitIx) {
-        let bus = self.entries[visit].bus;
-        if self.buses[bus].watches.all.first().is_none() {
-            return;
+        if self.buses[self.entries[visit].bus].watches.all.first().is_some() {
+            self.tell_those_of(visit);
         }
+    }
+
+    #[inline(never)]
+    fn tell_those_of(&mut self, visit: VisitIx) {
+        let bus = self.entries[visit].bus;
         let kind = self.entries[self.entries[visit].event].kind;
         let name = self.kinds.name_ix(kind);
         let of_bus = &self.buses[bus].watches;
