@@ -32,6 +32,7 @@ mod shared;
 mod sleep;
 mod span;
 mod spawned;
+mod stored;
 mod stream;
 mod subscription;
 mod task;

@@ -5,12 +5,13 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::any::{Any, TypeId};
+use core::any::TypeId;
 use core::error::Error;
 use core::fmt;
 
 use super::guard;
 use super::handler::{Anything, Expects};
+use super::stored::Value;
 use crate::machine::{Cause, Outcome};
 
 /// Any error, as handlers give them. The type that `?` turns errors into.
@@ -52,7 +53,7 @@ impl Verdict {
     #[must_use]
     #[inline]
     pub fn value<T: Send + Sync + 'static>(value: T) -> Self {
-        Self(Outcome::Value(Answer::Value(Value { value: Arc::new(value) })))
+        Self(Outcome::Value(Answer::Value(Value::new(value))))
     }
 
     /// This error.
@@ -122,7 +123,7 @@ impl AnyValue {
     /// Wraps a value.
     #[must_use]
     pub fn new<T: Send + Sync + 'static>(value: T) -> Self {
-        Self(Value { value: Arc::new(value) })
+        Self(Value::new(value))
     }
 
     /// The value, when it is a `T`.
@@ -156,49 +157,6 @@ impl fmt::Debug for AnyValue {
 /// None: it is `Ok`.
 pub const fn ok<T>(value: T) -> Result<T, BoxError> {
     Ok(value)
-}
-
-/// A value that a handler returned.
-#[derive(Clone)]
-pub(crate) struct Value {
-    value: Arc<dyn Stored>,
-}
-
-impl Value {
-    #[inline]
-    pub(crate) fn as_any(&self) -> &dyn Any {
-        (*self.value).as_any()
-    }
-
-    pub(crate) fn type_name(&self) -> &'static str {
-        (*self.value).type_name()
-    }
-
-    #[inline]
-    fn is_a(&self, of_type: TypeId) -> bool {
-        (*self.value).is_a(of_type)
-    }
-}
-
-/// Any value that knows the name of its type.
-trait Stored: Send + Sync {
-    fn is_a(&self, of_type: TypeId) -> bool;
-    fn as_any(&self) -> &dyn Any;
-    fn type_name(&self) -> &'static str;
-}
-
-impl<T: Any + Send + Sync> Stored for T {
-    fn is_a(&self, of_type: TypeId) -> bool {
-        TypeId::of::<T>() == of_type
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn type_name(&self) -> &'static str {
-        core::any::type_name::<T>()
-    }
 }
 
 /// A value of another type than the event's handlers answer with.
