@@ -8,7 +8,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use busway::{
-    Cause, Concurrency, Event, EventBus, EventHandle, EventStatus, HandlerError, Limit, Overflow,
+    AnyEvent, Cause, Concurrency, Event, EventBus, EventHandle, EventStatus, HandlerError, Limit,
+    Overflow,
 };
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
@@ -432,4 +433,40 @@ fn a_driver_that_ended_lets_go_of_its_task() {
     drop(all);
     assert_eq!(Arc::strong_count(&waker), 1);
     assert!(bus.is_stopped());
+}
+
+/// What is dropped as a turn ends may wake somebody: that is for the next turn.
+#[test]
+fn a_wake_up_from_a_drop_at_the_end_of_a_turn() {
+    struct OpensOnDrop(Door);
+    impl Drop for OpensOnDrop {
+        fn drop(&mut self) {
+            self.0.open();
+        }
+    }
+    // A turn has so many steps: with some number of others it ends right where the drop is.
+    let lost = (0..90usize).filter(|between| {
+        let (bus, driver) = driven(Manual::helping(false).hub().bus("main").parallel_handlers());
+        let door = Door::default();
+        let waits = door.clone();
+        bus.on(move |_: EventHandle<First>| waits.pass());
+        bus.on(|_: EventHandle<Stuck>| {});
+        bus.on(move |_: EventHandle<Second>| {
+            let opens = OpensOnDrop(door.clone());
+            async move {
+                let _opens = opens;
+                pending::<()>().await;
+            }
+        });
+        bus.on_name("Second", |_: AnyEvent| 7u32);
+        let first = bus.event(First).parallel().dispatch().unwrap();
+        let _others: Vec<_> = (0..*between).map(|_| bus.dispatch(Stuck).unwrap()).collect();
+        let second = bus.event(Second).first().dispatch().unwrap();
+        let mut all = [driver];
+        assert!(drive(&mut all));
+        assert_eq!(second.status(), EventStatus::Completed);
+        first.status() != EventStatus::Completed
+    });
+    let lost: Vec<_> = lost.collect();
+    assert!(lost.is_empty(), "lost at {lost:?}");
 }

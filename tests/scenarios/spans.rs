@@ -1,10 +1,12 @@
 //! Handlers run in the span of their bus, whoever polls them (design, "Who polls").
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use busway::{Event, EventHandle};
-use tracing::{Instrument, info, info_span};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Instrument, Metadata, Subscriber, info, info_span};
 
 #[derive(Event)]
 #[event(output = u32)]
@@ -119,4 +121,44 @@ fn the_future_of_an_aborted_handler_is_dropped_in_it() {
         tokio::task::yield_now().await;
     });
     assert_eq!(lines.of("dropped"), "bus{name=main}:");
+}
+
+/// A subscriber that panics when a span is entered the first time.
+#[derive(Default)]
+struct PanicsOnce(AtomicBool);
+
+impl Subscriber for PanicsOnce {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &tracing::Event<'_>) {}
+
+    fn enter(&self, _: &Id) {
+        assert!(self.0.swap(true, Ordering::SeqCst), "the first time");
+    }
+
+    fn exit(&self, _: &Id) {}
+}
+
+#[test]
+fn a_bus_outlives_a_subscriber_that_panics() {
+    tracing::subscriber::with_default(PanicsOnce::default(), || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        runtime.unwrap().block_on(async {
+            let bus = busway::bus("main");
+            bus.on(|work: EventHandle<Work>| async move { work.0 });
+            let first = bus.run(Work(1)).await.unwrap();
+            assert!(first.result().is_err(), "its handler could not be called");
+            assert_eq!(bus.run(Work(2)).await.unwrap().result().unwrap(), 2);
+        });
+    });
 }

@@ -55,10 +55,10 @@ impl Gate {
         self.0.load(Ordering::SeqCst) & MORE != 0
     }
 
-    /// The same, and he looks now.
+    /// The holder looks now: what is marked from now on is more again.
     #[inline]
-    pub(crate) fn take_more(&self) -> bool {
-        self.has_more() && self.0.fetch_and(!MORE, Ordering::SeqCst) & MORE != 0
+    pub(crate) fn take_more(&self) {
+        self.0.fetch_and(!MORE, Ordering::SeqCst);
     }
 
     /// Gives the turn back. False when there is more to do: the turn is kept.
@@ -85,11 +85,12 @@ mod tests {
         assert_eq!(gate.mark(), Marked::SomebodyLooks);
         assert!(gate.enter());
         assert!(!gate.enter());
-        assert!(gate.take_more());
-        assert!(!gate.take_more());
+        assert!(gate.has_more());
+        gate.take_more();
+        assert!(!gate.has_more());
         assert_eq!(gate.mark(), Marked::SomebodyLooks);
         assert!(!gate.leave(), "there is more to do");
-        assert!(gate.take_more());
+        gate.take_more();
         assert!(gate.leave());
         assert_eq!(gate.mark(), Marked::NobodyKnows);
     }

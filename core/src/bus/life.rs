@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use super::context;
 use super::error::WaitError;
-use super::shared::BusShared;
+use super::shared::{BusShared, HubState};
 use super::sleep::{Elapsed, with_timeout};
 use super::wakers::Place;
 
@@ -113,16 +113,17 @@ impl BusShared {
 
     /// Waits until no more events than this are incomplete.
     async fn at_most(&self, events: usize) {
-        let is_so = || {
+        let is_so = |hub: &HubState| hub.books.incomplete(self.key) <= events;
+        let ask_to_be_told = || {
             let mut hub = self.hub.lock();
-            hub.books.tell_idle(self.key);
-            hub.books.incomplete(self.key) <= events
+            hub.books.tell_idle(self.key, events);
+            is_so(&hub)
         };
         let mut place = Place::new(&self.idle);
         poll_fn(|cx| {
-            let is_over = is_so() || {
+            let is_over = is_so(&self.hub.lock()) || {
                 place.register(cx.waker());
-                is_so()
+                ask_to_be_told()
             };
             if is_over { Poll::Ready(()) } else { Poll::Pending }
         })

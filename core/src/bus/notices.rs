@@ -53,7 +53,7 @@ impl Notices {
                     self.own_ready = true;
                     continue;
                 }
-                // Nobody is to be woken.
+                // As most are: not worth a call.
                 Output::Completed(None) => continue,
                 output => hub.todo(output),
             };
@@ -149,6 +149,7 @@ impl HubState {
         Some(match output {
             Output::Ready { bus } => Todo::Notify(self.shell(bus)?),
             Output::Cancel { bus, invocation } => Todo::Cancel(self.shell(bus)?, invocation),
+            // Where nobody waits there is nothing to do.
             Output::Completed(awaited) => Todo::Complete(awaited?),
             #[cfg(feature = "journal")]
             Output::Accepted { bus, payload, .. } => {

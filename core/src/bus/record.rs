@@ -73,8 +73,7 @@ pub(crate) trait Erased: Any + Send + Sync {
 impl Frozen {
     /// The names of the buses the event was on, in order of arrival.
     pub(crate) fn path(&self) -> impl Iterator<Item = &Arc<str>> {
-        let row = self.rows.iter().next().filter(|_| self.path.is_none());
-        let named = row.map(|row| &row.handler.bus_name);
+        let named = self.rows.bus_name().filter(|_| self.path.is_none());
         named.into_iter().chain(self.path.iter().flat_map(Path::iter))
     }
 }

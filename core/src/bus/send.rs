@@ -95,7 +95,8 @@ impl BusShared {
 
     /// Hands an event to the machine, by the input that is given, for somebody who waits for it now.
     /// If he may work for the bus and nobody else does, he takes the turn with it: the event starts
-    /// under the lock that it is dispatched under, and mostly it is done when this returns.
+    /// under the lock that it is dispatched under, and mostly it is done when this returns. Who has
+    /// taken the turn works, also when his own event is refused, but not for long then.
     pub(crate) fn send_and_help<E: Event>(
         self: &Arc<Self>,
         event: E,

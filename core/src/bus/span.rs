@@ -3,6 +3,8 @@
 
 use alloc::string::String;
 
+use super::guard;
+
 #[cfg(feature = "tracing")]
 pub(crate) struct Span(crate::sync::OnceLock<tracing::Span>);
 
@@ -16,7 +18,8 @@ impl Span {
     pub(crate) fn open(&self, bus: impl FnOnce() -> String) {
         // At the level that subscribers leave out last: without it, what a handler logs would be
         // taken for the helper's.
-        self.0.init(|| tracing::error_span!(target: "busway", parent: None, "bus", name = %bus()));
+        let span = tracing::error_span!(target: "busway", parent: None, "bus", name = %bus());
+        let _ = self.0.set(span);
     }
 
     pub(crate) fn enter<T>(&self, run: impl FnOnce() -> T) -> T {
@@ -42,5 +45,12 @@ impl Span {
     #[inline]
     pub(crate) fn enter<T>(&self, run: impl FnOnce() -> T) -> T {
         run()
+    }
+}
+
+impl Span {
+    /// Drops a value of a handler's in it. What that panics with is its own affair.
+    pub(crate) fn discard<T>(&self, value: T) {
+        let _ = guard::catch(|| self.enter(|| drop(value)));
     }
 }

@@ -62,8 +62,9 @@ impl Running {
     /// Runs the user's code of it. What that leaves is a verdict, or a future to be polled again.
     #[inline]
     pub(crate) fn guarded(&mut self, span: &Span, code: impl FnOnce(&mut Self)) {
-        let run = || context::enter(self.current, || guard::catch(|| code(self)));
-        if let Err(panic) = span.enter(run) {
+        let current = self.current;
+        let run = || guard::catch(|| span.enter(|| code(self)));
+        if let Err(panic) = context::enter(current, run) {
             self.panicked(&panic, span);
         }
     }
@@ -106,7 +107,7 @@ impl Running {
 
     /// Drops a future that is not to be polled again.
     pub(crate) fn discard(&mut self, span: &Span) {
-        span.enter(|| guard::discard(self.future.take()));
+        span.discard(self.future.take());
     }
 }
 

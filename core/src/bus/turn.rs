@@ -105,7 +105,7 @@ impl BusShared {
                 (tasks, core::mem::take(&mut turn.leashes), turn.run.take())
             };
             leashes.into_values().for_each(|leash| leash.cut());
-            self.span.enter(|| tasks.into_values().for_each(guard::discard));
+            tasks.into_values().for_each(|task| self.span.discard(task));
             guard::discard(run);
             self.gate.take_more();
             if self.gate.leave() {
@@ -185,8 +185,11 @@ impl<'a> Holder<'a> {
             self.step();
             (made, left) = (made + 1, left - 1);
         }
-        // The last step may have left a wake-up on this thread.
-        self.look();
+        // The last step may have left a wake-up on this thread. The mail is for the next holder: to
+        // read it may drop futures, which may wake somebody again.
+        if let Some(woken) = self.here.take_woken() {
+            self.put_woken(woken);
+        }
         let Self { bus, turn, .. } = self;
         bus.has_helped(made);
         drop(turn);
@@ -212,12 +215,11 @@ impl<'a> Holder<'a> {
 
     #[inline(never)]
     fn look_closer(&mut self) {
-        if self.bus.gate.take_more() {
-            self.turn.asks = true;
-            if self.bus.has_mail.load(Ordering::Acquire) {
-                self.bus.has_mail.store(false, Ordering::Relaxed);
-                self.read_mail();
-            }
+        self.bus.gate.take_more();
+        self.turn.asks = true;
+        if self.bus.has_mail.load(Ordering::Acquire) {
+            self.bus.has_mail.store(false, Ordering::Relaxed);
+            self.read_mail();
         }
     }
 

@@ -73,22 +73,22 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// The same for an invocation that waits until the bus is idle but for what waits for it.
     ///
     /// Answers how many incomplete events of the bus cannot complete before the invocation that
-    /// asks; [`Output::Idle`] is said when there are no more than these.
+    /// asks.
     pub fn drain_but(&mut self, bus: BusKey, by: Option<InvocationKey>) -> usize {
         let Some(ix) = self.bus(bus) else { return 0 };
         if self.buses[ix].phase == Phase::Open {
             self.buses[ix].phase = Phase::Draining;
         }
         self.answer_reservations(ix);
-        let own = by.map_or(0, |by| self.dependents(by, bus));
-        self.buses[ix].idle_at = self.buses[ix].idle_at.max(Some(own));
-        own
+        by.map_or(0, |by| self.dependents(by, bus))
     }
 
-    /// From now on it is said when a bus becomes idle: [`Output::Idle`].
-    pub fn tell_idle(&mut self, bus: BusKey) {
+    /// Has it said once when a bus has come to no more than so many incomplete events:
+    /// [`Output::Idle`]. Of several who ask, all are told when the first is, and ask again.
+    pub fn tell_idle(&mut self, bus: BusKey, at_most: usize) {
         if let Some(bus) = self.bus(bus) {
-            self.buses[bus].idle_at.get_or_insert(0);
+            let idle_at = &mut self.buses[bus].idle_at;
+            *idle_at = (*idle_at).max(Some(at_most));
         }
     }
 

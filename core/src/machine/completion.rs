@@ -130,7 +130,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     pub(super) fn less_to_do(&mut self, bus: BusIx) {
         let state = &mut self.buses[bus];
         state.incomplete -= 1;
-        let is_idle = state.idle_at.is_some_and(|at_most| state.incomplete <= at_most);
+        let is_idle = state.idle_at.take_if(|at_most| state.incomplete <= *at_most).is_some();
         let is_closed = state.incomplete == 0 && state.closed;
         if is_idle {
             self.say(Output::Idle { bus: self.buses.key(bus) });

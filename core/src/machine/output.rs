@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::registry::{Handler, HandlerList};
-use super::results::{Cause, HandlerInfo, Row, Rows};
+use super::results::{Cause, HandlerInfo, Rows};
 use super::state::EventIx;
 use super::{BusKey, EventKey, InvocationKey, ReservationKey, WatchKey};
 use crate::time::Instant;
@@ -19,7 +19,7 @@ use crate::time::Instant;
 #[non_exhaustive]
 pub enum Output<P, R, H, C = Completed<P, R>> {
     /// [`Machine::next`](super::Machine::next) has something for this bus. Said once until `next`
-    /// answers [`Next::Idle`].
+    /// answers [`Next::Idle`], and not to who [`attend`](super::Machine::attend)s the bus.
     Ready {
         /// The bus to ask about.
         bus: BusKey,
@@ -66,8 +66,8 @@ pub enum Output<P, R, H, C = Completed<P, R>> {
         /// How many events there was no room for.
         dropped: u64,
     },
-    /// Nothing of this bus is queued, running or incomplete any more. Said by those that
-    /// [`tell_idle`](super::Machine::tell_idle) or [`drain`](super::Machine::drain) was called for.
+    /// No more events of this bus are queued, running or incomplete than
+    /// [`tell_idle`](super::Machine::tell_idle) has asked about. Said once for that.
     Idle {
         /// The bus.
         bus: BusKey,
@@ -153,8 +153,8 @@ impl<P: Clone, R> Done<'_, P, R> {
     pub(super) fn into_completed(self) -> Completed<P, R> {
         let Self { event, payload, started_at, completed_at, cause, results, path } = self;
         let (payload, results) = (payload.clone(), core::mem::take(results));
-        let named = |row: &Row<R>| Path::new(row.handler.bus_name.clone());
-        let path = path.or_else(|| results.iter().next().map(named)).expect("one of both tells");
+        let path = path.or_else(|| results.bus_name().cloned().map(Path::new));
+        let path = path.expect("one of both tells");
         Completed { event, payload, started_at, completed_at, cause, results, path }
     }
 }

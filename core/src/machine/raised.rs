@@ -23,6 +23,7 @@ impl Raised {
 
     #[inline(never)]
     pub(super) fn insert(&mut self, order: RaiseOrder, visit: VisitIx) {
+        debug_assert!(self.first.is_none_or(|(first, _)| first != order), "raised once");
         let (later, visit) = match &mut self.first {
             None => return self.first = Some((order, visit)),
             Some(first) if order < first.0 => core::mem::replace(first, (order, visit)),

@@ -187,6 +187,12 @@ impl<R> Rows<R> {
         self.as_slice().is_empty()
     }
 
+    /// The name of the bus of the first row: the bus of an event that was on one bus alone.
+    #[inline]
+    pub(crate) fn bus_name(&self) -> Option<&Arc<str>> {
+        self.as_slice().first().map(|row| &row.handler.bus_name)
+    }
+
     /// The rows in order.
     #[must_use]
     #[inline]

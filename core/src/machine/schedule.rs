@@ -31,7 +31,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         Next::Again
     }
 
-    /// Somebody is going to ask a bus what is next, until it is idle: no `Ready` has to tell him.
+    /// Somebody is going to ask a bus what is [`next`](Self::next), until it is idle: no
+    /// [`Output::Ready`] has to tell him. It cannot be taken back: who does not ask silences the bus.
     pub fn attend(&mut self, bus: BusKey) {
         if let Some(bus) = self.bus(bus) {
             self.buses[bus].ready = true;

@@ -60,7 +60,7 @@ pub(super) struct BusState<H> {
     pub(super) roots: usize,
     pub(super) children: usize,
     pub(super) incomplete: usize,
-    /// `Output::Idle` is said when no more than this are incomplete, if somebody wants to know.
+    /// `Output::Idle` is said when no more than this are incomplete, to who has asked.
     pub(super) idle_at: Option<usize>,
     /// Places that were granted and not used yet.
     pub(super) granted: usize,

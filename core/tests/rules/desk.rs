@@ -107,7 +107,7 @@ impl Desk {
         let mut config = BusConfig::new(name);
         set(&mut config);
         let bus = self.machine.add_bus(config, 0xab);
-        self.machine.tell_idle(bus);
+        self.machine.tell_idle(bus, 0);
         self.buses.push(bus);
         self.drain();
         bus
@@ -382,7 +382,10 @@ impl Desk {
             }
             Output::Accepted { payload, .. } => self.accepted.push(payload),
             Output::Granted { reservation } => self.granted.push(reservation),
-            Output::Idle { bus } => self.idle.push(bus),
+            Output::Idle { bus } => {
+                self.idle.push(bus);
+                self.machine.tell_idle(bus, 0);
+            }
             Output::Closed { bus } => self.closed.push(bus),
             Output::Warning(warning) => self.warnings.push(*warning),
             Output::Dropped(Dropped::Payload(payload)) => self.payloads.push(payload),

@@ -176,6 +176,8 @@ impl World {
                 other => seen.note(other),
             }
         }
+        // It is said once for each time that it is asked.
+        seen.idle.iter().for_each(|bus| hub.tell_idle(*bus, 0));
         self.model.expect_order(&self.seen.order);
         answer
     }

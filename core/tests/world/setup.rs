@@ -30,7 +30,7 @@ impl World {
         self.begin(|| format!("add bus {config:?}"));
         let key = self.input(|hub| {
             let key = hub.add_bus(config.clone(), 7);
-            hub.tell_idle(key);
+            hub.tell_idle(key, 0);
             key
         });
         self.keys.buses.push(key);

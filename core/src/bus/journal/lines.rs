@@ -92,6 +92,8 @@ impl Lines {
     }
 }
 
+/// A bus is known by where its name lies: the results of its handlers and the paths of its events share
+/// it.
 fn place_of(name: &Arc<str>) -> usize {
     Arc::as_ptr(name).addr()
 }
