@@ -44,6 +44,9 @@
 //! | `test-util` | no | `testing`: a runtime with virtual time and a seeded order | `std` |
 //! | `conformance` | no | `conformance`: the tests that every runtime has to pass | `std` |
 //!
+//! The span of a bus is opened as the bus is made, by the subscriber there is then: set the subscriber
+//! first.
+//!
 //! # Without `std`
 //!
 //! The machine and the shell run on `alloc` alone (the crate `tests/no-std` of the repository links
