@@ -18,9 +18,9 @@ use crate::machine::InvocationKey;
 /// A function that can handle events: async or plain, taking an [`EventHandle`] of its event (or an
 /// [`AnyEvent`], for handlers of a name or of every event), and returning a [`Reply`].
 ///
-/// Functions, closures and `(Arc<service>, Service::method)` pairs implement it, and nothing else can.
-/// `M` tells the kinds apart and is always inferred. A plain function runs where the bus is polled: it must not
-/// block.
+/// Functions, closures and `(Arc<service>, Service::method)` pairs implement it, and nothing else
+/// can. `M` tells the kinds apart and is always inferred. A plain function runs where the bus is
+/// polled: it must not block.
 ///
 /// ```
 /// use std::sync::Arc;

@@ -187,9 +187,7 @@ impl<'a> Holder<'a> {
         }
         // The last step may have left a wake-up on this thread. The mail is for the next holder: to
         // read it may drop futures, which may wake somebody again.
-        if let Some(woken) = self.here.take_woken() {
-            self.put_woken(woken);
-        }
+        self.look_here();
         let Self { bus, turn, .. } = self;
         bus.has_helped(made);
         drop(turn);
@@ -200,21 +198,22 @@ impl<'a> Holder<'a> {
     /// Reads what others have left since the last look.
     #[inline]
     fn look(&mut self) {
-        if let Some(woken) = self.here.take_woken() {
-            self.put_woken(woken);
-        }
+        self.look_here();
         if self.bus.gate.has_more() {
-            self.look_closer();
+            self.look_elsewhere();
+        }
+    }
+
+    /// Reads what was left on this thread.
+    #[inline]
+    fn look_here(&mut self) {
+        if let Some(woken) = self.here.take_woken() {
+            self.turn.woken.push_back(woken);
         }
     }
 
     #[inline(never)]
-    fn put_woken(&mut self, invocation: InvocationKey) {
-        self.turn.woken.push_back(invocation);
-    }
-
-    #[inline(never)]
-    fn look_closer(&mut self) {
+    fn look_elsewhere(&mut self) {
         self.bus.gate.take_more();
         self.turn.asks = true;
         if self.bus.has_mail.load(Ordering::Acquire) {

@@ -4,7 +4,6 @@ use super::Machine;
 use super::output::{Done, Ended, Output, Path};
 use super::results::{EventStatus, Rows};
 use super::state::{BusIx, Counted, EventIx, Timer, Visit, VisitIx, WorkIx};
-use super::timers::NOWHERE;
 
 impl<P: Clone, R, H> Machine<P, R, H> {
     /// One thing less that an event waits for; at the last one it completes, and so may its parent.
@@ -22,9 +21,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Returns the parent that waited for it.
     #[inline(always)]
     fn complete(&mut self, event: EventIx) -> Option<EventIx> {
-        if self.entries[event].timer != NOWHERE {
-            self.drop_deadline(event);
-        }
+        self.disarm(Timer::Event(event));
         let (stay, state) = self.entries.home_mut(event);
         state.status = EventStatus::Completed;
         // It stays in the books until this is said and the last history has forgotten it.
@@ -43,11 +40,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         parent
     }
 
-    #[inline(never)]
-    fn drop_deadline(&mut self, event: EventIx) {
-        self.disarm(Timer::Event(event));
-    }
-
     /// The path of an event whose rows do not tell it. Those of an event that was on one bus alone do,
     /// if there are any.
     #[inline]
@@ -60,11 +52,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     pub(super) fn path_of(&self, event: EventIx) -> Path {
         let name = |visit: VisitIx| self.buses[self.entries[visit].bus].name.clone();
         let mut path = Path::new(name(event.home()));
-        let mut next = self.entries[event.home()].next;
-        while let Some(visit) = next {
-            path.push(name(visit));
-            next = self.entries[visit].next;
-        }
+        self.visits_of(event).skip(1).for_each(|visit| path.push(name(visit)));
         path
     }
 

@@ -24,13 +24,8 @@ impl Limit {
     pub(super) fn resolve(handler: Self, event: Self, bus: Self) -> Option<Duration> {
         match (handler, event) {
             (Self::Inherit, Self::Inherit) => bus.duration(),
-            _ => Self::smaller([handler, event]),
+            _ => [handler, event].into_iter().filter_map(Self::duration).min(),
         }
-    }
-
-    #[inline(never)]
-    fn smaller(limits: [Self; 2]) -> Option<Duration> {
-        limits.into_iter().filter_map(Self::duration).min()
     }
 
     fn duration(self) -> Option<Duration> {

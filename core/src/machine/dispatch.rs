@@ -6,7 +6,7 @@ use super::config::Overrides;
 use super::error::{Refusal, Refused};
 use super::registry::{Kind, Snapshot};
 use super::results::EventStatus;
-use super::state::{BusIx, Counted, EventIx, EventState, Phase, Timer, VisitIx};
+use super::state::{BusIx, Counted, EventState, Phase, Timer, VisitIx};
 use super::timers::NOWHERE;
 use super::{BusKey, EventKey, Machine, ReservationKey};
 use crate::time::Instant;
@@ -168,7 +168,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.adopt(parent.event, event, depth);
         }
         if let Some(deadline) = deadline {
-            self.set_deadline(bus, deadline, event);
+            self.set_timer(bus, deadline, Timer::Event(event));
         }
         match handlers {
             Some(handlers) => self.begin_past_queue(event.home(), handlers),
@@ -178,11 +178,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             }
         }
         key
-    }
-
-    #[inline(never)]
-    fn set_deadline(&mut self, bus: BusIx, deadline: Instant, event: EventIx) {
-        self.set_timer(bus, deadline, Timer::Event(event));
     }
 
     /// An event has reached a bus: it is queued, remembered, and raised if a wait covers it.

@@ -18,13 +18,6 @@ pub(super) struct History {
     arrivals: List<VisitTag>,
 }
 
-impl History {
-    #[cold]
-    fn forget_cancelled(&mut self, seq: u64) {
-        self.cancelled.remove(&seq);
-    }
-}
-
 /// The visits of a bus that are queued, or started, in order.
 ///
 /// A visit is in one stage at a time. Those that are forgotten stay where they are: the history
@@ -125,7 +118,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let bus = &mut buses[ix];
         match started {
             true => bus.started.remove(entries, visit),
-            false => bus.history.forget_cancelled(seq),
+            false => drop(bus.history.cancelled.remove(&seq)),
         }
         if remembered {
             bus.history.completed.push_back(entries, visit, Visit::links);
@@ -196,7 +189,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         history.len -= 1;
         history.arrivals.remove(entries, visit, Visit::arrival);
         if state == VisitState::Done && !started {
-            history.forget_cancelled(seq);
+            history.cancelled.remove(&seq);
         }
         if entries[event].is_complete() {
             history.completed.remove(entries, visit, Visit::links);

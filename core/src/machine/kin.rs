@@ -91,12 +91,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Children that have completed stand first in the parent's list; tells the parent that waited.
     #[inline]
     pub(super) fn leave_parent(&mut self, event: EventIx) -> Option<EventIx> {
-        let was_attached = core::mem::take(&mut self.entries[event].attached);
-        if was_attached { self.tell_parent(event) } else { None }
-    }
-
-    #[inline(never)]
-    fn tell_parent(&mut self, event: EventIx) -> Option<EventIx> {
+        if !core::mem::take(&mut self.entries[event].attached) {
+            return None;
+        }
         let child = self.entries[event].kin?;
         let parent = self.entries.find(self.kins[child].parent?)?;
         let kin = self.entries[parent].kin?;

@@ -69,9 +69,9 @@
 //! cycle, which is made only when the awaited event has begun or has children.
 //!
 //! What every event passes through is inlined by force where a compiler that was left alone made
-//! calls of it: that is 4 % of the instructions an event takes. What few events pass through is a call
-//! of its own, so that it does not lie in between: all that an event runs through is about as large as
-//! the first cache of a processor.
+//! calls of it: that is 4 % of the instructions an event takes. What few events pass through and is
+//! large is a call of its own, so that it does not lie in between: all that an event runs through is
+//! about as large as the first cache of a processor.
 //!
 //! It is **not** a scheduler of tasks, a message broker or a store: it keeps the books of one
 //! process, in memory.

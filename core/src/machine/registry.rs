@@ -203,14 +203,11 @@ impl<H> Registry<H> {
         let exact = self.exact.get(&name);
         match (exact.map_or(&[][..], |list| list), &self.any[..]) {
             ([one], []) | ([], [one]) => Snapshot::One(one.clone()),
-            _ => self.lists(exact),
+            (_, any) => {
+                let any = (!any.is_empty()).then(|| self.any.clone());
+                Snapshot::Lists { exact: exact.cloned(), any }
+            }
         }
-    }
-
-    #[inline(never)]
-    fn lists(&self, exact: Option<&HandlerList<H>>) -> Snapshot<H> {
-        let any = (!self.any.is_empty()).then(|| self.any.clone());
-        Snapshot::Lists { exact: exact.cloned(), any }
     }
 
     /// Every list, to be dropped outside; the registry is empty afterwards.

@@ -237,10 +237,6 @@ impl<R> Rows<R> {
 
     #[inline]
     pub(super) fn append(&mut self, other: Self) {
-        // Mostly there is nothing more, and nothing is to be moved.
-        if other.is_empty() {
-            return;
-        }
         if self.is_empty() {
             *self = other;
         } else {

@@ -122,18 +122,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             });
         }
         if continues {
-            self.continue_later(bus, visit);
+            self.buses[bus].continuing.push_back(self.entries.key(visit));
         } else if is_done {
             self.leave(visit, work);
         }
         self.kick(bus);
         self.call_lines();
-    }
-
-    /// A started visit has a handler to start.
-    #[inline(never)]
-    fn continue_later(&mut self, bus: BusIx, visit: VisitIx) {
-        self.buses[bus].continuing.push_back(self.entries.key(visit));
     }
 
     #[inline(always)]

@@ -143,13 +143,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// An event has completed: who waited for it retakes its slot, in this very step.
     #[inline]
     pub(super) fn end_waits_for(&mut self, event: EventIx) {
-        if self.first_wait(event).is_some() {
-            self.end_waits_of(event);
-        }
-    }
-
-    #[inline(never)]
-    fn end_waits_of(&mut self, event: EventIx) {
         while let Some(wait) = self.first_wait(event) {
             let invocation = self.waits[wait].invocation;
             self.unlink_wait(wait);
@@ -160,13 +153,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// An invocation ends: so do its waits.
     #[inline]
     pub(super) fn drop_waits(&mut self, by: InvocationIx) {
-        if self.invocations[by].waits.first().is_some() {
-            self.drop_waits_of(by);
-        }
-    }
-
-    #[inline(never)]
-    fn drop_waits_of(&mut self, by: InvocationIx) {
         while let Some(wait) = self.invocations[by].waits.first() {
             let event = self.waits[wait].event;
             self.unlink_wait(wait);
