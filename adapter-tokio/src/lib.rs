@@ -18,6 +18,8 @@
 //! or between two tries. A paused clock (`start_paused`) is followed. This crate is **not** needed to
 //! use a bus from tokio when another runtime drives it: dispatching and awaiting work from anywhere.
 
+mod pause;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -33,7 +35,8 @@ use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
 pub struct Tokio {
     handle: Handle,
     epoch: TokioInstant,
-    /// Only the clock of a current-thread runtime can be paused; any other is the same everywhere.
+    /// Only the clock of a current-thread runtime can be paused, and only that of a tokio which was
+    /// built with its `test-util`; any other is the same everywhere.
     can_be_paused: bool,
 }
 
@@ -54,7 +57,8 @@ impl Tokio {
             let _inside = handle.enter();
             TokioInstant::now()
         };
-        let can_be_paused = handle.runtime_flavor() == RuntimeFlavor::CurrentThread;
+        let can_be_paused =
+            pause::is_built_in() && handle.runtime_flavor() == RuntimeFlavor::CurrentThread;
         Self { handle, epoch, can_be_paused }
     }
 
