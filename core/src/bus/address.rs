@@ -1,7 +1,6 @@
 //! Consumers of addresses and listeners of topics (R35, R38, R39).
 
 use alloc::borrow::ToOwned;
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -10,7 +9,7 @@ use core::marker::PhantomData;
 
 use super::EventBus;
 use super::handle::EventHandle;
-use super::handler::{Callable, Started};
+use super::handler::{Callable, FirstPoll, Started};
 use super::message::{Envelope, Message};
 use super::record::{Erased, downcast};
 use super::request::ReplyCell;
@@ -234,7 +233,13 @@ where
     F: Fn(Message<B>) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = O> + Send + 'static,
 {
-    fn call(&self, event: Arc<dyn Erased>, bus: &Arc<BusShared>, by: InvocationKey) -> Started {
+    fn call(
+        &self,
+        event: Arc<dyn Erased>,
+        bus: &Arc<BusShared>,
+        by: InvocationKey,
+        first: FirstPoll<'_, '_>,
+    ) -> Started {
         let Some(record) = downcast::<Envelope<B>>(event) else {
             // A value of another type was published on a listener's topic.
             let expected = core::any::type_name::<B>();
@@ -243,12 +248,13 @@ where
         };
         let handle = EventHandle::in_handler(record, bus.clone(), by);
         let future = self.0(Message { handle });
-        Started::Running(Box::pin(async move {
+        let verdict = async move {
             match future.await.into_response() {
                 Ok(reply) => Verdict::value(ReplyCell::new(reply)),
                 Err(error) => Verdict::failed(error),
             }
-        }))
+        };
+        Started::new(verdict, first)
     }
 
     fn speaks(&self) -> Option<Speaks> {

@@ -75,8 +75,9 @@ mod imp {
     }
 
     /// Runs `poll` as this invocation.
-    pub(crate) fn enter<T>(current: Current, poll: impl FnOnce() -> T) -> T {
-        let _back = Back(CURRENT.replace(Some(current)));
+    #[inline]
+    pub(crate) fn enter<T>(current: &Current, poll: impl FnOnce() -> T) -> T {
+        let _back = Back(CURRENT.replace(Some(*current)));
         poll()
     }
 
@@ -141,12 +142,12 @@ mod imp {
     }
 
     /// Runs `poll` as this invocation.
-    pub(crate) fn enter<T>(current: Current, poll: impl FnOnce() -> T) -> T {
+    pub(crate) fn enter<T>(current: &Current, poll: impl FnOnce() -> T) -> T {
         if current.invocation.is_none() {
             return poll();
         }
-        POLLED.lock().push(current);
-        let _ended = Ended(current);
+        POLLED.lock().push(*current);
+        let _ended = Ended(*current);
         poll()
     }
 

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use core::any::TypeId;
 use core::marker::PhantomData;
 use core::pin::Pin;
+use core::task::Poll;
 
 use super::address::Speaks;
 use super::any::AnyEvent;
@@ -95,7 +96,7 @@ use crate::machine::InvocationKey;
 pub trait Handler<In: Input, M>: Send + Sync + 'static {
     /// Starts the handler for one event.
     #[doc(hidden)]
-    fn start(&self, input: In, by: sealed::Bus) -> Started;
+    fn start(&self, input: In, first: FirstPoll<'_, '_>) -> Started;
 }
 
 /// What handlers take: [`EventHandle`] and [`AnyEvent`].
@@ -160,8 +161,23 @@ impl Input for AnyEvent {
 pub enum Started {
     /// It has ended at once.
     Ended(Verdict),
-    /// It runs.
+    /// It runs, and waits to be woken if it was polled.
     Running(Pin<Box<dyn Future<Output = Verdict> + Send>>),
+}
+
+impl Started {
+    /// A handler's future, polled the first time here, where its type is known, if it is to be.
+    #[inline]
+    pub(crate) fn new(
+        future: impl Future<Output = Verdict> + Send + 'static,
+        FirstPoll(first): FirstPoll<'_, '_>,
+    ) -> Self {
+        let mut future = Box::pin(future);
+        match first.map(|cx| future.as_mut().poll(cx)) {
+            Some(Poll::Ready(verdict)) => Self::Ended(verdict),
+            Some(Poll::Pending) | None => Self::Running(future),
+        }
+    }
 }
 
 impl core::fmt::Debug for Started {
@@ -191,9 +207,9 @@ where
     F: Fn(In) -> Fut + Send + Sync + 'static,
     Fut: Future<Output: Reply<In::Of> + Send + Sync + 'static> + Send + 'static,
 {
-    fn start(&self, input: In, _: sealed::Bus) -> Started {
+    fn start(&self, input: In, first: FirstPoll<'_, '_>) -> Started {
         let expects = input.expects();
-        running(self(input), expects)
+        running(self(input), expects, first)
     }
 }
 
@@ -203,7 +219,7 @@ where
     F: Fn(In) -> R + Send + Sync + 'static,
     R: Reply<In::Of> + Send + Sync + 'static,
 {
-    fn start(&self, input: In, _: sealed::Bus) -> Started {
+    fn start(&self, input: In, _: FirstPoll<'_, '_>) -> Started {
         let expects = input.expects();
         Started::Ended(self(input).into_verdict().checked(&expects))
     }
@@ -216,9 +232,9 @@ where
     F: Fn(Arc<S>, In) -> Fut + Send + Sync + 'static,
     Fut: Future<Output: Reply<In::Of> + Send + Sync + 'static> + Send + 'static,
 {
-    fn start(&self, input: In, _: sealed::Bus) -> Started {
+    fn start(&self, input: In, first: FirstPoll<'_, '_>) -> Started {
         let expects = input.expects();
-        running(self.1(self.0.clone(), input), expects)
+        running(self.1(self.0.clone(), input), expects, first)
     }
 }
 
@@ -229,7 +245,7 @@ where
     F: Fn(Arc<S>, In) -> R + Send + Sync + 'static,
     R: Reply<In::Of> + Send + Sync + 'static,
 {
-    fn start(&self, input: In, _: sealed::Bus) -> Started {
+    fn start(&self, input: In, _: FirstPoll<'_, '_>) -> Started {
         let expects = input.expects();
         Started::Ended(self.1(self.0.clone(), input).into_verdict().checked(&expects))
     }
@@ -239,13 +255,20 @@ where
 fn running<Of>(
     future: impl Future<Output: Reply<Of> + Send + Sync + 'static> + Send + 'static,
     expects: impl Expects,
+    first: FirstPoll<'_, '_>,
 ) -> Started {
-    Started::Running(Box::pin(async move { future.await.into_verdict().checked(&expects) }))
+    Started::new(async move { future.await.into_verdict().checked(&expects) }, first)
 }
 
 /// A handler whose types are not known any more: what the machine keeps.
 pub(crate) trait Callable: Send + Sync {
-    fn call(&self, event: Arc<dyn Erased>, bus: &Arc<BusShared>, by: InvocationKey) -> Started;
+    fn call(
+        &self,
+        event: Arc<dyn Erased>,
+        bus: &Arc<BusShared>,
+        by: InvocationKey,
+        first: FirstPoll<'_, '_>,
+    ) -> Started;
 
     /// The types it takes and gives, when it is a consumer or a listener.
     fn speaks(&self) -> Option<Speaks> {
@@ -269,23 +292,38 @@ impl<M, F> Untyped<M, F> {
 }
 
 impl<E: Event, M, F: Handler<EventHandle<E>, M>> Callable for Typed<E, M, F> {
-    fn call(&self, event: Arc<dyn Erased>, bus: &Arc<BusShared>, by: InvocationKey) -> Started {
+    fn call(
+        &self,
+        event: Arc<dyn Erased>,
+        bus: &Arc<BusShared>,
+        by: InvocationKey,
+        first: FirstPoll<'_, '_>,
+    ) -> Started {
         let record = downcast(event).expect("the machine checked the type");
-        self.0.start(EventHandle::in_handler(record, bus.clone(), by), sealed::Bus)
+        self.0.start(EventHandle::in_handler(record, bus.clone(), by), first)
     }
 }
 
 impl<M, F: Handler<AnyEvent, M>> Callable for Untyped<M, F> {
-    fn call(&self, event: Arc<dyn Erased>, bus: &Arc<BusShared>, by: InvocationKey) -> Started {
-        self.0.start(AnyEvent::in_handler(event, bus.clone(), by), sealed::Bus)
+    fn call(
+        &self,
+        event: Arc<dyn Erased>,
+        bus: &Arc<BusShared>,
+        by: InvocationKey,
+        first: FirstPoll<'_, '_>,
+    ) -> Started {
+        self.0.start(AnyEvent::in_handler(event, bus.clone(), by), first)
     }
 }
 
+pub(crate) use self::sealed::FirstPoll;
+
 mod sealed {
     pub trait Sealed {}
-    /// Who may start handlers: nobody outside can name it, nor implement what takes it.
+    /// What polls the future of a handler that is started, unless that is to be polled elsewhere.
+    /// Nobody outside can name it, nor implement what takes it.
     #[derive(Debug)]
-    pub struct Bus;
+    pub struct FirstPoll<'a, 'b>(pub(crate) Option<&'a mut core::task::Context<'b>>);
     impl<E> Sealed for super::EventHandle<E> {}
     impl Sealed for super::AnyEvent {}
 }

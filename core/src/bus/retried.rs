@@ -7,7 +7,7 @@ use core::future::ready;
 use core::pin::Pin;
 
 use super::error::HandlerError;
-use super::handler::{Callable, Started};
+use super::handler::{Callable, FirstPoll, Started};
 use super::lineage::Caller;
 use super::record::Erased;
 use super::shared::BusShared;
@@ -47,7 +47,13 @@ struct Retried {
 }
 
 impl Callable for Retried {
-    fn call(&self, event: Arc<dyn Erased>, bus: &Arc<BusShared>, by: InvocationKey) -> Started {
+    fn call(
+        &self,
+        event: Arc<dyn Erased>,
+        bus: &Arc<BusShared>,
+        by: InvocationKey,
+        first: FirstPoll<'_, '_>,
+    ) -> Started {
         let Self { handler, policy, name } = self;
         let handler = Handling {
             handler: handler.clone(),
@@ -56,7 +62,7 @@ impl Callable for Retried {
             bus: bus.clone(),
             by,
         };
-        Started::Running(Box::pin(all_tries(handler, policy.clone(), name.clone())))
+        Started::new(all_tries(handler, policy.clone(), name.clone()), first)
     }
 }
 
@@ -112,7 +118,8 @@ impl Call for Handling {
 
     fn try_once(&mut self, number: u32) -> Self::Future {
         self.tried(number);
-        match self.handler.call(self.event.clone(), &self.bus, self.by) {
+        let later = FirstPoll(None);
+        match self.handler.call(self.event.clone(), &self.bus, self.by, later) {
             Started::Running(future) => future,
             Started::Ended(verdict) => Box::pin(ready(verdict)),
         }

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, Ordering};
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 
 use futures_util::task::AtomicWaker;
 
@@ -50,11 +50,9 @@ impl Future for SpawnedTask {
             return Poll::Ready(());
         }
         let Self { running, bus, .. } = &mut *self;
-        running.guarded(&bus.span, |running| running.poll(cx));
-        if let Some(verdict) = self.running.verdict() {
-            self.bus.spawned_ended(self.invocation, verdict);
-        }
-        if self.running.is_pending() { Poll::Pending } else { Poll::Ready(()) }
+        let verdict = ready!(running.poll(&bus.span, cx));
+        self.bus.spawned_ended(self.invocation, verdict);
+        Poll::Ready(())
     }
 }
 
@@ -103,7 +101,7 @@ impl<F: Future> Future for Scope<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let invocation = context::invocation_of(&self.bus.hub);
         let current = Current { invocation, ..self.current };
-        context::enter(current, || self.future.as_mut().poll(cx))
+        context::enter(&current, || self.future.as_mut().poll(cx))
     }
 }
 

@@ -65,6 +65,7 @@ macro_rules! plain {
     ($($kind:ident($of_type:ty)),* $(,)?) => {
         /// A value that needs no allocation of its own. None is larger than a result has room for.
         #[derive(Clone, Copy)]
+        #[repr(u64)]
         pub(crate) enum Plain {
             $($kind($of_type)),*
         }

@@ -6,7 +6,7 @@ use alloc::task::Wake;
 use alloc::vec::Vec;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll, Waker, ready};
 
 use super::context::{self, Current};
 use super::guard;
@@ -21,8 +21,6 @@ use crate::machine::{InvocationKey, Key};
 pub(crate) struct Running {
     /// There until it has ended.
     future: Option<Pin<Box<dyn Future<Output = Verdict> + Send>>>,
-    /// What it ended with.
-    verdict: Option<Verdict>,
     current: Current,
 }
 
@@ -55,49 +53,27 @@ pub(crate) struct Inbox {
 }
 
 impl Running {
-    pub(crate) const fn new(current: Current) -> Self {
-        Self { future: None, verdict: None, current }
-    }
-
-    /// Runs the user's code of it. What that leaves is a verdict, or a future to be polled again.
+    /// Calls a handler. It runs unless it has ended with that.
     #[inline]
-    pub(crate) fn guarded(&mut self, span: &Span, code: impl FnOnce(&mut Self)) {
-        let current = self.current;
-        let run = || guard::catch(|| span.enter(|| code(self)));
-        if let Err(panic) = context::enter(current, run) {
-            self.panicked(&panic, span);
+    pub(crate) fn start(
+        current: Current,
+        span: &Span,
+        call: impl FnOnce() -> Started,
+    ) -> Result<Self, Verdict> {
+        match guarded(&current, span, call) {
+            Ok(Started::Running(future)) => Ok(Self { future: Some(future), current }),
+            Ok(Started::Ended(verdict)) | Err(verdict) => Err(verdict),
         }
     }
 
-    #[cold]
-    fn panicked(&mut self, panic: &str, span: &Span) {
-        guard::discard(self.verdict.replace(Verdict::panicked(panic)));
+    /// Polls the future; it is dropped when it has ended.
+    #[inline]
+    pub(crate) fn poll(&mut self, span: &Span, cx: &mut Context<'_>) -> Poll<Verdict> {
+        let Some(future) = &mut self.future else { return Poll::Pending };
+        let polled = guarded(&self.current, span, || future.as_mut().poll(cx));
+        let verdict = ready!(polled.unwrap_or_else(Poll::Ready));
         self.discard(span);
-    }
-
-    /// What it ended with, if it has.
-    #[inline]
-    pub(crate) const fn verdict(&mut self) -> Option<Verdict> {
-        self.verdict.take()
-    }
-
-    /// The handler was called.
-    #[inline]
-    pub(crate) fn start(&mut self, started: Started) {
-        match started {
-            Started::Ended(verdict) => self.verdict = Some(verdict),
-            Started::Running(future) => self.future = Some(future),
-        }
-    }
-
-    /// Polls the future, if there is one, and drops it when it has ended.
-    #[inline]
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) {
-        let polled = self.future.as_mut().map(|future| future.as_mut().poll(cx));
-        if let Some(Poll::Ready(verdict)) = polled {
-            self.verdict = Some(verdict);
-            self.future = None;
-        }
+        Poll::Ready(verdict)
     }
 
     /// Whether it has a future, and so has not ended.
@@ -109,6 +85,13 @@ impl Running {
     pub(crate) fn discard(&mut self, span: &Span) {
         span.discard(self.future.take());
     }
+}
+
+/// Runs the user's code of an invocation; `Err` is what it comes to when it panics.
+#[inline]
+fn guarded<T>(current: &Current, span: &Span, code: impl FnOnce() -> T) -> Result<T, Verdict> {
+    let run = || guard::catch(|| span.enter(code));
+    context::enter(current, run).map_err(|panic| Verdict::panicked(&panic))
 }
 
 impl Readiness {

@@ -5,13 +5,13 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
-use core::task::Context;
+use core::task::{Context, Poll};
 
 use hashbrown::HashMap;
 
 use super::context::Current;
 use super::guard;
-use super::handler::{Callable, Started};
+use super::handler::{Callable, FirstPoll, Started};
 use super::local::Here;
 use super::notices::Notices;
 use super::record::Erased;
@@ -19,7 +19,7 @@ use super::shared::{BusShared, HubState, Latched};
 use super::spawned::{Leash, SpawnedTask};
 use super::task::{Readiness, Running, Task};
 use super::value::Verdict;
-use crate::machine::{Action, Handler, InvocationKey, Next, Run};
+use crate::machine::{Action, Beside, Handler, InvocationKey, Next, Run};
 use crate::sync::MutexGuard;
 use crate::time::Instant;
 
@@ -312,7 +312,7 @@ impl<'a> Holder<'a> {
 
     /// Calls a handler, and polls its future the first time.
     fn begin(&mut self, run: Run<Arc<dyn Erased>, Arc<dyn Callable>>) -> Option<Ended> {
-        let Run { invocation, event, parallel, payload, handler: entry, .. } = run;
+        let Run { invocation, event, beside, payload, handler: entry, .. } = run;
         let Action::Call(handler) = &entry.action else { return None };
         let head = payload.head();
         let current = Current {
@@ -323,19 +323,18 @@ impl<'a> Holder<'a> {
             event_id: head.id,
             depth: head.depth,
         };
-        let mut running = Running::new(current);
-        let call = || handler.call(payload, self.bus, invocation);
-        let ended = if parallel && self.bus.spawns {
-            self.begin_spawned(running, invocation, call)
+        let call = |first: FirstPoll<'_, '_>| handler.call(payload, self.bus, invocation, first);
+        let ended = if beside == Beside::Others && self.bus.spawns {
+            self.begin_spawned(current, invocation, call)
         } else {
-            let spare = self.turn.spare_wakers.pop();
-            let ready = spare.unwrap_or_else(|| Readiness::new(self.bus));
+            let ready = self.turn.spare_wakers.pop().unwrap_or_else(|| Readiness::new(self.bus));
             ready.assign(invocation);
-            running.guarded(&self.bus.span, |running| {
-                running.start(call());
-                running.poll(&mut Context::from_waker(ready.waker()));
-            });
-            self.went_on(running, ready, invocation)
+            let mut cx = Context::from_waker(ready.waker());
+            let first = FirstPoll(Some(&mut cx));
+            match Running::start(current, &self.bus.span, || call(first)) {
+                Ok(running) => self.wait_for(invocation, Task { running, ready }),
+                Err(verdict) => Some(self.ended(invocation, verdict, ready)),
+            }
         };
         // It may be registered no more, and ours the last of it.
         if let Some(entry) = Arc::into_inner(entry) {
@@ -348,16 +347,17 @@ impl<'a> Holder<'a> {
     #[inline(never)]
     fn begin_spawned(
         &mut self,
-        mut running: Running,
+        current: Current,
         invocation: InvocationKey,
-        call: impl FnOnce() -> Started,
+        call: impl FnOnce(FirstPoll<'_, '_>) -> Started,
     ) -> Option<Ended> {
-        running.guarded(&self.bus.span, |running| running.start(call()));
-        let verdict = running.verdict();
-        if verdict.is_none() {
-            self.spawn(running, invocation);
+        match Running::start(current, &self.bus.span, || call(FirstPoll(None))) {
+            Ok(running) => {
+                self.spawn(running, invocation);
+                None
+            }
+            Err(verdict) => Some(Ended { invocation, verdict }),
         }
-        verdict.map(|verdict| Ended { invocation, verdict })
     }
 
     /// A wake-up for an invocation that has ended is nobody's.
@@ -365,31 +365,23 @@ impl<'a> Holder<'a> {
     fn poll_again(&mut self, invocation: InvocationKey) -> Option<Ended> {
         let Task { mut running, ready } = self.turn.tasks.remove(&invocation)?;
         ready.rearm();
-        let mut cx = Context::from_waker(ready.waker());
-        running.guarded(&self.bus.span, |running| running.poll(&mut cx));
-        self.went_on(running, ready, invocation)
-    }
-
-    /// A handler was polled: it is kept until it is woken, or has ended.
-    #[inline(always)]
-    fn went_on(
-        &mut self,
-        mut running: Running,
-        ready: Readiness,
-        invocation: InvocationKey,
-    ) -> Option<Ended> {
-        let Some(verdict) = running.verdict() else {
-            self.wait_for(invocation, Task { running, ready });
-            return None;
-        };
-        self.keep(ready);
-        Some(Ended { invocation, verdict })
+        match running.poll(&self.bus.span, &mut Context::from_waker(ready.waker())) {
+            Poll::Ready(verdict) => Some(self.ended(invocation, verdict, ready)),
+            Poll::Pending => self.wait_for(invocation, Task { running, ready }),
+        }
     }
 
     /// Keeps a handler until it is woken: out of the way of those that end at once.
     #[inline(never)]
-    fn wait_for(&mut self, invocation: InvocationKey, task: Task) {
+    fn wait_for(&mut self, invocation: InvocationKey, task: Task) -> Option<Ended> {
         self.turn.tasks.insert(invocation, task);
+        None
+    }
+
+    #[inline]
+    fn ended(&mut self, invocation: InvocationKey, verdict: Verdict, ready: Readiness) -> Ended {
+        self.keep(ready);
+        Ended { invocation, verdict }
     }
 
     /// Gives an invocation a task of its own, which tells its end itself.

@@ -73,12 +73,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let new = Invocation::new((visit, work), stay.event, stay.bus, place, limit, self.now);
         let alarm = new.alarm(config.slow_after);
         let invocation = state.enter(invocations, new);
-        let parallel = state.runs_beside_others();
+        let beside = state.beside();
         let (event, bus, payload) = (entries.key(stay.event), stay.bus, event.payload().clone());
         if alarm != Instant::FAR {
             self.set_timer(bus, alarm, Timer::Invocation(invocation.ix()));
         }
-        Run { invocation, event, parallel, payload, handler }
+        Run { invocation, event, beside, payload, handler }
     }
 
     /// What the shell is told of an invocation that starts again.
@@ -90,9 +90,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         work: WorkIx,
         handler: Arc<Handler<H>>,
     ) -> Run<P, H> {
-        let parallel = self.works[work].runs_beside_others();
+        let beside = self.works[work].beside();
         let payload = self.entries[event].payload().clone();
-        Run { invocation, event: self.entries.key(event), parallel, payload, handler }
+        Run { invocation, event: self.entries.key(event), beside, payload, handler }
     }
 
     /// Ends invocations, and what they were awaiting with them, down the tree (R23).

@@ -123,7 +123,7 @@ pub use self::config::{
 pub use self::dispatch::{Dispatch, Parent};
 pub use self::error::{BusGone, Deadlock, Refusal, Refused};
 pub use self::memory::BusMemory;
-pub use self::output::{Completed, Dropped, Next, Output, Path, Run, Warning};
+pub use self::output::{Beside, Completed, Dropped, Next, Output, Path, Run, Warning};
 pub use self::registry::{Action, Handler, HandlerList, Kind, Pattern};
 pub use self::results::{Cause, EventStatus, HandlerInfo, Outcome, ResultStatus, Row, Rows};
 pub use self::waits::Waiting;

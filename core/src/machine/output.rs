@@ -217,12 +217,24 @@ pub struct Run<P, H> {
     pub invocation: InvocationKey,
     /// The event it is for.
     pub event: EventKey,
-    /// Others may run at the same time: handlers of the event, or other events of the bus.
-    pub parallel: bool,
+    /// Who may run at the same time.
+    pub beside: Beside,
     /// The event's payload.
     pub payload: P,
     /// What to call. It may be registered no more by then, and this the last of it.
     pub handler: Arc<Handler<H>>,
+}
+
+/// Who may run at the same time as an invocation.
+// As wide as a word: a run is moved often, and a gap behind a byte is moved piece by piece, which a
+// processor that has just written the pieces has to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Beside {
+    /// Nobody of the same bus.
+    Nobody,
+    /// Handlers of the same event, or other events of the bus.
+    Others,
 }
 
 impl core::fmt::Display for Warning {

@@ -62,8 +62,10 @@ pub enum Cause {
 }
 
 /// How an invocation ended.
+// Its tag is as wide as a word, for what `Beside` is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[repr(u64)]
 pub enum Outcome<R> {
     /// With a value.
     Value(R),

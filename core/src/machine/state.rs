@@ -10,6 +10,7 @@ use super::config::{BusConfig, Completion, Concurrency, HandlerOrder, Overrides}
 use super::history::{History, Stage};
 use super::kin::KinIx;
 use super::list::{Links, List};
+use super::output::Beside;
 use super::raised::Raised;
 use super::registry::{Handler, Kind, Registry, Snapshot};
 use super::results::{Cause, EventStatus, Rows};
@@ -347,9 +348,12 @@ impl<R, H> Work<R, H> {
         key
     }
 
-    /// Whether others may run at the same time.
-    pub(super) fn runs_beside_others(&self) -> bool {
-        self.parallel || self.concurrency == Concurrency::Parallel
+    /// Who may run at the same time as one of its invocations.
+    pub(super) fn beside(&self) -> Beside {
+        match self.parallel || self.concurrency == Concurrency::Parallel {
+            true => Beside::Others,
+            false => Beside::Nobody,
+        }
     }
 
     pub(super) fn take_rows(&mut self) -> Rows<R> {
