@@ -4,50 +4,58 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::marker::PhantomData;
-use core::num::NonZeroU32;
+use core::num::{NonZeroU32, NonZeroU64};
 use core::ops::{Index, IndexMut};
 
 /// Names one entry of the machine for as long as it lives; afterwards it names nothing.
 ///
 /// A key holds a 32-bit generation, so a key that is kept for longer than 2³² insertions into the
 /// same machine could in theory name a later entry.
-pub struct Key<Tag> {
-    ix: Ix<Tag>,
-    generation: u32,
-}
+// One word: a key is moved more often than it is looked into.
+pub struct Key<Tag>(NonZeroU64, PhantomData<fn() -> Tag>);
 
 /// The place of a live entry: what keys become once they were checked at the door.
 pub(super) struct Ix<Tag>(NonZeroU32, PhantomData<fn() -> Tag>);
 
 impl<Tag> Key<Tag> {
+    #[inline]
+    fn new(ix: Ix<Tag>, generation: u32) -> Self {
+        Self(NonZeroU64::from(ix.0) | u64::from(generation) << 32, PhantomData)
+    }
+
     /// The key as one number, for maps and atomics of a shell.
     #[must_use]
-    pub fn to_bits(self) -> u64 {
-        (u64::from(self.generation) << 32) | u64::from(self.ix.0.get())
+    pub const fn to_bits(self) -> u64 {
+        self.0.get()
     }
 
     /// The inverse of [`Key::to_bits`]; `None` for a number that is no key.
     #[must_use]
     pub fn from_bits(bits: u64) -> Option<Self> {
-        let (generation, index) = ((bits >> 32) as u32, bits as u32);
-        NonZeroU32::new(index).map(|index| Self { ix: Ix(index, PhantomData), generation })
+        let index = NonZeroU32::new(bits as u32)?;
+        Some(Self::new(Ix(index, PhantomData), (bits >> 32) as u32))
     }
 
     /// The slot of the entry: small, and used again after the entry is gone.
     #[must_use]
     #[inline]
     pub fn slot(self) -> usize {
-        self.ix.slot()
-    }
-
-    pub(super) fn ix(self) -> Ix<Tag> {
-        self.ix
+        self.0.get() as u32 as usize - 1
     }
 
     /// The key of something else that lies in the same place.
     #[inline]
-    pub(super) fn cast<Other>(self) -> Key<Other> {
-        Key { ix: self.ix.cast(), generation: self.generation }
+    pub(super) const fn cast<Other>(self) -> Key<Other> {
+        Key(self.0, PhantomData)
+    }
+
+    pub(super) fn ix(self) -> Ix<Tag> {
+        // No key is made without an index.
+        Ix(NonZeroU32::new(self.0.get() as u32).unwrap_or(NonZeroU32::MIN), PhantomData)
+    }
+
+    const fn generation(self) -> u32 {
+        (self.0.get() >> 32) as u32
     }
 }
 
@@ -89,8 +97,8 @@ impl<T, Tag> Arena<T, Tag> {
     /// Puts an entry in that is made where it stays.
     #[inline(always)]
     pub(super) fn insert_with(&mut self, make: impl FnOnce(Key<Tag>) -> T) -> Key<Tag> {
-        let key = self.vacant();
-        let Key { ix, generation } = key;
+        let (ix, generation) = self.vacant();
+        let key = Key::new(ix, generation);
         self.generation = generation;
         if self.free.pop().is_none() {
             self.append(generation, || make(key));
@@ -108,8 +116,7 @@ impl<T, Tag> Arena<T, Tag> {
     where
         T: Default,
     {
-        let key = self.vacant();
-        let Key { ix, generation } = key;
+        let (ix, generation) = self.vacant();
         self.generation = generation;
         if self.free.pop().is_none() {
             self.append(generation, T::default);
@@ -117,17 +124,17 @@ impl<T, Tag> Arena<T, Tag> {
         let slot = &mut self.slots[ix.slot()];
         slot.generation = generation;
         renew(&mut slot.value);
-        key
+        Key::new(ix, generation)
     }
 
-    /// The key of the next entry.
+    /// The place of the next entry, and its generation.
     #[inline]
-    fn vacant(&self) -> Key<Tag> {
+    fn vacant(&self) -> (Ix<Tag>, u32) {
         let ix = self.free.last().copied().unwrap_or_else(|| {
             let index = u32::try_from(self.slots.len() + 1).ok().and_then(NonZeroU32::new);
             Ix(index.expect("fewer than 2^32 live entries"), PhantomData)
         });
-        Key { ix, generation: self.generation.wrapping_add(1).max(1) }
+        (ix, self.generation.wrapping_add(1).max(1))
     }
 
     /// Takes an entry out; what it owns is to be taken from it.
@@ -148,8 +155,8 @@ impl<T, Tag> Arena<T, Tag> {
     /// The place of a key's entry, if it is still there.
     #[inline]
     pub(super) fn find(&self, key: Key<Tag>) -> Option<Ix<Tag>> {
-        let slot = self.slots.get(key.ix.slot())?;
-        (slot.generation == key.generation).then_some(key.ix)
+        let slot = self.slots.get(key.slot())?;
+        (slot.generation == key.generation()).then(|| key.ix())
     }
 
     #[inline]
@@ -159,7 +166,7 @@ impl<T, Tag> Arena<T, Tag> {
 
     #[inline]
     pub(super) fn key(&self, ix: Ix<Tag>) -> Key<Tag> {
-        Key { ix, generation: self.slots[ix.slot()].generation }
+        Key::new(ix, self.slots[ix.slot()].generation)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -222,7 +229,7 @@ impl<Tag> fmt::Debug for Key<Tag> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tag = core::any::type_name::<Tag>();
         let tag = tag.rsplit("::").next().unwrap_or(tag);
-        write!(f, "{tag}#{}.{}", self.ix.slot(), self.generation)
+        write!(f, "{tag}#{}.{}", self.slot(), self.generation())
     }
 }
 impl<Tag> Copy for Ix<Tag> {}
@@ -258,7 +265,7 @@ mod tests {
         assert_eq!((arena.get(first), arena.get(second)), (Some(&1), Some(&2)));
         assert_eq!(*arena.remove(first.ix()), 1);
         assert_eq!(arena.get(first), None);
-        assert_eq!(arena.vacant().slot(), first.slot(), "its place is used again");
+        assert_eq!(arena.vacant().0.slot(), first.slot(), "its place is used again");
         let third = arena.insert(3);
         assert_eq!((third.slot(), arena.get(first)), (first.slot(), None));
         assert_eq!(arena[third.ix()], 3);
