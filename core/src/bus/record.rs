@@ -1,5 +1,6 @@
 //! An event as everybody outside the machine sees it: one allocation, shared by all handles.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::any::{Any, TypeId};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -48,7 +49,7 @@ pub(crate) struct ParentLink {
 pub(crate) struct Frozen {
     pub(crate) rows: Rows<Answer>,
     /// `None` when it was on one bus alone and its results name that.
-    path: Option<Path>,
+    path: Option<Box<Path>>,
     pub(crate) started_at: Option<Instant>,
     pub(crate) completed_at: Instant,
     pub(crate) cause: Option<Cause>,
@@ -74,7 +75,7 @@ impl Frozen {
     /// The names of the buses the event was on, in order of arrival.
     pub(crate) fn path(&self) -> impl Iterator<Item = &Arc<str>> {
         let named = self.rows.bus_name().filter(|_| self.path.is_none());
-        named.into_iter().chain(self.path.iter().flat_map(Path::iter))
+        named.into_iter().chain(self.path.iter().flat_map(|path| path.iter()))
     }
 }
 

@@ -71,14 +71,14 @@ impl BusShared {
         event: E,
         options: Options,
     ) -> Result<EventHandle<E>, DispatchError<E>> {
-        let sent = self.send(event, options, None, |hub, record, spec, now| {
+        let mut is_news = false;
+        let sent = self.send(event, options, None, &mut is_news, |hub, record, spec, now| {
             hub.books.dispatch(self.key, record, spec, now)
         });
-        let Sent { handle, is_news } = sent.map_err(|(event, refused)| refusal(event, refused))?;
         if is_news {
             self.notify();
         }
-        Ok(handle)
+        sent.map_err(|(event, refused)| refusal(event, refused))
     }
 
     /// The same for somebody who waits for it now.
@@ -105,8 +105,8 @@ impl BusShared {
     ) -> Result<EventHandle<E>, (E, NotSent)> {
         let helper = self.helper();
         let now = helper.map(|latched| latched.runtime.now_here());
-        let mut holder = None;
-        let sent = self.send(event, options, now, |hub, record, spec, now| {
+        let (mut holder, mut is_news) = (None, false);
+        let sent = self.send(event, options, now, &mut is_news, |hub, record, spec, now| {
             holder = helper.and_then(|latched| Holder::attending(self, latched, hub));
             let accepted = input(hub, record, spec, now);
             if let Some(holder) = &mut holder {
@@ -114,24 +114,25 @@ impl BusShared {
             }
             accepted
         });
-        let is_done = || sent.as_ref().map_or(true, |sent| sent.handle.record.head.is_complete());
+        let is_done = || sent.as_ref().map_or(true, |handle| handle.record.head.is_complete());
         match holder {
             Some(holder) => self.turn_ended(holder.work(is_done)),
-            None if sent.as_ref().is_ok_and(|sent| sent.is_news) => self.notify(),
+            None if is_news => self.notify(),
             None => {}
         }
-        sent.map(|sent| sent.handle)
+        sent
     }
 
     /// Makes a record of an event and hands it to the machine, by the input that is given. The time
-    /// may be known.
+    /// may be known. It is news when the bus has something to do that somebody has to be told of.
     pub(crate) fn send<E: Event>(
         self: &Arc<Self>,
         event: E,
         options: Options,
         now: Option<Instant>,
+        is_news: &mut bool,
         input: impl FnOnce(&mut HubState, Arc<dyn Erased>, Dispatch, Instant) -> Accepted,
-    ) -> Result<Sent<E>, (E, NotSent)> {
+    ) -> Result<EventHandle<E>, (E, NotSent)> {
         let latched = match self.hub.runtime() {
             Ok(latched) => latched,
             Err(source) => return Err((event, NotSent::NoRuntime(source))),
@@ -170,13 +171,10 @@ impl BusShared {
             }
             accepted
         };
-        let is_news = notices.own_ready || has_deadline;
+        *is_news = notices.own_ready || has_deadline;
         notices.carry_out(&self.hub);
         match accepted {
-            Ok(_) => {
-                let handle = EventHandle::new(record, self.clone()).claimed(claim);
-                Ok(Sent { handle, is_news })
-            }
+            Ok(_) => Ok(EventHandle::new(record, self.clone()).claimed(claim)),
             Err(Refused { reason, payload, .. }) => {
                 drop(payload);
                 let record = Arc::into_inner(record).expect("nobody else has seen it");
@@ -217,13 +215,6 @@ impl BusShared {
             }
         }
     }
-}
-
-/// An event that the machine has accepted.
-pub(crate) struct Sent<E> {
-    pub(crate) handle: EventHandle<E>,
-    /// The bus has something to do that somebody has to be told of.
-    pub(crate) is_news: bool,
 }
 
 /// The machine's answer to a dispatch.

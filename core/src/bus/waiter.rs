@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 
 use super::context::{self, Claim, Poller};
 use super::error::WaitError;
@@ -51,11 +51,8 @@ impl<T: Awaited> Waiter<T> {
     #[allow(clippy::needless_pass_by_ref_mut)]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, WaitError>> {
         let handle = self.handle.as_ref().expect("a wait is not polled after its end");
-        let is_over = self.place.poll(handle.head(), handle.bus(), handle.claim(), cx)?;
-        match self.handle.take_if(|_| is_over) {
-            Some(handle) => Poll::Ready(Ok(handle)),
-            None => Poll::Pending,
-        }
+        ready!(self.place.poll(handle.head(), handle.bus(), handle.claim(), cx))?;
+        self.handle.take().map_or(Poll::Pending, |handle| Poll::Ready(Ok(handle)))
     }
 }
 
@@ -68,16 +65,16 @@ impl<T: Awaited> Drop for Waiter<T> {
 }
 
 impl Place {
-    /// Whether the wait is over; if not, our waker is registered.
+    /// Ready when the wait is over; if not, our waker is registered.
     fn poll(
         &mut self,
         head: &Head,
         bus: &Arc<BusShared>,
         claim: Claim,
         cx: &Context<'_>,
-    ) -> Result<bool, WaitError> {
+    ) -> Poll<Result<(), WaitError>> {
         if self.is_over(head) {
-            return Ok(true);
+            return Poll::Ready(Ok(()));
         }
         match context::poller(&bus.hub, claim) {
             Poller::Invocation(invocation) => self.note(head, bus, invocation)?,
@@ -90,7 +87,9 @@ impl Place {
             }
             Poller::Task => bus.help(head),
         }
-        Ok(self.is_over(head) || (head.register(cx.waker(), &mut self.seat) && self.is_over(head)))
+        let is_over =
+            self.is_over(head) || (head.register(cx.waker(), &mut self.seat) && self.is_over(head));
+        if is_over { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     fn is_over(&mut self, head: &Head) -> bool {

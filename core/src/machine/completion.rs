@@ -1,5 +1,7 @@
 //! Events complete, and their parents after them (R16).
 
+use alloc::boxed::Box;
+
 use super::Machine;
 use super::output::{Done, Ended, Output, Path};
 use super::results::{EventStatus, Rows};
@@ -43,10 +45,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// The path of an event whose rows do not tell it. Those of an event that was on one bus alone do,
     /// if there are any.
     #[inline]
-    fn path_beyond_rows(&self, event: EventIx) -> Option<Path> {
+    fn path_beyond_rows(&self, event: EventIx) -> Option<Box<Path>> {
         let Visit { next, work, .. } = self.entries[event.home()];
         let has_rows = work.is_some_and(|work| !self.works[work].rows.is_empty());
-        (next.is_some() || !has_rows).then(|| self.path_of(event))
+        (next.is_some() || !has_rows).then(|| Box::new(self.path_of(event)))
     }
 
     pub(super) fn path_of(&self, event: EventIx) -> Path {

@@ -92,7 +92,8 @@ pub(super) type Note<P, R, H> = Output<P, R, H, Ended>;
 pub(super) struct Ended {
     pub(super) event: EventIx,
     pub(super) at: Instant,
-    pub(super) path: Option<Path>,
+    /// In a box, as there is seldom one.
+    pub(super) path: Option<Box<Path>>,
 }
 
 impl<P, R, H, C> Output<P, R, H, C> {
@@ -146,15 +147,15 @@ pub(crate) struct Done<'a, P, R> {
     /// To be taken.
     pub(crate) results: &'a mut Rows<R>,
     /// `None` when it was on one bus alone and its results name that.
-    pub(crate) path: Option<Path>,
+    pub(crate) path: Option<Box<Path>>,
 }
 
 impl<P: Clone, R> Done<'_, P, R> {
     pub(super) fn into_completed(self) -> Completed<P, R> {
         let Self { event, payload, started_at, completed_at, cause, results, path } = self;
         let (payload, results) = (payload.clone(), core::mem::take(results));
-        let path = path.or_else(|| results.bus_name().cloned().map(Path::new));
-        let path = path.expect("one of both tells");
+        let of_rows = || results.bus_name().cloned().map(Path::new);
+        let path = path.map(|path| *path).or_else(of_rows).expect("one of both tells");
         Completed { event, payload, started_at, completed_at, cause, results, path }
     }
 }
