@@ -59,9 +59,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         &mut self,
         visit: VisitIx,
         work: WorkIx,
-        handler: Arc<Handler<H>>,
+        handler: &Handler<H>,
         index: u32,
-    ) -> Run<P, H> {
+    ) -> InvocationKey {
         let Self { buses, entries, works, invocations, .. } = self;
         let (stay, event) = entries.pair(visit);
         let config = &buses[stay.bus].config;
@@ -73,15 +73,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let new = Invocation::new((visit, work), stay.event, stay.bus, place, limit, self.now);
         let alarm = new.alarm(config.slow_after);
         let invocation = state.enter(invocations, new);
-        let beside = state.beside();
-        let (event, bus, payload) = (entries.key(stay.event), stay.bus, event.payload().clone());
+        let bus = stay.bus;
         if alarm != Instant::FAR {
             self.set_timer(bus, alarm, Timer::Invocation(invocation.ix()));
         }
-        Run { invocation, event, beside, payload, handler }
+        invocation
     }
 
-    /// What the shell is told of an invocation that starts again.
+    /// What the shell is told of an invocation that starts.
     #[inline]
     pub(super) fn run(
         &self,

@@ -278,27 +278,25 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let of_type = self.kinds.type_of(of_event.kind);
         let state = &mut self.works[work];
         let (index, parallel) = (state.next, state.parallel);
-        let run = match state.next_handler(is_retried) {
-            // Nobody handles it: it is done as soon as it is started (R7).
-            None => None,
-            Some(handler) if !handler.accepts(of_type) => {
-                self.tell_other_type(event, &handler.info);
-                None
-            }
-            Some(handler) => match handler.action {
-                Action::Call(_) => Some(self.begin(visit, work, handler, index)),
-                Action::Forward(target) => {
-                    self.send_on(event, work, target, &handler.info);
-                    None
+        match state.next_handler(is_retried) {
+            Some(handler) if handler.accepts(of_type) => match handler.action {
+                Action::Call(_) => {
+                    let invocation = self.begin(visit, work, &handler, index);
+                    match parallel {
+                        // It runs, which is what its slots count already; others may use the hub's.
+                        false => self.call_lines(),
+                        true => self.settle(visit),
+                    }
+                    return Some(self.run(invocation, event, work, handler));
                 }
+                Action::Forward(target) => self.send_on(event, work, target, &handler.info),
             },
-        };
-        match run.is_some() && !parallel {
-            // It runs, which is what its slots count already; others may use the hub's.
-            true => self.call_lines(),
-            false => self.settle(visit),
+            Some(handler) => self.tell_other_type(event, &handler.info),
+            // Nobody handles it: it is done as soon as it is started (R7).
+            None => {}
         }
-        run
+        self.settle(visit);
+        None
     }
 
     /// Forwards an event; one that cannot be has a row that says so.
