@@ -3,9 +3,10 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::any::{Any, TypeId};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::task::Waker;
 
+use super::shared::{HubShared, HubState};
 use super::value::Answer;
 use super::wakers::{Seat, Wakers};
 use crate::event::Event;
@@ -31,6 +32,8 @@ pub(crate) struct Head {
     key: AtomicU64,
     /// Set at completion, and then read without a lock.
     frozen: OnceLock<Frozen>,
+    /// Somebody waits for the end. Written under the hub's lock, under which the end is noted too.
+    is_awaited: AtomicBool,
     waiters: Wakers,
     /// What became of its line, when it was dispatched on a bus with a journal.
     #[cfg(feature = "journal")]
@@ -135,7 +138,7 @@ pub(crate) fn freeze(done: Done<'_, Arc<dyn Erased>, Answer>) -> Option<Arc<dyn 
         || Frozen { rows: core::mem::take(results), path, started_at, completed_at, cause };
     let head = payload.head();
     head.frozen.init(frozen);
-    head.is_awaited().then(|| payload.clone())
+    head.is_awaited.load(Ordering::Relaxed).then(|| payload.clone())
 }
 
 impl Head {
@@ -153,6 +156,7 @@ impl Head {
             by: parent.and_then(|parent| parent.handler),
             key: AtomicU64::new(0),
             frozen: OnceLock::new(),
+            is_awaited: AtomicBool::new(false),
             waiters: Wakers::new(),
             #[cfg(feature = "journal")]
             ticket: None,
@@ -184,11 +188,10 @@ impl Head {
         self.frozen.get().is_some()
     }
 
-    /// Whether somebody may wait for the end. Asked once, after the end is noted: who registers later
-    /// sees that himself.
+    /// Somebody waits for the end: who notes it later, under the same lock, will wake him.
     #[inline]
-    pub(crate) fn is_awaited(&self) -> bool {
-        self.waiters.take_any()
+    pub(crate) fn set_awaited(&self, _under: &HubState) {
+        self.is_awaited.store(true, Ordering::Release);
     }
 
     /// Wakes everybody who waits for the end.
@@ -199,7 +202,10 @@ impl Head {
 
     /// Has `waker` woken at the end, in the place of what `seat` registered before. True when the
     /// event has ended already.
-    pub(crate) fn register(&self, waker: &Waker, seat: &mut Option<Seat>) -> bool {
+    pub(crate) fn register(&self, waker: &Waker, seat: &mut Option<Seat>, hub: &HubShared) -> bool {
+        if !self.is_awaited.load(Ordering::Acquire) {
+            self.set_awaited(&hub.lock());
+        }
         self.waiters.register(waker, seat, || self.is_complete());
         self.is_complete()
     }

@@ -87,8 +87,8 @@ impl Place {
             }
             Poller::Task => bus.help(head),
         }
-        let is_over =
-            self.is_over(head) || (head.register(cx.waker(), &mut self.seat) && self.is_over(head));
+        let is_over = self.is_over(head)
+            || (head.register(cx.waker(), &mut self.seat, &bus.hub) && self.is_over(head));
         if is_over { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
@@ -118,6 +118,8 @@ impl Place {
         let event = head.key();
         let waiting = bus.hub.input(|hub| {
             let waiting = hub.books.wait(invocation, event);
+            // Whoever polls will be registered.
+            head.set_awaited(hub);
             waiting.map_err(|deadlock| WaitError::deadlock(&hub.books, &deadlock))
         })?;
         self.noted = Some(invocation);

@@ -1,7 +1,7 @@
 //! The wakers of those who wait for one thing.
 
 use alloc::boxed::Box;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::task::Waker;
 
 use slab::Slab;
@@ -11,8 +11,6 @@ use crate::sync::Mutex;
 
 /// Wakers are user code: none is cloned, woken or dropped under the lock.
 pub(crate) struct Wakers {
-    /// Somebody has registered: as long as nobody has, waking takes no lock.
-    has_any: AtomicBool,
     /// How often all were woken; written under the lock.
     number: AtomicU32,
     round: Mutex<Round>,
@@ -60,14 +58,7 @@ struct Round {
 impl Wakers {
     pub(crate) const fn new() -> Self {
         let round = Mutex::new(Round { first: None, others: None });
-        Self { has_any: AtomicBool::new(false), number: AtomicU32::new(0), round }
-    }
-
-    /// Whether there may be somebody to wake, asked once, after what is waited for was written: who
-    /// registers later looks at that, and sees it. Both swap the same flag, so one comes first.
-    #[inline]
-    pub(crate) fn take_any(&self) -> bool {
-        self.has_any.swap(false, Ordering::AcqRel)
+        Self { number: AtomicU32::new(0), round }
     }
 
     /// Wakes everybody. Their seats are nobody's then.
@@ -94,7 +85,6 @@ impl Wakers {
     ) {
         let mut waiter = Some(waker.clone());
         let mut replaced = None;
-        self.has_any.swap(true, Ordering::AcqRel);
         {
             let mut round = self.round.lock();
             let number = self.number.load(Ordering::Relaxed);
