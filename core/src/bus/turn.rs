@@ -299,7 +299,10 @@ impl<'a> Holder<'a> {
                 turn.run = Some(run);
             }
         }
-        turn.deadline = hub.books.next_deadline(self.bus.key).unwrap_or(Instant::FAR);
+        // Before the turn ends the machine is asked again, and then nothing is to be run.
+        if turn.run.is_none() {
+            turn.deadline = hub.books.next_deadline(self.bus.key).unwrap_or(Instant::FAR);
+        }
     }
 
     #[inline]
