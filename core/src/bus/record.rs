@@ -142,6 +142,7 @@ pub(crate) fn freeze(done: Done<'_, Arc<dyn Erased>, Answer>) -> Option<Arc<dyn 
 }
 
 impl Head {
+    #[inline(always)]
     pub(crate) fn new(
         id: EventId,
         created_at: Instant,

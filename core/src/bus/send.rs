@@ -183,6 +183,8 @@ impl BusShared {
         }
     }
 
+    // Inlined, so that it is made where the record stays.
+    #[inline(always)]
     fn head(
         &self,
         latched: &Latched,

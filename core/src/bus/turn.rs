@@ -381,7 +381,7 @@ impl<'a> Holder<'a> {
         None
     }
 
-    #[inline]
+    #[inline(always)]
     fn ended(&mut self, invocation: InvocationKey, verdict: Verdict, ready: Readiness) -> Ended {
         self.keep(ready);
         Ended { invocation, verdict }
