@@ -172,10 +172,14 @@ impl Started {
         future: impl Future<Output = Verdict> + Send + 'static,
         FirstPoll(first): FirstPoll<'_, '_>,
     ) -> Self {
-        let mut future = Box::pin(future);
-        match first.map(|cx| future.as_mut().poll(cx)) {
-            Some(Poll::Ready(verdict)) => Self::Ended(verdict),
-            Some(Poll::Pending) | None => Self::Running(future),
+        let Some((cx, spare)) = first else { return Self::Running(Box::pin(future)) };
+        let mut future = spare.pin(future);
+        match future.as_mut().poll(cx) {
+            Poll::Ready(verdict) => {
+                spare.keep(future);
+                Self::Ended(verdict)
+            }
+            Poll::Pending => Self::Running(future),
         }
     }
 }
@@ -319,11 +323,14 @@ impl<M, F: Handler<AnyEvent, M>> Callable for Untyped<M, F> {
 pub(crate) use self::sealed::FirstPoll;
 
 mod sealed {
+    use super::super::spare::SpareBox;
+    use core::task::Context;
+
     pub trait Sealed {}
     /// What polls the future of a handler that is started, unless that is to be polled elsewhere.
     /// Nobody outside can name it, nor implement what takes it.
     #[derive(Debug)]
-    pub struct FirstPoll<'a, 'b>(pub(crate) Option<&'a mut core::task::Context<'b>>);
+    pub struct FirstPoll<'a, 'b>(pub(crate) Option<(&'a mut Context<'b>, &'a mut SpareBox)>);
     impl<E> Sealed for super::EventHandle<E> {}
     impl Sealed for super::AnyEvent {}
 }

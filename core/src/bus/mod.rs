@@ -31,6 +31,7 @@ mod send;
 mod shared;
 mod sleep;
 mod span;
+mod spare;
 mod spawned;
 mod stored;
 mod stream;

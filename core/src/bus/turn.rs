@@ -16,6 +16,7 @@ use super::local::Here;
 use super::notices::Notices;
 use super::record::Erased;
 use super::shared::{BusShared, HubState, Latched};
+use super::spare::SpareBox;
 use super::spawned::{Leash, SpawnedTask};
 use super::task::{Readiness, Running, Task};
 use super::value::Verdict;
@@ -38,6 +39,7 @@ pub(crate) struct Turn {
     woken_was_last: bool,
     deadline: Instant,
     spare_wakers: Vec<Readiness>,
+    spare_box: SpareBox,
     notices: Notices,
 }
 
@@ -129,6 +131,7 @@ impl Turn {
             woken_was_last: false,
             deadline: Instant::FAR,
             spare_wakers: Vec::new(),
+            spare_box: SpareBox::default(),
             notices: Notices::default(),
         }
     }
@@ -333,7 +336,7 @@ impl<'a> Holder<'a> {
             let ready = self.turn.spare_wakers.pop().unwrap_or_else(|| Readiness::new(self.bus));
             ready.assign(invocation);
             let mut cx = Context::from_waker(ready.waker());
-            let first = FirstPoll(Some(&mut cx));
+            let first = FirstPoll(Some((&mut cx, &mut self.turn.spare_box)));
             match Running::start(current, &self.bus.span, || call(first)) {
                 Ok(running) => self.wait_for(invocation, Task { running, ready }),
                 Err(verdict) => Some(self.ended(invocation, verdict, ready)),
