@@ -227,11 +227,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// A granted place becomes the place of an event.
+    /// A place becomes the place of an event, if it is granted.
     #[inline(never)]
-    pub(super) fn use_permit(&mut self, permit: ReservationKey) {
-        let bus = self.reservations.remove(permit.ix()).bus;
-        if let Some(bus) = self.buses.find(bus) {
+    pub(super) fn use_permit(&mut self, permit: ReservationKey, bus: BusIx) {
+        if self.is_granted(permit, self.buses.key(bus)) {
+            self.reservations.remove(permit.ix());
             self.buses[bus].granted -= 1;
         }
     }

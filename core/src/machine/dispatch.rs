@@ -127,7 +127,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         handlers: Option<Snapshot<H>>,
     ) -> EventKey {
         let Admitted { bus, attached, depth } = admitted;
-        let bus_key = self.buses.key(bus);
         let counted = match (&handlers, attached) {
             (Some(_), _) => Counted::Nothing,
             (None, true) => Counted::Child,
@@ -138,9 +137,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             Counted::Root => self.buses[bus].roots += 1,
             Counted::Child => self.buses[bus].children += 1,
         }
-        let permit = spec.permit.filter(|permit| !attached && self.is_granted(*permit, bus_key));
-        if let Some(permit) = permit {
-            self.use_permit(permit);
+        if let Some(permit) = spec.permit.filter(|_| !attached) {
+            self.use_permit(permit, bus);
         }
         let deadline = spec.overrides.as_ref().and_then(|own| own.deadline);
         self.event_count += 1;
@@ -183,15 +181,18 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// An event has reached a bus: it is queued, remembered, and raised if a wait covers it.
     #[inline(always)]
     pub(super) fn arrived(&mut self, visit: VisitIx) {
-        let bus = self.entries[visit].bus;
-        if self.buses[bus].config.write_ahead {
+        let bus = self.take_in(visit);
+        let state = &mut self.buses[bus];
+        state.queue.push_back(&mut self.entries, visit);
+        let (is_written, is_watched) = (state.config.write_ahead, state.watches.are_there());
+        if is_written {
             self.hold(visit);
         }
-        self.take_in(visit);
-        self.buses[bus].queue.push_back(&mut self.entries, visit);
         self.forget_surplus(bus);
         self.place_raised(visit);
-        self.tell_watchers(visit);
+        if is_watched {
+            self.tell_watchers(visit);
+        }
     }
 }
 

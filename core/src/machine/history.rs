@@ -86,12 +86,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// An event has come to a bus: it is counted there, as open and as in memory, and remembered. It
     /// has yet to enter a stage, and then the surplus is to be forgotten.
     #[inline(always)]
-    pub(super) fn take_in(&mut self, visit: VisitIx) {
+    pub(super) fn take_in(&mut self, visit: VisitIx) -> BusIx {
         let (stay, event) = self.entries.pair_mut(visit);
         stay.remembered = true;
         event.remembered += 1;
         let (bytes, is_new) = (u64::from(event.bytes), stay.event.home() == visit);
-        let bus = &mut self.buses[stay.bus];
+        let ix = stay.bus;
+        let bus = &mut self.buses[ix];
         bus.incomplete += 1;
         bus.in_memory += 1;
         bus.bytes += bytes;
@@ -100,6 +101,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if is_new {
             self.gain(bytes);
         }
+        ix
     }
 
     /// A visit has left the queue and will not start.

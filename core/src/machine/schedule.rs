@@ -183,9 +183,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Starts a visit that never stood in the queue.
     #[inline(never)]
     pub(super) fn begin_past_queue(&mut self, visit: VisitIx, handlers: Snapshot<H>) {
-        self.take_in(visit);
+        let bus = self.take_in(visit);
         self.start_with(visit, handlers);
-        self.forget_surplus(self.entries[visit].bus);
+        self.forget_surplus(bus);
         self.settle(visit);
     }
 

@@ -58,6 +58,13 @@ impl Watch {
     }
 }
 
+impl Watches {
+    /// Whether somebody watches.
+    pub(super) fn are_there(&self) -> bool {
+        self.all.first().is_some()
+    }
+}
+
 impl<P: Clone, R, H> Machine<P, R, H> {
     /// Watches for events that come to a bus from now on. Each is named once, by
     /// [`Output::Arrived`], as long as fewer than `capacity` are unread, and beyond that as
@@ -134,15 +141,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// An event has come to a bus: names it to those who watch for it.
-    #[inline]
-    pub(super) fn tell_watchers(&mut self, visit: VisitIx) {
-        if self.buses[self.entries[visit].bus].watches.all.first().is_some() {
-            self.tell_those_of(visit);
-        }
-    }
-
     #[inline(never)]
-    fn tell_those_of(&mut self, visit: VisitIx) {
+    pub(super) fn tell_watchers(&mut self, visit: VisitIx) {
         let bus = self.entries[visit].bus;
         let kind = self.entries[self.entries[visit].event].kind;
         let name = self.kinds.name_ix(kind);
