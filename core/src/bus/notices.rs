@@ -19,9 +19,7 @@ use crate::machine::{Dropped, InvocationKey, Output, Warning};
 pub(crate) struct Notices {
     /// The bus of whoever collects has something to do.
     pub(crate) own_ready: bool,
-    /// The first needs no allocation: most inputs leave one thing to do.
-    first: Option<Todo>,
-    rest: Vec<Todo>,
+    todo: Vec<Todo>,
     /// An event that nothing remembers: most inputs leave one, once a history is full.
     forgotten: Option<Arc<dyn Erased>>,
     /// Lines wait for journals.
@@ -57,27 +55,17 @@ impl Notices {
                 Output::Completed(None) => continue,
                 output => hub.todo(output),
             };
-            if let Some(todo) = todo {
-                self.push(todo);
-            }
+            self.todo.extend(todo);
         }
         while let Some(payload) = hub.books.next_forgotten() {
             match self.forgotten {
                 None => self.forgotten = Some(payload),
-                Some(_) => self.push(Todo::Drop(Dropped::Payload(payload))),
+                Some(_) => self.todo.push(Todo::Drop(Dropped::Payload(payload))),
             }
         }
         #[cfg(feature = "journal")]
         {
             self.lines = hub.lines.are_waiting();
-        }
-    }
-
-    #[inline(never)]
-    fn push(&mut self, todo: Todo) {
-        match self.first {
-            None => self.first = Some(todo),
-            Some(_) => self.rest.push(todo),
         }
     }
 
@@ -92,16 +80,14 @@ impl Notices {
         if let Some(forgotten) = self.forgotten.take() {
             guard::discard(forgotten);
         }
-        if let Some(first) = self.first.take() {
-            self.carry_out_all(first, hub);
+        if !self.todo.is_empty() {
+            self.carry_out_all(hub);
         }
     }
 
     #[inline(never)]
-    fn carry_out_all(&mut self, first: Todo, hub: &HubShared) {
-        let carry_out = |todo: Todo| drop(guard::catch(|| todo.carry_out(hub)));
-        carry_out(first);
-        self.rest.drain(..).for_each(carry_out);
+    fn carry_out_all(&mut self, hub: &HubShared) {
+        self.todo.drain(..).for_each(|todo| drop(guard::catch(|| todo.carry_out(hub))));
     }
 }
 
