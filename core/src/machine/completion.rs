@@ -28,11 +28,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         state.status = EventStatus::Completed;
         // It stays in the books until this is said and the last history has forgotten it.
         state.remembered += 1;
-        let (bus, counted) = (stay.bus, state.counted);
+        let (bus, counted, kin) = (stay.bus, state.counted, state.kin);
         let path = self.path_beyond_rows(event);
         self.say(Output::Completed(Ended { event, at: self.now, path }));
-        let parent = self.leave_parent(event);
-        self.end_waits_for(event);
+        let parent = kin.and_then(|kin| {
+            let parent = self.leave_parent(event, kin);
+            self.end_waits_for(kin);
+            parent
+        });
         self.give_capacity_back(bus, counted);
         let mut next = Some(event.home());
         while let Some(visit) = next {

@@ -90,11 +90,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// Children that have completed stand first in the parent's list; tells the parent that waited.
     #[inline]
-    pub(super) fn leave_parent(&mut self, event: EventIx) -> Option<EventIx> {
+    pub(super) fn leave_parent(&mut self, event: EventIx, child: KinIx) -> Option<EventIx> {
         if !core::mem::take(&mut self.entries[event].attached) {
             return None;
         }
-        let child = self.entries[event].kin?;
         let parent = self.entries.find(self.kins[child].parent?)?;
         let kin = self.entries[parent].kin?;
         let mut children = self.kins[kin].children;

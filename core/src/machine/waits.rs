@@ -9,6 +9,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::config::Concurrency;
 use super::error::Deadlock;
+use super::kin::KinIx;
 use super::list::Links;
 use super::raised::{RaiseOrder, Raised};
 use super::results::EventStatus;
@@ -142,8 +143,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// An event has completed: who waited for it retakes its slot, in this very step.
     #[inline]
-    pub(super) fn end_waits_for(&mut self, event: EventIx) {
-        while let Some(wait) = self.first_wait(event) {
+    pub(super) fn end_waits_for(&mut self, kin: KinIx) {
+        while let Some(wait) = self.kins[kin].waits.first() {
             let invocation = self.waits[wait].invocation;
             self.unlink_wait(wait);
             self.settle(self.invocations[invocation].visit);
