@@ -14,6 +14,9 @@ pub(crate) struct Current {
     pub(crate) hub: usize,
     /// Whose waits are noted; none in a task that only knows its parent.
     pub(crate) invocation: Option<InvocationKey>,
+    /// The address of the data of the waker that it is polled with, when it is polled again for the
+    /// end of what it waits for, woken or not; else 0.
+    pub(crate) waker: usize,
     pub(crate) handler: Option<HandlerKey>,
     pub(crate) event: EventKey,
     pub(crate) event_id: EventId,
@@ -22,8 +25,8 @@ pub(crate) struct Current {
 
 /// Who polls the one that asks, as far as can be known.
 pub(crate) enum Poller {
-    /// An invocation of the hub that was asked for.
-    Invocation(InvocationKey),
+    /// An invocation of the hub that was asked for, and its `waker`.
+    Invocation(InvocationKey, usize),
     /// Another handler. Inside of one, no handlers are polled.
     Handler,
     Task,
@@ -51,12 +54,12 @@ mod imp {
 
     /// Who polls the one that asks for this hub.
     pub(crate) fn poller(hub: &HubShared, _claim: Claim) -> Poller {
-        match current().and_then(|current| Some((current.hub, current.invocation?))) {
-            Some((address, invocation)) if address == hub.address() => {
-                Poller::Invocation(invocation)
-            }
-            Some(_) => Poller::Handler,
-            None => Poller::Task,
+        let Some(Current { hub: of, invocation: Some(invocation), waker, .. }) = current() else {
+            return Poller::Task;
+        };
+        match of == hub.address() {
+            true => Poller::Invocation(invocation, waker),
+            false => Poller::Handler,
         }
     }
 
@@ -123,8 +126,8 @@ mod imp {
 
     /// Who polls the one that asks for this hub.
     pub(crate) fn poller(hub: &HubShared, claim: Claim) -> Poller {
-        match claim.0.filter(|by| polled(hub, *by).is_some()) {
-            Some(by) => Poller::Invocation(by),
+        match claim.0.and_then(|by| Some((by, polled(hub, by)?.waker))) {
+            Some((by, waker)) => Poller::Invocation(by, waker),
             None if is_in_handler() => Poller::Handler,
             None => Poller::Task,
         }
@@ -170,9 +173,14 @@ mod imp {
 
 pub(crate) use imp::*;
 
+/// What is being polled on this thread, when it is of this hub.
+pub(crate) fn current_of(hub: &HubShared) -> Option<Current> {
+    current().filter(|current| current.hub == hub.address())
+}
+
 /// The invocation of this hub that is being polled on this thread.
 pub(crate) fn invocation_of(hub: &HubShared) -> Option<InvocationKey> {
-    current().filter(|current| current.hub == hub.address())?.invocation
+    current_of(hub)?.invocation
 }
 
 /// The handler that is being polled, when it is this invocation's.

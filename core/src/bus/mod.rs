@@ -17,7 +17,6 @@ mod hub;
 pub mod journal;
 mod life;
 mod lineage;
-mod local;
 mod merge;
 mod message;
 mod notices;

@@ -1,6 +1,7 @@
 //! The machine's outputs, taken under the lock and carried out after it.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::task::Waker;
@@ -31,6 +32,7 @@ enum Todo {
     Complete(Arc<dyn Erased>),
     Notify(Arc<BusShared>),
     Cancel(Arc<BusShared>, InvocationKey),
+    Resume(Arc<BusShared>, InvocationKey),
     Wake(Waker),
     /// The last is what it makes place for.
     Arrive(Arc<dyn Watcher>, Arc<dyn Erased>, Option<Arc<dyn Erased>>),
@@ -42,13 +44,26 @@ enum Todo {
 }
 
 impl Notices {
-    /// Takes the outputs; `own` is the bus that the caller looks after itself.
+    /// Takes the outputs; `own` is the bus that the caller looks after itself, and `woken` what he
+    /// polls again if he has its turn.
     #[inline]
-    pub(crate) fn collect(&mut self, hub: &mut HubState, own: Option<&Arc<BusShared>>) {
+    pub(crate) fn collect(
+        &mut self,
+        hub: &mut HubState,
+        own: Option<&Arc<BusShared>>,
+        mut woken: Option<&mut VecDeque<InvocationKey>>,
+    ) {
         while let Some(output) = hub.next_said() {
             let todo = match output {
                 Output::Ready { bus } if own.is_some_and(|own| own.key == bus) => {
                     self.own_ready = true;
+                    continue;
+                }
+                Output::Resumed { bus, invocation }
+                    if let Some(woken) = woken.as_deref_mut()
+                        && own.is_some_and(|own| own.key == bus) =>
+                {
+                    woken.push_back(invocation);
                     continue;
                 }
                 // As most are: not worth a call.
@@ -97,6 +112,7 @@ impl Todo {
             Self::Complete(record) => record.head().wake_waiters(),
             Self::Notify(bus) => bus.notify(),
             Self::Cancel(bus, invocation) => bus.mail(|inbox| inbox.cancelled.push(invocation)),
+            Self::Resume(bus, invocation) => bus.mail(|inbox| inbox.woken.push(invocation)),
             Self::Wake(waker) => waker.wake(),
             Self::Arrive(watcher, record, replaced) => {
                 guard::discard(replaced);
@@ -135,6 +151,7 @@ impl HubState {
         Some(match output {
             Output::Ready { bus } => Todo::Notify(self.shell(bus)?),
             Output::Cancel { bus, invocation } => Todo::Cancel(self.shell(bus)?, invocation),
+            Output::Resumed { bus, invocation } => Todo::Resume(self.shell(bus)?, invocation),
             // Where nobody waits there is nothing to do.
             Output::Completed(awaited) => Todo::Complete(awaited?),
             #[cfg(feature = "journal")]
@@ -170,7 +187,7 @@ impl HubShared {
         let answer = {
             let mut hub = self.lock();
             let answer = input(&mut hub);
-            notices.collect(&mut hub, None);
+            notices.collect(&mut hub, None, None);
             answer
         };
         notices.carry_out(self);

@@ -83,7 +83,7 @@ pub(crate) async fn dispatch_wait<E: Event>(
     bus: &Arc<BusShared>,
     event: E,
 ) -> Result<EventHandle<E>, DispatchError<E>> {
-    let in_handler = context::current().is_some_and(|at| at.hub == bus.hub.address());
+    let in_handler = context::current_of(&bus.hub).is_some();
     let event = match bus.dispatch(event, Options::default()) {
         Err(DispatchError::Full { event, .. }) if !in_handler => event,
         answer => return answer,
@@ -100,7 +100,7 @@ pub(crate) async fn dispatch_into_place<E: Event>(
     event: E,
     options: Options,
 ) -> Result<EventHandle<E>, DispatchError<E>> {
-    if context::current().is_some_and(|at| at.hub == bus.hub.address()) {
+    if context::current_of(&bus.hub).is_some() {
         return bus.dispatch(event, options);
     }
     match reserve(bus).await {

@@ -6,7 +6,7 @@ use core::any::{Any, TypeId};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::task::Waker;
 
-use super::shared::{HubShared, HubState};
+use super::shared::HubShared;
 use super::value::Answer;
 use super::wakers::{Seat, Wakers};
 use crate::event::Event;
@@ -189,12 +189,6 @@ impl Head {
         self.frozen.get().is_some()
     }
 
-    /// Somebody waits for the end: who notes it later, under the same lock, will wake him.
-    #[inline]
-    pub(crate) fn set_awaited(&self, _under: &HubState) {
-        self.is_awaited.store(true, Ordering::Release);
-    }
-
     /// Wakes everybody who waits for the end.
     #[inline]
     pub(crate) fn wake_waiters(&self) {
@@ -205,7 +199,8 @@ impl Head {
     /// event has ended already.
     pub(crate) fn register(&self, waker: &Waker, seat: &mut Option<Seat>, hub: &HubShared) -> bool {
         if !self.is_awaited.load(Ordering::Acquire) {
-            self.set_awaited(&hub.lock());
+            let _under = hub.lock();
+            self.is_awaited.store(true, Ordering::Release);
         }
         self.waiters.register(waker, seat, || self.is_complete());
         self.is_complete()

@@ -167,7 +167,7 @@ impl BusShared {
                 record.head.set_key(key);
             }
             if hub.books.has_outputs() {
-                notices.collect(&mut hub, Some(self));
+                notices.collect(&mut hub, Some(self), None);
             }
             accepted
         };
@@ -211,7 +211,7 @@ impl BusShared {
             Parentage::Of(parent) => Some(parent),
             Parentage::Ambient if !self.hub.ambient_parent => None,
             Parentage::Ambient => {
-                let current = context::current().filter(|at| at.hub == self.hub.address())?;
+                let current = context::current_of(&self.hub)?;
                 let Current { event, event_id: id, depth, handler, .. } = current;
                 Some(ParentRef { event, id, depth, handler })
             }

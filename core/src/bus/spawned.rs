@@ -99,8 +99,9 @@ impl<F: Future> Future for Scope<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let invocation = context::invocation_of(&self.bus.hub);
-        let current = Current { invocation, ..self.current };
+        let polling = context::current_of(&self.bus.hub);
+        let (invocation, waker) = polling.map_or((None, 0), |at| (at.invocation, at.waker));
+        let current = Current { invocation, waker, ..self.current };
         context::enter(&current, || self.future.as_mut().poll(cx))
     }
 }

@@ -11,7 +11,6 @@ use core::task::{Context, Poll, Waker, ready};
 use super::context::{self, Current};
 use super::guard;
 use super::handler::Started;
-use super::local;
 use super::shared::BusShared;
 use super::span::Span;
 use super::value::Verdict;
@@ -140,9 +139,6 @@ impl Wake for TaskWaker {
         }
         let invocation = Key::from_bits(self.invocation.load(Ordering::Acquire));
         let Some(invocation) = invocation else { return };
-        if local::wake(self.bus.as_ptr().addr(), invocation) {
-            return;
-        }
         if let Some(bus) = self.bus.upgrade() {
             bus.mail(|inbox| inbox.woken.push(invocation));
         }

@@ -12,7 +12,6 @@ use hashbrown::HashMap;
 use super::context::Current;
 use super::guard;
 use super::handler::{Callable, FirstPoll, Started};
-use super::local::Here;
 use super::notices::Notices;
 use super::record::Erased;
 use super::shared::{BusShared, HubState, Latched};
@@ -142,7 +141,6 @@ pub(crate) struct Holder<'a> {
     bus: &'a Arc<BusShared>,
     latched: &'a Latched,
     clock: Clock,
-    here: Here,
     turn: MutexGuard<'a, Turn>,
 }
 
@@ -150,10 +148,7 @@ impl<'a> Holder<'a> {
     /// Takes the turn, unless somebody has it.
     #[inline]
     fn new(bus: &'a Arc<BusShared>, latched: &'a Latched, clock: Clock) -> Option<Self> {
-        bus.gate.enter().then(|| {
-            let here = Here::new(Arc::as_ptr(bus).addr());
-            Holder { bus, latched, clock, here, turn: bus.turn.lock() }
-        })
+        bus.gate.enter().then(|| Holder { bus, latched, clock, turn: bus.turn.lock() })
     }
 
     /// The same, on this runtime's thread and under the hub's lock, for an input that is made next.
@@ -188,9 +183,6 @@ impl<'a> Holder<'a> {
             self.step();
             (made, left) = (made + 1, left - 1);
         }
-        // The last step may have left a wake-up on this thread. The mail is for the next holder: to
-        // read it may drop futures, which may wake somebody again.
-        self.look_here();
         let Self { bus, turn, .. } = self;
         bus.has_helped(made);
         drop(turn);
@@ -198,25 +190,16 @@ impl<'a> Holder<'a> {
         TurnEnd::MoreToDo
     }
 
-    /// Reads what others have left since the last look.
+    /// Reads what was left since the last look.
     #[inline]
     fn look(&mut self) {
-        self.look_here();
         if self.bus.gate.has_more() {
-            self.look_elsewhere();
-        }
-    }
-
-    /// Reads what was left on this thread.
-    #[inline]
-    fn look_here(&mut self) {
-        if let Some(woken) = self.here.take_woken() {
-            self.turn.woken.push_back(woken);
+            self.look_closely();
         }
     }
 
     #[inline(never)]
-    fn look_elsewhere(&mut self) {
+    fn look_closely(&mut self) {
         self.bus.gate.take_more();
         self.turn.asks = true;
         if self.bus.has_mail.load(Ordering::Acquire) {
@@ -283,7 +266,8 @@ impl<'a> Holder<'a> {
                 hub.books.timed_out(self.bus.key, now);
             }
             self.ask_next(&mut hub, now);
-            self.turn.notices.collect(&mut hub, Some(self.bus));
+            let Turn { notices, woken, .. } = &mut *self.turn;
+            notices.collect(&mut hub, Some(self.bus), Some(woken));
         }
         // An invocation that was ended meanwhile has its result already.
         guard::discard(refused);
@@ -321,9 +305,10 @@ impl<'a> Holder<'a> {
         let Run { invocation, event, beside, payload, handler: entry, .. } = run;
         let Action::Call(handler) = &entry.action else { return None };
         let head = payload.head();
-        let current = Current {
+        let mut current = Current {
             hub: self.bus.hub.address(),
             invocation: Some(invocation),
+            waker: 0,
             handler: Some(entry.info.key),
             event,
             event_id: head.id,
@@ -335,6 +320,7 @@ impl<'a> Holder<'a> {
         } else {
             let ready = self.turn.spare_wakers.pop().unwrap_or_else(|| Readiness::new(self.bus));
             ready.assign(invocation);
+            current.waker = ready.waker().data().addr();
             let mut cx = Context::from_waker(ready.waker());
             let first = FirstPoll(Some((&mut cx, &mut self.turn.spare_box)));
             match Running::start(current, &self.bus.span, || call(first)) {

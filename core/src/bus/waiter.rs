@@ -76,8 +76,13 @@ impl Place {
         if self.is_over(head) {
             return Poll::Ready(Ok(()));
         }
+        let mut is_resumed = false;
         match context::poller(&bus.hub, claim) {
-            Poller::Invocation(invocation) => self.note(head, bus, invocation)?,
+            Poller::Invocation(invocation, waker) => {
+                self.note(head, bus, invocation)?;
+                // As who polls us is polled again then, and with him we are.
+                is_resumed = self.wait.is_some() && cx.waker().data().addr() == waker;
+            }
             // Never while an invocation is polled on this thread.
             Poller::Handler => bus.pass_on(),
             Poller::Task if bus.has_helped_enough() => {
@@ -88,7 +93,9 @@ impl Place {
             Poller::Task => bus.help(head),
         }
         let is_over = self.is_over(head)
-            || (head.register(cx.waker(), &mut self.seat, &bus.hub) && self.is_over(head));
+            || (!is_resumed
+                && head.register(cx.waker(), &mut self.seat, &bus.hub)
+                && self.is_over(head));
         if is_over { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
@@ -118,8 +125,6 @@ impl Place {
         let event = head.key();
         let waiting = bus.hub.input(|hub| {
             let waiting = hub.books.wait(invocation, event);
-            // Whoever polls will be registered.
-            head.set_awaited(hub);
             waiting.map_err(|deadlock| WaitError::deadlock(&hub.books, &deadlock))
         })?;
         self.noted = Some(invocation);

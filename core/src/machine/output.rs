@@ -31,6 +31,14 @@ pub enum Output<P, R, H, C = Completed<P, R>> {
         /// The invocation.
         invocation: InvocationKey,
     },
+    /// An event that an invocation waited for is done: the invocation is to be polled again. It may
+    /// be one that the same input ends, and that a later [`Cancel`](Self::Cancel) names.
+    Resumed {
+        /// The bus it runs on.
+        bus: BusKey,
+        /// The invocation.
+        invocation: InvocationKey,
+    },
     /// The event and all its descendants are done. Its results leave the machine with this.
     Completed(C),
     /// A write-ahead bus has accepted an event, which is held until
@@ -103,6 +111,7 @@ impl<P, R, H, C> Output<P, R, H, C> {
             Self::Completed(completed) => Output::Completed(map(completed)),
             Self::Ready { bus } => Output::Ready { bus },
             Self::Cancel { bus, invocation } => Output::Cancel { bus, invocation },
+            Self::Resumed { bus, invocation } => Output::Resumed { bus, invocation },
             Self::Accepted { bus, event, payload } => Output::Accepted { bus, event, payload },
             Self::Granted { reservation } => Output::Granted { reservation },
             Self::Arrived { watch, event, payload, instead_of_oldest } => {

@@ -11,6 +11,7 @@ use super::config::Concurrency;
 use super::error::Deadlock;
 use super::kin::KinIx;
 use super::list::Links;
+use super::output::Output;
 use super::raised::{RaiseOrder, Raised};
 use super::results::EventStatus;
 use super::state::{BusIx, EventIx, Invocation, InvocationIx, VisitIx, VisitState, Wait, WaitIx};
@@ -145,9 +146,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[inline]
     pub(super) fn end_waits_for(&mut self, kin: KinIx) {
         while let Some(wait) = self.kins[kin].waits.first() {
-            let invocation = self.waits[wait].invocation;
+            let by = self.waits[wait].invocation;
             self.unlink_wait(wait);
-            self.settle(self.invocations[invocation].visit);
+            let Invocation { visit, bus, .. } = self.invocations[by];
+            let (bus, invocation) = (self.buses.key(bus), self.invocations.key(by));
+            self.say(Output::Resumed { bus, invocation });
+            self.settle(visit);
         }
     }
 

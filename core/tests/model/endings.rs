@@ -205,7 +205,8 @@ impl Model {
         self.events[event].completed = true;
         self.events[event].completed_order = order;
         self.said.completed.push(event);
-        self.waits.retain(|wait| wait.event != event);
+        let over = self.waits.extract_if(.., |wait| wait.event == event);
+        self.said.resumed.extend(over.map(|wait| wait.by));
         if !self.events[event].attached {
             self.grant(self.visits[self.events[event].first_visit()].bus);
         }

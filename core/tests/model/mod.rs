@@ -157,6 +157,7 @@ pub(crate) struct Reservation {
 pub(crate) struct Said {
     pub(crate) completed: Vec<EventId>,
     pub(crate) cancelled: Vec<InvocationId>,
+    pub(crate) resumed: Vec<InvocationId>,
     pub(crate) granted: Vec<ReservationId>,
     pub(crate) idle: Vec<BusId>,
     pub(crate) closed: Vec<BusId>,
@@ -298,6 +299,7 @@ impl Said {
     fn clear(&mut self) {
         self.completed.clear();
         self.cancelled.clear();
+        self.resumed.clear();
         self.granted.clear();
         self.idle.clear();
         self.closed.clear();

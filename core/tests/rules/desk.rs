@@ -42,6 +42,7 @@ pub(crate) struct Desk {
     events: HashMap<&'static str, (EventKey, u32)>,
     running: Vec<(Start, InvocationKey)>,
     cancelled: Vec<Start>,
+    resumed: Vec<(BusKey, Start)>,
     completed: Vec<&'static str>,
     ended: HashSet<EventKey>,
     done: HashMap<&'static str, Completed<&'static str, u32>>,
@@ -83,6 +84,7 @@ impl Desk {
             events: HashMap::new(),
             running: Vec::new(),
             cancelled: Vec::new(),
+            resumed: Vec::new(),
             completed: Vec::new(),
             ended: HashSet::new(),
             done: HashMap::new(),
@@ -373,6 +375,11 @@ impl Desk {
                 let place = self.running.iter().position(|(_, key)| *key == invocation);
                 let (start, _) = self.running.remove(place.expect("what is cancelled runs"));
                 self.cancelled.push(start);
+            }
+            Output::Resumed { bus, invocation } => {
+                let started = self.running.iter().find(|(_, key)| *key == invocation);
+                let (start, _) = *started.expect("what is resumed runs");
+                self.resumed.push((bus, start));
             }
             Output::Completed(done) => {
                 let label = done.payload;

@@ -2,7 +2,7 @@
 
 use core::fmt::Debug;
 
-use busway_core::machine::{Cause, Completed, EventStatus, Outcome, Row as Theirs};
+use busway_core::machine::{Cause, Completed, EventStatus, InvocationKey, Outcome, Row as Theirs};
 
 use super::{Checked, World};
 use crate::model::{EventId, Phase, Possible, Row, State};
@@ -48,6 +48,12 @@ impl World {
         }
         let cancelled = said.cancelled.iter().map(|id| self.keys.invocations[*id - 1]);
         self.agree_as_sets("cancelled", &seen.cancelled, cancelled)?;
+        // In which order an input ends an invocation and what it waits for is nobody's business.
+        let runs_on = |key: &InvocationKey| !seen.cancelled.contains(key);
+        let is: Vec<_> = seen.resumed.iter().copied().filter(runs_on).collect();
+        let resumed = said.resumed.iter().map(|id| self.keys.invocations[*id - 1]);
+        let resumed: Vec<_> = resumed.filter(runs_on).collect();
+        self.agree_as_sets("resumed", &is, resumed.into_iter())?;
         let granted = said.granted.iter().map(|id| self.keys.reservations[*id]);
         self.agree_as_sets("granted", &seen.granted, granted)?;
         let key = |bus: &usize| self.keys.buses[*bus];

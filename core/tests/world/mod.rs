@@ -82,6 +82,7 @@ struct Seen {
     completed: Vec<Completed<u32, u32>>,
     order: Vec<EventId>,
     cancelled: Vec<InvocationKey>,
+    resumed: Vec<InvocationKey>,
     granted: Vec<ReservationKey>,
     idle: Vec<BusKey>,
     closed: Vec<BusKey>,
@@ -198,6 +199,7 @@ impl Seen {
         self.completed.clear();
         self.order.clear();
         self.cancelled.clear();
+        self.resumed.clear();
         self.granted.clear();
         self.idle.clear();
         self.closed.clear();
@@ -209,6 +211,7 @@ impl Seen {
     fn note(&mut self, output: Output<u32, u32, u32>) {
         match output {
             Output::Cancel { invocation, .. } => self.cancelled.push(invocation),
+            Output::Resumed { invocation, .. } => self.resumed.push(invocation),
             Output::Granted { reservation } => self.granted.push(reservation),
             Output::Idle { bus } => self.idle.push(bus),
             Output::Closed { bus } => self.closed.push(bus),

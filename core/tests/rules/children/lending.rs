@@ -329,3 +329,41 @@ fn r14_ten_thousand_generations_are_raised_and_lowered() {
     assert_eq!(desk.run_to_end().len(), 10_001);
     assert_eq!(desk.completed().len(), 10_003);
 }
+
+#[test]
+fn r13_who_waited_is_resumed_when_the_event_is_done() {
+    let (mut desk, a) = parent_and_others();
+    let b = bus(&mut desk, "b");
+    desk.child("p1", a, "c1");
+    desk.waits("p1", 1, "c1");
+    desk.send(b, "p2");
+    desk.run();
+    desk.waits("p2", 1, "c1");
+    desk.ends("c1", 2);
+    assert_eq!(desk.resumed(), [(a, ("p1", 1)), (b, ("p2", 1))], "each on its bus");
+    desk.ends("p1", 1);
+    desk.ends("p2", 1);
+    assert_eq!(desk.resumed(), [], "an end that nobody waits for");
+}
+
+#[test]
+fn r13_a_wait_that_was_given_up_resumes_nobody() {
+    let (mut desk, a) = parent_and_others();
+    desk.child("p1", a, "c1");
+    let wait = desk.waits("p1", 1, "c1");
+    desk.run();
+    desk.end_wait(wait);
+    desk.ends("c1", 2);
+    assert_eq!(desk.resumed(), []);
+}
+
+#[test]
+fn r13_nor_is_an_invocation_resumed_that_has_ended() {
+    let (mut desk, a) = parent_and_others();
+    desk.child("p1", a, "c1");
+    desk.waits("p1", 1, "c1");
+    desk.run();
+    desk.ends("p1", 1);
+    desk.ends("c1", 2);
+    assert_eq!(desk.resumed(), []);
+}

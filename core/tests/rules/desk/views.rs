@@ -30,6 +30,10 @@ impl Desk {
         take(&mut self.cancelled)
     }
 
+    pub(crate) fn resumed(&mut self) -> Vec<(BusKey, Start)> {
+        take(&mut self.resumed)
+    }
+
     pub(crate) fn done(&self, label: &str) -> &Completed<&'static str, u32> {
         self.done.get(label).unwrap_or_else(|| panic!("{label} has not completed"))
     }
