@@ -12,6 +12,7 @@ use busway::{
     Overflow,
 };
 use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 
 use crate::ledger::Door;
@@ -51,7 +52,7 @@ fn r9_all_parallel_handlers_start_after_two_ends_in_one_turn() {
     assert_eq!(second.status(), EventStatus::Completed, "its second handler was not started");
 }
 
-/// Whoever holds the turn has place for one wake-up on his thread: the others come the long way.
+/// One handler wakes several of its bus.
 #[test]
 fn all_that_one_handler_wakes_go_on() {
     let (bus, driver) = driven(Manual::helping(false).hub().bus("main").parallel_handlers());
@@ -335,6 +336,41 @@ fn r14_a_wait_that_goes_from_one_handler_to_another() {
     let mut all = [driver];
     assert!(drive(&mut all));
     assert_eq!(second.status(), EventStatus::Completed, "its wait was taken for the first one's");
+}
+
+/// Who polls its parts only when their own wakers say so is not served by being polled again itself.
+#[test]
+fn r13_waits_that_are_polled_with_wakers_of_their_own() {
+    let (bus, driver) = driven(Manual::helping(false).hub().bus("main"));
+    bus.on(|_: EventHandle<Second>| async { yields(1).await });
+    bus.on(|first: EventHandle<First>| async move {
+        let [one, other] = [(); 2].map(|()| first.dispatch(Second).unwrap().wait());
+        let mut waits = FuturesUnordered::from_iter([one, other]);
+        while let Some(done) = waits.next().await {
+            done.unwrap();
+        }
+    });
+    let first = bus.dispatch(First).unwrap();
+    let mut all = [driver];
+    assert!(drive(&mut all));
+    assert_eq!(first.status(), EventStatus::Completed);
+}
+
+/// The same for one that the handler has polled itself before.
+#[test]
+fn r13_a_wait_that_goes_from_its_handler_into_a_set() {
+    let (bus, driver) = driven(Manual::helping(false).hub().bus("main"));
+    bus.on(|_: EventHandle<Second>| async { yields(1).await });
+    bus.on(|first: EventHandle<First>| async move {
+        let mut wait = first.dispatch(Second).unwrap().wait();
+        assert!(poll_fn(|cx| Poll::Ready(wait.poll_unpin(cx).is_pending())).await);
+        let mut waits = FuturesUnordered::from_iter([wait]);
+        waits.next().await.unwrap().unwrap();
+    });
+    let first = bus.dispatch(First).unwrap();
+    let mut all = [driver];
+    assert!(drive(&mut all));
+    assert_eq!(first.status(), EventStatus::Completed);
 }
 
 /// A scope that outlives its hub does not take another one for it.
