@@ -12,7 +12,8 @@
 //! 3. **Work** is asked for: when [`Output::Ready`] names a bus, somebody calls
 //!    [`next`](Machine::next) for it until it answers [`Next::Idle`], runs what it is given, and
 //!    tells [`finished`](Machine::finished). Who is going to do so anyway says that he
-//!    [`attend`](Machine::attend)s the bus.
+//!    [`attend`](Machine::attend)s the bus. What [`wait`](Machine::wait)s goes on when
+//!    [`Output::Resumed`] names it.
 //! 4. **Time**: each bus has at most one [`next_deadline`](Machine::next_deadline); call
 //!    [`timed_out`](Machine::timed_out) then.
 //!

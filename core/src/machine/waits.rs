@@ -30,7 +30,8 @@ pub enum Waiting {
 
 impl<P: Clone, R, H> Machine<P, R, H> {
     /// An invocation waits for an event: the event and its descendants are raised, and the
-    /// invocation lends its slot until the wait ends.
+    /// invocation lends its slot until the wait ends: with the event, which
+    /// [`Output::Resumed`] says, or when it is given up.
     ///
     /// # Errors
     /// The wait could never end.
