@@ -506,3 +506,12 @@ fn a_wake_up_from_a_drop_at_the_end_of_a_turn() {
     let lost: Vec<_> = lost.collect();
     assert!(lost.is_empty(), "lost at {lost:?}");
 }
+
+/// Nobody has anything to do for an event that was not accepted.
+#[test]
+fn r6_a_refused_event_with_a_deadline_tells_nobody() {
+    let runtime = Manual::helping(false);
+    let bus = runtime.hub().bus("main").max_pending(Some(0)).build();
+    assert!(bus.event(First).deadline(MINUTE).dispatch().is_err());
+    assert!(runtime.spawned().is_empty(), "a driver for nothing");
+}

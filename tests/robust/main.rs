@@ -10,4 +10,5 @@ mod panics;
 mod random;
 mod runtimes;
 mod slots;
+mod stack;
 mod threads;

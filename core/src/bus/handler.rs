@@ -5,13 +5,14 @@ use alloc::sync::Arc;
 use core::any::TypeId;
 use core::marker::PhantomData;
 use core::pin::Pin;
-use core::task::Poll;
+use core::task::{Context, Poll};
 
 use super::address::Speaks;
 use super::any::AnyEvent;
 use super::handle::EventHandle;
 use super::record::{Erased, downcast};
 use super::shared::BusShared;
+use super::spare::SpareBox;
 use super::value::{Reply, Verdict};
 use crate::event::Event;
 use crate::machine::InvocationKey;
@@ -161,25 +162,45 @@ impl Input for AnyEvent {
 pub enum Started {
     /// It has ended at once.
     Ended(Verdict),
-    /// It runs, and waits to be woken if it was polled.
-    Running(Pin<Box<dyn Future<Output = Verdict> + Send>>),
+    /// It was polled, and waits to be woken.
+    Polled(BoxedVerdict),
+    /// It is to be polled.
+    Unpolled(BoxedVerdict),
 }
 
+/// The future of a handler.
+pub(crate) type BoxedVerdict = Pin<Box<dyn Future<Output = Verdict> + Send>>;
+
+/// Larger futures are not polled on top of the frames that they were made in, which hold copies of them.
+const SMALL: usize = 1024;
+
 impl Started {
-    /// A handler's future, polled the first time here, where its type is known, if it is to be.
+    /// A handler's future, polled the first time here, where its type is known, if it is to be and
+    /// is not large.
     #[inline]
-    pub(crate) fn new(
-        future: impl Future<Output = Verdict> + Send + 'static,
+    pub(crate) fn new<F: Future<Output = Verdict> + Send + 'static>(
+        future: F,
         FirstPoll(first): FirstPoll<'_, '_>,
     ) -> Self {
-        let Some((cx, spare)) = first else { return Self::Running(Box::pin(future)) };
+        match first {
+            Some((cx, spare)) if size_of::<F>() <= SMALL => Self::polled(future, cx, spare),
+            _ => Self::Unpolled(Box::pin(future)),
+        }
+    }
+
+    #[inline]
+    fn polled<F: Future<Output = Verdict> + Send + 'static>(
+        future: F,
+        cx: &mut Context<'_>,
+        spare: &mut SpareBox,
+    ) -> Self {
         let mut future = spare.pin(future);
         match future.as_mut().poll(cx) {
             Poll::Ready(verdict) => {
                 spare.keep(future);
                 Self::Ended(verdict)
             }
-            Poll::Pending => Self::Running(future),
+            Poll::Pending => Self::Polled(future),
         }
     }
 }
@@ -188,7 +209,8 @@ impl core::fmt::Debug for Started {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
             Self::Ended(_) => "Ended",
-            Self::Running(_) => "Running",
+            Self::Polled(_) => "Polled",
+            Self::Unpolled(_) => "Unpolled",
         })
     }
 }
@@ -323,8 +345,7 @@ impl<M, F: Handler<AnyEvent, M>> Callable for Untyped<M, F> {
 pub(crate) use self::sealed::FirstPoll;
 
 mod sealed {
-    use super::super::spare::SpareBox;
-    use core::task::Context;
+    use super::{Context, SpareBox};
 
     pub trait Sealed {}
     /// What polls the future of a handler that is started, unless that is to be polled elsewhere.

@@ -120,7 +120,7 @@ impl Call for Handling {
         self.tried(number);
         let later = FirstPoll(None);
         match self.handler.call(self.event.clone(), &self.bus, self.by, later) {
-            Started::Running(future) => future,
+            Started::Polled(future) | Started::Unpolled(future) => future,
             Started::Ended(verdict) => Box::pin(ready(verdict)),
         }
     }

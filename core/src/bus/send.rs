@@ -171,7 +171,7 @@ impl BusShared {
             }
             accepted
         };
-        *is_news = notices.own_ready || has_deadline;
+        *is_news = notices.own_ready || (has_deadline && accepted.is_ok());
         notices.carry_out(&self.hub);
         match accepted {
             Ok(_) => Ok(EventHandle::new(record, self.clone()).claimed(claim)),

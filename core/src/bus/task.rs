@@ -1,16 +1,14 @@
 //! Handlers that run, their wakers, and what others tell the turn's holder.
 
-use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
 use alloc::task::Wake;
 use alloc::vec::Vec;
-use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use core::task::{Context, Poll, Waker, ready};
+use core::task::{Context, Poll, Waker};
 
 use super::context::{self, Current};
 use super::guard;
-use super::handler::Started;
+use super::handler::{BoxedVerdict, Started};
 use super::shared::BusShared;
 use super::span::Span;
 use super::value::Verdict;
@@ -19,7 +17,7 @@ use crate::machine::{InvocationKey, Key};
 /// A handler that runs, whoever polls it.
 pub(crate) struct Running {
     /// There until it has ended.
-    future: Option<Pin<Box<dyn Future<Output = Verdict> + Send>>>,
+    future: Option<BoxedVerdict>,
     current: Current,
 }
 
@@ -52,27 +50,25 @@ pub(crate) struct Inbox {
 }
 
 impl Running {
-    /// Calls a handler. It runs unless it has ended with that.
-    #[inline]
-    pub(crate) fn start(
-        current: Current,
-        span: &Span,
-        call: impl FnOnce() -> Started,
-    ) -> Result<Self, Verdict> {
-        match guarded(&current, span, call) {
-            Ok(Started::Running(future)) => Ok(Self { future: Some(future), current }),
-            Ok(Started::Ended(verdict)) | Err(verdict) => Err(verdict),
-        }
+    pub(crate) const fn new(future: BoxedVerdict, current: Current) -> Self {
+        Self { future: Some(future), current }
     }
 
     /// Polls the future; it is dropped when it has ended.
     #[inline]
     pub(crate) fn poll(&mut self, span: &Span, cx: &mut Context<'_>) -> Poll<Verdict> {
         let Some(future) = &mut self.future else { return Poll::Pending };
-        let polled = guarded(&self.current, span, || future.as_mut().poll(cx));
-        let verdict = ready!(polled.unwrap_or_else(Poll::Ready));
-        self.discard(span);
-        Poll::Ready(verdict)
+        match guarded(&self.current, span, || future.as_mut().poll(cx)) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(verdict)) => {
+                self.future = None;
+                Poll::Ready(verdict)
+            }
+            Err(panicked) => {
+                self.discard(span);
+                Poll::Ready(panicked)
+            }
+        }
     }
 
     /// Whether it has a future, and so has not ended.
@@ -84,6 +80,12 @@ impl Running {
     pub(crate) fn discard(&mut self, span: &Span) {
         span.discard(self.future.take());
     }
+}
+
+/// Calls a handler; one that panics has ended with that.
+#[inline]
+pub(crate) fn start(current: &Current, span: &Span, call: impl FnOnce() -> Started) -> Started {
+    guarded(current, span, call).unwrap_or_else(Started::Ended)
 }
 
 /// Runs the user's code of an invocation; `Err` is what it comes to when it panics.

@@ -17,7 +17,7 @@ use super::record::Erased;
 use super::shared::{BusShared, HubState, Latched};
 use super::spare::SpareBox;
 use super::spawned::{Leash, SpawnedTask};
-use super::task::{Readiness, Running, Task};
+use super::task::{self, Readiness, Running, Task};
 use super::value::Verdict;
 use crate::machine::{Action, Beside, Handler, InvocationKey, Next, Run};
 use crate::sync::MutexGuard;
@@ -286,7 +286,7 @@ impl<'a> Holder<'a> {
                 turn.run = Some(run);
             }
         }
-        // Before the turn ends the machine is asked again, and then nothing is to be run.
+        // A turn that ends idle has asked once more, with nothing to be run.
         if turn.run.is_none() {
             turn.deadline = hub.books.next_deadline(self.bus.key).unwrap_or(Instant::FAR);
         }
@@ -323,9 +323,20 @@ impl<'a> Holder<'a> {
             current.waker = ready.waker().data().addr();
             let mut cx = Context::from_waker(ready.waker());
             let first = FirstPoll(Some((&mut cx, &mut self.turn.spare_box)));
-            match Running::start(current, &self.bus.span, || call(first)) {
-                Ok(running) => self.wait_for(invocation, Task { running, ready }),
-                Err(verdict) => Some(self.ended(invocation, verdict, ready)),
+            match task::start(&current, &self.bus.span, || call(first)) {
+                Started::Ended(verdict) => {
+                    self.keep(ready);
+                    Some(Ended { invocation, verdict })
+                }
+                Started::Polled(future) => {
+                    let running = Running::new(future, current);
+                    self.keep_running(invocation, Task { running, ready });
+                    None
+                }
+                Started::Unpolled(future) => {
+                    let running = Running::new(future, current);
+                    self.poll(invocation, Task { running, ready })
+                }
             }
         };
         // It may be registered no more, and ours the last of it.
@@ -343,37 +354,42 @@ impl<'a> Holder<'a> {
         invocation: InvocationKey,
         call: impl FnOnce(FirstPoll<'_, '_>) -> Started,
     ) -> Option<Ended> {
-        match Running::start(current, &self.bus.span, || call(FirstPoll(None))) {
-            Ok(running) => {
-                self.spawn(running, invocation);
+        match task::start(&current, &self.bus.span, || call(FirstPoll(None))) {
+            Started::Ended(verdict) => Some(Ended { invocation, verdict }),
+            Started::Polled(future) | Started::Unpolled(future) => {
+                self.spawn(Running::new(future, current), invocation);
                 None
             }
-            Err(verdict) => Some(Ended { invocation, verdict }),
         }
     }
 
     /// A wake-up for an invocation that has ended is nobody's.
     #[inline(never)]
     fn poll_again(&mut self, invocation: InvocationKey) -> Option<Ended> {
-        let Task { mut running, ready } = self.turn.tasks.remove(&invocation)?;
-        ready.rearm();
-        match running.poll(&self.bus.span, &mut Context::from_waker(ready.waker())) {
-            Poll::Ready(verdict) => Some(self.ended(invocation, verdict, ready)),
-            Poll::Pending => self.wait_for(invocation, Task { running, ready }),
+        let task = self.turn.tasks.remove(&invocation)?;
+        task.ready.rearm();
+        self.poll(invocation, task)
+    }
+
+    /// Polls a handler: it is kept until it is woken, unless it has ended.
+    fn poll(&mut self, invocation: InvocationKey, mut task: Task) -> Option<Ended> {
+        let mut cx = Context::from_waker(task.ready.waker());
+        match task.running.poll(&self.bus.span, &mut cx) {
+            Poll::Ready(verdict) => {
+                self.keep(task.ready);
+                Some(Ended { invocation, verdict })
+            }
+            Poll::Pending => {
+                self.keep_running(invocation, task);
+                None
+            }
         }
     }
 
     /// Keeps a handler until it is woken: out of the way of those that end at once.
     #[inline(never)]
-    fn wait_for(&mut self, invocation: InvocationKey, task: Task) -> Option<Ended> {
+    fn keep_running(&mut self, invocation: InvocationKey, task: Task) {
         self.turn.tasks.insert(invocation, task);
-        None
-    }
-
-    #[inline(always)]
-    fn ended(&mut self, invocation: InvocationKey, verdict: Verdict, ready: Readiness) -> Ended {
-        self.keep(ready);
-        Ended { invocation, verdict }
     }
 
     /// Gives an invocation a task of its own, which tells its end itself.

@@ -38,6 +38,8 @@ struct Place {
     noted: Option<InvocationKey>,
 }
 
+const NOT_AFTER: &str = "a wait is not polled after its end";
+
 impl<T: Awaited> Waiter<T> {
     pub(crate) fn new(handle: T) -> Self {
         Self { handle: Some(handle), place: Place::default() }
@@ -50,9 +52,9 @@ impl<T: Awaited> Waiter<T> {
     // The shape of `Future::poll`.
     #[allow(clippy::needless_pass_by_ref_mut)]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, WaitError>> {
-        let handle = self.handle.as_ref().expect("a wait is not polled after its end");
+        let handle = self.handle.as_ref().expect(NOT_AFTER);
         ready!(self.place.poll(handle.head(), handle.bus(), handle.claim(), cx))?;
-        self.handle.take().map_or(Poll::Pending, |handle| Poll::Ready(Ok(handle)))
+        Poll::Ready(Ok(self.handle.take().expect(NOT_AFTER)))
     }
 }
 

@@ -184,8 +184,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let bus = self.take_in(visit);
         let state = &mut self.buses[bus];
         state.queue.push_back(&mut self.entries, visit);
-        let (is_written, is_watched) = (state.config.write_ahead, state.watches.are_there());
-        if is_written {
+        let (writes_ahead, is_watched) = (state.config.write_ahead, state.watches.are_there());
+        if writes_ahead {
             self.hold(visit);
         }
         self.forget_surplus(bus);

@@ -239,6 +239,7 @@ pub struct Run<P, H> {
 // As wide as a word: a run is moved often, and a gap behind a byte is moved piece by piece, which a
 // processor that has just written the pieces has to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[repr(u64)]
 pub enum Beside {
     /// Nobody of the same bus.
