@@ -64,6 +64,7 @@ impl<T: Any + Send + Sync> Stored for T {
 macro_rules! plain {
     ($($kind:ident($of_type:ty)),* $(,)?) => {
         /// A value that needs no allocation of its own. None is larger than a result has room for.
+        // Its tag is as wide as a word, as that of the outcome it is in.
         #[derive(Clone, Copy)]
         #[repr(u64)]
         pub(crate) enum Plain {
