@@ -515,3 +515,33 @@ fn r6_a_refused_event_with_a_deadline_tells_nobody() {
     assert!(bus.event(First).deadline(MINUTE).dispatch().is_err());
     assert!(runtime.spawned().is_empty(), "a driver for nothing");
 }
+
+/// A handler that looks at all its waits each time is not polled for each of them that is over.
+#[test]
+fn r13_many_ends_in_one_turn_are_one_wake_up() {
+    const CHILDREN: usize = 1_000;
+    let hub = Manual::helping(false).hub();
+    let (bus, driver) = driven(hub.bus("main").concurrency(Concurrency::Parallel));
+    bus.on(|_: EventHandle<Second>| async { yields(1).await });
+    let polls = Arc::new(AtomicUsize::new(0));
+    let count = polls.clone();
+    bus.on(move |first: EventHandle<First>| {
+        let count = count.clone();
+        async move {
+            let child = |_| first.dispatch(Second).unwrap().wait();
+            let mut waits: Vec<_> = (0..CHILDREN).map(child).collect();
+            poll_fn(|cx| {
+                count.fetch_add(1, Ordering::Relaxed);
+                waits.retain_mut(|wait| wait.poll_unpin(cx).is_pending());
+                if waits.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+        }
+    });
+    let first = bus.dispatch(First).unwrap();
+    let mut all = [driver];
+    assert!(drive(&mut all));
+    assert_eq!(first.status(), EventStatus::Completed);
+    let polls = polls.load(Ordering::Relaxed);
+    assert!(polls < CHILDREN / 10, "{polls} polls for {CHILDREN} children");
+}

@@ -3,6 +3,8 @@
 //! With `std` the thread knows. Without it there are no threads to ask: there is one list of the
 //! invocations that are being polled anywhere, and a handle tells whose it is ([`Claim`]).
 
+use core::num::NonZeroUsize;
+
 use super::shared::HubShared;
 use crate::id::EventId;
 use crate::machine::{EventKey, HandlerKey, InvocationKey};
@@ -14,9 +16,9 @@ pub(crate) struct Current {
     pub(crate) hub: usize,
     /// Whose waits are noted; none in a task that only knows its parent.
     pub(crate) invocation: Option<InvocationKey>,
-    /// The address of the data of the waker that it is polled with, when it is polled again for the
-    /// end of what it waits for, woken or not; else 0.
-    pub(crate) waker: usize,
+    /// The address of the data of the waker that it is polled with, when it can be polled again for
+    /// the end of what it waits for without being woken.
+    pub(crate) waker: Option<NonZeroUsize>,
     pub(crate) handler: Option<HandlerKey>,
     pub(crate) event: EventKey,
     pub(crate) event_id: EventId,
@@ -26,7 +28,7 @@ pub(crate) struct Current {
 /// Who polls the one that asks, as far as can be known.
 pub(crate) enum Poller {
     /// An invocation of the hub that was asked for, and its `waker`.
-    Invocation(InvocationKey, usize),
+    Invocation(InvocationKey, Option<NonZeroUsize>),
     /// Another handler. Inside of one, no handlers are polled.
     Handler,
     Task,

@@ -220,7 +220,8 @@ impl<E: Event> EventHandle<E> {
     pub fn scope<F: Future>(&self, future: F) -> Scope<F> {
         let ParentRef { event, id: event_id, depth, handler } = self.parent_ref();
         let hub = self.bus.hub.address();
-        let current = Current { hub, invocation: None, waker: 0, handler, event, event_id, depth };
+        let current =
+            Current { hub, invocation: None, waker: None, handler, event, event_id, depth };
         Scope::new(future, current, self.bus.clone())
     }
 

@@ -171,7 +171,8 @@ pub enum Started {
 /// The future of a handler.
 pub(crate) type BoxedVerdict = Pin<Box<dyn Future<Output = Verdict> + Send>>;
 
-/// Larger futures are not polled on top of the frames that they were made in, which hold copies of them.
+/// Larger futures are not polled on top of the frames that they were made in, which hold copies of
+/// them.
 const SMALL: usize = 1024;
 
 impl Started {

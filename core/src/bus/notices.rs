@@ -1,7 +1,6 @@
 //! The machine's outputs, taken under the lock and carried out after it.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::task::Waker;
@@ -44,14 +43,14 @@ enum Todo {
 }
 
 impl Notices {
-    /// Takes the outputs; `own` is the bus that the caller looks after itself, and `woken` what he
+    /// Takes the outputs; `own` is the bus that the caller looks after itself, and `resumed` what he
     /// polls again if he has its turn.
     #[inline]
     pub(crate) fn collect(
         &mut self,
         hub: &mut HubState,
         own: Option<&Arc<BusShared>>,
-        mut woken: Option<&mut VecDeque<InvocationKey>>,
+        mut resumed: Option<&mut Vec<InvocationKey>>,
     ) {
         while let Some(output) = hub.next_said() {
             let todo = match output {
@@ -59,12 +58,14 @@ impl Notices {
                     self.own_ready = true;
                     continue;
                 }
-                Output::Resumed { bus, invocation }
-                    if let Some(woken) = woken.as_deref_mut()
-                        && own.is_some_and(|own| own.key == bus) =>
-                {
-                    woken.push_back(invocation);
-                    continue;
+                Output::Resumed { bus, invocation } if own.is_some_and(|own| own.key == bus) => {
+                    match &mut resumed {
+                        Some(resumed) => {
+                            resumed.push(invocation);
+                            continue;
+                        }
+                        None => hub.todo(output),
+                    }
                 }
                 // As most are: not worth a call.
                 Output::Completed(None) => continue,
@@ -112,7 +113,7 @@ impl Todo {
             Self::Complete(record) => record.head().wake_waiters(),
             Self::Notify(bus) => bus.notify(),
             Self::Cancel(bus, invocation) => bus.mail(|inbox| inbox.cancelled.push(invocation)),
-            Self::Resume(bus, invocation) => bus.mail(|inbox| inbox.woken.push(invocation)),
+            Self::Resume(bus, invocation) => bus.mail(|inbox| inbox.resumed.push(invocation)),
             Self::Wake(waker) => waker.wake(),
             Self::Arrive(watcher, record, replaced) => {
                 guard::discard(replaced);
@@ -152,7 +153,7 @@ impl HubState {
             Output::Ready { bus } => Todo::Notify(self.shell(bus)?),
             Output::Cancel { bus, invocation } => Todo::Cancel(self.shell(bus)?, invocation),
             Output::Resumed { bus, invocation } => Todo::Resume(self.shell(bus)?, invocation),
-            // Where nobody waits there is nothing to do.
+            // Where no waker is registered there is nothing to do.
             Output::Completed(awaited) => Todo::Complete(awaited?),
             #[cfg(feature = "journal")]
             Output::Accepted { bus, payload, .. } => {

@@ -32,7 +32,8 @@ pub(crate) struct Head {
     key: AtomicU64,
     /// Set at completion, and then read without a lock.
     frozen: OnceLock<Frozen>,
-    /// Somebody waits for the end. Written under the hub's lock, under which the end is noted too.
+    /// A waker may be registered for the end. Written under the hub's lock, under which the end is
+    /// noted too.
     is_awaited: AtomicBool,
     waiters: Wakers,
     /// What became of its line, when it was dispatched on a bus with a journal.

@@ -100,7 +100,7 @@ impl<F: Future> Future for Scope<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let polling = context::current_of(&self.bus.hub);
-        let (invocation, waker) = polling.map_or((None, 0), |at| (at.invocation, at.waker));
+        let (invocation, waker) = polling.map_or((None, None), |at| (at.invocation, at.waker));
         let current = Current { invocation, waker, ..self.current };
         context::enter(&current, || self.future.as_mut().poll(cx))
     }

@@ -46,6 +46,7 @@ struct TaskWaker {
 #[derive(Default)]
 pub(crate) struct Inbox {
     pub(crate) woken: Vec<InvocationKey>,
+    pub(crate) resumed: Vec<InvocationKey>,
     pub(crate) cancelled: Vec<InvocationKey>,
 }
 
@@ -116,6 +117,12 @@ impl Readiness {
     #[inline]
     pub(crate) fn rearm(&self) {
         self.task.is_ready.store(false, Ordering::Release);
+    }
+
+    /// Notes that it is to be polled; false when that was known.
+    #[inline]
+    pub(crate) fn mark(&self) -> bool {
+        !self.task.is_ready.swap(true, Ordering::AcqRel)
     }
 
     #[inline]

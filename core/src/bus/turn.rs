@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::num::NonZeroUsize;
 use core::sync::atomic::Ordering;
 use core::task::{Context, Poll};
 
@@ -29,6 +30,8 @@ pub(crate) struct Turn {
     /// Of invocations that are tasks of the runtime.
     leashes: HashMap<InvocationKey, Arc<Leash>>,
     woken: VecDeque<InvocationKey>,
+    /// What waited for an event that is done.
+    resumed: Vec<InvocationKey>,
     cancelled: Vec<InvocationKey>,
     /// Started by the machine and not run yet.
     run: Option<Run<Arc<dyn Erased>, Arc<dyn Callable>>>,
@@ -124,6 +127,7 @@ impl Turn {
             tasks: HashMap::new(),
             leashes: HashMap::new(),
             woken: VecDeque::new(),
+            resumed: Vec::new(),
             cancelled: Vec::new(),
             run: None,
             asks: false,
@@ -218,6 +222,7 @@ impl<'a> Holder<'a> {
         {
             let mut inbox = self.bus.inbox.lock();
             self.turn.woken.extend(inbox.woken.drain(..));
+            self.turn.resumed.append(&mut inbox.resumed);
             self.turn.cancelled.append(&mut inbox.cancelled);
         }
         while let Some(invocation) = self.turn.cancelled.pop() {
@@ -232,6 +237,15 @@ impl<'a> Holder<'a> {
             let run = self.turn.run.take_if(|run| run.invocation == invocation);
             guard::discard(run);
         }
+        self.resume();
+    }
+
+    /// Polls again, once, what waited for an event that is done. What is not kept here has ended.
+    #[inline]
+    fn resume(&mut self) {
+        let Turn { resumed, tasks, woken, .. } = &mut *self.turn;
+        let waits = |key: &InvocationKey| tasks.get(key).is_some_and(|task| task.ready.mark());
+        woken.extend(resumed.drain(..).filter(waits));
     }
 
     /// Polls one handler and tells the machine what came of it.
@@ -266,9 +280,10 @@ impl<'a> Holder<'a> {
                 hub.books.timed_out(self.bus.key, now);
             }
             self.ask_next(&mut hub, now);
-            let Turn { notices, woken, .. } = &mut *self.turn;
-            notices.collect(&mut hub, Some(self.bus), Some(woken));
+            let Turn { notices, resumed, .. } = &mut *self.turn;
+            notices.collect(&mut hub, Some(self.bus), Some(resumed));
         }
+        self.resume();
         // An invocation that was ended meanwhile has its result already.
         guard::discard(refused);
         self.turn.notices.carry_out(&self.bus.hub);
@@ -308,7 +323,7 @@ impl<'a> Holder<'a> {
         let mut current = Current {
             hub: self.bus.hub.address(),
             invocation: Some(invocation),
-            waker: 0,
+            waker: None,
             handler: Some(entry.info.key),
             event,
             event_id: head.id,
@@ -320,7 +335,7 @@ impl<'a> Holder<'a> {
         } else {
             let ready = self.turn.spare_wakers.pop().unwrap_or_else(|| Readiness::new(self.bus));
             ready.assign(invocation);
-            current.waker = ready.waker().data().addr();
+            current.waker = NonZeroUsize::new(ready.waker().data().addr());
             let mut cx = Context::from_waker(ready.waker());
             let first = FirstPoll(Some((&mut cx, &mut self.turn.spare_box)));
             match task::start(&current, &self.bus.span, || call(first)) {

@@ -1,6 +1,7 @@
 //! Waiting for an event's completion: inside a handler a wait of the machine, outside a waker.
 
 use alloc::sync::Arc;
+use core::num::NonZeroUsize;
 use core::sync::atomic::Ordering;
 use core::task::{Context, Poll, ready};
 
@@ -36,6 +37,8 @@ struct Place {
     wait: Option<WaitKey>,
     /// The invocation that has been told of.
     noted: Option<InvocationKey>,
+    /// The end of the wait has it polled again.
+    resumes: bool,
 }
 
 const NOT_AFTER: &str = "a wait is not polled after its end";
@@ -67,7 +70,7 @@ impl<T: Awaited> Drop for Waiter<T> {
 }
 
 impl Place {
-    /// Ready when the wait is over; if not, our waker is registered.
+    /// Ready when the wait is over; if not, our waker is registered, or who polls us is polled again.
     fn poll(
         &mut self,
         head: &Head,
@@ -81,9 +84,10 @@ impl Place {
         let mut is_resumed = false;
         match context::poller(&bus.hub, claim) {
             Poller::Invocation(invocation, waker) => {
-                self.note(head, bus, invocation)?;
-                // As who polls us is polled again then, and with him we are.
-                is_resumed = self.wait.is_some() && cx.waker().data().addr() == waker;
+                let polled_with = NonZeroUsize::new(cx.waker().data().addr());
+                let is_own = waker.is_some() && waker == polled_with;
+                self.note(head, bus, invocation, is_own)?;
+                is_resumed = is_own && self.resumes && self.wait.is_some();
             }
             // Never while an invocation is polled on this thread.
             Poller::Handler => bus.pass_on(),
@@ -119,6 +123,7 @@ impl Place {
         head: &Head,
         bus: &BusShared,
         invocation: InvocationKey,
+        resumes: bool,
     ) -> Result<(), WaitError> {
         if self.noted == Some(invocation) {
             return Ok(());
@@ -126,10 +131,14 @@ impl Place {
         self.end_wait(bus);
         let event = head.key();
         let waiting = bus.hub.input(|hub| {
-            let waiting = hub.books.wait(invocation, event);
+            let waiting = match resumes {
+                true => hub.books.wait_to_resume(invocation, event),
+                false => hub.books.wait(invocation, event),
+            };
             waiting.map_err(|deadlock| WaitError::deadlock(&hub.books, &deadlock))
         })?;
         self.noted = Some(invocation);
+        self.resumes = resumes;
         if let Waiting::Begun(wait) = waiting {
             self.wait = Some(wait);
         }

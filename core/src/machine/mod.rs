@@ -12,8 +12,8 @@
 //! 3. **Work** is asked for: when [`Output::Ready`] names a bus, somebody calls
 //!    [`next`](Machine::next) for it until it answers [`Next::Idle`], runs what it is given, and
 //!    tells [`finished`](Machine::finished). Who is going to do so anyway says that he
-//!    [`attend`](Machine::attend)s the bus. What [`wait`](Machine::wait)s goes on when
-//!    [`Output::Resumed`] names it.
+//!    [`attend`](Machine::attend)s the bus. What waits goes on when [`Output::Resumed`]
+//!    names it, if it was to be ([`wait_to_resume`](Machine::wait_to_resume)).
 //! 4. **Time**: each bus has at most one [`next_deadline`](Machine::next_deadline); call
 //!    [`timed_out`](Machine::timed_out) then.
 //!

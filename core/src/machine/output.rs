@@ -31,8 +31,9 @@ pub enum Output<P, R, H, C = Completed<P, R>> {
         /// The invocation.
         invocation: InvocationKey,
     },
-    /// An event that an invocation waited for is done: the invocation is to be polled again. It may
-    /// be one that the same input ends, and that a later [`Cancel`](Self::Cancel) names.
+    /// An event that an invocation [waited for](super::Machine::wait_to_resume) is done: the
+    /// invocation is to be polled again. Said for each of its waits, and maybe for one that the same
+    /// input ends and that a later [`Cancel`](Self::Cancel) names.
     Resumed {
         /// The bus it runs on.
         bus: BusKey,

@@ -210,6 +210,8 @@ pub(super) struct Invocation {
 pub(super) struct Wait {
     pub(super) invocation: InvocationIx,
     pub(super) event: EventIx,
+    /// Its end is to be said.
+    pub(super) resumes: bool,
     pub(super) of_invocation: Links<WaitTag>,
     pub(super) of_event: Links<WaitTag>,
 }

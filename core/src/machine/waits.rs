@@ -30,8 +30,7 @@ pub enum Waiting {
 
 impl<P: Clone, R, H> Machine<P, R, H> {
     /// An invocation waits for an event: the event and its descendants are raised, and the
-    /// invocation lends its slot until the wait ends: with the event, which
-    /// [`Output::Resumed`] says, or when it is given up.
+    /// invocation lends its slot until the wait ends, with the event or when it is given up.
     ///
     /// # Errors
     /// The wait could never end.
@@ -39,6 +38,27 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         &mut self,
         invocation: InvocationKey,
         event: EventKey,
+    ) -> Result<Waiting, Deadlock> {
+        self.begin_wait(invocation, event, false)
+    }
+
+    /// The same, and when the wait ends with the event, [`Output::Resumed`] says so.
+    ///
+    /// # Errors
+    /// The wait could never end.
+    pub fn wait_to_resume(
+        &mut self,
+        invocation: InvocationKey,
+        event: EventKey,
+    ) -> Result<Waiting, Deadlock> {
+        self.begin_wait(invocation, event, true)
+    }
+
+    fn begin_wait(
+        &mut self,
+        invocation: InvocationKey,
+        event: EventKey,
+        resumes: bool,
     ) -> Result<Waiting, Deadlock> {
         let Some(by) = self.invocations.find(invocation) else {
             return Ok(Waiting::Nobodys);
@@ -52,6 +72,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let wait = self.waits.insert(Wait {
             invocation: by,
             event,
+            resumes,
             of_invocation: Links::default(),
             of_event: Links::default(),
         });
@@ -126,7 +147,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     fn unlink_wait(&mut self, wait: WaitIx) {
         let Self { invocations, works, entries, kins, waits, .. } = self;
-        let Wait { invocation, event, of_invocation, of_event } = *waits.remove(wait);
+        let Wait { invocation, event, of_invocation, of_event, .. } = *waits.remove(wait);
         if let Some(kin) = entries[event].kin {
             kins[kin].waits.remove_linked(waits, of_event, Wait::of_event);
         }
@@ -147,11 +168,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[inline]
     pub(super) fn end_waits_for(&mut self, kin: KinIx) {
         while let Some(wait) = self.kins[kin].waits.first() {
-            let by = self.waits[wait].invocation;
+            let Wait { invocation: by, resumes, .. } = self.waits[wait];
             self.unlink_wait(wait);
             let Invocation { visit, bus, .. } = self.invocations[by];
-            let (bus, invocation) = (self.buses.key(bus), self.invocations.key(by));
-            self.say(Output::Resumed { bus, invocation });
+            if resumes {
+                let (bus, invocation) = (self.buses.key(bus), self.invocations.key(by));
+                self.say(Output::Resumed { bus, invocation });
+            }
             self.settle(visit);
         }
     }

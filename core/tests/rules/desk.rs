@@ -287,7 +287,7 @@ impl Desk {
         awaited: &str,
     ) -> Result<Waiting, Deadlock> {
         let (invocation, awaited) = (self.invocation(event, handler), self.event(awaited));
-        let answer = self.machine.wait(invocation, awaited);
+        let answer = self.machine.wait_to_resume(invocation, awaited);
         self.drain();
         answer
     }

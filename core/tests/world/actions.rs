@@ -170,7 +170,7 @@ impl World {
     pub(super) fn wait(&mut self, by: InvocationId, event: EventId) -> Checked {
         self.begin(|| format!("invocation {by} waits for event {event}"));
         let (invocation, key) = (self.keys.invocations[by - 1], self.keys.events[event]);
-        let answer = self.input(|hub| hub.wait(invocation, key));
+        let answer = self.input(|hub| hub.wait_to_resume(invocation, key));
         let runs = self.model.invocation(by).map(|running| running.event);
         let over = self.model.events[event].completed;
         match answer {

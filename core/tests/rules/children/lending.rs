@@ -367,3 +367,14 @@ fn r13_nor_is_an_invocation_resumed_that_has_ended() {
     desk.ends("c1", 2);
     assert_eq!(desk.resumed(), []);
 }
+
+#[test]
+fn r13_nor_is_one_that_is_woken_otherwise() {
+    let (mut desk, a) = parent_and_others();
+    desk.child("p1", a, "c1");
+    let (waiter, event) = (desk.invocation("p1", 1), desk.event("c1"));
+    assert!(desk.input(|machine| machine.wait(waiter, event)).is_ok());
+    assert_eq!(desk.run(), [("c1", 2)]);
+    desk.ends("c1", 2);
+    assert_eq!(desk.resumed(), []);
+}
