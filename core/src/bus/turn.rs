@@ -241,7 +241,7 @@ impl<'a> Holder<'a> {
     }
 
     /// Polls again, once, what waited for an event that is done. What is not kept here has ended.
-    #[inline]
+    #[inline(never)]
     fn resume(&mut self) {
         let Turn { resumed, tasks, woken, .. } = &mut *self.turn;
         let waits = |key: &InvocationKey| tasks.get(key).is_some_and(|task| task.ready.mark());
@@ -283,7 +283,9 @@ impl<'a> Holder<'a> {
             let Turn { notices, resumed, .. } = &mut *self.turn;
             notices.collect(&mut hub, Some(self.bus), Some(resumed));
         }
-        self.resume();
+        if !self.turn.resumed.is_empty() {
+            self.resume();
+        }
         // An invocation that was ended meanwhile has its result already.
         guard::discard(refused);
         self.turn.notices.carry_out(&self.bus.hub);
