@@ -58,7 +58,7 @@ impl Tokio {
             TokioInstant::now()
         };
         let can_be_paused =
-            pause::is_built_in() && handle.runtime_flavor() == RuntimeFlavor::CurrentThread;
+            handle.runtime_flavor() == RuntimeFlavor::CurrentThread && pause::is_built_in();
         Self { handle, epoch, can_be_paused }
     }
 

@@ -72,7 +72,7 @@ mod imp {
 
     /// This invocation, when it is the one that is being polled.
     pub(super) fn polled(hub: &HubShared, by: InvocationKey) -> Option<Current> {
-        current().filter(|at| at.hub == hub.address() && at.invocation == Some(by))
+        super::current_of(hub).filter(|at| at.invocation == Some(by))
     }
 
     std::thread_local! {

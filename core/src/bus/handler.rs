@@ -189,6 +189,7 @@ impl Started {
         }
     }
 
+    // Not in `new`: a build that does not optimise would give large futures its frame too.
     #[inline]
     fn polled<F: Future<Output = Verdict> + Send + 'static>(
         future: F,

@@ -52,21 +52,20 @@ impl Notices {
         own: Option<&Arc<BusShared>>,
         mut resumed: Option<&mut Vec<InvocationKey>>,
     ) {
+        let is_own = |bus| own.is_some_and(|own| own.key == bus);
         while let Some(output) = hub.next_said() {
             let todo = match output {
-                Output::Ready { bus } if own.is_some_and(|own| own.key == bus) => {
+                Output::Ready { bus } if is_own(bus) => {
                     self.own_ready = true;
                     continue;
                 }
-                Output::Resumed { bus, invocation } if own.is_some_and(|own| own.key == bus) => {
-                    match &mut resumed {
-                        Some(resumed) => {
-                            resumed.push(invocation);
-                            continue;
-                        }
-                        None => hub.todo(output),
+                Output::Resumed { bus, invocation } if is_own(bus) => match &mut resumed {
+                    Some(resumed) => {
+                        resumed.push(invocation);
+                        continue;
                     }
-                }
+                    None => hub.todo(output),
+                },
                 // As most are: not worth a call.
                 Output::Completed(None) => continue,
                 output => hub.todo(output),

@@ -71,13 +71,9 @@ impl BusShared {
         event: E,
         options: Options,
     ) -> Result<EventHandle<E>, DispatchError<E>> {
-        let mut is_news = false;
-        let sent = self.send(event, options, None, &mut is_news, |hub, record, spec, now| {
+        let sent = self.send(event, options, None, |hub, record, spec, now| {
             hub.books.dispatch(self.key, record, spec, now)
         });
-        if is_news {
-            self.notify();
-        }
         sent.map_err(|(event, refused)| refusal(event, refused))
     }
 
@@ -105,8 +101,8 @@ impl BusShared {
     ) -> Result<EventHandle<E>, (E, NotSent)> {
         let helper = self.helper();
         let now = helper.map(|latched| latched.runtime.now_here());
-        let (mut holder, mut is_news) = (None, false);
-        let sent = self.send(event, options, now, &mut is_news, |hub, record, spec, now| {
+        let mut holder = None;
+        let sent = self.send(event, options, now, |hub, record, spec, now| {
             holder = helper.and_then(|latched| Holder::attending(self, latched, hub));
             let accepted = input(hub, record, spec, now);
             if let Some(holder) = &mut holder {
@@ -115,22 +111,19 @@ impl BusShared {
             accepted
         });
         let is_done = || sent.as_ref().map_or(true, |handle| handle.record.head.is_complete());
-        match holder {
-            Some(holder) => self.turn_ended(holder.work(is_done)),
-            None if is_news => self.notify(),
-            None => {}
+        if let Some(holder) = holder {
+            self.turn_ended(holder.work(is_done));
         }
         sent
     }
 
     /// Makes a record of an event and hands it to the machine, by the input that is given. The time
-    /// may be known. It is news when the bus has something to do that somebody has to be told of.
+    /// may be known. When the bus has something new to do, whoever has its turn is told, or the driver.
     pub(crate) fn send<E: Event>(
         self: &Arc<Self>,
         event: E,
         options: Options,
         now: Option<Instant>,
-        is_news: &mut bool,
         input: impl FnOnce(&mut HubState, Arc<dyn Erased>, Dispatch, Instant) -> Accepted,
     ) -> Result<EventHandle<E>, (E, NotSent)> {
         let latched = match self.hub.runtime() {
@@ -171,8 +164,11 @@ impl BusShared {
             }
             accepted
         };
-        *is_news = notices.own_ready || (has_deadline && accepted.is_ok());
+        let is_news = notices.own_ready || (has_deadline && accepted.is_ok());
         notices.carry_out(&self.hub);
+        if is_news {
+            self.notify();
+        }
         match accepted {
             Ok(_) => Ok(EventHandle::new(record, self.clone()).claimed(claim)),
             Err(Refused { reason, payload, .. }) => {

@@ -49,7 +49,7 @@ impl SpareBox {
 
     #[cold]
     fn keep_other<F: Send + 'static>(&mut self, ended: Pin<Box<F>>) {
-        self.others = self.others.saturating_add(1);
+        self.others += 1;
         if self.place.is_none() || self.others >= PATIENCE {
             *self = Self { place: Some(Box::new(Some(ended))), others: 0 };
         }

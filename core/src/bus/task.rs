@@ -122,7 +122,7 @@ impl Readiness {
     /// Notes that it is to be polled; false when that was known.
     #[inline]
     pub(crate) fn mark(&self) -> bool {
-        !self.task.is_ready.swap(true, Ordering::AcqRel)
+        self.task.mark()
     }
 
     #[inline]
@@ -137,13 +137,20 @@ impl Readiness {
     }
 }
 
+impl TaskWaker {
+    #[inline]
+    fn mark(&self) -> bool {
+        !self.is_ready.swap(true, Ordering::AcqRel)
+    }
+}
+
 impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if self.is_ready.swap(true, Ordering::AcqRel) {
+        if !self.mark() {
             return;
         }
         let invocation = Key::from_bits(self.invocation.load(Ordering::Acquire));

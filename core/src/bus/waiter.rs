@@ -1,7 +1,6 @@
 //! Waiting for an event's completion: inside a handler a wait of the machine, outside a waker.
 
 use alloc::sync::Arc;
-use core::num::NonZeroUsize;
 use core::sync::atomic::Ordering;
 use core::task::{Context, Poll, ready};
 
@@ -84,8 +83,7 @@ impl Place {
         let mut is_resumed = false;
         match context::poller(&bus.hub, claim) {
             Poller::Invocation(invocation, waker) => {
-                let polled_with = NonZeroUsize::new(cx.waker().data().addr());
-                let is_own = waker.is_some() && waker == polled_with;
+                let is_own = waker.is_some_and(|own| own.get() == cx.waker().data().addr());
                 self.note(head, bus, invocation, is_own)?;
                 is_resumed = is_own && self.resumes && self.wait.is_some();
             }
@@ -131,10 +129,7 @@ impl Place {
         self.end_wait(bus);
         let event = head.key();
         let waiting = bus.hub.input(|hub| {
-            let waiting = match resumes {
-                true => hub.books.wait_to_resume(invocation, event),
-                false => hub.books.wait(invocation, event),
-            };
+            let waiting = hub.books.begin_wait(invocation, event, resumes);
             waiting.map_err(|deadlock| WaitError::deadlock(&hub.books, &deadlock))
         })?;
         self.noted = Some(invocation);

@@ -40,7 +40,7 @@ impl<Tag> Key<Tag> {
     #[must_use]
     #[inline]
     pub fn slot(self) -> usize {
-        self.0.get() as u32 as usize - 1
+        self.ix().slot()
     }
 
     /// The key of something else that lies in the same place.
@@ -155,8 +155,9 @@ impl<T, Tag> Arena<T, Tag> {
     /// The place of a key's entry, if it is still there.
     #[inline]
     pub(super) fn find(&self, key: Key<Tag>) -> Option<Ix<Tag>> {
-        let slot = self.slots.get(key.slot())?;
-        (slot.generation == key.generation()).then(|| key.ix())
+        let ix = key.ix();
+        let slot = self.slots.get(ix.slot())?;
+        (slot.generation == key.generation()).then_some(ix)
     }
 
     #[inline]

@@ -54,7 +54,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.begin_wait(invocation, event, true)
     }
 
-    fn begin_wait(
+    /// One of both.
+    pub(crate) fn begin_wait(
         &mut self,
         invocation: InvocationKey,
         event: EventKey,
