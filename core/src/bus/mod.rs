@@ -6,6 +6,7 @@ mod builder;
 mod context;
 mod driver;
 mod error;
+mod event_builder;
 mod expect;
 mod find;
 mod gate;
@@ -57,6 +58,7 @@ pub use self::driver::Driver;
 pub use self::error::{
     DispatchError, ForwardError, HandlerError, ResultError, RunError, WaitError,
 };
+pub use self::event_builder::EventBuilder;
 pub use self::expect::{Expect, ExpectError};
 pub use self::find::Find;
 pub use self::handle::{EventHandle, Wait};
@@ -68,7 +70,6 @@ pub use self::permit::{Permit, ReserveError};
 pub use self::publish::{PublishError, Published};
 pub use self::request::{DeliveryOptions, Request, RequestError};
 pub use self::results::{EventResult, Selection};
-pub use self::send::EventBuilder;
 pub use self::spawned::Scope;
 pub use self::stream::EventStream;
 pub use self::subscription::{HandlerBuilder, Subscription, SubscriptionGuard};

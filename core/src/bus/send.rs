@@ -3,11 +3,10 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::any::TypeId;
-use core::fmt;
 use core::time::Duration;
 
 use super::context::{self, Claim, Current};
-use super::error::{DispatchError, RunError};
+use super::error::DispatchError;
 use super::handle::EventHandle;
 use super::notices::Notices;
 use super::record::{Erased, Head, ParentLink, Record};
@@ -16,8 +15,8 @@ use super::turn::Holder;
 use crate::event::Event;
 use crate::id::EventId;
 use crate::machine::{
-    Completion, Concurrency, Dispatch, EventKey, HandlerKey, HandlerOrder, InvocationKey, Kind,
-    Limit, Overrides, Parent, Refusal, Refused, ReservationKey,
+    Dispatch, EventKey, HandlerKey, InvocationKey, Kind, Limit, Overrides, Parent, Refusal,
+    Refused, ReservationKey,
 };
 use crate::runtime::NoRuntime;
 use crate::time::Instant;
@@ -275,129 +274,5 @@ fn refusal<E>(event: E, reason: NotSent) -> DispatchError<E> {
         NotSent::NotSerializable(source) => DispatchError::NotSerializable { event, source },
         #[cfg(feature = "journal")]
         NotSent::Journal(source) => DispatchError::Journal { event, source },
-    }
-}
-
-/// An event with what it decides for itself, before it is dispatched. Made by
-/// [`EventBus::event`](super::EventBus::event) and [`EventHandle::event`].
-#[must_use = "the event is not dispatched yet"]
-pub struct EventBuilder<'a, E> {
-    bus: &'a Arc<BusShared>,
-    event: E,
-    options: Options,
-}
-
-impl<'a, E: Event> EventBuilder<'a, E> {
-    pub(crate) fn new(bus: &'a Arc<BusShared>, event: E, parentage: Parentage) -> Self {
-        Self { bus, event, options: Options { parentage, ..Options::default() } }
-    }
-
-    /// Waits for it are this invocation's.
-    pub(crate) fn claimed(mut self, claim: Claim) -> Self {
-        self.options.claim = claim;
-        self
-    }
-
-    /// As a child of this event, wherever it is dispatched.
-    pub fn parent<T: Event>(mut self, parent: &EventHandle<T>) -> Self {
-        self.options.parentage = Parentage::Of(parent.parent_ref());
-        self.options.claim = self.options.claim.or(parent.claim);
-        self
-    }
-
-    /// As a root event, also inside a handler: no parent waits for it.
-    pub fn detached(mut self) -> Self {
-        self.options.parentage = Parentage::Detached;
-        self
-    }
-
-    /// With the id it has already: an event that comes back from a journal or from another system.
-    pub const fn id(mut self, id: EventId) -> Self {
-        self.options.id = Some(id);
-        self
-    }
-
-    /// Which delivery of the event this is, from 1; a journal notes it.
-    pub const fn attempt(mut self, attempt: u32) -> Self {
-        self.options.attempt = attempt;
-        self
-    }
-
-    /// How long each invocation for it may take (R22).
-    pub fn limit(mut self, limit: Limit) -> Self {
-        self.overrides().limit = limit;
-        self
-    }
-
-    /// How long the whole of it may take, from now; then what runs is aborted and what has not
-    /// started is cancelled.
-    pub fn deadline(mut self, after: Duration) -> Self {
-        self.options.deadline = Some(after);
-        self
-    }
-
-    /// Takes no slot of the bus: it starts as soon as it is at the head of the queue (R10).
-    pub fn parallel(self) -> Self {
-        self.concurrency(Concurrency::Parallel)
-    }
-
-    /// How it excludes other events.
-    pub fn concurrency(mut self, concurrency: Concurrency) -> Self {
-        self.overrides().concurrency = Some(concurrency);
-        self
-    }
-
-    /// How its handlers follow each other.
-    pub fn handler_order(mut self, order: HandlerOrder) -> Self {
-        self.overrides().handler_order = Some(order);
-        self
-    }
-
-    /// It is done at the first value that is not none and not an error (R11).
-    pub fn first(mut self) -> Self {
-        self.overrides().completion = Some(Completion::First);
-        self
-    }
-
-    /// Dispatches it.
-    ///
-    /// # Errors
-    /// The event comes back when it is not accepted.
-    pub fn dispatch(self) -> Result<EventHandle<E>, DispatchError<E>> {
-        self.bus.dispatch(self.event, self.options)
-    }
-
-    /// Waits for a place and dispatches it. Inside a handler of the hub it answers at once, as
-    /// [`dispatch`](Self::dispatch) does.
-    ///
-    /// # Errors
-    /// The event comes back when it is not accepted; a full bus is waited for.
-    ///
-    /// # Cancel safety
-    /// Dropping it before it is ready drops the event, which was not dispatched.
-    pub async fn dispatch_wait(self) -> Result<EventHandle<E>, DispatchError<E>> {
-        super::permit::dispatch_into_place(self.bus, self.event, self.options).await
-    }
-
-    /// Dispatches it and waits for its completion.
-    ///
-    /// # Errors
-    /// The event is not accepted, or the wait could never end.
-    ///
-    /// # Cancel safety
-    /// Nothing is dispatched before the first poll. Once it is, dropping the future ends the wait,
-    /// not the event.
-    pub async fn run(self) -> Result<EventHandle<E>, RunError<E>> {
-        Ok(self.bus.dispatch_and_help(self.event, self.options)?.await?)
-    }
-
-    fn overrides(&mut self) -> &mut Overrides {
-        self.options.overrides.get_or_insert_default()
-    }
-}
-
-impl<E> fmt::Debug for EventBuilder<'_, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventBuilder").finish_non_exhaustive()
     }
 }
