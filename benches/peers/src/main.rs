@@ -34,7 +34,7 @@ fn contenders() -> Vec<Contender> {
         Contender::of::<peers::busway::Busway>(),
         Contender::of::<peers::bare::Bare>(),
         Contender::of::<peers::mpsc::Mpsc>(),
-        Contender::of::<peers::kept::Kept>(),
+        Contender::of::<peers::least::Least>(),
         Contender::of::<peers::ractor::Ractor>(),
         Contender::of::<peers::kameo::Kameo>(),
         Contender::of::<peers::actix::Actix>(),

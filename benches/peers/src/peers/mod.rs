@@ -5,7 +5,7 @@ pub mod actix;
 pub mod bare;
 pub mod busway;
 pub mod kameo;
-pub mod kept;
+pub mod least;
 pub mod mpsc;
 pub mod ractor;
 pub mod xtra;
