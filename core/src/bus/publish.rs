@@ -1,6 +1,5 @@
 //! Values published to the listeners of a topic (R38).
 
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -8,7 +7,6 @@ use alloc::vec::Vec;
 use super::EventBus;
 use super::error::{HandlerError, WaitError};
 use super::message::{Envelope, Headers};
-use super::request::past_queue;
 use super::results::EventResult;
 use super::send::{NotSent, Options};
 use crate::machine::{Address as To, Refusal};
@@ -30,9 +28,8 @@ impl EventBus {
     ) -> Result<Published, PublishError> {
         let address: Arc<str> = topic.into();
         let envelope = Envelope { address: address.clone(), headers: Headers::new(), body: value };
-        let options = Options { overrides: Some(Box::new(past_queue())), ..Options::default() };
         let bus = &self.shared;
-        let sent = bus.send_and_help(envelope, options, |hub, record, spec, now| {
+        let sent = bus.send_and_help(envelope, Options::default(), |hub, record, spec, now| {
             hub.books.dispatch_to(bus.key, To::Topic(&address), record, spec, now)
         });
         let handle = sent.map_err(|(_, reason)| match reason {

@@ -21,10 +21,7 @@ use super::send::{NotSent, Options, Parentage};
 use super::shared::BusShared;
 use super::value::Answer;
 use crate::event::Event;
-use crate::machine::{
-    Action, Address as To, Cause, Completion, Concurrency, HandlerOrder, Limit, Outcome, Overrides,
-    Refusal, Retries,
-};
+use crate::machine::{Action, Address as To, Cause, Limit, Outcome, Overrides, Refusal, Retries};
 use crate::runtime::NoRuntime;
 use crate::sync::Mutex;
 
@@ -209,9 +206,11 @@ impl<B: Send + Sync + 'static, R: Send + 'static> Request<B, R> {
     pub async fn send(self) -> Result<R, RequestError> {
         let Self { bus, parentage, claim, address, body, options, .. } = self;
         let DeliveryOptions { timeout, retries, wait, headers } = options;
-        let mut overrides = past_queue();
-        overrides.limit = timeout.map_or(Limit::Off, Limit::After);
-        overrides.retries = (retries > 0).then(|| Retries::new(retries, wait));
+        let overrides = Overrides {
+            limit: timeout.map_or(Limit::Off, Limit::After),
+            retries: (retries > 0).then(|| Retries::new(retries, wait)),
+            ..Overrides::default()
+        };
         let envelope = Envelope { address: address.clone(), headers, body };
         let options = Options {
             parentage,
@@ -297,16 +296,6 @@ impl<R> ReplyCell<R> {
 
     fn take(&self) -> Option<R> {
         self.0.lock().take()
-    }
-}
-
-/// Messages are delivered at once, to all that are there, and wait for all.
-pub(crate) fn past_queue() -> Overrides {
-    Overrides {
-        concurrency: Some(Concurrency::Parallel),
-        handler_order: Some(HandlerOrder::Parallel),
-        completion: Some(Completion::All),
-        ..Overrides::default()
     }
 }
 

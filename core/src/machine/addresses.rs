@@ -6,7 +6,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::config::Limit;
+use super::config::{Completion, Concurrency, HandlerOrder, Limit, Overrides};
 use super::dispatch::Dispatch;
 use super::error::{Refusal, Refused};
 use super::registry::{Action, Handler, HandlerList, Place, Snapshot};
@@ -83,7 +83,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         names
     }
 
-    /// Sends an event to an address. It starts at once, whatever the bus is doing.
+    /// Sends an event to an address. It starts at once, whatever the bus is doing, and so do all who
+    /// are there; it ends when they all have. What it decides for itself of that does not count.
     ///
     /// # Errors
     /// The payload comes back when the address has no consumer, the bus is stopped, or the event
@@ -93,7 +94,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         bus: BusKey,
         address: Address<'_>,
         payload: P,
-        spec: Dispatch,
+        mut spec: Dispatch,
         now: Instant,
     ) -> Result<EventKey, Refused<P>> {
         self.advance(now);
@@ -103,9 +104,20 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             _ => self.admit(bus, &spec, true),
         };
         match admitted {
-            Ok(admitted) => Ok(self.accept(payload, spec, admitted, Some(Snapshot::only(list)))),
+            Ok(admitted) => {
+                spec.overrides.get_or_insert_default().go_past_queue();
+                Ok(self.accept(payload, spec, admitted, Some(Snapshot::only(list))))
+            }
             Err(reason) => Err(Refused { reason, payload }),
         }
+    }
+}
+
+impl Overrides {
+    fn go_past_queue(&mut self) {
+        self.concurrency = Some(Concurrency::Parallel);
+        self.handler_order = Some(HandlerOrder::Parallel);
+        self.completion = Some(Completion::All);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Requests and topics, and handlers that are tried again: R35–R39, R45.
 
 use busway_core::machine::{
-    Address, BusKey, HandlerOrder, Limit, Outcome, Overrides, Refusal, Retries,
+    Address, BusKey, Concurrency, Limit, Outcome, Overrides, Refusal, Retries,
 };
 
 use crate::desk::{Desk, at, secs};
@@ -39,6 +39,23 @@ fn r36_requests_run_next_to_the_queue_and_to_each_other() {
     send_to(&mut desk, bus, CONSUMER, "r1");
     send_to(&mut desk, bus, CONSUMER, "r2");
     assert_eq!(desk.run(), [("r1", 7), ("r2", 7)]);
+}
+
+#[test]
+fn r36_a_request_takes_no_slot() {
+    for concurrency in [Concurrency::BusSerial, Concurrency::HubSerial] {
+        let mut desk = Desk::new();
+        let bus = desk.bus_of("a", |bus| bus.concurrency = concurrency);
+        desk.on(bus, "e", 1);
+        listen(&mut desk, bus, CONSUMER, 7);
+        desk.send(bus, "e1");
+        desk.send(bus, "e2");
+        desk.run();
+        send_to(&mut desk, bus, CONSUMER, "r1");
+        assert_eq!(desk.run(), [("r1", 7)]);
+        desk.ends("e1", 1);
+        assert_eq!(desk.run(), [("e2", 1)], "the queue goes on while the request runs");
+    }
 }
 
 #[test]
@@ -87,11 +104,7 @@ fn r38_listeners_start_in_order_together_and_nobody_is_fine() {
     for handler in [7, 8, 9] {
         listen(&mut desk, bus, TOPIC, handler);
     }
-    let mut own = Overrides::default();
-    own.handler_order = Some(HandlerOrder::Parallel);
-    let mut spec = desk.spec("v1");
-    spec.overrides = Some(Box::new(own));
-    desk.dispatch_to(bus, TOPIC, "v1", spec).expect("accepted");
+    send_to(&mut desk, bus, TOPIC, "v1");
     assert_eq!(desk.run(), [("v1", 7), ("v1", 8), ("v1", 9)]);
     desk.fails("v1", 8, 1);
     desk.ends("v1", 7);
