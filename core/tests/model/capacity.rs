@@ -83,6 +83,7 @@ impl Model {
         let visit = self.visits.len() - 1;
         self.events[event].visits.push(visit);
         self.remember(visit);
+        self.tell_watchers(event, bus);
     }
 
     /// Sends an event on, unless it has been there; false when the target takes none.

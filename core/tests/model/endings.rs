@@ -50,6 +50,7 @@ impl Model {
         }
         self.buses[bus].phase = Phase::Stopped;
         self.refuse_line(bus);
+        self.end_watches(bus);
         self.stop_visits(bus, State::Queued);
         self.settle();
         self.stop_visits(bus, State::Running);

@@ -11,6 +11,7 @@ mod memory;
 mod order;
 mod time;
 mod waits;
+mod watches;
 
 use core::any::TypeId;
 use core::time::Duration;
@@ -22,6 +23,9 @@ use busway_core::machine::{
 
 pub(crate) use self::capacity::Order;
 pub(crate) use self::order::Possible;
+pub(crate) use self::watches::Watch;
+
+use self::watches::Arrived;
 
 pub(crate) type BusId = usize;
 pub(crate) type EventId = usize;
@@ -30,6 +34,7 @@ pub(crate) type HandlerId = usize;
 pub(crate) type InvocationId = usize;
 pub(crate) type WaitId = usize;
 pub(crate) type ReservationId = usize;
+pub(crate) type WatchId = usize;
 
 /// The name and the type of an event or of what a handler wants.
 pub(crate) type Kind = (&'static str, Option<TypeId>);
@@ -161,6 +166,9 @@ pub(crate) struct Said {
     pub(crate) granted: Vec<ReservationId>,
     pub(crate) idle: Vec<BusId>,
     pub(crate) closed: Vec<BusId>,
+    pub(crate) arrived: Vec<Arrived>,
+    /// And how many events there was no room for.
+    pub(crate) ended_watches: Vec<(WatchId, u64)>,
     pub(crate) slow: Vec<(EventId, Vec<EventId>)>,
     pub(crate) same_name: usize,
     pub(crate) other_type: usize,
@@ -180,6 +188,7 @@ pub(crate) struct Model {
     /// Those that last, in order of their beginning.
     pub(crate) waits: Vec<Wait>,
     pub(crate) reservations: Vec<Reservation>,
+    pub(crate) watches: Vec<Watch>,
     pub(crate) said: Said,
     invocation_count: usize,
     wait_count: usize,
@@ -303,6 +312,8 @@ impl Said {
         self.granted.clear();
         self.idle.clear();
         self.closed.clear();
+        self.arrived.clear();
+        self.ended_watches.clear();
         self.slow.clear();
         (self.same_name, self.other_type, self.payloads_dropped) = (0, 0, 0);
     }

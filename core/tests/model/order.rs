@@ -74,7 +74,7 @@ impl Model {
     }
 
     fn first_visit_in_line(&self, bus: BusId) -> Option<VisitId> {
-        if self.buses[bus].phase == Phase::Stopped {
+        if self.buses[bus].phase == Phase::Stopped || self.waits_for_readers(bus) {
             return None;
         }
         let head = self.queued(bus).next()?;

@@ -30,6 +30,9 @@ impl World {
         if self.rng.chance(self.mood.life) {
             return self.live();
         }
+        if self.rng.chance(self.mood.watched) {
+            return self.watch_or_read();
+        }
         if self.rng.chance(self.mood.eager) {
             return self.ask_for_next();
         }

@@ -59,6 +59,7 @@ impl World {
         let key = |bus: &usize| self.keys.buses[*bus];
         self.agree_as_sets("idle", &seen.idle, said.idle.iter().map(key))?;
         self.agree_as_sets("closed", &seen.closed, said.closed.iter().map(key))?;
+        self.check_watches()?;
         let slow = said.slow.iter().map(|(event, waits)| {
             let waits = waits.iter().map(|event| self.keys.events[*event]).collect();
             (self.keys.events[*event], waits)
@@ -70,7 +71,7 @@ impl World {
         self.agree("ready said twice", &seen.ready_twice, &false)
     }
 
-    fn agree_as_sets<T: PartialEq + Debug>(
+    pub(super) fn agree_as_sets<T: PartialEq + Debug>(
         &self,
         what: &str,
         is: &[T],

@@ -173,7 +173,7 @@ impl World {
             match (ready, self.rng.pick(&awake)) {
                 (Some(bus), _) => self.next(bus)?,
                 (None, Some(id)) => self.finish(id)?,
-                (None, None) if self.write_all()? => {}
+                (None, None) if self.write_all()? || self.catch_up()? => {}
                 (None, None) => break,
             }
         }

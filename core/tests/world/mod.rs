@@ -7,6 +7,7 @@ mod held;
 mod life;
 mod rng;
 mod setup;
+mod watches;
 
 use core::fmt;
 use core::panic::AssertUnwindSafe;
@@ -15,7 +16,7 @@ use std::panic::catch_unwind;
 use busway_core::Instant;
 use busway_core::machine::{
     BusKey, Completed, Dropped, EventKey, HandlerKey, HubConfig, InvocationKey, Machine, Output,
-    ReservationKey, WaitKey, Warning,
+    ReservationKey, WaitKey, Warning, WatchKey,
 };
 
 use self::rng::Rng;
@@ -74,6 +75,7 @@ struct Keys {
     invocations: Vec<InvocationKey>,
     waits: Vec<WaitKey>,
     reservations: Vec<ReservationKey>,
+    watches: Vec<WatchKey>,
 }
 
 /// What the machine said in one step.
@@ -86,6 +88,8 @@ struct Seen {
     granted: Vec<ReservationKey>,
     idle: Vec<BusKey>,
     closed: Vec<BusKey>,
+    arrived: Vec<(WatchKey, EventKey, u32, bool)>,
+    ended_watches: Vec<(WatchKey, u64)>,
     slow: Vec<(EventKey, Vec<EventKey>)>,
     same_name: usize,
     other_type: usize,
@@ -101,6 +105,7 @@ struct Mood {
     life: usize,
     /// Buses that are written ahead.
     ahead: usize,
+    watched: usize,
     /// How soon a bus that is ready is asked what is next.
     eager: usize,
     steps: usize,
@@ -120,6 +125,7 @@ impl World {
             eager: rng.one_of([10, 25, 40]),
             steps: rng.one_of([30, 60, 100]),
             ahead: rng.one_of([0, 0, 60]),
+            watched: rng.one_of([0, 0, 10]),
         };
         Self {
             rng,
@@ -203,6 +209,8 @@ impl Seen {
         self.granted.clear();
         self.idle.clear();
         self.closed.clear();
+        self.arrived.clear();
+        self.ended_watches.clear();
         self.slow.clear();
         (self.same_name, self.other_type, self.payloads_dropped) = (0, 0, 0);
         self.ready_twice = false;
@@ -215,6 +223,10 @@ impl Seen {
             Output::Granted { reservation } => self.granted.push(reservation),
             Output::Idle { bus } => self.idle.push(bus),
             Output::Closed { bus } => self.closed.push(bus),
+            Output::Arrived { watch, event, payload, instead_of_oldest } => {
+                self.arrived.push((watch, event, payload, instead_of_oldest));
+            }
+            Output::WatchEnded { watch, dropped } => self.ended_watches.push((watch, dropped)),
             Output::Dropped(Dropped::Payload(_)) => self.payloads_dropped += 1,
             Output::Warning(warning) => match *warning {
                 Warning::SameHandlerName { .. } => self.same_name += 1,

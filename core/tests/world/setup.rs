@@ -52,12 +52,7 @@ impl World {
             model::Action::Forward(target) => Action::Forward(self.keys.buses[target]),
             model::Action::Call => Action::Call(self.keys.handlers.len() as u32),
         };
-        let of = match pattern {
-            None => Pattern::Any,
-            Some((name, None)) => Pattern::Name(name),
-            Some((name, Some(of_type))) => Pattern::Type(name, of_type),
-        };
-        let key = self.keys.buses[bus];
+        let (of, key) = (pattern_of(pattern), self.keys.buses[bus]);
         let info = self.input(|hub| hub.on(key, of, label, limit, theirs));
         if let Ok(info) = &info {
             self.keys.handlers.push(info.key);
@@ -104,7 +99,7 @@ impl World {
         ])
     }
 
-    fn pattern(&mut self) -> Option<Kind> {
+    pub(super) fn pattern(&mut self) -> Option<Kind> {
         let kind = self.kind();
         self.rng.chance(50).then_some(kind)
     }
@@ -144,5 +139,13 @@ impl World {
 
     fn completion(&mut self) -> Completion {
         if self.rng.chance(25) { Completion::First } else { Completion::All }
+    }
+}
+
+pub(super) const fn pattern_of(pattern: Option<Kind>) -> Pattern<'static> {
+    match pattern {
+        None => Pattern::Any,
+        Some((name, None)) => Pattern::Name(name),
+        Some((name, Some(of_type))) => Pattern::Type(name, of_type),
     }
 }
