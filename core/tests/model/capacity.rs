@@ -2,7 +2,7 @@
 
 use busway_core::machine::{Overrides, Refusal};
 
-use super::{BusId, Event, EventId, Kind, Model, Phase, Reservation, ReservationId, State, Visit};
+use super::{BusId, Event, EventId, Kind, Model, Phase, Reservation, ReservationId, Visit};
 
 /// What is to be dispatched.
 pub(crate) struct Order {
@@ -46,10 +46,17 @@ impl Model {
         if let Some(permit) = order.permit.filter(|permit| self.is_granted(*permit, bus)) {
             self.reservations[permit].over |= !attached;
         }
+        let event = self.add_event(order, false);
+        self.arrive(event, bus);
+        event
+    }
+
+    pub(super) fn add_event(&mut self, order: Order, past_queue: bool) -> EventId {
         self.events.push(Event {
             kind: order.kind,
             parent: order.parent,
-            attached,
+            attached: self.attaches(order.parent),
+            past_queue,
             depth: self.depth_below(order.parent),
             overrides: order.overrides,
             visits: Vec::with_capacity(1),
@@ -62,24 +69,13 @@ impl Model {
             deadline_passed: false,
             left: false,
         });
-        let event = self.events.len() - 1;
-        self.arrive(event, bus);
-        event
+        self.events.len() - 1
     }
 
     /// An event is queued and remembered on a bus.
     fn arrive(&mut self, event: EventId, bus: BusId) {
-        self.visits.push(Visit {
-            event,
-            bus,
-            state: State::Queued,
-            held: self.buses[bus].config.write_ahead,
-            start_order: None,
-            handlers: Vec::new(),
-            next: 0,
-            rows: Vec::new(),
-            waiting_since: None,
-        });
+        let held = self.buses[bus].config.write_ahead;
+        self.visits.push(Visit { held, ..Visit::new(event, bus) });
         let visit = self.visits.len() - 1;
         self.events[event].visits.push(visit);
         self.remember(visit);
@@ -153,7 +149,9 @@ impl Model {
     /// Incomplete events that were dispatched on a bus, as children or as roots.
     fn held(&self, bus: BusId, children: bool) -> usize {
         let here = |event: &Event| self.visits[event.first_visit()].bus == bus;
-        let counts = |event: &Event| !event.completed && event.attached == children && here(event);
+        let counts = |event: &Event| {
+            !event.completed && !event.past_queue && event.attached == children && here(event)
+        };
         self.events.iter().filter(|event| counts(event)).count()
     }
 

@@ -4,6 +4,7 @@
 //! the rules leave a choice (which of several cancelled events completes first), it takes the
 //! machine's choice as a [hint](Model::expect_order) and only checks that it was allowed.
 
+mod addresses;
 mod capacity;
 mod endings;
 mod held;
@@ -21,6 +22,7 @@ use busway_core::machine::{
     BusConfig, Cause, Completion, Concurrency, HandlerOrder, Limit, Outcome, Overrides,
 };
 
+pub(crate) use self::addresses::Address;
 pub(crate) use self::capacity::Order;
 pub(crate) use self::order::Possible;
 pub(crate) use self::watches::Watch;
@@ -67,6 +69,8 @@ pub(crate) enum Action {
 
 pub(crate) struct Handler {
     pub(crate) bus: BusId,
+    /// Where what it is for is sent; else it is for events of the queue.
+    pub(crate) address: Option<Address>,
     /// The event name it is for; `None` for every event.
     pub(crate) name: Option<&'static str>,
     pub(crate) wanted: Option<TypeId>,
@@ -81,6 +85,8 @@ pub(crate) struct Event {
     pub(crate) parent: Option<EventId>,
     /// Its parent completes after it.
     pub(crate) attached: bool,
+    /// It went past the queue.
+    pub(crate) past_queue: bool,
     pub(crate) depth: u32,
     pub(crate) overrides: Overrides,
     pub(crate) visits: Vec<VisitId>,
@@ -237,11 +243,21 @@ impl Model {
         let name = pattern.map(|(name, _)| name);
         let wanted = pattern.and_then(|(_, of_type)| of_type);
         let twin = |other: &HandlerId| {
-            self.handlers[*other].name == name && self.handlers[*other].label == label
+            let other = &self.handlers[*other];
+            other.address.is_none() && other.name == name && other.label == label
         };
         self.said.same_name += usize::from(self.buses[bus].handlers.iter().any(twin));
-        let told_other_type = false;
-        self.handlers.push(Handler { bus, name, wanted, label, limit, action, told_other_type });
+        let (address, told_other_type) = (None, false);
+        self.handlers.push(Handler {
+            bus,
+            address,
+            name,
+            wanted,
+            label,
+            limit,
+            action,
+            told_other_type,
+        });
         let id = self.handlers.len() - 1;
         self.buses[bus].handlers.push(id);
         id
@@ -294,6 +310,23 @@ impl Model {
     fn moment(&mut self) -> u64 {
         self.moments += 1;
         self.moments
+    }
+}
+
+impl Visit {
+    /// An event that has come to a bus.
+    fn new(event: EventId, bus: BusId) -> Self {
+        Self {
+            event,
+            bus,
+            state: State::Queued,
+            held: false,
+            start_order: None,
+            handlers: Vec::new(),
+            next: 0,
+            rows: Vec::new(),
+            waiting_since: None,
+        }
     }
 }
 

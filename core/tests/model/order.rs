@@ -39,7 +39,7 @@ impl Model {
                 if needs_hub && left.contains(&self.visits[visit].event) {
                     return None;
                 }
-                self.start(visit);
+                self.start_queued(visit);
             }
             self.settle();
         }
@@ -166,10 +166,15 @@ impl Model {
         }
     }
 
-    fn start(&mut self, visit: VisitId) {
+    fn start_queued(&mut self, visit: VisitId) {
         let Visit { event, bus, .. } = self.visits[visit];
-        let order = self.moment();
         let handlers = self.handlers_of(event, bus);
+        self.start(visit, handlers);
+    }
+
+    pub(super) fn start(&mut self, visit: VisitId, handlers: Vec<HandlerId>) {
+        let event = self.visits[visit].event;
+        let order = self.moment();
         let state = &mut self.visits[visit];
         state.handlers = handlers;
         state.state = State::Running;
@@ -182,10 +187,11 @@ impl Model {
     /// Exact ones in order of registration, then those for every event.
     fn handlers_of(&self, event: EventId, bus: BusId) -> Vec<HandlerId> {
         let (name, _) = self.events[event].kind;
-        let registered = &self.buses[bus].handlers;
-        let exact = registered.iter().filter(|id| self.handlers[**id].name == Some(name));
-        let any = registered.iter().filter(|id| self.handlers[**id].name.is_none());
-        exact.chain(any).copied().collect()
+        let registered = self.buses[bus].handlers.iter().copied();
+        let of_queue = registered.filter(|id| self.handlers[*id].address.is_none());
+        let exact = of_queue.clone().filter(|id| self.handlers[*id].name == Some(name));
+        let any = of_queue.filter(|id| self.handlers[*id].name.is_none());
+        exact.chain(any).collect()
     }
 
     /// Runs, forwards or skips the next handler of a visit.

@@ -33,6 +33,9 @@ impl World {
         if self.rng.chance(self.mood.watched) {
             return self.watch_or_read();
         }
+        if self.rng.chance(self.mood.addressed) {
+            return self.send_to_address();
+        }
         if self.rng.chance(self.mood.eager) {
             return self.ask_for_next();
         }
@@ -78,14 +81,13 @@ impl World {
         spec.overrides =
             Some(Box::new(overrides.clone())).filter(|own| **own != Default::default());
         let (now, key, id) = (self.now(), self.keys.buses[bus], event as u32);
-        let answer = self.input(|hub| hub.dispatch(key, id, spec, now));
+        let answer = self.dispatch_input(|hub| hub.dispatch(key, id, spec, now));
         self.model.advance(now);
         let order = Order { kind, parent, permit, overrides };
         let refusals = self.model.refusals(bus, &order);
         match answer {
-            Ok(event) => {
+            Ok(_) => {
                 self.agree("refusals of what was accepted", &refusals, &Vec::new())?;
-                self.keys.events.push(event);
                 self.model.accept(bus, order);
             }
             Err(refused) => {
@@ -236,7 +238,7 @@ impl World {
     }
 
     /// An invocation that runs, and its event: one that does not wait for the most part.
-    fn some_running(&mut self) -> Option<(InvocationId, EventId)> {
+    pub(super) fn some_running(&mut self) -> Option<(InvocationId, EventId)> {
         let awake = |running: &&Invocation| !self.model.is_waiting(running.id);
         let running = &self.model.invocations;
         let pair = |running: &Invocation| (running.id, running.event);

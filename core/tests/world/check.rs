@@ -139,6 +139,7 @@ impl World {
         self.agree("is_stopped", &self.hub.is_stopped(key), &stopped)?;
         let through = state.gone || state.closed && self.model.incomplete(bus) == 0;
         self.agree("is_through", &self.hub.is_through(key), &through)?;
+        self.check_addresses(bus)?;
         let deadline = self.model.next_deadline(bus);
         self.agree("next_deadline", &self.hub.next_deadline(key), &deadline)?;
         let event = |visit: &usize| self.keys.events[self.model.visits[*visit].event];

@@ -75,7 +75,10 @@ impl World {
         let handlers = self.keys.handlers.len();
         if handlers == 0 || self.rng.chance(50) {
             let bus = self.rng.below(self.keys.buses.len());
-            return self.on(bus);
+            return match self.rng.chance(6 * self.mood.addressed) {
+                true => self.on_address(bus),
+                false => self.on(bus),
+            };
         }
         let handler = self.rng.below(handlers);
         self.begin(|| format!("off {handler}"));

@@ -2,6 +2,7 @@
 //! model in lockstep, and stops at the first thing in which they differ.
 
 mod actions;
+mod addresses;
 mod check;
 mod held;
 mod life;
@@ -16,7 +17,7 @@ use std::panic::catch_unwind;
 use busway_core::Instant;
 use busway_core::machine::{
     BusKey, Completed, Dropped, EventKey, HandlerKey, HubConfig, InvocationKey, Machine, Output,
-    ReservationKey, WaitKey, Warning, WatchKey,
+    Refused, ReservationKey, WaitKey, Warning, WatchKey,
 };
 
 use self::rng::Rng;
@@ -24,6 +25,9 @@ use crate::model::{EventId, Model};
 
 /// Payloads, results and handlers are the numbers the model knows them by.
 type Hub = Machine<u32, u32, u32>;
+
+/// The machine's answer to a dispatch.
+type Accepted = Result<EventKey, Refused<u32>>;
 
 /// What an action found: all as it should be, or what differs.
 type Checked = Result<(), String>;
@@ -106,6 +110,8 @@ struct Mood {
     /// Buses that are written ahead.
     ahead: usize,
     watched: usize,
+    /// What is sent to addresses.
+    addressed: usize,
     /// How soon a bus that is ready is asked what is next.
     eager: usize,
     steps: usize,
@@ -126,6 +132,7 @@ impl World {
             steps: rng.one_of([30, 60, 100]),
             ahead: rng.one_of([0, 0, 60]),
             watched: rng.one_of([0, 0, 10]),
+            addressed: rng.one_of([0, 0, 8]),
         };
         Self {
             rng,
@@ -168,6 +175,19 @@ impl World {
     /// Gives the machine one input and takes all it says; the model's turn is next.
     fn input<A>(&mut self, input: impl FnOnce(&mut Hub) -> A) -> A {
         let answer = input(&mut self.hub);
+        self.take_outputs();
+        answer
+    }
+
+    /// The same for one that makes an event, which may be over by then.
+    fn dispatch_input(&mut self, input: impl FnOnce(&mut Hub) -> Accepted) -> Accepted {
+        let answer = input(&mut self.hub);
+        self.keys.events.extend(answer.as_ref().ok());
+        self.take_outputs();
+        answer
+    }
+
+    fn take_outputs(&mut self) {
         self.seen.clear();
         let Self { hub, seen, ready, keys, .. } = self;
         for output in hub.outputs() {
@@ -186,7 +206,6 @@ impl World {
         // It is said once for each time that it is asked.
         seen.idle.iter().for_each(|bus| hub.tell_idle(*bus, 0));
         self.model.expect_order(&self.seen.order);
-        answer
     }
 }
 

@@ -1,0 +1,86 @@
+//! Consumers and listeners, and what is sent to them.
+
+use busway_core::machine::{Address as Theirs, AddressRefused, Dispatch};
+
+use super::{Checked, World};
+use crate::model::{Address, Order};
+
+impl World {
+    fn address(&mut self) -> Address {
+        use Address::{Consumer, Topic};
+        self.rng.one_of([Consumer("a"), Consumer("b"), Topic("a"), Topic("t")])
+    }
+
+    pub(super) fn on_address(&mut self, bus: usize) -> Checked {
+        let address = self.address();
+        self.begin(|| format!("on {address:?} of {bus}"));
+        let (key, call) = (self.keys.buses[bus], self.keys.handlers.len() as u32);
+        let info = self.input(|hub| hub.on_address(key, theirs(address), "named", call));
+        let expected = self.model.on_address(bus, address, "named");
+        self.agree("registered for an address", &info.is_ok(), &expected.is_some())?;
+        match info {
+            Ok(info) => self.keys.handlers.push(info.key),
+            Err(AddressRefused::BusGone(back)) => {
+                self.agree("gone", &(true, call), &(self.model.buses[bus].gone, back))?;
+            }
+            Err(AddressRefused::AlreadyRegistered(back)) => {
+                self.agree("taken", &(false, call), &(self.model.buses[bus].gone, back))?;
+            }
+            Err(other) => return Err(format!("refused: {other:?}")),
+        }
+        self.check()
+    }
+
+    /// As a child of a running handler's event for the most part.
+    pub(super) fn send_to_address(&mut self) -> Checked {
+        let bus = self.rng.below(self.keys.buses.len());
+        let parent = self.some_running().map(|(_, event)| event).filter(|_| self.rng.chance(70));
+        let (address, kind, overrides) = (self.address(), self.kind(), self.overrides());
+        let event = self.keys.events.len();
+        self.begin(|| {
+            format!("send {event} to {address:?} of {bus}: parent {parent:?} {overrides:?}")
+        });
+        let mut spec = Dispatch::new(self.hub.kind(kind.0, kind.1));
+        if let Some(parent) = parent {
+            spec = spec.child_of(self.keys.events[parent], self.model.events[parent].depth);
+        }
+        spec.overrides =
+            Some(Box::new(overrides.clone())).filter(|own| **own != Default::default());
+        let (now, key, id) = (self.now(), self.keys.buses[bus], event as u32);
+        // An event without listeners completes at once, before its key is known.
+        let answer =
+            self.dispatch_input(|hub| hub.dispatch_to(key, theirs(address), id, spec, now));
+        self.model.advance(now);
+        let order = Order { kind, parent, permit: None, overrides };
+        let refusals = self.model.refusals_to(bus, address, &order);
+        match answer {
+            Ok(_) => {
+                self.agree("refusals of what was accepted", &refusals, &Vec::new())?;
+                self.model.accept_to(bus, address, order);
+            }
+            Err(refused) => {
+                let allowed = refusals.contains(&refused.reason) && refused.payload == id;
+                self.ensure(allowed, || format!("refused: {:?} of {refusals:?}", refused.reason))?;
+            }
+        }
+        self.check()
+    }
+
+    pub(super) fn check_addresses(&self, bus: usize) -> Checked {
+        use Address::{Consumer, Topic};
+        let key = self.keys.buses[bus];
+        for address in [Consumer("a"), Consumer("b"), Topic("a"), Topic("t")] {
+            let is = self.hub.at_address(key, theirs(address)).iter();
+            let is: Vec<_> = is.map(|handler| handler.info.key.get() as usize - 1).collect();
+            self.agree("who is at an address", &is, &self.model.at_address(bus, address))?;
+        }
+        Ok(())
+    }
+}
+
+const fn theirs(address: Address) -> Theirs<'static> {
+    match address {
+        Address::Consumer(name) => Theirs::Consumer(name),
+        Address::Topic(name) => Theirs::Topic(name),
+    }
+}
