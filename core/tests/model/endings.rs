@@ -13,7 +13,7 @@ impl Model {
     pub(crate) fn finished(&mut self, id: InvocationId, outcome: Outcome<u32>) {
         let Some(Invocation { visit, .. }) = self.invocation(id).copied() else { return };
         let is_value = matches!(outcome, Outcome::Value(_));
-        self.close_invocation(id, outcome);
+        self.end_or_rest(id, outcome);
         if is_value && self.ends_at_first(visit) {
             let mut ends = Ends::new();
             self.end_visit(visit, Cause::First, &mut ends);
@@ -110,10 +110,12 @@ impl Model {
     /// in this same step.
     fn end_invocations(&mut self, mut ends: Ends, stopped: &[EventId]) {
         while let Some((id, outcome)) = ends.pop() {
-            let Some(Invocation { event, .. }) = self.invocation(id).copied() else { continue };
+            let Some(Invocation { event, rest, .. }) = self.invocation(id).copied() else {
+                continue;
+            };
             let awaited = self.awaited_below(id, event);
-            self.close_invocation(id, outcome);
-            self.said.cancelled.push(id);
+            self.end_or_rest(id, outcome);
+            self.said.cancelled.extend(rest.is_none().then_some(id));
             for event in awaited {
                 self.events[event].either |= stopped.contains(&event);
                 self.events[event].or_no_cause |=
@@ -152,7 +154,7 @@ impl Model {
             let handler = self.visits[visit].handlers[index];
             if self.has_row(handler, event) {
                 let (ended_at, outcome) = (Some(self.now), Some(Outcome::Cancelled(cause)));
-                let row = Row { handler, started_at: None, ended_at, outcome };
+                let row = Row { handler, started_at: None, ended_at, tries: 0, outcome };
                 self.visits[visit].rows.push(row);
             }
         }
@@ -164,12 +166,20 @@ impl Model {
         self.accepts(handler, event) && matches!(self.handlers[handler].action, Action::Call)
     }
 
+    fn end_or_rest(&mut self, id: InvocationId, outcome: Outcome<u32>) {
+        match self.rests_until(id, &outcome) {
+            Some(until) => self.rest(id, outcome, until),
+            None => self.close_invocation(id, outcome),
+        }
+    }
+
     fn close_invocation(&mut self, id: InvocationId, outcome: Outcome<u32>) {
         let at = self.invocations.iter().position(|invocation| invocation.id == id);
-        let Invocation { visit, row, .. } = self.invocations.remove(at.expect("it runs"));
+        let Invocation { visit, row, tries, .. } = self.invocations.remove(at.expect("it runs"));
         self.waits.retain(|wait| wait.by != id);
         self.visits[visit].rows[row].outcome = Some(outcome);
         self.visits[visit].rows[row].ended_at = Some(self.now);
+        self.visits[visit].rows[row].tries = tries;
         self.note_continuing(visit);
     }
 

@@ -10,6 +10,7 @@ mod endings;
 mod held;
 mod memory;
 mod order;
+mod retries;
 mod time;
 mod waits;
 mod watches;
@@ -25,6 +26,7 @@ use busway_core::machine::{
 pub(crate) use self::addresses::Address;
 pub(crate) use self::capacity::Order;
 pub(crate) use self::order::Possible;
+pub(crate) use self::retries::Rest;
 pub(crate) use self::watches::Watch;
 
 use self::watches::Arrived;
@@ -131,10 +133,11 @@ pub(crate) struct Row {
     pub(crate) handler: HandlerId,
     pub(crate) started_at: Option<Instant>,
     pub(crate) ended_at: Option<Instant>,
+    pub(crate) tries: u32,
     pub(crate) outcome: Option<Outcome<u32>>,
 }
 
-/// A handler that runs.
+/// A handler that runs, or rests until it is tried again.
 #[derive(Clone, Copy)]
 pub(crate) struct Invocation {
     pub(crate) id: InvocationId,
@@ -145,6 +148,9 @@ pub(crate) struct Invocation {
     started_at: Instant,
     limit: Option<Duration>,
     slow_told: bool,
+    /// Which try it is, from 1.
+    tries: u32,
+    pub(crate) rest: Option<Rest>,
     /// Which of all the waitings its present one is.
     group: u64,
 }
@@ -179,6 +185,8 @@ pub(crate) struct Said {
     pub(crate) same_name: usize,
     pub(crate) other_type: usize,
     pub(crate) payloads_dropped: usize,
+    /// Errors of tries that were not the last.
+    pub(crate) retried: Vec<u32>,
 }
 
 #[derive(Default)]
@@ -189,7 +197,7 @@ pub(crate) struct Model {
     pub(crate) handlers: Vec<Handler>,
     pub(crate) events: Vec<Event>,
     pub(crate) visits: Vec<Visit>,
-    /// Those that run, in order of their start.
+    /// Those that run or rest, in order of their start.
     pub(crate) invocations: Vec<Invocation>,
     /// Those that last, in order of their beginning.
     pub(crate) waits: Vec<Wait>,
@@ -347,6 +355,7 @@ impl Said {
         self.closed.clear();
         self.arrived.clear();
         self.ended_watches.clear();
+        self.retried.clear();
         self.slow.clear();
         (self.same_name, self.other_type, self.payloads_dropped) = (0, 0, 0);
     }

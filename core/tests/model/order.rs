@@ -28,6 +28,9 @@ impl Model {
     /// Starts what is next on a bus. Events without handlers complete on the way. Which bus gets
     /// the hub's slot is left open: an event that needs it may also be `left` in the queue.
     pub(crate) fn next(&mut self, bus: BusId, left: &[EventId]) -> Option<Started> {
+        if let Some(rested) = self.next_rested(bus) {
+            return self.try_again(rested);
+        }
         loop {
             if let Some(visit) = self.next_continuing(bus) {
                 if let Some(started) = self.start_handler(visit) {
@@ -49,7 +52,7 @@ impl Model {
         if self.buses[bus].gone {
             return Possible::Nothing;
         }
-        if self.next_continuing(bus).is_some() {
+        if self.next_rested(bus).is_some() || self.next_continuing(bus).is_some() {
             return Possible::Start;
         }
         match self.next_visit(bus).map(|visit| self.concurrency(visit)) {
@@ -214,13 +217,14 @@ impl Model {
         if let Action::Forward(target) = self.handlers[id].action {
             if !self.forward(event, target) {
                 let (ended_at, outcome) = (started_at, Some(Outcome::TargetGone));
-                self.visits[visit].rows.push(Row { handler: id, started_at, ended_at, outcome });
+                let row = Row { handler: id, started_at, ended_at, tries: 0, outcome };
+                self.visits[visit].rows.push(row);
             }
             return None;
         }
         let row = self.visits[visit].rows.len();
         let (ended_at, outcome) = (None, None);
-        self.visits[visit].rows.push(Row { handler: id, started_at, ended_at, outcome });
+        self.visits[visit].rows.push(Row { handler: id, started_at, ended_at, tries: 0, outcome });
         self.invocation_count += 1;
         let invocation = self.invocation_count;
         self.invocations.push(Invocation {
@@ -232,6 +236,8 @@ impl Model {
             started_at: self.now,
             limit: self.limit_of(id, event, self.visits[visit].bus),
             slow_told: false,
+            tries: 1,
+            rest: None,
             group: 0,
         });
         Some(Started { invocation, event, handler: id })

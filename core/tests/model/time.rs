@@ -5,12 +5,13 @@ use core::time::Duration;
 use busway_core::Instant;
 use busway_core::machine::{Cause, Limit};
 
-use super::{BusId, EventId, HandlerId, Invocation, InvocationId, Model};
+use super::{BusId, EventId, HandlerId, Invocation, InvocationId, Model, Rest};
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
     Limit(InvocationId),
     Slow(InvocationId),
+    TryAgain(InvocationId),
     Deadline(EventId),
 }
 
@@ -27,6 +28,7 @@ impl Model {
                     self.time_out(id, limit.expect("one that times out has a limit"));
                 }
                 Due::Slow(id) => self.tell_slow(id),
+                Due::TryAgain(id) => self.wake_up(id),
                 Due::Deadline(event) => {
                     self.events[event].deadline_passed = true;
                     self.abort(event, Cause::Deadline);
@@ -46,7 +48,11 @@ impl Model {
         let slow_after = self.buses[bus].config.slow_after;
         let running = self.invocations.iter().filter(|invocation| invocation.bus == bus);
         let of_running = running.flat_map(|running| {
-            let Invocation { id, started_at, limit, slow_told, .. } = *running;
+            let Invocation { id, started_at, limit, slow_told, rest, .. } = *running;
+            if let Some(rest) = rest {
+                let until = if let Rest::Until(at) = rest { Some(at) } else { None };
+                return [until.map(|at| (at, Due::TryAgain(id))), None];
+            }
             let limit = limit.map(|limit| (started_at + limit, Due::Limit(id)));
             let slow_after = slow_after.filter(|_| !slow_told);
             [limit, slow_after.map(|after| (started_at + after, Due::Slow(id)))]

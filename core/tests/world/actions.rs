@@ -240,7 +240,8 @@ impl World {
     /// An invocation that runs, and its event: one that does not wait for the most part.
     pub(super) fn some_running(&mut self) -> Option<(InvocationId, EventId)> {
         let awake = |running: &&Invocation| !self.model.is_waiting(running.id);
-        let running = &self.model.invocations;
+        let all = self.model.invocations.iter();
+        let running: Vec<_> = all.filter(|running| running.rest.is_none()).copied().collect();
         let pair = |running: &Invocation| (running.id, running.event);
         let awake: Vec<_> = running.iter().filter(awake).map(pair).collect();
         let any: Vec<_> = running.iter().map(pair).collect();

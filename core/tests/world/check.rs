@@ -68,6 +68,7 @@ impl World {
         let counts = (seen.same_name, seen.other_type, seen.payloads_dropped);
         let expected = (said.same_name, said.other_type, said.payloads_dropped);
         self.agree("warnings and dropped payloads", &counts, &expected)?;
+        self.agree_as_sets("retried", &seen.retried, said.retried.iter().copied())?;
         self.agree("ready said twice", &seen.ready_twice, &false)
     }
 
@@ -118,6 +119,7 @@ impl World {
             self.agree("handler of a row", &handler, &should.handler)?;
             let times = (is.started_at, is.completed_at);
             self.agree("times of a row", &times, &(should.started_at, should.ended_at))?;
+            self.agree("tries", &is.tries, &should.tries)?;
             let plain = |outcome: &Option<Outcome<u32>>| match outcome {
                 Some(Outcome::Aborted(cause)) if event.either => {
                     Some(Outcome::Aborted(either(*cause)))

@@ -160,7 +160,8 @@ impl World {
 
     fn ask_whether_idle_can_be_awaited(&mut self) -> Checked {
         let bus = self.rng.below(self.keys.buses.len());
-        let running: Vec<_> = self.model.invocations.iter().map(|running| running.id).collect();
+        let running = self.model.invocations.iter().filter(|running| running.rest.is_none());
+        let running: Vec<_> = running.map(|running| running.id).collect();
         let Some(by) = self.rng.pick(&running) else { return Ok(()) };
         self.begin(|| format!("may invocation {by} wait until {bus} is idle"));
         let answer = self.hub.check_idle_wait(self.keys.invocations[by - 1], self.keys.buses[bus]);
@@ -171,12 +172,14 @@ impl World {
     pub(super) fn run_to_the_end(&mut self) -> Checked {
         loop {
             let ready = self.ready.iter().position(|ready| *ready);
-            let running = self.model.invocations.iter().map(|running| running.id);
+            let running = self.model.invocations.iter().filter(|running| running.rest.is_none());
+            let running = running.map(|running| running.id);
             let awake: Vec<_> = running.filter(|id| !self.model.is_waiting(*id)).collect();
             match (ready, self.rng.pick(&awake)) {
                 (Some(bus), _) => self.next(bus)?,
                 (None, Some(id)) => self.finish(id)?,
                 (None, None) if self.write_all()? || self.catch_up()? => {}
+                (None, None) if self.let_rests_pass()? => {}
                 (None, None) => break,
             }
         }
@@ -184,6 +187,17 @@ impl World {
         self.agree("an event that never completes", &None, &stuck)?;
         let idle = self.keys.buses.iter().all(|bus| self.hub.is_idle(*bus));
         self.agree("all buses are idle", &idle, &true)
+    }
+
+    /// Time passes for those that rest; whether there was one.
+    fn let_rests_pass(&mut self) -> Result<bool, String> {
+        let resting = self.model.invocations.iter().filter(|resting| resting.rest.is_some());
+        let buses: Vec<_> = resting.map(|resting| resting.bus).collect();
+        self.ticks += u64::from(!buses.is_empty());
+        for bus in &buses {
+            self.time_out(*bus)?;
+        }
+        Ok(!buses.is_empty())
     }
 
     /// With everything given back, the machine holds nothing.

@@ -98,6 +98,7 @@ struct Seen {
     same_name: usize,
     other_type: usize,
     payloads_dropped: usize,
+    retried: Vec<u32>,
     ready_twice: bool,
 }
 
@@ -112,6 +113,7 @@ struct Mood {
     watched: usize,
     /// What is sent to addresses.
     addressed: usize,
+    retried: usize,
     /// How soon a bus that is ready is asked what is next.
     eager: usize,
     steps: usize,
@@ -133,6 +135,7 @@ impl World {
             ahead: rng.one_of([0, 0, 60]),
             watched: rng.one_of([0, 0, 10]),
             addressed: rng.one_of([0, 0, 8]),
+            retried: rng.one_of([0, 0, 40]),
         };
         Self {
             rng,
@@ -230,6 +233,7 @@ impl Seen {
         self.closed.clear();
         self.arrived.clear();
         self.ended_watches.clear();
+        self.retried.clear();
         self.slow.clear();
         (self.same_name, self.other_type, self.payloads_dropped) = (0, 0, 0);
         self.ready_twice = false;
@@ -247,6 +251,7 @@ impl Seen {
             }
             Output::WatchEnded { watch, dropped } => self.ended_watches.push((watch, dropped)),
             Output::Dropped(Dropped::Payload(_)) => self.payloads_dropped += 1,
+            Output::Dropped(Dropped::Result(error)) => self.retried.push(error),
             Output::Warning(warning) => match *warning {
                 Warning::SameHandlerName { .. } => self.same_name += 1,
                 Warning::OtherTypeOfSameName { .. } => self.other_type += 1,

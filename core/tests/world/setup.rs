@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use busway_core::Instant;
 use busway_core::machine::{
-    Action, BusConfig, Completion, Concurrency, HandlerOrder, Limit, Overrides, Pattern,
+    Action, BusConfig, Completion, Concurrency, HandlerOrder, Limit, Overrides, Pattern, Retries,
 };
 
 use super::{Checked, TICK, World};
@@ -89,6 +89,9 @@ impl World {
             own.completion = Some(self.completion()).filter(|_| self.rng.chance(30));
             own.deadline = self.deadline().filter(|_| self.rng.chance(30));
         }
+        if self.rng.chance(self.mood.retried) {
+            own.retries = Some(self.retries());
+        }
         own
     }
 
@@ -124,6 +127,13 @@ impl World {
     fn duration(&mut self, ticks: usize) -> Option<Duration> {
         let ticks = self.rng.below(ticks) as u64;
         (ticks > 0).then(|| Duration::from_nanos(ticks * TICK))
+    }
+
+    fn retries(&mut self) -> Retries {
+        let wait = self.duration(3).unwrap_or_default();
+        let mut retries = Retries::new(self.rng.below(3) as u32, wait);
+        retries.backoff_factor = self.rng.one_of([1.0, 2.0]);
+        retries
     }
 
     fn concurrency(&mut self) -> Concurrency {

@@ -1,0 +1,81 @@
+//! Handlers that failed are tried again (R36, R45).
+
+use core::time::Duration;
+
+use busway_core::Instant;
+use busway_core::machine::Outcome;
+
+use super::order::Started;
+use super::{BusId, Invocation, InvocationId, Model};
+
+/// What is between two tries.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rest {
+    Until(Instant),
+    /// It is over since this moment.
+    Over(u64),
+}
+
+/// What rests has a number of its own: that of its next try is not known yet.
+const RESTING: InvocationId = 1 << 32;
+
+impl Model {
+    /// Until when an invocation that ends so rests; `None` when it ends for good.
+    pub(super) fn rests_until(&self, id: InvocationId, outcome: &Outcome<u32>) -> Option<Instant> {
+        let failed = matches!(outcome, Outcome::Failed(_) | Outcome::TimedOut { .. });
+        let Invocation { event, tries, .. } = *self.invocation(id)?;
+        let retries = self.events[event].overrides.retries.filter(|_| failed)?;
+        let made = tries - 1;
+        (made < retries.retries).then(|| {
+            let waits =
+                (0..made).fold(retries.wait, |wait, _| scaled(wait, retries.backoff_factor));
+            self.now + waits
+        })
+    }
+
+    /// The try is over and its waits with it; its place and its row are kept for the next one.
+    pub(super) fn rest(&mut self, id: InvocationId, outcome: Outcome<u32>, until: Instant) {
+        if let Outcome::Failed(error) = outcome {
+            self.said.retried.push(error);
+        }
+        self.waits.retain(|wait| wait.by != id);
+        let number = RESTING + self.moment() as usize;
+        let at = self.invocations.iter().position(|invocation| invocation.id == id);
+        let mut invocation = self.invocations.remove(at.expect("it runs"));
+        invocation.id = number;
+        invocation.tries += 1;
+        invocation.group = 0;
+        invocation.rest = Some(Rest::Until(until));
+        self.invocations.push(invocation);
+    }
+
+    pub(super) fn wake_up(&mut self, id: InvocationId) {
+        let moment = self.moment();
+        let resting = self.invocations.iter_mut().find(|invocation| invocation.id == id);
+        resting.expect("one that rests").rest = Some(Rest::Over(moment));
+    }
+
+    /// Whoever has been up again for longest.
+    pub(super) fn next_rested(&self, bus: BusId) -> Option<InvocationId> {
+        let of_bus = self.invocations.iter().filter(|invocation| invocation.bus == bus);
+        let rested = of_bus.filter_map(|invocation| match invocation.rest? {
+            Rest::Over(since) => Some((since, invocation.id)),
+            Rest::Until(_) => None,
+        });
+        rested.min().map(|(_, id)| id)
+    }
+
+    pub(super) fn try_again(&mut self, id: InvocationId) -> Option<Started> {
+        self.invocation_count += 1;
+        let (number, now) = (self.invocation_count, self.now);
+        let invocation = self.invocations.iter_mut().find(|invocation| invocation.id == id)?;
+        (invocation.id, invocation.rest, invocation.started_at) = (number, None, now);
+        let Invocation { visit, row, event, .. } = *invocation;
+        let handler = self.visits[visit].rows[row].handler;
+        Some(Started { invocation: number, event, handler })
+    }
+}
+
+fn scaled(wait: Duration, factor: f64) -> Duration {
+    Duration::from_secs_f64(wait.as_secs_f64() * factor)
+}
