@@ -19,7 +19,7 @@ impl World {
         let handlers = self.rng.one_of([2, 4, 6]);
         for bus in 0..self.keys.buses.len() {
             for _ in 0..self.rng.below(handlers) {
-                match self.rng.chance(4 * self.mood.addressed) {
+                match self.rng.chance(6 * self.mood.addressed) {
                     true => self.on_address(bus)?,
                     false => self.on(bus)?,
                 }
