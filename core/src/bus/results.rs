@@ -69,7 +69,7 @@ impl EventResult {
         Some(self.row.completed_at?.since(self.row.started_at?))
     }
 
-    /// How often it was tried; 0 while it has not ended.
+    /// How often it was tried. Until it has ended, how many of its tries the bus knows to be over.
     #[must_use]
     pub fn tries(&self) -> u32 {
         self.row.tries

@@ -212,7 +212,7 @@ pub enum Dropped<P, R, H> {
 /// What the driver of a bus is to do next.
 #[derive(Debug)]
 pub enum Next<P, H> {
-    /// Run this handler.
+    /// Run this handler, and ask again.
     Run(Run<P, H>),
     /// A bounded number of events were completed because nobody handles them: ask again.
     Again,

@@ -126,7 +126,7 @@ pub struct Row<R> {
     pub started_at: Option<Instant>,
     /// When it ended.
     pub completed_at: Option<Instant>,
-    /// How often it was tried; 0 while it has not ended.
+    /// How many tries of it are over: those of an invocation count when it has ended.
     pub tries: u32,
     /// How it ended.
     pub outcome: Option<Outcome<R>>,

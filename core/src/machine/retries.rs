@@ -23,9 +23,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if !matches!(outcome, Outcome::Failed(_) | Outcome::TimedOut { .. }) {
             return None;
         }
-        let Invocation { event, tries, .. } = self.invocations[ix];
+        let Invocation { event, number, .. } = self.invocations[ix];
         let retries = self.entries[event].overrides.as_ref()?.retries?;
-        (tries <= retries.retries).then(|| self.now + retries.delay(tries - 1))
+        (number <= retries.retries).then(|| self.now + retries.delay(number - 1))
     }
 
     fn pause(&mut self, ix: InvocationIx, outcome: Outcome<R>, until: Instant) {
@@ -33,10 +33,15 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.say(Output::Dropped(Dropped::Result(result)));
         }
         let ended = self.leave_list(ix);
-        let Invocation { visit, work, event, bus, row, handler, limit, tries, .. } = ended;
+        let Invocation { visit, work, event, bus, row, handler, limit, .. } = ended;
+        self.works[work].rows.row_mut(row as usize).tries += ended.tries;
         let again = Invocation::new((visit, work), event, bus, (row, handler), limit, self.now);
-        let again =
-            Invocation { tries: tries + 1, slow_told: ended.slow_told, rests: true, ..again };
+        let again = Invocation {
+            number: ended.number + 1,
+            slow_told: ended.slow_told,
+            rests: true,
+            ..again
+        };
         let next = self.works[work].enter(&mut self.invocations, again);
         self.set_timer(bus, until, Timer::Invocation(next.ix()));
     }

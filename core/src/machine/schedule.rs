@@ -17,7 +17,8 @@ use crate::time::Instant;
 const UNHANDLED_AT_ONCE: usize = 64;
 
 impl<P: Clone, R, H> Machine<P, R, H> {
-    /// Starts what is next on a bus and says what to run.
+    /// Starts what is next on a bus and says what to run. Who asks asks again until it is idle: before
+    /// that no [`Output::Ready`] tells anybody of more.
     pub fn next(&mut self, bus: BusKey, now: Instant) -> Next<P, H> {
         self.advance(now);
         let Some(ix) = self.bus(bus) else {
@@ -42,7 +43,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// `None` when what was next is done as soon as it was started.
     #[inline(never)]
     fn try_next(&mut self, ix: BusIx) -> Option<Next<P, H>> {
-        let BusState { resuming, continuing, .. } = &self.buses[ix];
+        let BusState { resuming, continuing, ready, .. } = &mut self.buses[ix];
+        *ready = true;
         let (resumes, continues) = (!resuming.is_empty(), !continuing.is_empty());
         if resumes && let Some(run) = self.resume(ix) {
             return Some(Next::Run(run));

@@ -199,7 +199,9 @@ pub(super) struct Invocation {
     pub(super) started_at: Instant,
     pub(super) limit: Option<Duration>,
     pub(super) slow_told: bool,
-    /// Which try it is, from 1.
+    /// Which invocation of its row it is, from 1.
+    pub(super) number: u32,
+    /// The tries it makes itself.
     pub(super) tries: u32,
     /// It waits to be tried again; nothing runs.
     pub(super) rests: bool,
@@ -428,6 +430,7 @@ impl Invocation {
             started_at,
             limit,
             slow_told: false,
+            number: 1,
             tries: 1,
             rests: false,
             timer: NOWHERE,

@@ -6,8 +6,8 @@ use super::{InvocationKey, Machine};
 use crate::time::Instant;
 
 impl<P: Clone, R, H> Machine<P, R, H> {
-    /// An invocation has begun its try of this number; 0 when it will not come to any. It will stand
-    /// in its row.
+    /// An invocation has begun its try of this number; 0 when it will not come to any. That many will
+    /// be added to its row.
     pub fn tried(&mut self, invocation: InvocationKey, tries: u32) {
         if let Some(ix) = self.invocations.find(invocation) {
             self.invocations[ix].tries = tries;

@@ -125,6 +125,17 @@ impl Model {
         }
     }
 
+    /// What the invocation awaits below it ends, and it goes on.
+    pub(crate) fn try_timed_out(&mut self, id: InvocationId) {
+        let Some(Invocation { event, .. }) = self.invocation(id).copied() else { return };
+        let mut ends = Ends::new();
+        for event in self.awaited_below(id, event) {
+            self.end_event(event, Cause::Aborted, &mut ends);
+        }
+        self.end_invocations(ends, &[]);
+        self.settle();
+    }
+
     fn end_event(&mut self, event: EventId, cause: Cause, ends: &mut Ends) {
         if self.events[event].completed {
             return;
@@ -179,7 +190,7 @@ impl Model {
         self.waits.retain(|wait| wait.by != id);
         self.visits[visit].rows[row].outcome = Some(outcome);
         self.visits[visit].rows[row].ended_at = Some(self.now);
-        self.visits[visit].rows[row].tries = tries;
+        self.visits[visit].rows[row].tries += tries;
         self.note_continuing(visit);
     }
 

@@ -148,7 +148,9 @@ pub(crate) struct Invocation {
     started_at: Instant,
     limit: Option<Duration>,
     slow_told: bool,
-    /// Which try it is, from 1.
+    /// Which invocation of its row it is, from 1.
+    number: u32,
+    /// The tries it makes itself.
     tries: u32,
     pub(crate) rest: Option<Rest>,
     /// Which of all the waitings its present one is.

@@ -236,6 +236,7 @@ impl Model {
             started_at: self.now,
             limit: self.limit_of(id, event, self.visits[visit].bus),
             slow_told: false,
+            number: 1,
             tries: 1,
             rest: None,
             group: 0,

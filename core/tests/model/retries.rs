@@ -23,9 +23,9 @@ impl Model {
     /// Until when an invocation that ends so rests; `None` when it ends for good.
     pub(super) fn rests_until(&self, id: InvocationId, outcome: &Outcome<u32>) -> Option<Instant> {
         let failed = matches!(outcome, Outcome::Failed(_) | Outcome::TimedOut { .. });
-        let Invocation { event, tries, .. } = *self.invocation(id)?;
+        let Invocation { event, number, .. } = *self.invocation(id)?;
         let retries = self.events[event].overrides.retries.filter(|_| failed)?;
-        let made = tries - 1;
+        let made = number - 1;
         (made < retries.retries).then(|| {
             let waits =
                 (0..made).fold(retries.wait, |wait, _| scaled(wait, retries.backoff_factor));
@@ -39,14 +39,20 @@ impl Model {
             self.said.retried.push(error);
         }
         self.waits.retain(|wait| wait.by != id);
-        let number = RESTING + self.moment() as usize;
+        let resting = RESTING + self.moment() as usize;
         let at = self.invocations.iter().position(|invocation| invocation.id == id);
         let mut invocation = self.invocations.remove(at.expect("it runs"));
-        invocation.id = number;
-        invocation.tries += 1;
+        self.visits[invocation.visit].rows[invocation.row].tries += invocation.tries;
+        invocation.id = resting;
+        (invocation.number, invocation.tries) = (invocation.number + 1, 1);
         invocation.group = 0;
         invocation.rest = Some(Rest::Until(until));
         self.invocations.push(invocation);
+    }
+
+    pub(crate) fn tried(&mut self, id: InvocationId, tries: u32) {
+        let running = self.invocations.iter_mut().find(|invocation| invocation.id == id);
+        running.into_iter().for_each(|running| running.tries = tries);
     }
 
     pub(super) fn wake_up(&mut self, id: InvocationId) {

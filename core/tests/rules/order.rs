@@ -362,3 +362,20 @@ fn peer_buses_overlap_without_a_global_lock() {
     assert_eq!(desk.run(), [("e2", 1)]);
     assert_eq!(desk.running(), [("e1", 1), ("e2", 1)]);
 }
+
+#[test]
+fn r10_who_asks_without_being_told_is_not_told_either_until_the_bus_is_idle() {
+    let mut desk = Desk::new();
+    let [a, b, c] = ["a", "b", "c"].map(|name| bus(&mut desk, name));
+    for (bus, label) in [(a, "e1"), (b, "e2"), (c, "e3")] {
+        send_as(&mut desk, bus, label, Concurrency::HubSerial);
+    }
+    assert_eq!(desk.run(), [("e1", 1)]);
+    desk.ends("e1", 1);
+    let Next::Run(run) = desk.machine.next(c, desk.now) else { panic!("the slot is free") };
+    assert_eq!(run.payload, "e3");
+    send_as(&mut desk, c, "e4", Concurrency::Parallel);
+    assert_eq!(desk.run(), [], "nobody is told of what will be asked for");
+    let Next::Run(run) = desk.machine.next(c, desk.now) else { panic!("it takes no slot") };
+    assert_eq!(run.payload, "e4");
+}

@@ -8,7 +8,7 @@ mod waits;
 
 use busway_core::Instant;
 use busway_core::machine::{
-    BusKey, Cause, EventStatus, HandlerOrder, Limit, Outcome, Pattern, Warning,
+    BusKey, Cause, EventStatus, HandlerOrder, Limit, Outcome, Pattern, Retries, Warning,
 };
 
 use crate::desk::{Desk, at, secs};

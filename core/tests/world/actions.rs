@@ -10,7 +10,7 @@ use crate::model::{EventId, Invocation, InvocationId, Order};
 type Action = fn(&mut World) -> Checked;
 
 /// Actions and how often each is taken, compared with the others.
-const ACTIONS: [(usize, Action); 11] = [
+const ACTIONS: [(usize, Action); 12] = [
     (8, World::dispatch_root),
     (18, World::dispatch_child),
     (12, World::finish_one),
@@ -22,6 +22,7 @@ const ACTIONS: [(usize, Action); 11] = [
     (2, World::spurious),
     (10, World::write_one),
     (2, World::register_or_end),
+    (2, World::try_by_itself),
 ];
 
 impl World {
@@ -119,6 +120,8 @@ impl World {
         let expected = expected.map(|run| (run.invocation, run.event, run.handler as u32));
         let started = match answer {
             Some(Next::Run(run)) => {
+                // Who asks asks until it is idle, whoever told him.
+                self.ready[bus] = true;
                 self.keys.invocations.push(run.invocation);
                 let id = self.keys.invocations.len();
                 let event = self.keys.event(run.event);
@@ -153,6 +156,25 @@ impl World {
         let expected = self.model.invocation(id).is_none().then(|| outcome.clone());
         self.agree("outcome handed back", &back, &expected)?;
         self.model.finished(id, outcome);
+        self.check()
+    }
+
+    /// An invocation tells of the tries it makes itself.
+    fn try_by_itself(&mut self) -> Checked {
+        let Some((id, _)) = self.some_running() else { return Ok(()) };
+        let key = self.keys.invocations[id - 1];
+        if self.rng.chance(50) {
+            let tries = self.rng.below(4) as u32;
+            self.begin(|| format!("invocation {id} begins its try {tries}"));
+            self.input(|hub| hub.tried(key, tries));
+            self.model.tried(id, tries);
+        } else {
+            self.begin(|| format!("a try of invocation {id} is over its time"));
+            let now = self.now();
+            self.input(|hub| hub.try_timed_out(key, now));
+            self.model.advance(now);
+            self.model.try_timed_out(id);
+        }
         self.check()
     }
 

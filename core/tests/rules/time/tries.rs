@@ -39,3 +39,20 @@ fn r23_what_a_try_was_awaiting_is_aborted_and_the_invocation_goes_on() {
     desk.input(|machine| machine.try_timed_out(invocation, now));
     assert!(desk.cancelled().is_empty(), "a spurious one does nothing");
 }
+
+#[test]
+fn r45_a_handlers_own_tries_are_not_those_of_its_event() {
+    let mut desk = Desk::new();
+    let bus = desk.bus("a");
+    desk.on(bus, "e", 1);
+    desk.send_with(bus, "e1", |own| own.retries = Some(Retries::new(2, secs(1))));
+    for (number, tries) in [0, 3, 1].into_iter().enumerate() {
+        assert_eq!(desk.run(), [("e1", 1)], "invocation {number}");
+        let invocation = desk.invocation("e1", 1);
+        desk.input(|machine| machine.tried(invocation, tries));
+        desk.fails("e1", 1, 7);
+        desk.pass(secs(1));
+    }
+    assert!(desk.run().is_empty(), "it was tried again twice");
+    assert_eq!(desk.done("e1").results.as_slice()[0].tries, 4, "all that were made");
+}
