@@ -78,6 +78,7 @@ impl Model {
         self.visits.push(Visit { held, ..Visit::new(event, bus) });
         let visit = self.visits.len() - 1;
         self.events[event].visits.push(visit);
+        self.said.accepted.extend(held.then_some((bus, event)));
         self.remember(visit);
         self.tell_watchers(event, bus);
     }

@@ -228,7 +228,7 @@ impl Model {
         self.events[event].completed_order = order;
         self.said.completed.push(event);
         let over = self.waits.extract_if(.., |wait| wait.event == event);
-        self.said.resumed.extend(over.map(|wait| wait.by));
+        self.said.resumed.extend(over.filter(|wait| wait.resumes).map(|wait| wait.by));
         if !self.events[event].attached {
             self.grant(self.visits[self.events[event].first_visit()].bus);
         }

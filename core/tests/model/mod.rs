@@ -162,6 +162,8 @@ pub(crate) struct Wait {
     pub(crate) id: WaitId,
     pub(crate) by: InvocationId,
     pub(crate) event: EventId,
+    /// Its end is said.
+    resumes: bool,
 }
 
 pub(crate) struct Reservation {
@@ -178,6 +180,8 @@ pub(crate) struct Said {
     pub(crate) cancelled: Vec<InvocationId>,
     pub(crate) resumed: Vec<InvocationId>,
     pub(crate) granted: Vec<ReservationId>,
+    /// What is to be written.
+    pub(crate) accepted: Vec<(BusId, EventId)>,
     pub(crate) idle: Vec<BusId>,
     pub(crate) closed: Vec<BusId>,
     pub(crate) arrived: Vec<Arrived>,
@@ -353,6 +357,7 @@ impl Said {
         self.cancelled.clear();
         self.resumed.clear();
         self.granted.clear();
+        self.accepted.clear();
         self.idle.clear();
         self.closed.clear();
         self.arrived.clear();

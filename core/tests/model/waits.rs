@@ -4,14 +4,14 @@ use super::{BusId, EventId, InvocationId, Model, State, Wait, WaitId};
 
 impl Model {
     /// The invocation must run and the event must not have completed.
-    pub(crate) fn wait(&mut self, by: InvocationId, event: EventId) -> WaitId {
+    pub(crate) fn wait(&mut self, by: InvocationId, event: EventId, resumes: bool) -> WaitId {
         if !self.is_waiting(by) {
             let group = self.moment();
             let waiter = self.invocations.iter_mut().find(|invocation| invocation.id == by);
             waiter.expect("only a running invocation waits").group = group;
         }
         self.wait_count += 1;
-        self.waits.push(Wait { id: self.wait_count, by, event });
+        self.waits.push(Wait { id: self.wait_count, by, event, resumes });
         self.wait_count
     }
 

@@ -195,9 +195,13 @@ impl World {
     }
 
     pub(super) fn wait(&mut self, by: InvocationId, event: EventId) -> Checked {
-        self.begin(|| format!("invocation {by} waits for event {event}"));
+        let resumes = self.rng.chance(70);
+        self.begin(|| format!("invocation {by} waits for event {event}, to resume {resumes}"));
         let (invocation, key) = (self.keys.invocations[by - 1], self.keys.events[event]);
-        let answer = self.input(|hub| hub.wait_to_resume(invocation, key));
+        let answer = self.input(|hub| match resumes {
+            true => hub.wait_to_resume(invocation, key),
+            false => hub.wait(invocation, key),
+        });
         let runs = self.model.invocation(by).map(|running| running.event);
         let over = self.model.events[event].completed;
         match answer {
@@ -208,7 +212,7 @@ impl World {
                 let deadlock = self.model.depends_on(event, by);
                 self.agree("a wait that can never end", &false, &deadlock)?;
                 self.keys.waits.push(wait);
-                self.model.wait(by, event);
+                self.model.wait(by, event, resumes);
             }
             Err(deadlock) => {
                 self.agree("deadlock", &true, &self.model.depends_on(event, by))?;

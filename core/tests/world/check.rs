@@ -57,6 +57,10 @@ impl World {
         let granted = said.granted.iter().map(|id| self.keys.reservations[*id]);
         self.agree_as_sets("granted", &seen.granted, granted)?;
         let key = |bus: &usize| self.keys.buses[*bus];
+        let accepted = said.accepted.iter();
+        let accepted =
+            accepted.map(|(bus, event)| (key(bus), self.keys.events[*event], *event as u32));
+        self.agree("to be written, in order", &seen.accepted, &accepted.collect())?;
         self.agree_as_sets("idle", &seen.idle, said.idle.iter().map(key))?;
         self.agree_as_sets("closed", &seen.closed, said.closed.iter().map(key))?;
         self.check_watches()?;

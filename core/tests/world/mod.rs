@@ -90,6 +90,7 @@ struct Seen {
     cancelled: Vec<InvocationKey>,
     resumed: Vec<InvocationKey>,
     granted: Vec<ReservationKey>,
+    accepted: Vec<(BusKey, EventKey, u32)>,
     idle: Vec<BusKey>,
     closed: Vec<BusKey>,
     arrived: Vec<(WatchKey, EventKey, u32, bool)>,
@@ -229,6 +230,7 @@ impl Seen {
         self.cancelled.clear();
         self.resumed.clear();
         self.granted.clear();
+        self.accepted.clear();
         self.idle.clear();
         self.closed.clear();
         self.arrived.clear();
@@ -244,6 +246,7 @@ impl Seen {
             Output::Cancel { invocation, .. } => self.cancelled.push(invocation),
             Output::Resumed { invocation, .. } => self.resumed.push(invocation),
             Output::Granted { reservation } => self.granted.push(reservation),
+            Output::Accepted { bus, event, payload } => self.accepted.push((bus, event, payload)),
             Output::Idle { bus } => self.idle.push(bus),
             Output::Closed { bus } => self.closed.push(bus),
             Output::Arrived { watch, event, payload, instead_of_oldest } => {
