@@ -333,7 +333,8 @@ impl EventBus {
 
     /// Stops the bus (R32). With a timeout it takes no new events but the children of running
     /// handlers, and has until then to do what is there; what is left is ended as in
-    /// [`stop_now`](Self::stop_now). `clear` also drops its handlers and history and frees its name.
+    /// [`stop_now`](Self::stop_now), which says when its futures are dropped. `clear` also drops its
+    /// handlers and history and frees its name.
     ///
     /// Inside a handler, the events that cannot complete before that handler (its own, what depends on
     /// it, and what is queued behind it) are not waited for; they are ended too, and with them the
@@ -348,6 +349,9 @@ impl EventBus {
 
     /// Stops the bus now (R32): what runs is aborted, what is queued is cancelled, everybody who
     /// waits is told. Harmless when it is stopped.
+    ///
+    /// A future of a handler that was aborted is dropped by whoever works for the bus next, mostly its
+    /// driver, and one that runs as a task by its runtime: it may still be there when this returns.
     pub fn stop_now(&self) {
         self.shared.stop_now(false);
     }
