@@ -1,5 +1,6 @@
 //! Values published to the listeners of a topic (R38).
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -29,7 +30,9 @@ impl EventBus {
         let address: Arc<str> = topic.into();
         let envelope = Envelope { address: address.clone(), headers: Headers::new(), body: value };
         let bus = &self.shared;
-        let sent = bus.send_and_help(envelope, Options::default(), |hub, record, spec, now| {
+        // What the machine fills in is made outside of its lock.
+        let options = Options { overrides: Some(Box::default()), ..Options::default() };
+        let sent = bus.send_and_help(envelope, options, |hub, record, spec, now| {
             hub.books.dispatch_to(bus.key, To::Topic(&address), record, spec, now)
         });
         let handle = sent.map_err(|(_, reason)| match reason {

@@ -244,8 +244,11 @@ impl<'a> Holder<'a> {
     #[inline(never)]
     fn resume(&mut self) {
         let Turn { resumed, tasks, woken, .. } = &mut *self.turn;
-        let waits = |key: &InvocationKey| tasks.get(key).is_some_and(|task| task.ready.mark());
-        woken.extend(resumed.drain(..).filter(waits));
+        for invocation in resumed.drain(..) {
+            if tasks.get(&invocation).is_some_and(|task| task.ready.mark()) {
+                woken.push_back(invocation);
+            }
+        }
     }
 
     /// Polls one handler and tells the machine what came of it.

@@ -207,7 +207,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let row = self.works[work].rows.row_mut(row as usize);
         row.completed_at = Some(self.now);
         row.outcome = Some(outcome);
-        row.tries += tries;
+        row.add_tries(tries);
     }
 
     /// Takes an invocation out of the books, its waits and its timer included.

@@ -19,7 +19,8 @@ use crate::time::Instant;
 #[non_exhaustive]
 pub enum Output<P, R, H, C = Completed<P, R>> {
     /// [`Machine::next`](super::Machine::next) has something for this bus. Said once until `next`
-    /// answers [`Next::Idle`], and not to who [`attend`](super::Machine::attend)s the bus.
+    /// answers [`Next::Idle`], and not while somebody asks or [`attend`](super::Machine::attend)s the
+    /// bus.
     Ready {
         /// The bus to ask about.
         bus: BusKey,

@@ -145,6 +145,11 @@ impl<R> Row<R> {
     }
 
     #[inline]
+    pub(super) fn add_tries(&mut self, tries: u32) {
+        self.tries = self.tries.saturating_add(tries);
+    }
+
+    #[inline]
     pub(super) fn pending(handler: Arc<HandlerInfo>) -> Self {
         Self { handler, started_at: None, completed_at: None, tries: 0, outcome: None }
     }

@@ -34,10 +34,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
         let ended = self.leave_list(ix);
         let Invocation { visit, work, event, bus, row, handler, limit, .. } = ended;
-        self.works[work].rows.row_mut(row as usize).tries += ended.tries;
+        self.works[work].rows.row_mut(row as usize).add_tries(ended.tries);
         let again = Invocation::new((visit, work), event, bus, (row, handler), limit, self.now);
         let again = Invocation {
             number: ended.number + 1,
+            tries: 0,
             slow_told: ended.slow_told,
             rests: true,
             ..again
@@ -62,6 +63,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             let now = self.now;
             let state = &mut self.invocations[ix];
             state.rests = false;
+            state.tries = 1;
             state.started_at = now;
             self.arm(ix);
             let Invocation { work, event, handler, .. } = self.invocations[ix];

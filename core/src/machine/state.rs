@@ -201,7 +201,7 @@ pub(super) struct Invocation {
     pub(super) slow_told: bool,
     /// Which invocation of its row it is, from 1.
     pub(super) number: u32,
-    /// The tries it makes itself.
+    /// The tries it makes itself; none while it rests.
     pub(super) tries: u32,
     /// It waits to be tried again; nothing runs.
     pub(super) rests: bool,

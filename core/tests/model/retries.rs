@@ -17,7 +17,7 @@ pub(crate) enum Rest {
 }
 
 /// What rests has a number of its own: that of its next try is not known yet.
-const RESTING: InvocationId = 1 << 32;
+const RESTING: InvocationId = 1 << 30;
 
 impl Model {
     /// Until when an invocation that ends so rests; `None` when it ends for good.
@@ -44,7 +44,7 @@ impl Model {
         let mut invocation = self.invocations.remove(at.expect("it runs"));
         self.visits[invocation.visit].rows[invocation.row].tries += invocation.tries;
         invocation.id = resting;
-        (invocation.number, invocation.tries) = (invocation.number + 1, 1);
+        (invocation.number, invocation.tries) = (invocation.number + 1, 0);
         invocation.group = 0;
         invocation.rest = Some(Rest::Until(until));
         self.invocations.push(invocation);
@@ -76,6 +76,7 @@ impl Model {
         let (number, now) = (self.invocation_count, self.now);
         let invocation = self.invocations.iter_mut().find(|invocation| invocation.id == id)?;
         (invocation.id, invocation.rest, invocation.started_at) = (number, None, now);
+        invocation.tries = 1;
         let Invocation { visit, row, event, .. } = *invocation;
         let handler = self.visits[visit].rows[row].handler;
         Some(Started { invocation: number, event, handler })

@@ -177,5 +177,6 @@ fn r45_a_rest_ends_with_the_bus() {
     desk.fails("e1", 1, 11);
     desk.input(|machine| machine.stop(bus, at(1)));
     assert_eq!(desk.completed(), ["e1"]);
+    assert_eq!(desk.done("e1").results.as_slice()[0].tries, 1, "the next was not made");
     assert_eq!(desk.machine.held().timers, 0);
 }

@@ -1,7 +1,8 @@
-//! The least bus: a queue under a lock, worked off by whoever awaits an answer. It keeps what an event
-//! of ours keeps (a shared record with an id and three times, the answer in it for whoever asks later,
-//! a history of fifty), takes a hundred at a time as ours does, and has nothing else: one handler that
-//! must not wait for anything outside, no children, no limits, no names, nobody else's panics.
+//! The least bus: a queue under a lock, worked off by whoever awaits an answer, and by nobody else. It
+//! keeps what an event of ours keeps (a shared record with an id and three times, the answer in it for
+//! whoever asks later, a history of fifty), takes a hundred at a time as ours does, and has nothing
+//! else: one handler that answers with a number and must not wait for anything outside, no children,
+//! no limits, no names, nobody else's panics.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -100,6 +101,8 @@ impl Bus {
                 panic!("a handler of the least bus does not wait");
             };
             let completed_at = Instant::now();
+            // It may have been sent after the last one ended.
+            started_at = started_at.max(record.created_at);
             next = self.ended(record, Done { started_at, completed_at, value });
             started_at = completed_at;
         }
