@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use busway::{DispatchError, Event, EventHandle};
 
 use crate::runtimes::{Env, Outcome};
+use crate::support::Gate;
 
 scenarios!(s82_twenty_thousand_events_with_refusal_and_drain);
 
@@ -21,10 +22,15 @@ async fn s82_twenty_thousand_events_with_refusal_and_drain<E: Env>(env: E) -> Ou
     const EVENTS: usize = 20_000;
     let bus = env.bus("main");
     let sum = Arc::new(AtomicUsize::new(0));
-    let counted = sum.clone();
+    // Another thread might be as fast as this one: the first event is held until the bus is full.
+    let was_full = Gate::closed();
+    let (counted, gate) = (sum.clone(), was_full.clone());
     bus.on(move |tick: EventHandle<Tick>| {
-        let counted = counted.clone();
+        let (counted, gate) = (counted.clone(), gate.clone());
         async move {
+            if tick.number == 0 {
+                gate.pass().await;
+            }
             counted.fetch_add(tick.number + 1, Ordering::Relaxed);
         }
     });
@@ -36,6 +42,7 @@ async fn s82_twenty_thousand_events_with_refusal_and_drain<E: Env>(env: E) -> Ou
             assert!(matches!(refused, DispatchError::Full { limit: 100, .. }), "{refused:?}");
             event = refused.into_event();
             refusals += 1;
+            was_full.open();
             assert!(bus.wait_until_idle(None).await?);
         }
     }
