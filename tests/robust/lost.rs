@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use busway::{
-    AnyEvent, Cause, Concurrency, Event, EventBus, EventHandle, EventStatus, HandlerError, Limit,
-    Overflow,
+    AnyEvent, Cause, Concurrency, Driver, Event, EventBus, EventHandle, EventStatus, HandlerError,
+    Limit, Overflow,
 };
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -28,6 +28,14 @@ struct Second;
 struct Stuck;
 
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// Its driver brings an event of the bus to its end.
+#[track_caller]
+fn assert_completes(bus: &EventBus, driver: Polled<Driver>) {
+    let first = bus.dispatch(First).unwrap();
+    assert!(drive(&mut [driver]));
+    assert_eq!(first.status(), EventStatus::Completed);
+}
 
 /// The second of two handlers that are woken together ends the event: all handlers of the next one
 /// start, not only its first.
@@ -62,10 +70,7 @@ fn all_that_one_handler_wakes_go_on() {
         bus.on(move |_: EventHandle<First>| door.pass());
     }
     bus.on(move |_: EventHandle<First>| door.open());
-    let first = bus.dispatch(First).unwrap();
-    let mut all = [driver];
-    assert!(drive(&mut all));
-    assert_eq!(first.status(), EventStatus::Completed);
+    assert_completes(&bus, driver);
 }
 
 /// What it left at the last step of a turn is there at the next one.
@@ -73,10 +78,7 @@ fn all_that_one_handler_wakes_go_on() {
 fn a_handler_that_wakes_itself_goes_on_turn_after_turn() {
     let (bus, driver) = driven(Manual::helping(false).hub().bus("main"));
     bus.on(|_: EventHandle<First>| yields(1_000));
-    let first = bus.dispatch(First).unwrap();
-    let mut all = [driver];
-    assert!(drive(&mut all));
-    assert_eq!(first.status(), EventStatus::Completed);
+    assert_completes(&bus, driver);
 }
 
 /// A waker that takes the turn of another bus while that of its own is held, on the same thread: the
@@ -350,10 +352,7 @@ fn r13_waits_that_are_polled_with_wakers_of_their_own() {
             done.unwrap();
         }
     });
-    let first = bus.dispatch(First).unwrap();
-    let mut all = [driver];
-    assert!(drive(&mut all));
-    assert_eq!(first.status(), EventStatus::Completed);
+    assert_completes(&bus, driver);
 }
 
 /// The same for one that the handler has polled itself before.
@@ -367,10 +366,7 @@ fn r13_a_wait_that_goes_from_its_handler_into_a_set() {
         let mut waits = FuturesUnordered::from_iter([wait]);
         waits.next().await.unwrap().unwrap();
     });
-    let first = bus.dispatch(First).unwrap();
-    let mut all = [driver];
-    assert!(drive(&mut all));
-    assert_eq!(first.status(), EventStatus::Completed);
+    assert_completes(&bus, driver);
 }
 
 /// A scope that outlives its hub does not take another one for it.
@@ -538,10 +534,7 @@ fn r13_many_ends_in_one_turn_are_one_wake_up() {
             .await;
         }
     });
-    let first = bus.dispatch(First).unwrap();
-    let mut all = [driver];
-    assert!(drive(&mut all));
-    assert_eq!(first.status(), EventStatus::Completed);
+    assert_completes(&bus, driver);
     let polls = polls.load(Ordering::Relaxed);
     assert!(polls < CHILDREN / 10, "{polls} polls for {CHILDREN} children");
 }

@@ -26,10 +26,7 @@ impl Model {
         let (name, wanted, told_other_type) = (None, None, false);
         let (limit, action, address) = (Limit::Inherit, Action::Call, Some(address));
         let handler = Handler { bus, address, name, wanted, label, limit, action, told_other_type };
-        self.handlers.push(handler);
-        let id = self.handlers.len() - 1;
-        self.buses[bus].handlers.push(id);
-        Some(id)
+        Some(self.add_handler(handler))
     }
 
     /// In order of registration.
@@ -56,9 +53,7 @@ impl Model {
         order.overrides.completion = Some(Completion::All);
         let handlers = self.at_address(bus, address);
         let event = self.add_event(order, true);
-        self.visits.push(Visit::new(event, bus));
-        let visit = self.visits.len() - 1;
-        self.events[event].visits.push(visit);
+        let visit = self.add_visit(Visit::new(event, bus));
         self.start(visit, handlers);
         self.remember(visit);
         self.settle();

@@ -2,7 +2,9 @@
 
 use busway_core::machine::{Overrides, Refusal};
 
-use super::{BusId, Event, EventId, Kind, Model, Phase, Reservation, ReservationId, Visit};
+use super::{
+    BusId, Event, EventId, Kind, Model, Phase, Reservation, ReservationId, Visit, VisitId,
+};
 
 /// What is to be dispatched.
 pub(crate) struct Order {
@@ -42,11 +44,11 @@ impl Model {
     }
 
     pub(crate) fn accept(&mut self, bus: BusId, order: Order) -> EventId {
-        let attached = self.attaches(order.parent);
-        if let Some(permit) = order.permit.filter(|permit| self.is_granted(*permit, bus)) {
-            self.reservations[permit].over |= !attached;
-        }
+        let permit = order.permit.filter(|permit| self.is_granted(*permit, bus));
         let event = self.add_event(order, false);
+        if let Some(permit) = permit {
+            self.reservations[permit].over |= !self.events[event].attached;
+        }
         self.arrive(event, bus);
         event
     }
@@ -72,12 +74,17 @@ impl Model {
         self.events.len() - 1
     }
 
+    pub(super) fn add_visit(&mut self, visit: Visit) -> VisitId {
+        let (event, id) = (visit.event, self.visits.len());
+        self.visits.push(visit);
+        self.events[event].visits.push(id);
+        id
+    }
+
     /// An event is queued and remembered on a bus.
     fn arrive(&mut self, event: EventId, bus: BusId) {
         let held = self.buses[bus].config.write_ahead;
-        self.visits.push(Visit { held, ..Visit::new(event, bus) });
-        let visit = self.visits.len() - 1;
-        self.events[event].visits.push(visit);
+        let visit = self.add_visit(Visit { held, ..Visit::new(event, bus) });
         self.said.accepted.extend(held.then_some((bus, event)));
         self.remember(visit);
         self.tell_watchers(event, bus);

@@ -185,13 +185,19 @@ impl Model {
     }
 
     fn close_invocation(&mut self, id: InvocationId, outcome: Outcome<u32>) {
-        let at = self.invocations.iter().position(|invocation| invocation.id == id);
-        let Invocation { visit, row, tries, .. } = self.invocations.remove(at.expect("it runs"));
-        self.waits.retain(|wait| wait.by != id);
+        let Invocation { visit, row, .. } = self.take_out(id);
         self.visits[visit].rows[row].outcome = Some(outcome);
         self.visits[visit].rows[row].ended_at = Some(self.now);
-        self.visits[visit].rows[row].tries += tries;
         self.note_continuing(visit);
+    }
+
+    /// An invocation that is over, and its waits with it; its tries are in its row.
+    pub(super) fn take_out(&mut self, id: InvocationId) -> Invocation {
+        let at = self.invocations.iter().position(|invocation| invocation.id == id);
+        let ended = self.invocations.remove(at.expect("it runs"));
+        self.waits.retain(|wait| wait.by != id);
+        self.visits[ended.visit].rows[ended.row].tries += ended.tries;
+        ended
     }
 
     /// Visits that have nothing left to do are done, events that have nothing left complete.

@@ -262,17 +262,13 @@ impl Model {
         };
         self.said.same_name += usize::from(self.buses[bus].handlers.iter().any(twin));
         let (address, told_other_type) = (None, false);
-        self.handlers.push(Handler {
-            bus,
-            address,
-            name,
-            wanted,
-            label,
-            limit,
-            action,
-            told_other_type,
-        });
-        let id = self.handlers.len() - 1;
+        let handler = Handler { bus, address, name, wanted, label, limit, action, told_other_type };
+        self.add_handler(handler)
+    }
+
+    fn add_handler(&mut self, handler: Handler) -> HandlerId {
+        let (bus, id) = (handler.bus, self.handlers.len());
+        self.handlers.push(handler);
         self.buses[bus].handlers.push(id);
         id
     }
@@ -287,6 +283,15 @@ impl Model {
 
     pub(crate) fn invocation(&self, id: InvocationId) -> Option<&Invocation> {
         self.invocations.iter().find(|invocation| invocation.id == id)
+    }
+
+    fn invocation_mut(&mut self, id: InvocationId) -> Option<&mut Invocation> {
+        self.invocations.iter_mut().find(|invocation| invocation.id == id)
+    }
+
+    /// Those that do not rest.
+    pub(crate) fn running(&self) -> impl Iterator<Item = &Invocation> {
+        self.invocations.iter().filter(|invocation| invocation.rest.is_none())
     }
 
     /// What an event decides for itself, else what the bus does.

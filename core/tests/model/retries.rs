@@ -33,32 +33,26 @@ impl Model {
         })
     }
 
-    /// The try is over and its waits with it; its place and its row are kept for the next one.
+    /// The try is over; its place and its row are kept for the next one.
     pub(super) fn rest(&mut self, id: InvocationId, outcome: Outcome<u32>, until: Instant) {
         if let Outcome::Failed(error) = outcome {
             self.said.retried.push(error);
         }
-        self.waits.retain(|wait| wait.by != id);
-        let resting = RESTING + self.moment() as usize;
-        let at = self.invocations.iter().position(|invocation| invocation.id == id);
-        let mut invocation = self.invocations.remove(at.expect("it runs"));
-        self.visits[invocation.visit].rows[invocation.row].tries += invocation.tries;
-        invocation.id = resting;
-        (invocation.number, invocation.tries) = (invocation.number + 1, 0);
-        invocation.group = 0;
-        invocation.rest = Some(Rest::Until(until));
-        self.invocations.push(invocation);
+        let ended = self.take_out(id);
+        let (id, number) = (RESTING + self.moment() as usize, ended.number + 1);
+        let rest = Some(Rest::Until(until));
+        self.invocations.push(Invocation { id, number, tries: 0, group: 0, rest, ..ended });
     }
 
     pub(crate) fn tried(&mut self, id: InvocationId, tries: u32) {
-        let running = self.invocations.iter_mut().find(|invocation| invocation.id == id);
-        running.into_iter().for_each(|running| running.tries = tries);
+        if let Some(running) = self.invocation_mut(id) {
+            running.tries = tries;
+        }
     }
 
     pub(super) fn wake_up(&mut self, id: InvocationId) {
         let moment = self.moment();
-        let resting = self.invocations.iter_mut().find(|invocation| invocation.id == id);
-        resting.expect("one that rests").rest = Some(Rest::Over(moment));
+        self.invocation_mut(id).expect("one that rests").rest = Some(Rest::Over(moment));
     }
 
     /// Whoever has been up again for longest.
@@ -74,7 +68,7 @@ impl Model {
     pub(super) fn try_again(&mut self, id: InvocationId) -> Option<Started> {
         self.invocation_count += 1;
         let (number, now) = (self.invocation_count, self.now);
-        let invocation = self.invocations.iter_mut().find(|invocation| invocation.id == id)?;
+        let invocation = self.invocation_mut(id)?;
         (invocation.id, invocation.rest, invocation.started_at) = (number, None, now);
         invocation.tries = 1;
         let Invocation { visit, row, event, .. } = *invocation;

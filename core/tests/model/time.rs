@@ -72,10 +72,10 @@ impl Model {
     fn tell_slow(&mut self, id: InvocationId) {
         let awaited = self.waits.iter().filter(|wait| wait.by == id).map(|wait| wait.event);
         let awaited = awaited.collect();
-        let running = self.invocations.iter_mut().find(|invocation| invocation.id == id);
-        let running = running.expect("one that is slow runs");
+        let running = self.invocation_mut(id).expect("one that is slow runs");
         running.slow_told = true;
-        self.said.slow.push((running.event, awaited));
+        let event = running.event;
+        self.said.slow.push((event, awaited));
     }
 
     /// The smaller of handler's and event's limit; the bus's where both inherit.

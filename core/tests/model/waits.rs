@@ -7,8 +7,7 @@ impl Model {
     pub(crate) fn wait(&mut self, by: InvocationId, event: EventId, resumes: bool) -> WaitId {
         if !self.is_waiting(by) {
             let group = self.moment();
-            let waiter = self.invocations.iter_mut().find(|invocation| invocation.id == by);
-            waiter.expect("only a running invocation waits").group = group;
+            self.invocation_mut(by).expect("only a running invocation waits").group = group;
         }
         self.wait_count += 1;
         self.waits.push(Wait { id: self.wait_count, by, event, resumes });

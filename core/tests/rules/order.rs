@@ -20,6 +20,16 @@ fn send_as(desk: &mut Desk, bus: BusKey, label: &'static str, concurrency: Concu
     desk.send_with(bus, label, |own| own.concurrency = Some(concurrency));
 }
 
+/// Three buses, each with an event that needs the slot of the hub.
+fn three_for_the_hub() -> (Desk, [BusKey; 3]) {
+    let mut desk = Desk::new();
+    let buses @ [a, b, c] = ["a", "b", "c"].map(|name| bus(&mut desk, name));
+    for (bus, label) in [(a, "e1"), (b, "e2"), (c, "e3")] {
+        send_as(&mut desk, bus, label, Concurrency::HubSerial);
+    }
+    (desk, buses)
+}
+
 #[test]
 fn r08_events_start_in_dispatch_order_one_at_a_time() {
     let mut desk = Desk::new();
@@ -181,11 +191,7 @@ fn r10_an_event_may_be_serial_on_a_parallel_bus() {
 
 #[test]
 fn r10_hub_serial_events_exclude_each_other_over_the_hub() {
-    let mut desk = Desk::new();
-    let [a, b, c] = ["a", "b", "c"].map(|name| bus(&mut desk, name));
-    for (bus, label) in [(a, "e1"), (b, "e2"), (c, "e3")] {
-        send_as(&mut desk, bus, label, Concurrency::HubSerial);
-    }
+    let (mut desk, _) = three_for_the_hub();
     assert_eq!(desk.run(), [("e1", 1)]);
     desk.ends("e1", 1);
     assert_eq!(desk.run(), [("e2", 1)], "who waited longest is next");
@@ -237,11 +243,7 @@ fn r10_hub_serial_holds_the_bus_too() {
 
 #[test]
 fn r10_a_stopped_bus_keeps_nobody_from_the_hub() {
-    let mut desk = Desk::new();
-    let [a, b, c] = ["a", "b", "c"].map(|name| bus(&mut desk, name));
-    for (bus, label) in [(a, "e1"), (b, "e2"), (c, "e3")] {
-        send_as(&mut desk, bus, label, Concurrency::HubSerial);
-    }
+    let (mut desk, [a, b, _]) = three_for_the_hub();
     desk.run();
     desk.stop(b);
     desk.stop(a);
@@ -365,11 +367,7 @@ fn peer_buses_overlap_without_a_global_lock() {
 
 #[test]
 fn r10_who_asks_without_being_told_is_not_told_either_until_the_bus_is_idle() {
-    let mut desk = Desk::new();
-    let [a, b, c] = ["a", "b", "c"].map(|name| bus(&mut desk, name));
-    for (bus, label) in [(a, "e1"), (b, "e2"), (c, "e3")] {
-        send_as(&mut desk, bus, label, Concurrency::HubSerial);
-    }
+    let (mut desk, [.., c]) = three_for_the_hub();
     assert_eq!(desk.run(), [("e1", 1)]);
     desk.ends("e1", 1);
     let Next::Run(run) = desk.machine.next(c, desk.now) else { panic!("the slot is free") };

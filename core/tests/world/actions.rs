@@ -2,9 +2,9 @@
 
 use core::iter;
 
-use busway_core::machine::{Dispatch, Next, Outcome, Waiting};
+use busway_core::machine::{Dispatch, Next, Outcome, Refusal, Waiting};
 
-use super::{Checked, World};
+use super::{Accepted, Checked, World};
 use crate::model::{EventId, Invocation, InvocationId, Order};
 
 type Action = fn(&mut World) -> Checked;
@@ -74,29 +74,49 @@ impl World {
             let links = format!("parent {parent:?} permit {permit:?}");
             format!("dispatch {event} on {bus}: {kind:?} {links} {overrides:?}")
         });
+        let order = Order { kind, parent, permit, overrides };
+        let (now, key, id) = (self.now(), self.keys.buses[bus], event as u32);
+        let spec = self.spec(&order);
+        let answer = self.dispatch_input(|hub| hub.dispatch(key, id, spec, now));
+        self.model.advance(now);
+        if self.is_accepted(answer, &self.model.refusals(bus, &order), id)? {
+            self.model.accept(bus, order);
+        }
+        self.check()
+    }
+
+    /// What the machine is told of an order.
+    pub(super) fn spec(&mut self, order: &Order) -> Dispatch {
+        let Order { kind, parent, permit, overrides } = order;
         let mut spec = Dispatch::new(self.hub.kind(kind.0, kind.1));
-        if let Some(parent) = parent {
+        if let Some(parent) = *parent {
             spec = spec.child_of(self.keys.events[parent], self.model.events[parent].depth);
         }
         spec.permit = permit.map(|permit| self.keys.reservations[permit]);
         spec.overrides =
             Some(Box::new(overrides.clone())).filter(|own| **own != Default::default());
-        let (now, key, id) = (self.now(), self.keys.buses[bus], event as u32);
-        let answer = self.dispatch_input(|hub| hub.dispatch(key, id, spec, now));
-        self.model.advance(now);
-        let order = Order { kind, parent, permit, overrides };
-        let refusals = self.model.refusals(bus, &order);
+        spec
+    }
+
+    /// Whether an order was accepted: there is no reason to refuse it then, and else it comes back
+    /// with one of them.
+    pub(super) fn is_accepted(
+        &self,
+        answer: Accepted,
+        refusals: &[Refusal],
+        payload: u32,
+    ) -> Result<bool, String> {
         match answer {
             Ok(_) => {
-                self.agree("refusals of what was accepted", &refusals, &Vec::new())?;
-                self.model.accept(bus, order);
+                self.agree("refusals of what was accepted", &refusals, &[].as_slice())?;
+                Ok(true)
             }
             Err(refused) => {
-                let allowed = refusals.contains(&refused.reason) && refused.payload == id;
+                let allowed = refusals.contains(&refused.reason) && refused.payload == payload;
                 self.ensure(allowed, || format!("refused: {:?} of {refusals:?}", refused.reason))?;
+                Ok(false)
             }
         }
-        self.check()
     }
 
     /// Of a bus that is ready for the most part, of any at times.
@@ -266,8 +286,7 @@ impl World {
     /// An invocation that runs, and its event: one that does not wait for the most part.
     pub(super) fn some_running(&mut self) -> Option<(InvocationId, EventId)> {
         let awake = |running: &&Invocation| !self.model.is_waiting(running.id);
-        let all = self.model.invocations.iter();
-        let running: Vec<_> = all.filter(|running| running.rest.is_none()).copied().collect();
+        let running: Vec<_> = self.model.running().copied().collect();
         let pair = |running: &Invocation| (running.id, running.event);
         let awake: Vec<_> = running.iter().filter(awake).map(pair).collect();
         let any: Vec<_> = running.iter().map(pair).collect();

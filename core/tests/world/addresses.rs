@@ -1,6 +1,6 @@
 //! Consumers and listeners, and what is sent to them.
 
-use busway_core::machine::{Address as Theirs, AddressRefused, Dispatch};
+use busway_core::machine::{Address as Theirs, AddressRefused};
 
 use super::{Checked, World};
 use crate::model::{Address, Order};
@@ -40,28 +40,15 @@ impl World {
         self.begin(|| {
             format!("send {event} to {address:?} of {bus}: parent {parent:?} {overrides:?}")
         });
-        let mut spec = Dispatch::new(self.hub.kind(kind.0, kind.1));
-        if let Some(parent) = parent {
-            spec = spec.child_of(self.keys.events[parent], self.model.events[parent].depth);
-        }
-        spec.overrides =
-            Some(Box::new(overrides.clone())).filter(|own| **own != Default::default());
+        let order = Order { kind, parent, permit: None, overrides };
         let (now, key, id) = (self.now(), self.keys.buses[bus], event as u32);
+        let spec = self.spec(&order);
         // An event without listeners completes at once, before its key is known.
         let answer =
             self.dispatch_input(|hub| hub.dispatch_to(key, theirs(address), id, spec, now));
         self.model.advance(now);
-        let order = Order { kind, parent, permit: None, overrides };
-        let refusals = self.model.refusals_to(bus, address, &order);
-        match answer {
-            Ok(_) => {
-                self.agree("refusals of what was accepted", &refusals, &Vec::new())?;
-                self.model.accept_to(bus, address, order);
-            }
-            Err(refused) => {
-                let allowed = refusals.contains(&refused.reason) && refused.payload == id;
-                self.ensure(allowed, || format!("refused: {:?} of {refusals:?}", refused.reason))?;
-            }
+        if self.is_accepted(answer, &self.model.refusals_to(bus, address, &order), id)? {
+            self.model.accept_to(bus, address, order);
         }
         self.check()
     }

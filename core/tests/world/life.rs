@@ -160,8 +160,7 @@ impl World {
 
     fn ask_whether_idle_can_be_awaited(&mut self) -> Checked {
         let bus = self.rng.below(self.keys.buses.len());
-        let running = self.model.invocations.iter().filter(|running| running.rest.is_none());
-        let running: Vec<_> = running.map(|running| running.id).collect();
+        let running: Vec<_> = self.model.running().map(|running| running.id).collect();
         let Some(by) = self.rng.pick(&running) else { return Ok(()) };
         self.begin(|| format!("may invocation {by} wait until {bus} is idle"));
         let answer = self.hub.check_idle_wait(self.keys.invocations[by - 1], self.keys.buses[bus]);
@@ -172,8 +171,7 @@ impl World {
     pub(super) fn run_to_the_end(&mut self) -> Checked {
         loop {
             let ready = self.ready.iter().position(|ready| *ready);
-            let running = self.model.invocations.iter().filter(|running| running.rest.is_none());
-            let running = running.map(|running| running.id);
+            let running = self.model.running().map(|running| running.id);
             let awake: Vec<_> = running.filter(|id| !self.model.is_waiting(*id)).collect();
             match (ready, self.rng.pick(&awake)) {
                 (Some(bus), _) => self.next(bus)?,

@@ -2,6 +2,7 @@
 
 use busway_core::machine::Overflow;
 
+use super::setup::pattern_of;
 use super::{Checked, World};
 use crate::model::{Watch, WatchId};
 
@@ -31,8 +32,7 @@ impl World {
         let overflow = self.rng.one_of(all);
         self.begin(|| format!("watch {bus} {pattern:?} capacity {capacity} {overflow:?}"));
         let key = self.keys.buses[bus];
-        let of = super::setup::pattern_of(pattern);
-        let watch = self.input(|hub| hub.watch(key, of, capacity, overflow));
+        let watch = self.input(|hub| hub.watch(key, pattern_of(pattern), capacity, overflow));
         self.keys.watches.extend(watch);
         let expected = self.model.watch(bus, pattern, capacity, overflow);
         self.agree("may be watched", &watch.is_some(), &expected.is_some())?;
