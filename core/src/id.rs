@@ -1,9 +1,10 @@
 //! Ids of events: UUIDs of version 7, built from a time, a count and a seed that are handed in.
 
 use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering};
 
 use uuid::Uuid;
+
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// The id of an event: a UUID of version 7 (RFC 9562), so that ids sort by time of dispatch. Two
 /// events of one hub in one millisecond are kept in order by a counter.
@@ -48,7 +49,7 @@ pub(crate) struct IdSource {
 }
 
 impl IdSource {
-    pub(crate) const fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         // The count starts anywhere in the lower half of its 42 bits, so that it does not wrap.
         Self { seed, count: AtomicU64::new(mix(seed) >> 23) }
     }

@@ -38,6 +38,7 @@ pub(crate) enum Poller {
 mod imp {
     use super::{Current, HubShared, Poller};
     use crate::machine::InvocationKey;
+    use crate::sync::thread_local;
     use core::cell::Cell;
 
     /// Which invocation a handle belongs to: nothing, the thread knows who polls.
@@ -75,14 +76,14 @@ mod imp {
         super::current_of(hub).filter(|at| at.invocation == Some(by))
     }
 
-    std::thread_local! {
+    thread_local! {
         static CURRENT: Cell<Option<Current>> = const { Cell::new(None) };
     }
 
     /// Runs `poll` as this invocation.
     #[inline]
     pub(crate) fn enter<T>(current: &Current, poll: impl FnOnce() -> T) -> T {
-        let _back = Back(CURRENT.replace(Some(*current)));
+        let _back = Back(CURRENT.with(|at| at.replace(Some(*current))));
         poll()
     }
 
@@ -96,7 +97,7 @@ mod imp {
 
     impl Drop for Back {
         fn drop(&mut self) {
-            CURRENT.set(self.0);
+            CURRENT.with(|at| at.set(self.0));
         }
     }
 }
@@ -105,11 +106,11 @@ mod imp {
 mod imp {
     use super::{Current, HubShared, Poller};
     use crate::machine::InvocationKey;
-    use crate::sync::Mutex;
+    use crate::sync::StaticMutex;
     use alloc::vec::Vec;
 
     /// What is being polled, on all hubs.
-    static POLLED: Mutex<Vec<Current>> = Mutex::new(Vec::new());
+    static POLLED: StaticMutex<Vec<Current>> = StaticMutex::new(Vec::new());
 
     /// Which invocation a handle belongs to: the one it was given to, or the one that dispatched
     /// the event. It counts while that one is being polled.

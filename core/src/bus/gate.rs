@@ -1,6 +1,6 @@
 //! The turn of a bus: who polls its invocations, and who learns that there is more to do.
 
-use core::sync::atomic::{AtomicU8, Ordering};
+use crate::sync::atomic::{AtomicU8, Ordering};
 
 const FREE: u8 = 0;
 const HELD: u8 = 1;
@@ -10,7 +10,8 @@ const MORE: u8 = 2;
 /// Held by one task at a time, inside one poll only.
 ///
 /// All orderings are `SeqCst`: a mark and the driver's "I was told" flag are written and read
-/// crosswise, which acquire and release do not order.
+/// crosswise, which acquire and release do not order. Every write reads too, so that loom, which
+/// knows no more than these two, can follow.
 #[derive(Debug, Default)]
 pub(crate) struct Gate(AtomicU8);
 
@@ -24,7 +25,7 @@ pub(crate) enum Marked {
 }
 
 impl Gate {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(AtomicU8::new(FREE))
     }
 
@@ -70,7 +71,7 @@ impl Gate {
     /// Gives the turn back with something left to do, which somebody has to be told.
     #[inline]
     pub(crate) fn leave_with_more(&self) {
-        self.0.store(MORE, Ordering::SeqCst);
+        self.0.swap(MORE, Ordering::SeqCst);
     }
 }
 

@@ -73,12 +73,12 @@ mod imp {
 
     use super::{HubShared, context};
     use crate::machine::{EventKey, InvocationKey};
-    use crate::sync::Mutex;
+    use crate::sync::{StaticMutex, thread_local};
 
     /// The live hubs by their addresses, which is all that a thread knows of the one it works for.
-    static HUBS: Mutex<BTreeMap<usize, Weak<HubShared>>> = Mutex::new(BTreeMap::new());
+    static HUBS: StaticMutex<BTreeMap<usize, Weak<HubShared>>> = StaticMutex::new(BTreeMap::new());
 
-    std::thread_local! {
+    thread_local! {
         /// The semaphores of the calls that are being polled, and in what.
         static CALLS: RefCell<Vec<(usize, Place)>> = const { RefCell::new(Vec::new()) };
     }
@@ -119,7 +119,7 @@ mod imp {
     pub(crate) async fn inside_of<F: Future>(semaphore: usize, future: F) -> F::Output {
         let mut future = pin!(future);
         poll_fn(|cx| {
-            CALLS.with_borrow_mut(|calls| calls.push((semaphore, place())));
+            CALLS.with(|calls| calls.borrow_mut().push((semaphore, place())));
             let _out = Out;
             future.as_mut().poll(cx)
         })
@@ -130,7 +130,7 @@ mod imp {
 
     impl Drop for Out {
         fn drop(&mut self) {
-            CALLS.with_borrow_mut(Vec::pop);
+            CALLS.with(|calls| calls.borrow_mut().pop());
         }
     }
 }

@@ -3,7 +3,6 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::any::{Any, TypeId};
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::task::Waker;
 
 use super::shared::HubShared;
@@ -13,6 +12,7 @@ use crate::event::Event;
 use crate::id::EventId;
 use crate::machine::{Cause, Done, EventKey, HandlerKey, Key, Path, Rows};
 use crate::sync::OnceLock;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::time::Instant;
 
 pub(crate) struct Record<E> {

@@ -290,7 +290,7 @@ fn reply<R: Send + 'static>(address: &str, frozen: Option<&Frozen>) -> Result<R,
 pub(crate) struct ReplyCell<R>(Mutex<Option<R>>);
 
 impl<R> ReplyCell<R> {
-    pub(crate) const fn new(reply: R) -> Self {
+    pub(crate) fn new(reply: R) -> Self {
         Self(Mutex::new(Some(reply)))
     }
 

@@ -3,10 +3,8 @@
 use alloc::string::{String, ToString};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use core::task::Waker;
 
-use futures_util::task::AtomicWaker;
 use hashbrown::HashMap;
 
 use super::builder::WarningSink;
@@ -23,7 +21,8 @@ use super::watch::Watcher;
 use crate::id::IdSource;
 use crate::machine::{BusKey, Machine, Output, ReservationKey, WatchKey};
 use crate::runtime::{NoRuntime, Runtime, RuntimeSource};
-use crate::sync::{Mutex, MutexGuard, OnceLock};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{AtomicWaker, Mutex, MutexGuard, OnceLock};
 use crate::time::{Instant, Timestamp};
 
 pub(crate) type Books = Machine<Arc<dyn Erased>, Answer, Arc<dyn Callable>>;

@@ -10,7 +10,7 @@ pub(crate) struct Span(crate::sync::OnceLock<tracing::Span>);
 
 #[cfg(feature = "tracing")]
 impl Span {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(crate::sync::OnceLock::new())
     }
 

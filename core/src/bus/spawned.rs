@@ -4,10 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
 use core::pin::Pin;
-use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, ready};
-
-use futures_util::task::AtomicWaker;
 
 use super::context::{self, Current};
 use super::guard;
@@ -15,6 +12,8 @@ use super::shared::BusShared;
 use super::task::Running;
 use super::value::Verdict;
 use crate::machine::InvocationKey;
+use crate::sync::AtomicWaker;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// Ends an invocation that runs as a task of its own.
 #[derive(Default)]

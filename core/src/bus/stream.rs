@@ -7,13 +7,12 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
 use futures_core::Stream;
-use futures_util::task::AtomicWaker;
 
 use super::record::Erased;
 use super::shared::BusShared;
 use super::watch::{Select, Watcher};
 use crate::machine::{Overflow, WatchKey};
-use crate::sync::Mutex;
+use crate::sync::{AtomicWaker, Mutex};
 
 /// The events that come to a bus, in order of dispatch. Made by
 /// [`EventBus::events`](super::EventBus::events); it ends when the bus is stopped.

@@ -3,7 +3,6 @@
 use alloc::sync::{Arc, Weak};
 use alloc::task::Wake;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::task::{Context, Poll, Waker};
 
 use super::context::{self, Current};
@@ -13,6 +12,7 @@ use super::shared::BusShared;
 use super::span::Span;
 use super::value::Verdict;
 use crate::machine::{InvocationKey, Key};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A handler that runs, whoever polls it.
 pub(crate) struct Running {

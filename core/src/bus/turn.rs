@@ -70,11 +70,11 @@ pub(crate) enum TurnEnd {
     MoreToDo,
 }
 
-/// Steps in one turn at most; in each, one handler is polled.
-const STEPS: u32 = 64;
+/// Steps in one turn at most; in each, one handler is polled. A model comes to the end of it soon.
+const STEPS: u32 = if cfg!(loom) { 2 } else { 64 };
 /// Steps beyond what was enough for whoever took the turn: most often the next event is awaited
 /// too, and to take the turn costs as much as a step.
-const STEPS_ON_TOP: u32 = 8;
+const STEPS_ON_TOP: u32 = if cfg!(loom) { 1 } else { 8 };
 /// Wakers that are kept for invocations to come.
 const SPARE_WAKERS: usize = 64;
 

@@ -155,7 +155,7 @@ impl Place {
 }
 
 /// Steps that tasks make, with the driver not being polled in between, before one gives way.
-const ENOUGH: u32 = 256;
+const ENOUGH: u32 = if cfg!(loom) { 3 } else { 256 };
 
 impl BusShared {
     /// Runs what is ready instead of sleeping until the driver is scheduled, until an event is done.

@@ -1,13 +1,13 @@
 //! The wakers of those who wait for one thing.
 
 use alloc::boxed::Box;
-use core::sync::atomic::{AtomicU32, Ordering};
 use core::task::Waker;
 
 use slab::Slab;
 
 use super::guard;
 use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU32, Ordering};
 
 /// Wakers are user code: none is cloned, woken or dropped under the lock.
 pub(crate) struct Wakers {
@@ -56,7 +56,7 @@ struct Round {
 }
 
 impl Wakers {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let round = Mutex::new(Round { first: None, others: None });
         Self { number: AtomicU32::new(0), round }
     }

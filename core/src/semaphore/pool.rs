@@ -11,11 +11,11 @@ use super::processes::{Lock, Processes};
 use super::queue::{Entry, Slots, Ticket};
 use super::scope::{Key, SemaphoreScope};
 use crate::bus::{Caller, InvocationId, guard};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, StaticMutex};
 
 /// The semaphores that somebody uses now. They are the one thing here that is shared by the whole
 /// process, as their names are.
-static POOLS: Mutex<BTreeMap<Key, Weak<Pool>>> = Mutex::new(BTreeMap::new());
+static POOLS: StaticMutex<BTreeMap<Key, Weak<Pool>>> = StaticMutex::new(BTreeMap::new());
 
 /// One semaphore. It lives as long as somebody holds a slot or waits for one.
 pub(crate) struct Pool {

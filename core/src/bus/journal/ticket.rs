@@ -2,7 +2,6 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
 use super::{DurableError, Sink};
@@ -14,6 +13,7 @@ use crate::bus::wakers::{Place, Wakers};
 use crate::event::Event;
 use crate::machine::{BusKey, Limit};
 use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) struct Ticket {
     /// The bus it was dispatched on.

@@ -1,0 +1,83 @@
+//! The lock and the atomics of loom.
+
+use core::sync::atomic::Ordering;
+use core::task::Waker;
+pub(crate) use loom::sync::MutexGuard;
+pub(crate) use loom::sync::atomic;
+use std::sync::PoisonError;
+
+pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(loom::sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// As [`super::once::OnceLock`], in view of the model.
+pub(crate) struct OnceLock<T> {
+    is_set: atomic::AtomicBool,
+    value: super::once::OnceLock<T>,
+}
+
+impl<T> OnceLock<T> {
+    pub(crate) fn new() -> Self {
+        Self { is_set: atomic::AtomicBool::new(false), value: super::once::OnceLock::new() }
+    }
+
+    pub(crate) fn get(&self) -> Option<&T> {
+        let is_set = self.is_set.load(Ordering::Acquire);
+        self.value.get().filter(|_| is_set)
+    }
+
+    pub(crate) fn init(&self, make: impl FnOnce() -> T) {
+        self.value.init(make);
+        self.is_set.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn set(&self, value: T) -> Result<(), T> {
+        let set = self.value.set(value);
+        self.is_set.store(true, Ordering::Release);
+        set
+    }
+}
+
+/// What that of `futures` does, as one step each.
+pub(crate) struct AtomicWaker(Mutex<Option<Waker>>);
+
+impl AtomicWaker {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    pub(crate) fn register(&self, waker: &Waker) {
+        *self.0.lock() = Some(waker.clone());
+    }
+
+    pub(crate) fn take(&self) -> Option<Waker> {
+        self.0.lock().take()
+    }
+
+    pub(crate) fn wake(&self) {
+        self.take().into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Default for AtomicWaker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A value of each thread of the model, written as `std`'s.
+macro_rules! of_thread {
+    ($(#[$attr:meta])* static $name:ident: $type:ty = const $init:block;) => {
+        loom::thread_local! { $(#[$attr])* static $name: $type = $init; }
+    };
+}
+
+pub(crate) use of_thread as thread_local;
