@@ -75,8 +75,8 @@ impl Future for Driver {
         let end = this.bus.take_turn(latched, clock, || false);
         this.bus.helped.store(0, Ordering::Relaxed);
         match end {
-            // What is due is for the holder, who may just have let go of the turn.
-            TurnEnd::Taken => this.bus.notify(),
+            // Who has it sees at the end of his turn that our timer is not set, and tells us.
+            TurnEnd::Taken => {}
             TurnEnd::MoreToDo => cx.waker().wake_by_ref(),
             TurnEnd::Idle(deadline) => {
                 if this.is_due(deadline, cx) {
