@@ -14,8 +14,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use busway_core::{
-    Event, EventBus, EventHandle, HandlerError, HandlerOrder, Hub, Instant, Overflow, Reply, Retry,
-    Runtime, Task, Timer,
+    Event, EventBus, EventBusBuilder, EventHandle, HandlerError, HandlerOrder, Hub, Instant,
+    Overflow, Reply, Retry, Runtime, Task, Timer,
 };
 use futures_util::StreamExt as _;
 use loom::model::Builder;
@@ -143,8 +143,19 @@ fn check(model: impl Fn() + Send + Sync + 'static) {
     println!("{} orders", tried.load(Ordering::Relaxed));
 }
 
+/// The same, where tasks that wait leave the work to the driver, and where they do it themselves.
+fn check_both(model: impl Fn(bool) + Copy + Send + Sync + 'static) {
+    for helps in [false, true] {
+        check(move || model(helps));
+    }
+}
+
+fn builder(helps: bool) -> EventBusBuilder {
+    EventBus::builder("main").runtime(Threads::new(helps))
+}
+
 fn bus(helps: bool) -> EventBus {
-    let bus = EventBus::builder("main").runtime(Threads::new(helps)).build();
+    let bus = builder(helps).build();
     bus.on(|add: EventHandle<Add>| add.0 + 1);
     bus
 }
@@ -173,18 +184,16 @@ fn whoever_waits_works_for_the_bus_beside_its_driver() {
 
 #[test]
 fn two_threads_dispatch_and_wait() {
-    for helps in [false, true] {
-        check(move || {
-            let bus = bus(helps);
-            let other = {
-                let bus = bus.clone();
-                thread::spawn(move || value(&bus.dispatch(Add(1)).unwrap()))
-            };
-            let add = bus.dispatch(Add(2)).unwrap();
-            assert_eq!(value(&add), 3);
-            assert_eq!(other.join().unwrap(), 2);
-        });
-    }
+    check_both(|helps| {
+        let bus = bus(helps);
+        let other = {
+            let bus = bus.clone();
+            thread::spawn(move || value(&bus.dispatch(Add(1)).unwrap()))
+        };
+        let add = bus.dispatch(Add(2)).unwrap();
+        assert_eq!(value(&add), 3);
+        assert_eq!(other.join().unwrap(), 2);
+    });
 }
 
 #[test]
@@ -225,7 +234,7 @@ impl Door {
 }
 
 fn bus_behind(door: &Arc<Door>, helps: bool) -> EventBus {
-    let bus = EventBus::builder("main").runtime(Threads::new(helps)).build();
+    let bus = builder(helps).build();
     let door = door.clone();
     bus.on(move |add: EventHandle<Add>| {
         let door = door.clone();
@@ -239,181 +248,159 @@ fn bus_behind(door: &Arc<Door>, helps: bool) -> EventBus {
 
 #[test]
 fn a_handler_is_woken_from_another_thread() {
-    for helps in [false, true] {
-        check(move || {
-            let door = Arc::new(Door::default());
-            let bus = bus_behind(&door, helps);
-            let add = bus.dispatch(Add(1)).unwrap();
-            let other = thread::spawn(move || door.open());
-            assert_eq!(value(&add), 2);
-            other.join().unwrap();
-        });
-    }
+    check_both(|helps| {
+        let door = Arc::new(Door::default());
+        let bus = bus_behind(&door, helps);
+        let add = bus.dispatch(Add(1)).unwrap();
+        let other = thread::spawn(move || door.open());
+        assert_eq!(value(&add), 2);
+        other.join().unwrap();
+    });
 }
 
 #[test]
 fn two_handlers_are_woken_at_once() {
-    for helps in [false, true] {
-        check(move || {
-            let (one, other) = (Arc::<Door>::default(), Arc::<Door>::default());
-            let bus = bus_behind(&one, helps);
-            let behind = other.clone();
-            bus.on(move |_: EventHandle<Add>| {
-                let door = behind.clone();
-                async move { door.opened().await }
-            });
-            let add = bus.event(Add(1)).handler_order(HandlerOrder::Parallel).dispatch().unwrap();
-            let opens = thread::spawn(move || other.open());
-            one.open();
-            assert_eq!(value(&add), 2);
-            opens.join().unwrap();
+    check_both(|helps| {
+        let (one, other) = (Arc::<Door>::default(), Arc::<Door>::default());
+        let bus = bus_behind(&one, helps);
+        let behind = other.clone();
+        bus.on(move |_: EventHandle<Add>| {
+            let door = behind.clone();
+            async move { door.opened().await }
         });
-    }
+        let add = bus.event(Add(1)).handler_order(HandlerOrder::Parallel).dispatch().unwrap();
+        let opens = thread::spawn(move || other.open());
+        one.open();
+        assert_eq!(value(&add), 2);
+        opens.join().unwrap();
+    });
 }
 
 #[test]
 fn a_handler_is_woken_while_it_is_polled() {
-    for helps in [false, true] {
-        check(move || {
-            let (one, other) = (Arc::<Door>::default(), Arc::<Door>::default());
-            let bus = EventBus::builder("main").runtime(Threads::new(helps)).build();
-            let doors = (one.clone(), other.clone());
-            bus.on(move |add: EventHandle<Add>| {
-                let (one, other) = doors.clone();
-                async move {
-                    one.opened().await;
-                    other.opened().await;
-                    add.0 + 1
-                }
-            });
-            let add = bus.dispatch(Add(1)).unwrap();
-            let opens = thread::spawn(move || other.open());
-            one.open();
-            assert_eq!(value(&add), 2);
-            opens.join().unwrap();
+    check_both(|helps| {
+        let (one, other) = (Arc::<Door>::default(), Arc::<Door>::default());
+        let bus = builder(helps).build();
+        let doors = (one.clone(), other.clone());
+        bus.on(move |add: EventHandle<Add>| {
+            let (one, other) = doors.clone();
+            async move {
+                one.opened().await;
+                other.opened().await;
+                add.0 + 1
+            }
         });
-    }
+        let add = bus.dispatch(Add(1)).unwrap();
+        let opens = thread::spawn(move || other.open());
+        one.open();
+        assert_eq!(value(&add), 2);
+        opens.join().unwrap();
+    });
 }
 
 #[test]
 fn the_limit_of_a_handler_passes() {
-    for helps in [false, true] {
-        check(move || {
-            let runtime = Threads::new(helps);
-            let bus = EventBus::builder("main").runtime(runtime.clone()).build();
-            let never = Arc::<Door>::default();
-            bus.on(move |_: EventHandle<Add>| {
-                let (clock, door) = (runtime.clone(), never.clone());
-                thread::spawn(move || clock.pass(Duration::from_secs(60)));
-                async move { door.opened().await }
-            });
-            let add = bus.dispatch(Add(1)).unwrap();
-            let done = block_on(add.wait()).unwrap();
-            assert!(matches!(done.results()[0].error(), Some(HandlerError::TimedOut { .. })));
+    check_both(|helps| {
+        let runtime = Threads::new(helps);
+        let bus = EventBus::builder("main").runtime(runtime.clone()).build();
+        let never = Arc::<Door>::default();
+        bus.on(move |_: EventHandle<Add>| {
+            let (clock, door) = (runtime.clone(), never.clone());
+            thread::spawn(move || clock.pass(Duration::from_secs(60)));
+            async move { door.opened().await }
         });
-    }
+        let add = bus.dispatch(Add(1)).unwrap();
+        let done = block_on(add.wait()).unwrap();
+        assert!(matches!(done.results()[0].error(), Some(HandlerError::TimedOut { .. })));
+    });
 }
 
 #[test]
 fn three_events_take_more_than_one_turn() {
-    for helps in [false, true] {
-        check(move || {
-            let bus = bus(helps);
-            let adds = [1, 2, 3].map(|n| bus.dispatch(Add(n)).unwrap());
-            assert_eq!(adds.map(|add| value(&add)), [2, 3, 4]);
-        });
-    }
+    check_both(|helps| {
+        let bus = bus(helps);
+        let adds = [1, 2, 3].map(|n| bus.dispatch(Add(n)).unwrap());
+        assert_eq!(adds.map(|add| value(&add)), [2, 3, 4]);
+    });
 }
 
 #[test]
 fn a_stop_from_another_thread_ends_the_wait() {
-    for helps in [false, true] {
-        check(move || {
-            let bus = bus_behind(&Arc::default(), helps);
-            let add = bus.dispatch(Add(1)).unwrap();
-            let other = thread::spawn(move || bus.stop_now());
-            let done = block_on(add.wait()).unwrap();
-            // Cancelled before it started, or aborted.
-            assert!(done.result().is_err(), "{:?}", done.result());
-            other.join().unwrap();
-        });
-    }
+    check_both(|helps| {
+        let bus = bus_behind(&Arc::default(), helps);
+        let add = bus.dispatch(Add(1)).unwrap();
+        let other = thread::spawn(move || bus.stop_now());
+        let done = block_on(add.wait()).unwrap();
+        // Cancelled before it started, or aborted.
+        assert!(done.result().is_err(), "{:?}", done.result());
+        other.join().unwrap();
+    });
 }
 
 #[test]
 fn a_driver_that_is_dropped_ends_the_wait() {
-    for helps in [false, true] {
-        check(move || {
-            let builder = EventBus::builder("main").runtime(Threads::new(helps));
-            let (bus, driver) = builder.with_driver();
-            bus.on(|add: EventHandle<Add>| add.0 + 1);
-            let other = thread::spawn(move || drop(driver));
-            let sent = bus.dispatch(Add(1));
-            if let Ok(add) = sent {
-                let _how = block_on(add.wait()).unwrap().result();
-            }
-            other.join().unwrap();
-        });
-    }
+    check_both(|helps| {
+        let builder = EventBus::builder("main").runtime(Threads::new(helps));
+        let (bus, driver) = builder.with_driver();
+        bus.on(|add: EventHandle<Add>| add.0 + 1);
+        let other = thread::spawn(move || drop(driver));
+        let sent = bus.dispatch(Add(1));
+        if let Ok(add) = sent {
+            let _how = block_on(add.wait()).unwrap().result();
+        }
+        other.join().unwrap();
+    });
 }
 
 #[test]
 fn the_last_bus_is_dropped_while_its_event_runs() {
-    for helps in [false, true] {
-        check(move || {
-            let bus = bus(helps);
-            let add = bus.dispatch(Add(1)).unwrap();
-            let other = thread::spawn(move || drop(bus));
-            assert_eq!(value(&add), 2);
-            other.join().unwrap();
-        });
-    }
+    check_both(|helps| {
+        let bus = bus(helps);
+        let add = bus.dispatch(Add(1)).unwrap();
+        let other = thread::spawn(move || drop(bus));
+        assert_eq!(value(&add), 2);
+        other.join().unwrap();
+    });
 }
 
 #[test]
 fn a_place_that_becomes_free_goes_to_who_waits_for_it() {
-    for helps in [false, true] {
-        check(move || {
-            let builder = EventBus::builder("main").runtime(Threads::new(helps));
-            let bus = builder.max_pending(Some(1)).build();
-            bus.on(|add: EventHandle<Add>| add.0 + 1);
-            let first = bus.dispatch(Add(1)).unwrap();
-            let other = {
-                let bus = bus.clone();
-                thread::spawn(move || value(&block_on(bus.dispatch_wait(Add(2))).unwrap()))
-            };
-            assert_eq!(value(&first), 2);
-            assert_eq!(other.join().unwrap(), 3);
-        });
-    }
+    check_both(|helps| {
+        let builder = EventBus::builder("main").runtime(Threads::new(helps));
+        let bus = builder.max_pending(Some(1)).build();
+        bus.on(|add: EventHandle<Add>| add.0 + 1);
+        let first = bus.dispatch(Add(1)).unwrap();
+        let other = {
+            let bus = bus.clone();
+            thread::spawn(move || value(&block_on(bus.dispatch_wait(Add(2))).unwrap()))
+        };
+        assert_eq!(value(&first), 2);
+        assert_eq!(other.join().unwrap(), 3);
+    });
 }
 
 #[test]
 fn a_bus_is_found_idle() {
-    for helps in [false, true] {
-        check(move || {
-            let bus = bus(helps);
-            bus.dispatch(Add(1)).unwrap();
-            assert!(block_on(bus.wait_until_idle(None)).unwrap());
-        });
-    }
+    check_both(|helps| {
+        let bus = bus(helps);
+        bus.dispatch(Add(1)).unwrap();
+        assert!(block_on(bus.wait_until_idle(None)).unwrap());
+    });
 }
 
 #[test]
 fn a_handler_awaits_a_child_on_another_bus() {
-    for helps in [false, true] {
-        check(move || {
-            let hub = Hub::builder().runtime(Threads::new(helps)).build();
-            let (outer, inner) = (hub.bus("outer").build(), hub.bus("inner").build());
-            inner.on(|add: EventHandle<Add>| add.0 + 1);
-            outer.on(move |twice: EventHandle<Twice>| {
-                let inner = inner.clone();
-                async move { inner.run(Add(twice.0)).await.ok()?.result().ok() }
-            });
-            let twice = outer.dispatch(Twice(1)).unwrap();
-            assert_eq!(block_on(twice.wait()).unwrap().result().unwrap(), 2);
+    check_both(|helps| {
+        let hub = Hub::builder().runtime(Threads::new(helps)).build();
+        let (outer, inner) = (hub.bus("outer").build(), hub.bus("inner").build());
+        inner.on(|add: EventHandle<Add>| add.0 + 1);
+        outer.on(move |twice: EventHandle<Twice>| {
+            let inner = inner.clone();
+            async move { inner.run(Add(twice.0)).await.ok()?.result().ok() }
         });
-    }
+        let twice = outer.dispatch(Twice(1)).unwrap();
+        assert_eq!(block_on(twice.wait()).unwrap().result().unwrap(), 2);
+    });
 }
 
 #[test]
@@ -441,15 +428,13 @@ fn a_handler_that_is_a_task_of_its_own_is_stopped() {
 
 #[test]
 fn an_event_is_expected() {
-    for helps in [false, true] {
-        check(move || {
-            let bus = bus(helps);
-            let expected = bus.expect::<Add>();
-            let other = thread::spawn(move || bus.dispatch(Add(1)).map(drop).unwrap());
-            assert_eq!(block_on(expected).unwrap().0, 1);
-            other.join().unwrap();
-        });
-    }
+    check_both(|helps| {
+        let bus = bus(helps);
+        let expected = bus.expect::<Add>();
+        let other = thread::spawn(move || bus.dispatch(Add(1)).map(drop).unwrap());
+        assert_eq!(block_on(expected).unwrap().0, 1);
+        other.join().unwrap();
+    });
 }
 
 #[test]
