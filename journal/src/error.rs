@@ -108,6 +108,18 @@ pub enum JournalError {
     Closed,
 }
 
+/// A payload cannot be written: it could not be read again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnreadablePayload {
+    /// It has a line feed, which would end the line.
+    #[error("the payload has a line feed")]
+    LineFeed,
+    /// It is no JSON that can be read, as it is nested too deep for one.
+    #[error("the payload cannot be read again: {0}")]
+    NotReadable(#[source] serde_json::Error),
+}
+
 /// A payload cannot be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the payload has a field named `{key}`, which means something else in a journal")]

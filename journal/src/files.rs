@@ -9,11 +9,13 @@ use crate::storage::{Segment, Storage};
 
 /// The files of a journal: `events.jsonl` is the active one, `events.jsonl.000001` and so on are those
 /// that were rotated away, oldest first, and `events.jsonl.lock` is locked while a journal is open, so
-/// that there is one writer. The lock goes with the process that holds it, however that ends.
+/// that there is one writer. The lock goes with the process that holds it, however that ends. Another
+/// program's file of such a name, six digits or more, is taken for a journal's; and numbers of files
+/// that were taken away are given again.
 ///
 /// A path that is a link stands for the file it leads to, whose folder has the other files too. A
 /// relative path is that of the moment at which it is opened. On Unix the active file is locked as well,
-/// so that a lock file that somebody has removed lets nobody in.
+/// so that a lock file that somebody has removed lets nobody in once there is a line.
 #[derive(Debug)]
 pub struct Files {
     path: PathBuf,
@@ -128,6 +130,26 @@ pub fn segments(path: impl AsRef<Path>) -> io::Result<Vec<PathBuf>> {
     Ok(list(path)?.into_iter().map(|segment| path_of(path, segment)).collect())
 }
 
+/// The same, with the active file opened, if there is one: what is written after it was rotated away
+/// is none of these files.
+pub(crate) fn segments_now(path: &Path) -> io::Result<(Vec<PathBuf>, Option<File>)> {
+    loop {
+        let before = segments(path)?;
+        let active = target_of(path);
+        let file = match File::open(&active) {
+            Ok(file) => Some(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let after = segments(path)?;
+        let closed = |files: &[PathBuf]| files.iter().filter(|file| **file != active).count();
+        // It was rotated away, or made, while we looked.
+        if closed(&before) == closed(&after) && after.contains(&active) == file.is_some() {
+            return Ok((after, file));
+        }
+    }
+}
+
 impl Storage for Files {
     fn list(&mut self) -> io::Result<Vec<Segment>> {
         list(&self.path)
@@ -138,7 +160,14 @@ impl Storage for Files {
     }
 
     fn truncate(&mut self, segment: Segment, len: u64) -> io::Result<()> {
-        let file = OpenOptions::new().write(true).open(self.path(segment))?;
+        let opened;
+        let file = match &self.active {
+            Some(active) if segment == Segment::Active => active,
+            _ => {
+                opened = OpenOptions::new().write(true).open(self.path(segment))?;
+                &opened
+            }
+        };
         file.set_len(len)?;
         file.sync_data()
     }
@@ -165,10 +194,15 @@ impl Storage for Files {
             Segment::Active => None,
         });
         let next = Segment::Closed(last.map_or(1, |last| last + 1));
-        fs::rename(&self.path, self.path(next))?;
+        match fs::rename(&self.path, self.path(next)) {
+            // Somebody else has moved it away.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            renamed => renamed?,
+        }
+        // The folder is on disk with the next line: until then nobody was told of anything in it.
         self.active = None;
         self.folder_changed = true;
-        self.sync()
+        Ok(())
     }
 
     fn path(&self, segment: Segment) -> PathBuf {
@@ -186,7 +220,8 @@ fn list(path: &Path) -> io::Result<Vec<Segment>> {
             [] => segments.push(Segment::Active),
             [b'.', digits @ ..] if digits.len() >= 6 => {
                 let number = str::from_utf8(digits).ok().and_then(|text| text.parse().ok());
-                segments.extend(number.map(Segment::Closed));
+                let is_ours = |number: &u32| format!("{number:06}").as_bytes() == digits;
+                segments.extend(number.filter(is_ours).map(Segment::Closed));
             }
             _ => {}
         }

@@ -77,7 +77,7 @@ mod time;
 mod unfinished;
 mod writer;
 
-pub use self::error::{Damage, JournalError, OpenError, ReadError, ReservedKey};
+pub use self::error::{Damage, JournalError, OpenError, ReadError, ReservedKey, UnreadablePayload};
 pub use self::files::{Files, segments};
 pub use self::journal::Journal;
 pub use self::line::{Kind, Line};

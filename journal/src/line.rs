@@ -177,7 +177,9 @@ fn id(value: Option<Value>) -> Option<EventId> {
 }
 
 fn seconds(value: Option<Value>) -> Option<Duration> {
-    Duration::try_from_secs_f64(value?.as_f64()?).ok()
+    let seconds = value?.as_f64().filter(|seconds| *seconds >= 0.0)?;
+    // One that is too long is what no limit is written as.
+    Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
 fn timestamp(value: Option<Value>) -> Option<Timestamp> {

@@ -3,6 +3,8 @@
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use serde::de::IgnoredAny;
+
 use crate::error::{Damage, ReadError};
 use crate::line::Line;
 
@@ -98,6 +100,8 @@ impl SegmentReader {
         match damage {
             _ if written.is_empty() => self.tear(),
             Damage::NotJson(error) if error.is_eof() => self.tear(),
+            // It ends in what looks like a checksum within a payload.
+            Damage::Checksum if ends_early(written) => self.tear(),
             damage => Err(self.corrupt(damage)),
         }
     }
@@ -115,6 +119,11 @@ impl SegmentReader {
     fn io(&self, source: io::Error) -> ReadError {
         ReadError::Io { path: self.path.clone(), source }
     }
+}
+
+/// Whether something is missing at the end of JSON.
+fn ends_early(json: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(json).is_err_and(|error| error.is_eof())
 }
 
 impl Iterator for SegmentReader {

@@ -20,6 +20,9 @@ use crate::read::{SegmentReader, Torn};
 /// It ends at the first error. A torn end of the last file is none: [`torn`](Self::torn) tells of it.
 pub struct Replay {
     files: VecDeque<PathBuf>,
+    /// The last of them, when it is the one that is still written: it may be rotated away before it
+    /// is reached.
+    active: Option<File>,
     current: Option<SegmentReader>,
     torn: Option<Torn>,
     has_failed: bool,
@@ -33,15 +36,15 @@ impl Replay {
     /// The folder cannot be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ReadError> {
         let path = path.as_ref();
-        let files = files::segments(path);
-        let io = |source| ReadError::Io { path: path.into(), source };
-        Ok(Self::of_files(files.map_err(io)?))
+        let (files, active) = files::segments_now(path)
+            .map_err(|source| ReadError::Io { path: path.into(), source })?;
+        Ok(Self { active, ..Self::of_files(files) })
     }
 
     /// Reads these files, as one journal.
     pub fn of_files(files: impl IntoIterator<Item = PathBuf>) -> Self {
         let files = files.into_iter().collect();
-        Self { files, current: None, torn: None, has_failed: false }
+        Self { files, active: None, current: None, torn: None, has_failed: false }
     }
 
     /// The torn end of the last file, once that has been reached.
@@ -67,9 +70,12 @@ impl Replay {
         loop {
             if self.current.is_none() {
                 let Some(path) = self.files.pop_front() else { return Ok(None) };
-                let io = |source| ReadError::Io { path: path.clone(), source };
-                let file = File::open(&path).map_err(io)?;
                 let is_last = self.files.is_empty();
+                let io = |source| ReadError::Io { path: path.clone(), source };
+                let file = match self.active.take_if(|_| is_last) {
+                    Some(active) => active,
+                    None => File::open(&path).map_err(io)?,
+                };
                 self.current = Some(SegmentReader::new(path, Box::new(file), is_last));
             }
             match self.current.as_mut().and_then(Iterator::next) {

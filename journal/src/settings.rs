@@ -167,7 +167,7 @@ fn read(
         for line in &mut reader {
             let line = line?;
             if is_active && opened.since.is_none() {
-                opened.since = line.created_at.map(SystemTime::from);
+                opened.since = line.processed_at.or(line.created_at).map(SystemTime::from);
             }
             note(line);
         }

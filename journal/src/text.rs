@@ -2,10 +2,12 @@
 
 use std::fmt::Write;
 
+use busway_core::BoxError;
 use busway_core::journal::Entry;
-use serde_json::Value;
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
 
-use crate::error::ReservedKey;
+use crate::error::{ReservedKey, UnreadablePayload};
 
 /// The keys of every event, in the order of bubus 1.4.3.
 pub(crate) const KEYS: [&str; 8] = [
@@ -35,6 +37,9 @@ const DIGITS: usize = 8;
 const CHECK_LEN: usize = CHECK_HEAD.len() + DIGITS + CHECK_TAIL.len();
 /// With so many wrong characters, it still is one that was damaged.
 const ALIKE: usize = 4;
+/// Every reader of JSON takes such nesting, and integers of so many digits.
+const PLAIN_DEPTH: u32 = 100;
+const PLAIN_DIGITS: u32 = 300;
 
 /// Adds a line, with its line feed.
 pub(crate) fn push_line(out: &mut String, entry: &Entry<'_>, accepted: bool, checksum: bool) {
@@ -100,22 +105,59 @@ fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(text);
 }
 
-/// Refuses payloads with fields that would be read as something else.
-pub(crate) fn check_payload(payload: &str) -> Result<(), ReservedKey> {
+/// Refuses payloads that could not be read again, or with fields that would be read as something
+/// else.
+pub(crate) fn check_payload(payload: &str) -> Result<(), BoxError> {
+    let payload = payload.trim();
     if let Some(key) = key_like_checksum(payload) {
-        return Err(ReservedKey { key });
+        return Err(ReservedKey { key }.into());
     }
-    // No field of such a name, nor a text of that kind: there is nothing to look at.
-    if !payload.contains("\"event_") && !payload.contains("\"busway_") {
+    if payload.contains('\n') {
+        return Err(UnreadablePayload::LineFeed.into());
+    }
+    let not_readable = UnreadablePayload::NotReadable;
+    // No field of such a name, nor a text of that kind: the names do not have to be looked at.
+    let has_names_of_ours = payload.contains("\"event_") || payload.contains("\"busway_");
+    if !has_names_of_ours && is_plain(payload) {
+        let _: IgnoredAny = serde_json::from_str(payload).map_err(not_readable)?;
         return Ok(());
     }
-    let Ok(Value::Object(fields)) = serde_json::from_str(payload) else { return Ok(()) };
+    if !payload.starts_with('{') {
+        // It will stand one level below the line.
+        let _: [Value; 1] = serde_json::from_str(&format!("[{payload}]")).map_err(not_readable)?;
+        return Ok(());
+    }
+    let fields: Map<String, Value> = serde_json::from_str(payload).map_err(not_readable)?;
     let reserved =
         |key: &String| KEYS.contains(&key.as_str()) || key == RESULTS || key.starts_with(OWN);
     match fields.into_iter().map(|(key, _)| key).find(reserved) {
-        Some(key) => Err(ReservedKey { key }),
+        Some(key) => Err(ReservedKey { key }.into()),
         None => Ok(()),
     }
+}
+
+/// Whether JSON has nothing that may be valid and still too much for a reader: deep nesting, numbers
+/// that no float holds, escapes of single surrogates.
+fn is_plain(json: &str) -> bool {
+    let (mut depth, mut digits) = (0u32, 0u32);
+    let mut in_text = false;
+    let mut bytes = json.bytes();
+    while let Some(byte) = bytes.next() {
+        let after_digit = digits > 0;
+        digits = if byte.is_ascii_digit() { digits + 1 } else { 0 };
+        match byte {
+            b'"' => in_text = !in_text,
+            b'\\' if bytes.next() == Some(b'u') => return false,
+            b'[' | b'{' if !in_text => depth += 1,
+            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
+            b'e' | b'E' if !in_text && after_digit => return false,
+            _ => {}
+        }
+        if depth > PLAIN_DEPTH || (digits > PLAIN_DIGITS && !in_text) {
+            return false;
+        }
+    }
+    true
 }
 
 /// The last key of a payload that would be taken for a damaged checksum.
@@ -192,6 +234,7 @@ pub(crate) fn has_huge_integer(json: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::line::Line;
 
     #[test]
     fn r41_a_key_like_a_checksum_is_refused_at_the_end() {
@@ -199,7 +242,9 @@ mod tests {
             let (first, alone) =
                 (format!(r#"{{"a":1,"{key}":"01234567"}}"#), format!(r#"{{"{key}":"01234567"}}"#));
             for payload in [first, alone] {
-                assert_eq!(check_payload(&payload), Err(ReservedKey { key: key.into() }));
+                let refused = check_payload(&payload).expect_err("it is refused");
+                let refused = refused.downcast_ref::<ReservedKey>();
+                assert_eq!(refused, Some(&ReservedKey { key: key.into() }));
                 let line = format!(r#"{{"event_type":"Job",{}"#, &payload[1..]);
                 assert_eq!(check(line.as_bytes()), Checked::Differs, "what it would be read as");
             }
@@ -213,8 +258,35 @@ mod tests {
             "{}",
             "null",
         ] {
-            assert_eq!(check_payload(payload), Ok(()), "{payload}");
+            assert!(check_payload(payload).is_ok(), "{payload}");
         }
+    }
+
+    #[test]
+    fn r44_what_could_not_be_read_again_is_refused() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let fields = |value: &str| format!(r#"{{"a":{value},"b":"[e[{{\\"}}"#);
+        for good in ["1e300", "1.5e-300", r#""\u0007 \ud83d\ude00""#, &nested(90), &nested(126)] {
+            for payload in [good.to_owned(), fields(good)] {
+                assert!(check_payload(&payload).is_ok(), "{payload}");
+                let line = line_of(&payload);
+                assert!(Line::parse(line.as_bytes()).is_ok(), "{line}");
+            }
+        }
+        let huge = "9".repeat(400);
+        for bad in ["1e999", "1\n", r#""\ud800""#, &huge, &nested(128), "1 2", "{a:1}", "[", ""] {
+            for payload in [format!("[{bad},1]"), fields(bad)] {
+                assert!(check_payload(&payload).is_err(), "{payload}");
+            }
+        }
+        assert!(check_payload(" {}\n").is_ok(), "what is around it is not written");
+    }
+
+    fn line_of(payload: &str) -> String {
+        let id = "06b0229c-2b16-71ae-8000-0bbff42843e7";
+        let mut line = format!(r#"{{"event_type":"Job","event_id":"{id}""#);
+        push_payload(&mut line, payload);
+        line + "}"
     }
 
     #[test]

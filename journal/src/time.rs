@@ -49,7 +49,11 @@ fn offset(zone: &str) -> Option<i64> {
         Some(_) => 1,
     };
     let (hours, minutes) = zone[1..].split_once(':').unwrap_or((&zone[1..], "0"));
-    let seconds = hours.parse::<i64>().ok()? * 3_600 + minutes.parse::<i64>().ok()? * 60;
+    let number = |digits: &str| {
+        let is_one = digits.len() <= 2 && digits.bytes().all(|digit| digit.is_ascii_digit());
+        digits.parse::<i64>().ok().filter(|_| is_one)
+    };
+    let seconds = number(hours)? * 3_600 + number(minutes)? * 60;
     (seconds < 86_400).then_some(sign * seconds)
 }
 
@@ -91,7 +95,9 @@ mod tests {
         {
             assert_eq!(parse(text), None, "{text}");
         }
-        assert_eq!(parse("2026-01-01T00:00:00Zebra"), None);
+        for zone in ["Zebra", "+9223372036854775807:00", "+-1:00", "+1:-1", "+24:00"] {
+            assert_eq!(parse(&format!("2026-01-01T00:00:00{zone}")), None, "{zone}");
+        }
         assert_eq!(parse("2026-01-01T00:00:00.1x"), None);
     }
 }

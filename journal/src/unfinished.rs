@@ -73,8 +73,12 @@ impl Ledger {
         let mut above = vec![parent];
         while let Some(parent) = above.pop() {
             for child in self.below.remove(&parent).into_iter().flatten() {
-                self.events.remove(&child);
-                above.push(child);
+                // One that has completed makes nothing anew, nor is one made that has come back alone.
+                let is_open = |open: &Open| open.line.parent_id == Some(parent);
+                if self.events.get(&child).is_some_and(is_open) {
+                    self.events.remove(&child);
+                    above.push(child);
+                }
             }
         }
     }

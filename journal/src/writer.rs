@@ -43,6 +43,8 @@ pub(crate) struct Writer {
     policy: Policy,
     /// The length of the active segment, as far as it was written as a whole.
     len: u64,
+    /// There may be half a line behind that.
+    must_cut: bool,
     since: Option<SystemTime>,
     /// Written and not on disk.
     unsynced: Vec<Receipt>,
@@ -62,7 +64,8 @@ impl Writer {
         let Opened { len, since, .. } = opened;
         let (unsynced, error) = (Vec::new(), Ok(()));
         let (is_dirty, sync_due) = (false, None);
-        Self { queue, storage, policy, len, since, unsynced, is_dirty, sync_due, error }
+        let must_cut = false;
+        Self { queue, storage, policy, len, must_cut, since, unsynced, is_dirty, sync_due, error }
     }
 
     pub(crate) fn run(mut self) {
@@ -108,15 +111,12 @@ impl Writer {
             }
             let mut end = first.end;
             let mut receipts = vec![first.receipt];
-            let rotated = match self.must_rotate((end - start) as u64) {
-                true => self.rotate(),
-                false => Ok(()),
-            };
+            let ready = self.make_ready((end - start) as u64);
             while let Some(next) = lines.next_if(|next| self.has_room((next.end - start) as u64)) {
                 end = next.end;
                 receipts.push(next.receipt);
             }
-            match rotated.and_then(|()| self.append(&text[start..end])) {
+            match ready.and_then(|()| self.append(&text[start..end])) {
                 Ok(()) => self.written(receipts),
                 Err(error) => self.failed(error, receipts),
             }
@@ -134,6 +134,15 @@ impl Writer {
         self.len > 0 && (is_old || !self.has_room(bytes))
     }
 
+    /// Makes the active segment one that so many bytes can be written to.
+    fn make_ready(&mut self, bytes: u64) -> Result<(), Arc<JournalError>> {
+        if self.must_cut {
+            let path = self.storage.path(Segment::Active);
+            self.cut().map_err(|source| JournalError::Write { path, source })?;
+        }
+        if self.must_rotate(bytes) { self.rotate() } else { Ok(()) }
+    }
+
     fn rotate(&mut self) -> Result<(), Arc<JournalError>> {
         self.sync();
         if let Some(error) = self.queue.error() {
@@ -146,21 +155,25 @@ impl Writer {
         Ok(())
     }
 
-    fn append(&mut self, text: &[u8]) -> Result<(), Arc<JournalError>> {
-        let path = self.storage.path(Segment::Active);
-        if let Err(source) = guarded(|| self.storage.append(text)) {
-            // What is there of it would be damage in the middle once more is written.
-            match guarded(|| self.storage.truncate(Segment::Active, self.len)) {
-                Ok(()) => {}
-                // Nothing of it is there, nor anything else.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    (self.len, self.since) = (0, None);
-                }
-                Err(_) => {
-                    let source = io::Error::from(source.kind());
-                    self.queue.fail(Arc::new(JournalError::Write { path: path.clone(), source }));
-                }
+    /// What is there of a line would be damage in the middle once more is written.
+    fn cut(&mut self) -> io::Result<()> {
+        match guarded(|| self.storage.truncate(Segment::Active, self.len)) {
+            // Nothing of it is there, nor anything else.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                (self.len, self.since) = (0, None);
             }
+            cut => cut?,
+        }
+        self.must_cut = false;
+        Ok(())
+    }
+
+    fn append(&mut self, text: &[u8]) -> Result<(), Arc<JournalError>> {
+        if let Err(source) = guarded(|| self.storage.append(text)) {
+            let path = self.storage.path(Segment::Active);
+            // If it cannot be cut off now, it is before the next line.
+            self.must_cut = true;
+            let _ = self.cut();
             return Err(Arc::new(JournalError::Write { path, source }));
         }
         self.len += text.len() as u64;

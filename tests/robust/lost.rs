@@ -538,3 +538,28 @@ fn r13_many_ends_in_one_turn_are_one_wake_up() {
     let polls = polls.load(Ordering::Relaxed);
     assert!(polls < CHILDREN / 10, "{polls} polls for {CHILDREN} children");
 }
+
+/// A runtime that is shut down drops its tasks in any order.
+#[test]
+fn r33_a_handlers_own_task_that_is_dropped_before_the_driver() {
+    for driver_first in [true, false] {
+        let runtime = Manual::helping(false);
+        let builder = EventBus::builder("main").runtime(runtime.clone()).parallel_handlers();
+        let (bus, mut driver) = driven(builder.spawn_parallel());
+        (0..2).for_each(|_| drop(bus.on(|_: EventHandle<First>| pending::<()>())));
+        let first = bus.dispatch(First).unwrap();
+        assert!(drive(std::slice::from_mut(&mut driver)));
+        let mut tasks = runtime.spawned();
+        assert_eq!(tasks.len(), 2);
+        if driver_first {
+            drop(driver);
+            drop(tasks);
+        } else {
+            drop(tasks.remove(0));
+            assert!(bus.is_stopped(), "nobody polls its handlers any more");
+            drop(tasks);
+            drop(driver);
+        }
+        assert_eq!((first.status(), first.cause()), (EventStatus::Completed, Some(Cause::Stopped)));
+    }
+}

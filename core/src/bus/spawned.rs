@@ -57,10 +57,12 @@ impl Future for SpawnedTask {
 
 impl Drop for SpawnedTask {
     fn drop(&mut self) {
-        // A runtime that is shut down drops its tasks: the event must not wait for this one.
         if self.running.is_pending() {
             self.running.discard(&self.bus.span);
-            self.bus.spawned_ended(self.invocation, Verdict::dropped());
+            // A runtime that is shut down drops its tasks, the driver's before this one or after it.
+            if !self.leash.is_cut.load(Ordering::Acquire) {
+                self.bus.stop_now(false);
+            }
         }
     }
 }

@@ -289,9 +289,9 @@ impl<'a> Holder<'a> {
         if !self.turn.resumed.is_empty() {
             self.resume();
         }
+        self.turn.notices.carry_out(&self.bus.hub);
         // An invocation that was ended meanwhile has its result already.
         guard::discard(refused);
-        self.turn.notices.carry_out(&self.bus.hub);
     }
 
     /// Asks the machine what is next, if nothing is to be run yet.

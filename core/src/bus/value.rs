@@ -12,7 +12,7 @@ use core::fmt;
 use super::guard;
 use super::handler::{Anything, Expects};
 use super::stored::Value;
-use crate::machine::{Cause, Outcome};
+use crate::machine::Outcome;
 
 /// Any error, as handlers give them. The type that `?` turns errors into.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -64,11 +64,6 @@ impl Verdict {
 
     pub(crate) fn panicked(message: &str) -> Self {
         Self(Outcome::Failed(Answer::Panicked(message.into())))
-    }
-
-    /// The runtime dropped the handler's task.
-    pub(crate) const fn dropped() -> Self {
-        Self(Outcome::Aborted(Cause::Stopped))
     }
 
     /// A value that is not of the type the event's handlers answer with is an error; an event that

@@ -10,6 +10,7 @@ mod failing;
 mod files;
 mod locking;
 mod numbers;
+mod readable;
 mod recover;
 mod rotation;
 mod seam;

@@ -19,10 +19,10 @@ pub enum DurableError {
     /// It was to be written when it completes, and the bus was stopped before.
     #[error("the bus was stopped before the event completed")]
     Stopped,
-    /// The journal was closed before it was written.
+    /// The journal let go of it before it was written.
     #[error("the journal was closed before the event was written")]
     Closed,
-    /// It could not be written.
+    /// It could not be written: also when the journal was closed by then.
     #[error("the event could not be written")]
     Failed(#[source] SinkError),
 }

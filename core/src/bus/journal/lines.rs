@@ -10,7 +10,7 @@ use core::fmt;
 use core::task::{Context, Poll, Waker};
 
 use super::ticket::duration;
-use super::{DurableError, Entry, Receipt, Ticket};
+use super::{DurableError, Entry, Receipt, Sink, SinkError, Ticket};
 use crate::bus::guard;
 use crate::bus::message::MESSAGE;
 use crate::bus::record::Erased;
@@ -220,8 +220,11 @@ impl Line {
         let dispatched_here = head.ticket.as_ref().filter(|ticket| ticket.bus == bus.key);
         let settles = (what == What::Accepted) == link.sink.is_write_ahead();
         let ticket = dispatched_here.filter(|_| settles).cloned();
-        let is_stopped = head.frozen().is_some_and(|end| end.cause == Some(Cause::Stopped));
-        if what == What::Completed && (is_stopped || dispatched_here.is_some_and(has_failed)) {
+        let cause = head.frozen().and_then(|end| end.cause);
+        // Where another bus of its way could not write it, it did not run there.
+        let is_cut_short = cause == Some(Cause::Stopped)
+            || (cause == Some(Cause::NotWritten) && link.sink.is_write_ahead());
+        if what == What::Completed && (is_cut_short || dispatched_here.is_some_and(has_failed)) {
             // It did not come to its end: a write-ahead journal gives it back.
             if let Some(ticket) = ticket {
                 ticket.settle(Err(DurableError::Stopped));
@@ -234,7 +237,7 @@ impl Line {
         let own;
         let payload = match &head.ticket {
             Some(ticket) => &ticket.payload,
-            None => match text_of(&*record) {
+            None => match text_of(&*record, &*link.sink) {
                 Ok(text) => {
                     own = text;
                     &own
@@ -258,12 +261,14 @@ fn has_failed(ticket: &Arc<Ticket>) -> bool {
 }
 
 /// The payload of an event that came from a bus without a journal.
-fn text_of(record: &dyn Erased) -> Result<String, super::SinkError> {
-    match record.to_json_text() {
-        Some(Ok(text)) => Ok(text),
-        Some(Err(error)) => Err(Arc::new(error)),
-        None => Err(Arc::new(NoView)),
-    }
+fn text_of(record: &dyn Erased, sink: &dyn Sink) -> Result<String, SinkError> {
+    let text = match record.to_json_text() {
+        Some(Ok(text)) => text,
+        Some(Err(error)) => return Err(Arc::new(error)),
+        None => return Err(Arc::new(NoView)),
+    };
+    sink.check(&text)?;
+    Ok(text)
 }
 
 #[derive(Debug, thiserror::Error)]
