@@ -2,6 +2,7 @@
 //! panics where it hurts, threads, wake-ups in every order.
 
 mod drops;
+mod hubs;
 mod hygiene;
 mod ledger;
 mod lost;

@@ -23,6 +23,8 @@ pub(crate) struct Current {
     pub(crate) event: EventKey,
     pub(crate) event_id: EventId,
     pub(crate) depth: u32,
+    /// The parent was given on purpose, with a scope.
+    pub(crate) is_scope: bool,
 }
 
 /// Who polls the one that asks, as far as can be known.

@@ -33,9 +33,12 @@ impl<'a, E: Event> EventBuilder<'a, E> {
         self
     }
 
-    /// As a child of this event, wherever it is dispatched.
+    /// As a child of this event, wherever it is dispatched. A parent in another hub is named, at its
+    /// depth, and does not wait.
     pub fn parent<T: Event>(mut self, parent: &EventHandle<T>) -> Self {
-        self.options.parentage = Parentage::Of(parent.parent_ref());
+        let of = parent.parent_ref();
+        let is_here = Arc::ptr_eq(&parent.bus.hub, &self.bus.hub);
+        self.options.parentage = Parentage::Of(if is_here { of } else { of.elsewhere() });
         self.options.claim = self.options.claim.or(parent.claim);
         self
     }

@@ -42,8 +42,12 @@ impl<'a, In: Send + 'static> Find<'a, In> {
 
     /// Events below this one: its children, and theirs, as far as the links are still in memory.
     pub fn child_of<E: Event>(self, ancestor: &EventHandle<E>) -> Self {
+        let hub = ancestor.bus.hub.address();
         let ancestor: EventKey = ancestor.record.head.key();
-        self.about(move |bus, record| bus.hub.lock().books.is_below(record.head().key(), ancestor))
+        self.about(move |bus, record| {
+            let is_below = || bus.hub.lock().books.is_below(record.head().key(), ancestor);
+            bus.hub.address() == hub && is_below()
+        })
     }
 
     /// Events that were dispatched less than `age` ago.

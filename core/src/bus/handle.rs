@@ -219,10 +219,10 @@ impl<E: Event> EventHandle<E> {
     /// Makes this event the parent of what `future` dispatches, wherever it is polled: for tasks
     /// that a handler spawns.
     pub fn scope<F: Future>(&self, future: F) -> Scope<F> {
-        let ParentRef { event, id: event_id, depth, handler } = self.parent_ref();
-        let hub = self.bus.hub.address();
-        let current =
-            Current { hub, invocation: None, waker: None, handler, event, event_id, depth };
+        let ParentRef { id: event_id, depth, handler, .. } = self.parent_ref();
+        let (hub, event) = (self.bus.hub.address(), self.record.head.key());
+        let (invocation, waker, is_scope) = (None, None, true);
+        let current = Current { hub, invocation, waker, handler, event, event_id, depth, is_scope };
         Scope::new(future, current, self.bus.clone())
     }
 

@@ -8,10 +8,10 @@ use core::task::{Poll, Waker};
 use super::context;
 use super::error::DispatchError;
 use super::handle::EventHandle;
-use super::send::Options;
+use super::send::{Options, ParentRef, Parentage};
 use super::shared::BusShared;
 use crate::event::Event;
-use crate::machine::ReservationKey;
+use crate::machine::{EventStatus, ReservationKey};
 
 /// A place in a bus, for one event. Dropping it gives the place back.
 #[must_use = "dropping a permit gives the place back"]
@@ -100,7 +100,14 @@ pub(crate) async fn dispatch_into_place<E: Event>(
     event: E,
     options: Options,
 ) -> Result<EventHandle<E>, DispatchError<E>> {
-    if context::current_of(&bus.hub).is_some() {
+    // A child of what is in progress takes no place of the roots.
+    let is_child = match options.parentage {
+        Parentage::Of(ParentRef { event: Some(parent), .. }) => {
+            bus.hub.lock().books.status(parent) != EventStatus::Completed
+        }
+        _ => false,
+    };
+    if is_child || context::current_of(&bus.hub).is_some() {
         return bus.dispatch(event, options);
     }
     match reserve(bus).await {

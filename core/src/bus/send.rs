@@ -24,17 +24,24 @@ use crate::time::Instant;
 /// The event another one is a child of.
 #[derive(Clone, Copy)]
 pub(crate) struct ParentRef {
-    pub(crate) event: EventKey,
+    /// None where it is an event of another hub.
+    pub(crate) event: Option<EventKey>,
     pub(crate) id: EventId,
     pub(crate) depth: u32,
     pub(crate) handler: Option<HandlerKey>,
 }
 
 impl ParentRef {
-    /// An event as a parent; its handler is known while that invocation of it is being polled.
+    /// An event as a parent; its handler is known while that invocation of it runs.
     pub(crate) fn of(head: &Head, bus: &BusShared, by: Option<InvocationKey>) -> Self {
-        let handler = context::handler_of(&bus.hub, by);
-        Self { event: head.key(), id: head.id, depth: head.depth, handler }
+        let handler =
+            context::handler_of(&bus.hub, by).or_else(|| bus.hub.lock().books.handler_of(by?));
+        Self { event: Some(head.key()), id: head.id, depth: head.depth, handler }
+    }
+
+    /// The same for a child in another hub, where keys name other things.
+    pub(crate) fn elsewhere(self) -> Self {
+        Self { event: None, handler: None, ..self }
     }
 }
 
@@ -142,7 +149,7 @@ impl BusShared {
         let mut spec = Dispatch::new(Kind::UNKNOWN);
         spec.permit = options.permit;
         spec.bytes = bytes_of(&event);
-        spec.parent = parent.map(|parent| Parent::new(parent.event, parent.depth));
+        spec.parent = parent.map(|ParentRef { event, depth, .. }| Parent { event, depth });
         spec.overrides = overrides::<E>(options, now);
         let head = self.head(latched, now, parent, id);
         #[cfg(feature = "journal")]
@@ -204,11 +211,12 @@ impl BusShared {
         match parentage {
             Parentage::Detached => None,
             Parentage::Of(parent) => Some(parent),
-            Parentage::Ambient if !self.hub.ambient_parent => None,
             Parentage::Ambient => {
                 let current = context::current_of(&self.hub)?;
-                let Current { event, event_id: id, depth, handler, .. } = current;
-                Some(ParentRef { event, id, depth, handler })
+                let Current { event, event_id: id, depth, handler, is_scope, .. } = current;
+                let event = Some(event);
+                let counts = is_scope || self.hub.ambient_parent;
+                counts.then_some(ParentRef { event, id, depth, handler })
             }
         }
     }

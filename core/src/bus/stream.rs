@@ -72,11 +72,17 @@ impl<In> EventStream<In> {
 
     /// The next event, or whether none will come: one look at both.
     fn take(&self) -> Poll<Option<Arc<dyn Erased>>> {
-        let mut unread = self.queue.state.lock();
-        match unread.events.pop_front() {
-            None if unread.ended.is_none() => Poll::Pending,
-            record => Poll::Ready(record),
-        }
+        // Under the hub's lock: nothing may arrive between the two, or it would not be counted right.
+        self.bus.hub.input(|hub| {
+            let mut unread = self.queue.state.lock();
+            let record = unread.events.pop_front();
+            match (&record, self.watch) {
+                (Some(_), Some(watch)) => hub.books.read(watch),
+                (None, _) if unread.ended.is_none() => return Poll::Pending,
+                _ => {}
+            }
+            Poll::Ready(record)
+        })
     }
 }
 
@@ -91,9 +97,6 @@ impl<In> Stream for EventStream<In> {
                 next = self.take();
             }
             let Some(record) = ready!(next) else { return Poll::Ready(None) };
-            if let Some(watch) = self.watch {
-                self.bus.hub.input(|hub| hub.books.read(watch));
-            }
             if let Some(event) = (self.convert)(record, self.bus.clone()) {
                 return Poll::Ready(Some(event));
             }

@@ -279,9 +279,6 @@ impl<'a> Holder<'a> {
             if let Some(Ended { invocation, verdict }) = ended {
                 refused = hub.books.finished(invocation, verdict.0, now);
             }
-            if hub.books.next_deadline(self.bus.key).is_some_and(|at| at <= now) {
-                hub.books.timed_out(self.bus.key, now);
-            }
             self.ask_next(&mut hub, now);
             let Turn { notices, resumed, .. } = &mut *self.turn;
             notices.collect(&mut hub, Some(self.bus), Some(resumed));
@@ -297,6 +294,9 @@ impl<'a> Holder<'a> {
     /// Asks the machine what is next, if nothing is to be run yet.
     #[inline]
     pub(crate) fn ask_next(&mut self, hub: &mut HubState, now: Instant) {
+        if hub.books.next_deadline(self.bus.key).is_some_and(|at| at <= now) {
+            hub.books.timed_out(self.bus.key, now);
+        }
         let turn = &mut *self.turn;
         if turn.run.is_none() {
             let next = hub.books.next(self.bus.key, now);
@@ -333,6 +333,7 @@ impl<'a> Holder<'a> {
             event,
             event_id: head.id,
             depth: head.depth,
+            is_scope: false,
         };
         let call = |first: FirstPoll<'_, '_>| handler.call(payload, self.bus, invocation, first);
         let ended = if beside == Beside::Others && self.bus.spawns {

@@ -81,7 +81,12 @@ impl Place {
             return Poll::Ready(Ok(()));
         }
         let mut is_resumed = false;
-        match context::poller(&bus.hub, claim) {
+        let poller = context::poller(&bus.hub, claim);
+        if !matches!(poller, Poller::Invocation(..)) && self.noted.take().is_some() {
+            // It has left the handler that it was a wait of.
+            self.end_wait(bus);
+        }
+        match poller {
             Poller::Invocation(invocation, waker) => {
                 let is_own = waker.is_some_and(|own| own.get() == cx.waker().data().addr());
                 self.note(head, bus, invocation, is_own)?;

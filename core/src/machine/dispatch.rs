@@ -31,8 +31,8 @@ pub struct Dispatch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Parent {
-    /// The parent; a key that is stale links nothing.
-    pub event: EventKey,
+    /// The parent; a key that is stale links nothing, nor does an event of another hub, which has none.
+    pub event: Option<EventKey>,
     /// Its level, which outlives it in the books.
     pub depth: u32,
 }
@@ -41,7 +41,13 @@ impl Parent {
     /// This event, at this level.
     #[must_use]
     pub const fn new(event: EventKey, depth: u32) -> Self {
-        Self { event, depth }
+        Self { event: Some(event), depth }
+    }
+
+    /// An event of another hub, at this level.
+    #[must_use]
+    pub const fn elsewhere(depth: u32) -> Self {
+        Self { event: None, depth }
     }
 }
 
@@ -89,7 +95,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     ) -> Result<Admitted, Refusal> {
         let ix = self.bus(bus).ok_or(Refusal::Stopped)?;
         let state = &self.buses[ix];
-        let parent = spec.parent.and_then(|parent| self.entries.find(parent.event));
+        let parent = spec.parent.and_then(|parent| self.entries.find(parent.event?));
         let attached = parent.filter(|parent| !self.entries[*parent].is_complete());
         let open = match state.phase {
             Phase::Open => true,
@@ -162,8 +168,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             },
         );
         let event = key.ix();
-        if let Some(parent) = spec.parent {
-            self.adopt(parent.event, event, depth);
+        if let Some(parent) = spec.parent.and_then(|parent| parent.event) {
+            self.adopt(parent, event, depth);
         }
         if let Some(deadline) = deadline {
             self.set_timer(bus, deadline, Timer::Event(event));

@@ -8,7 +8,7 @@ use super::output::{Output, Run};
 use super::registry::Handler;
 use super::results::{Cause, EventStatus, Outcome, Row};
 use super::state::{EventIx, Invocation, InvocationIx, Timer, Visit, VisitIx, VisitState, WorkIx};
-use super::{EventKey, InvocationKey, Machine};
+use super::{EventKey, HandlerKey, InvocationKey, Machine};
 use crate::time::Instant;
 
 impl<P: Clone, R, H> Machine<P, R, H> {
@@ -33,6 +33,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.settle(visit);
         }
         None
+    }
+
+    /// Which handler an invocation is of, while it is in the books.
+    #[must_use]
+    pub fn handler_of(&self, invocation: InvocationKey) -> Option<HandlerKey> {
+        let Invocation { work, row, .. } = self.invocations.get(invocation)?;
+        Some(self.works[*work].rows.as_slice().get(*row as usize)?.handler.key)
     }
 
     /// One handler was first: the others of the event end on this bus (R11).
