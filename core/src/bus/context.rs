@@ -23,8 +23,9 @@ pub(crate) struct Current {
     pub(crate) event: EventKey,
     pub(crate) event_id: EventId,
     pub(crate) depth: u32,
-    /// The parent was given on purpose, with a scope.
-    pub(crate) is_scope: bool,
+    /// Not 0 when the parent was given on purpose, with a scope.
+    // As wide as what is beside it: a `bool` makes a third of the moves of this slower.
+    pub(crate) in_scope: u32,
 }
 
 /// Who polls the one that asks, as far as can be known.

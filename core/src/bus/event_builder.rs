@@ -91,7 +91,8 @@ impl<'a, E: Event> EventBuilder<'a, E> {
         self
     }
 
-    /// It is done at the first value that is not none and not an error (R11).
+    /// On each bus it is done at the first value that is not none and not an error (R11). An error that
+    /// came before is among the results, and [`EventHandle::result`] tells of it.
     pub fn first(mut self) -> Self {
         self.overrides().completion = Some(Completion::First);
         self

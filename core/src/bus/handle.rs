@@ -151,7 +151,7 @@ impl<E: Event> EventHandle<E> {
         view::children(&self.record.head, &self.bus)
     }
 
-    /// The bus that is processing the event, inside a handler; `None` outside.
+    /// The bus that is processing the event, of a handle that a handler was given; else `None`.
     #[must_use]
     pub fn bus(&self) -> Option<EventBus> {
         self.by.map(|_| EventBus::from_shared(self.bus.clone()))
@@ -221,8 +221,8 @@ impl<E: Event> EventHandle<E> {
     pub fn scope<F: Future>(&self, future: F) -> Scope<F> {
         let ParentRef { id: event_id, depth, handler, .. } = self.parent_ref();
         let (hub, event) = (self.bus.hub.address(), self.record.head.key());
-        let (invocation, waker, is_scope) = (None, None, true);
-        let current = Current { hub, invocation, waker, handler, event, event_id, depth, is_scope };
+        let (invocation, waker, in_scope) = (None, None, 1);
+        let current = Current { hub, invocation, waker, handler, event, event_id, depth, in_scope };
         Scope::new(future, current, self.bus.clone())
     }
 

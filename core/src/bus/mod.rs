@@ -204,7 +204,8 @@ impl EventBus {
         EventBuilder::new(&self.shared, event, Parentage::Ambient)
     }
 
-    /// Waits for a place in a full bus, first come first served (R6).
+    /// Waits for a place in a full bus, first come first served (R6): inside a handler also for the one
+    /// that its own event takes.
     ///
     /// # Errors
     /// The bus is stopped.
@@ -318,6 +319,9 @@ impl EventBus {
 
     /// Waits until nothing of the bus is queued, running or incomplete, children included; `false`
     /// when `timeout` was over first (R31).
+    ///
+    /// Inside a handler of another bus this raises nothing and lends nothing, and cycles of such waits
+    /// are not seen: give it a timeout there.
     ///
     /// # Errors
     /// Inside a handler that the bus cannot be idle before (R15).

@@ -177,7 +177,8 @@ impl<B: Send + Sync + 'static, R: Send + 'static> Request<B, R> {
         self
     }
 
-    /// How long each try may take.
+    /// How long each try of the consumer may take. The reply is there when what the consumer has
+    /// dispatched is done too (R16): detach what need not be waited for.
     pub fn timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.options.timeout = limit.into();
         self

@@ -213,9 +213,9 @@ impl BusShared {
             Parentage::Of(parent) => Some(parent),
             Parentage::Ambient => {
                 let current = context::current_of(&self.hub)?;
-                let Current { event, event_id: id, depth, handler, is_scope, .. } = current;
+                let Current { event, event_id: id, depth, handler, in_scope, .. } = current;
                 let event = Some(event);
-                let counts = is_scope || self.hub.ambient_parent;
+                let counts = in_scope > 0 || self.hub.ambient_parent;
                 counts.then_some(ParentRef { event, id, depth, handler })
             }
         }

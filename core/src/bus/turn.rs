@@ -333,7 +333,7 @@ impl<'a> Holder<'a> {
             event,
             event_id: head.id,
             depth: head.depth,
-            is_scope: false,
+            in_scope: 0,
         };
         let call = |first: FirstPoll<'_, '_>| handler.call(payload, self.bus, invocation, first);
         let ended = if beside == Beside::Others && self.bus.spawns {
