@@ -110,7 +110,7 @@ impl<In: Send + 'static> Expect<In> {
         this
     }
 
-    /// Gives up when the time is over.
+    /// Gives up when the time is over. A hub that finds no runtime has no time, and does not.
     ///
     /// # Errors
     /// [`ExpectError::TimedOut`], or the other reasons why no event came.

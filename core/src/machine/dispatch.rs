@@ -43,12 +43,6 @@ impl Parent {
     pub const fn new(event: EventKey, depth: u32) -> Self {
         Self { event: Some(event), depth }
     }
-
-    /// An event of another hub, at this level.
-    #[must_use]
-    pub const fn elsewhere(depth: u32) -> Self {
-        Self { event: None, depth }
-    }
 }
 
 impl Dispatch {
