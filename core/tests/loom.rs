@@ -165,18 +165,9 @@ fn value(add: &EventHandle<Add>) -> u32 {
 }
 
 #[test]
-fn the_driver_learns_of_an_event_and_the_waiter_of_its_end() {
-    check(|| {
-        let bus = bus(false);
-        let add = bus.dispatch(Add(1)).unwrap();
-        assert_eq!(value(&add), 2);
-    });
-}
-
-#[test]
-fn whoever_waits_works_for_the_bus_beside_its_driver() {
-    check(|| {
-        let bus = bus(true);
+fn an_event_is_run_and_the_waiter_learns_of_its_end() {
+    check_both(|helps| {
+        let bus = bus(helps);
         let add = bus.dispatch(Add(1)).unwrap();
         assert_eq!(value(&add), 2);
     });
@@ -233,8 +224,8 @@ impl Door {
     }
 }
 
-fn bus_behind(door: &Arc<Door>, helps: bool) -> EventBus {
-    let bus = builder(helps).build();
+fn bus_behind(door: &Arc<Door>, builder: EventBusBuilder) -> EventBus {
+    let bus = builder.build();
     let door = door.clone();
     bus.on(move |add: EventHandle<Add>| {
         let door = door.clone();
@@ -250,7 +241,7 @@ fn bus_behind(door: &Arc<Door>, helps: bool) -> EventBus {
 fn a_handler_is_woken_from_another_thread() {
     check_both(|helps| {
         let door = Arc::new(Door::default());
-        let bus = bus_behind(&door, helps);
+        let bus = bus_behind(&door, builder(helps));
         let add = bus.dispatch(Add(1)).unwrap();
         let other = thread::spawn(move || door.open());
         assert_eq!(value(&add), 2);
@@ -262,7 +253,7 @@ fn a_handler_is_woken_from_another_thread() {
 fn two_handlers_are_woken_at_once() {
     check_both(|helps| {
         let (one, other) = (Arc::<Door>::default(), Arc::<Door>::default());
-        let bus = bus_behind(&one, helps);
+        let bus = bus_behind(&one, builder(helps));
         let behind = other.clone();
         bus.on(move |_: EventHandle<Add>| {
             let door = behind.clone();
@@ -327,7 +318,7 @@ fn three_events_take_more_than_one_turn() {
 #[test]
 fn a_stop_from_another_thread_ends_the_wait() {
     check_both(|helps| {
-        let bus = bus_behind(&Arc::default(), helps);
+        let bus = bus_behind(&Arc::default(), builder(helps));
         let add = bus.dispatch(Add(1)).unwrap();
         let other = thread::spawn(move || bus.stop_now());
         let done = block_on(add.wait()).unwrap();
@@ -340,8 +331,7 @@ fn a_stop_from_another_thread_ends_the_wait() {
 #[test]
 fn a_driver_that_is_dropped_ends_the_wait() {
     check_both(|helps| {
-        let builder = EventBus::builder("main").runtime(Threads::new(helps));
-        let (bus, driver) = builder.with_driver();
+        let (bus, driver) = builder(helps).with_driver();
         bus.on(|add: EventHandle<Add>| add.0 + 1);
         let other = thread::spawn(move || drop(driver));
         let sent = bus.dispatch(Add(1));
@@ -366,8 +356,7 @@ fn the_last_bus_is_dropped_while_its_event_runs() {
 #[test]
 fn a_place_that_becomes_free_goes_to_who_waits_for_it() {
     check_both(|helps| {
-        let builder = EventBus::builder("main").runtime(Threads::new(helps));
-        let bus = builder.max_pending(Some(1)).build();
+        let bus = builder(helps).max_pending(Some(1)).build();
         bus.on(|add: EventHandle<Add>| add.0 + 1);
         let first = bus.dispatch(Add(1)).unwrap();
         let other = {
@@ -406,17 +395,8 @@ fn a_handler_awaits_a_child_on_another_bus() {
 #[test]
 fn a_handler_that_is_a_task_of_its_own_is_stopped() {
     check(|| {
-        let runtime = Threads::new(false);
-        let bus = EventBus::builder("main").runtime(runtime).spawn_parallel().build();
         let door = Arc::<Door>::default();
-        let behind = door.clone();
-        bus.on(move |add: EventHandle<Add>| {
-            let door = behind.clone();
-            async move {
-                door.opened().await;
-                add.0 + 1
-            }
-        });
+        let bus = bus_behind(&door, builder(false).spawn_parallel());
         let add = bus.event(Add(1)).parallel().dispatch().unwrap();
         let opens = thread::spawn(move || door.open());
         bus.stop_now();

@@ -142,9 +142,8 @@ pub(crate) fn segments_now(path: &Path) -> io::Result<(Vec<PathBuf>, Option<File
             Err(error) => return Err(error),
         };
         let after = segments(path)?;
-        let closed = |files: &[PathBuf]| files.iter().filter(|file| **file != active).count();
-        // It was rotated away, or made, while we looked.
-        if closed(&before) == closed(&after) && after.contains(&active) == file.is_some() {
+        // Else it was rotated away, or made, while we looked.
+        if before == after && after.contains(&active) == file.is_some() {
             return Ok((after, file));
         }
     }
@@ -160,16 +159,11 @@ impl Storage for Files {
     }
 
     fn truncate(&mut self, segment: Segment, len: u64) -> io::Result<()> {
-        let opened;
-        let file = match &self.active {
-            Some(active) if segment == Segment::Active => active,
-            _ => {
-                opened = OpenOptions::new().write(true).open(self.path(segment))?;
-                &opened
-            }
-        };
-        file.set_len(len)?;
-        file.sync_data()
+        let cut = |file: &File| file.set_len(len).and_then(|()| file.sync_data());
+        match &self.active {
+            Some(active) if segment == Segment::Active => cut(active),
+            _ => cut(&OpenOptions::new().write(true).open(self.path(segment))?),
+        }
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -68,6 +68,7 @@ mod journal;
 mod line;
 mod queue;
 mod read;
+mod readable;
 mod recover;
 mod replay;
 mod settings;

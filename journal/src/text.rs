@@ -1,13 +1,14 @@
 //! The text of a line: the keys of every event, the payload's fields, our own, the checksum.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use busway_core::BoxError;
 use busway_core::journal::Entry;
-use serde::de::IgnoredAny;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::error::{ReservedKey, UnreadablePayload};
+use crate::readable::Readable;
 
 /// The keys of every event, in the order of bubus 1.4.3.
 pub(crate) const KEYS: [&str; 8] = [
@@ -37,9 +38,6 @@ const DIGITS: usize = 8;
 const CHECK_LEN: usize = CHECK_HEAD.len() + DIGITS + CHECK_TAIL.len();
 /// With so many wrong characters, it still is one that was damaged.
 const ALIKE: usize = 4;
-/// Every reader of JSON takes such nesting, and integers of so many digits.
-const PLAIN_DEPTH: u32 = 100;
-const PLAIN_DIGITS: u32 = 300;
 
 /// Adds a line, with its line feed.
 pub(crate) fn push_line(out: &mut String, entry: &Entry<'_>, accepted: bool, checksum: bool) {
@@ -116,48 +114,24 @@ pub(crate) fn check_payload(payload: &str) -> Result<(), BoxError> {
         return Err(UnreadablePayload::LineFeed.into());
     }
     let not_readable = UnreadablePayload::NotReadable;
-    // No field of such a name, nor a text of that kind: the names do not have to be looked at.
-    let has_names_of_ours = payload.contains("\"event_") || payload.contains("\"busway_");
-    if !has_names_of_ours && is_plain(payload) {
-        let _: IgnoredAny = serde_json::from_str(payload).map_err(not_readable)?;
-        return Ok(());
-    }
     if !payload.starts_with('{') {
         // It will stand one level below the line.
-        let _: [Value; 1] = serde_json::from_str(&format!("[{payload}]")).map_err(not_readable)?;
+        let _: [Readable; 1] =
+            serde_json::from_str(&format!("[{payload}]")).map_err(not_readable)?;
         return Ok(());
     }
-    let fields: Map<String, Value> = serde_json::from_str(payload).map_err(not_readable)?;
+    // No field of such a name, nor a text of that kind: the names do not have to be looked at.
+    if !payload.contains("\"event_") && !payload.contains("\"busway_") {
+        let _: Readable = serde_json::from_str(payload).map_err(not_readable)?;
+        return Ok(());
+    }
+    let fields: BTreeMap<String, Readable> = serde_json::from_str(payload).map_err(not_readable)?;
     let reserved =
         |key: &String| KEYS.contains(&key.as_str()) || key == RESULTS || key.starts_with(OWN);
-    match fields.into_iter().map(|(key, _)| key).find(reserved) {
+    match fields.into_keys().find(reserved) {
         Some(key) => Err(ReservedKey { key }.into()),
         None => Ok(()),
     }
-}
-
-/// Whether JSON has nothing that may be valid and still too much for a reader: deep nesting, numbers
-/// that no float holds, escapes of single surrogates.
-fn is_plain(json: &str) -> bool {
-    let (mut depth, mut digits) = (0u32, 0u32);
-    let mut in_text = false;
-    let mut bytes = json.bytes();
-    while let Some(byte) = bytes.next() {
-        let after_digit = digits > 0;
-        digits = if byte.is_ascii_digit() { digits + 1 } else { 0 };
-        match byte {
-            b'"' => in_text = !in_text,
-            b'\\' if bytes.next() == Some(b'u') => return false,
-            b'[' | b'{' if !in_text => depth += 1,
-            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
-            b'e' | b'E' if !in_text && after_digit => return false,
-            _ => {}
-        }
-        if depth > PLAIN_DEPTH || (digits > PLAIN_DIGITS && !in_text) {
-            return false;
-        }
-    }
-    true
 }
 
 /// The last key of a payload that would be taken for a damaged checksum.

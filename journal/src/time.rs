@@ -24,12 +24,15 @@ pub(crate) fn parse(text: &str) -> Option<Timestamp> {
 }
 
 fn numbers(text: &str, separator: char) -> Option<[i64; 3]> {
-    let mut parts = text.split(separator).map(|part| {
-        let is_number = !part.is_empty() && part.bytes().all(|digit| digit.is_ascii_digit());
-        part.parse().ok().filter(|_| is_number && part.len() <= 4)
-    });
+    let mut parts = text.split(separator).map(|part| number(part, 4));
     let numbers = [parts.next()??, parts.next()??, parts.next()??];
     parts.next().is_none().then_some(numbers)
+}
+
+/// So many digits at most, and nothing else.
+fn number(text: &str, digits: usize) -> Option<i64> {
+    let is_number = text.len() <= digits && text.bytes().all(|digit| digit.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number)
 }
 
 fn nanos(fraction: &str) -> Option<i128> {
@@ -49,11 +52,7 @@ fn offset(zone: &str) -> Option<i64> {
         Some(_) => 1,
     };
     let (hours, minutes) = zone[1..].split_once(':').unwrap_or((&zone[1..], "0"));
-    let number = |digits: &str| {
-        let is_one = digits.len() <= 2 && digits.bytes().all(|digit| digit.is_ascii_digit());
-        digits.parse::<i64>().ok().filter(|_| is_one)
-    };
-    let seconds = number(hours)? * 3_600 + number(minutes)? * 60;
+    let seconds = number(hours, 2)? * 3_600 + number(minutes, 2)? * 60;
     (seconds < 86_400).then_some(sign * seconds)
 }
 

@@ -37,7 +37,7 @@ impl<'a, E: Event> EventBuilder<'a, E> {
     /// depth, and does not wait.
     pub fn parent<T: Event>(mut self, parent: &EventHandle<T>) -> Self {
         let of = parent.parent_ref();
-        let is_here = Arc::ptr_eq(&parent.bus.hub, &self.bus.hub);
+        let is_here = parent.bus.shares_hub(self.bus);
         self.options.parentage = Parentage::Of(if is_here { of } else { of.elsewhere() });
         self.options.claim = self.options.claim.or(parent.claim);
         self

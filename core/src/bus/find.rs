@@ -42,11 +42,10 @@ impl<'a, In: Send + 'static> Find<'a, In> {
 
     /// Events below this one: its children, and theirs, as far as the links are still in memory.
     pub fn child_of<E: Event>(self, ancestor: &EventHandle<E>) -> Self {
-        let hub = ancestor.bus.hub.address();
+        let is_here = ancestor.bus.shares_hub(self.bus);
         let ancestor: EventKey = ancestor.record.head.key();
         self.about(move |bus, record| {
-            let is_below = || bus.hub.lock().books.is_below(record.head().key(), ancestor);
-            bus.hub.address() == hub && is_below()
+            is_here && bus.hub.lock().books.is_below(record.head().key(), ancestor)
         })
     }
 

@@ -99,10 +99,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     ) -> Result<EventKey, Refused<P>> {
         self.advance(now);
         let list = self.bus(bus).and_then(|ix| self.buses[ix].handlers.at(address)).cloned();
-        let is_somewhere = list.is_some() || !matches!(address, Address::Consumer(_));
-        let admitted = self.admit(bus, &spec, true);
-        let admitted = admitted.and_then(|to| is_somewhere.then_some(to).ok_or(Refusal::NotFound));
-        match admitted {
+        let is_nowhere = list.is_none() && matches!(address, Address::Consumer(_));
+        match self.admit(bus, &spec, true) {
+            Ok(_) if is_nowhere => Err(Refused { reason: Refusal::NotFound, payload }),
             Ok(admitted) => {
                 spec.overrides.get_or_insert_default().go_past_queue();
                 Ok(self.accept(payload, spec, admitted, Some(Snapshot::only(list))))

@@ -1,11 +1,14 @@
 //! R44: what is taken can be read again, and what could not be is refused or reported.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use busway_core::journal::DurableError;
-use busway_core::{DispatchError, EventHandle, Limit};
-use busway_journal::{Journal, Ledger, Line, Mode, Sync, UnreadablePayload};
+use busway_core::{DispatchError, EventBus, EventHandle, Limit};
+use busway_journal::{
+    Journal, Ledger, Line, Mode, OpenError, Replay, ReplayError, Sync, UnreadablePayload,
+};
 use busway_macros::Event;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -85,22 +88,28 @@ async fn r44_every_prefix_of_a_line_is_torn() -> Outcome {
     Ok(())
 }
 
+/// A bus whose journal syncs each line, in files of so many bytes.
+fn rotating(path: &Path, bytes: u64) -> Result<EventBus, OpenError> {
+    Ok(bus(&Journal::builder(path).sync(Sync::Always).rotate_at(bytes).open()?))
+}
+
+fn numbers(replay: Replay) -> Result<Vec<u32>, ReplayError> {
+    replay.of_type::<Job>().map(|read| read.map(|(_, job)| job.number)).collect()
+}
+
 #[tokio::test]
 async fn r43_a_replay_reads_what_is_rotated_away_meanwhile() -> Outcome {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("events.jsonl");
-    let journal = Journal::builder(&path).sync(Sync::Always).rotate_at(1).open()?;
-    let bus = bus(&journal);
+    let bus = rotating(&path, 1)?;
     for number in 0..3 {
         soon(bus.dispatch(job(number))?.durable()).await?;
     }
-    let replay = Journal::replay(&path)?.of_type::<Job>();
+    let replay = Journal::replay(&path)?;
     for number in 3..6 {
         soon(bus.dispatch(job(number))?.durable()).await?;
     }
-    let read: Vec<_> =
-        replay.map(|read| read.map(|(_, job)| job.number)).collect::<Result<_, _>>()?;
-    assert_eq!(read, [0, 1, 2]);
+    assert_eq!(numbers(replay)?, [0, 1, 2]);
     Ok(())
 }
 
@@ -108,8 +117,7 @@ async fn r43_a_replay_reads_what_is_rotated_away_meanwhile() -> Outcome {
 async fn r43_a_file_that_somebody_moves_away_is_begun_anew() -> Outcome {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("events.jsonl");
-    let journal = Journal::builder(&path).sync(Sync::Always).rotate_at(700).open()?;
-    let bus = bus(&journal);
+    let bus = rotating(&path, 700)?;
     for number in 0..12 {
         if number == 2 {
             fs::rename(&path, folder.path().join("moved"))?;
@@ -117,9 +125,7 @@ async fn r43_a_file_that_somebody_moves_away_is_begun_anew() -> Outcome {
         soon(bus.dispatch(job(number))?.durable()).await?;
     }
     fs::write(folder.path().join("events.jsonl.0000001"), "not ours")?;
-    let jobs = Journal::replay(&path)?.of_type::<Job>();
-    let jobs: Vec<_> =
-        jobs.map(|read| read.map(|(_, job)| job.number)).collect::<Result<_, _>>()?;
+    let jobs = numbers(Journal::replay(&path)?)?;
     assert!(jobs.ends_with(&[6, 7, 8, 9, 10, 11]), "{jobs:?}");
     Ok(())
 }
