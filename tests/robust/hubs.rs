@@ -147,3 +147,28 @@ fn r28_what_a_reader_on_another_thread_gets_and_what_is_dropped_is_all() {
     assert_eq!(got + stream.dropped(), 5_000);
     assert!(most <= 1, "{most}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn r14_a_scope_of_another_hub_hides_no_handler() {
+    let (far, bus) = (busway::bus("far"), busway::bus("main"));
+    far.on(|_: EventHandle<Third>| sleep(30 * SECOND));
+    let event = far.dispatch(Third).unwrap();
+    bus.on(|_: EventHandle<Second>| sleep(SECOND));
+    let (far, id) = (far.downgrade(), event.id());
+    bus.on(move |first: EventHandle<First>| {
+        let (event, far) = (event.clone(), far.upgrade().unwrap());
+        async move {
+            let child = first.dispatch(Second).unwrap();
+            let there = event.scope(async {
+                child.wait().await.unwrap();
+                far.dispatch(First(2)).unwrap().parent_id()
+            });
+            assert_eq!(there.await, Some(id), "a child of the scope's event");
+            assert_eq!(first.dispatch(Second).unwrap().parent_id(), Some(first.id()));
+        }
+    });
+    let began = Instant::now();
+    let first = bus.run(First(1)).await.unwrap();
+    assert!(first.results()[0].error().is_none(), "{:?}", first.results());
+    assert_eq!(began.elapsed(), 2 * SECOND);
+}

@@ -5,27 +5,33 @@
 
 use core::num::NonZeroUsize;
 
+use super::send::ParentRef;
 use super::shared::HubShared;
-use crate::id::EventId;
-use crate::machine::{EventKey, HandlerKey, InvocationKey};
+use crate::machine::{HandlerKey, InvocationKey};
 
-/// The invocation that is being polled, as those see it who are called by its handler.
+/// What is being polled, as those see it who are called by it.
 #[derive(Clone, Copy)]
 pub(crate) struct Current {
-    /// The address of the hub, as its identity while it lives.
+    /// The invocation whose waits are noted; none in a task that only knows its parent.
+    pub(crate) polled: Option<Polled>,
+    /// The address of the parent's hub, as its identity while it lives.
     pub(crate) hub: usize,
-    /// Whose waits are noted; none in a task that only knows its parent.
-    pub(crate) invocation: Option<InvocationKey>,
+    /// Whose children are dispatched here.
+    pub(crate) parent: ParentRef,
+    /// Not 0 when the parent was given on purpose, with a scope.
+    // As wide as what is beside it: with a `bool`, all of this is copied field by field.
+    pub(crate) in_scope: u32,
+}
+
+/// An invocation that is being polled.
+#[derive(Clone, Copy)]
+pub(crate) struct Polled {
+    /// The address of its hub.
+    pub(crate) hub: usize,
+    pub(crate) invocation: InvocationKey,
     /// The address of the data of the waker that it is polled with, when it can be polled again for
     /// the end of what it waits for without being woken.
     pub(crate) waker: Option<NonZeroUsize>,
-    pub(crate) handler: Option<HandlerKey>,
-    pub(crate) event: EventKey,
-    pub(crate) event_id: EventId,
-    pub(crate) depth: u32,
-    /// Not 0 when the parent was given on purpose, with a scope.
-    // As wide as `depth` beside it: with a `bool`, all of this is copied field by field.
-    pub(crate) in_scope: u32,
 }
 
 /// Who polls the one that asks, as far as can be known.
@@ -37,9 +43,15 @@ pub(crate) enum Poller {
     Task,
 }
 
+impl Current {
+    fn is_polled(&self, hub: usize, by: InvocationKey) -> bool {
+        self.polled.is_some_and(|polled| polled.hub == hub && polled.invocation == by)
+    }
+}
+
 #[cfg(feature = "std")]
 mod imp {
-    use super::{Current, HubShared, Poller};
+    use super::{Current, HubShared, Polled, Poller};
     use crate::machine::InvocationKey;
     use crate::sync::thread_local;
     use core::cell::Cell;
@@ -60,23 +72,23 @@ mod imp {
 
     /// Who polls the one that asks for this hub.
     pub(crate) fn poller(hub: &HubShared, _claim: Claim) -> Poller {
-        let Some(Current { hub: of, invocation: Some(invocation), waker, .. }) = current() else {
-            return Poller::Task;
-        };
-        match of == hub.address() {
-            true => Poller::Invocation(invocation, waker),
-            false => Poller::Handler,
+        match current().and_then(|current| current.polled) {
+            None => Poller::Task,
+            Some(Polled { hub: of, invocation, waker }) if of == hub.address() => {
+                Poller::Invocation(invocation, waker)
+            }
+            Some(_) => Poller::Handler,
         }
     }
 
     /// Whether a handler polls the one that asks.
     pub(crate) fn is_in_handler() -> bool {
-        current().is_some()
+        current().is_some_and(|current| current.polled.is_some())
     }
 
-    /// This invocation, when it is the one that is being polled.
+    /// What is being polled, when it is this invocation.
     pub(super) fn polled(hub: &HubShared, by: InvocationKey) -> Option<Current> {
-        super::current_of(hub).filter(|at| at.invocation == Some(by))
+        current().filter(|current| current.is_polled(hub.address(), by))
     }
 
     thread_local! {
@@ -90,7 +102,12 @@ mod imp {
         poll()
     }
 
-    /// The invocation that is being polled on this thread.
+    /// Runs `poll` as before, but with this one's parent.
+    pub(crate) fn enter_scope<T>(scope: &Current, poll: impl FnOnce() -> T) -> T {
+        enter(&Current { polled: current().and_then(|current| current.polled), ..*scope }, poll)
+    }
+
+    /// What is being polled on this thread.
     pub(crate) fn current() -> Option<Current> {
         // A thread that is ending polls nobody.
         CURRENT.try_with(Cell::get).ok().flatten()
@@ -107,7 +124,7 @@ mod imp {
 
 #[cfg(not(feature = "std"))]
 mod imp {
-    use super::{Current, HubShared, Poller};
+    use super::{Current, HubShared, Polled, Poller};
     use crate::machine::InvocationKey;
     use crate::sync::StaticMutex;
     use alloc::vec::Vec;
@@ -132,8 +149,8 @@ mod imp {
 
     /// Who polls the one that asks for this hub.
     pub(crate) fn poller(hub: &HubShared, claim: Claim) -> Poller {
-        match claim.0.and_then(|by| Some((by, polled(hub, by)?.waker))) {
-            Some((by, waker)) => Poller::Invocation(by, waker),
+        match claim.0.and_then(|by| polled(hub, by)?.polled) {
+            Some(Polled { invocation, waker, .. }) => Poller::Invocation(invocation, waker),
             None if is_in_handler() => Poller::Handler,
             None => Poller::Task,
         }
@@ -146,17 +163,19 @@ mod imp {
 
     /// This invocation, when it is one that is being polled.
     pub(super) fn polled(hub: &HubShared, by: InvocationKey) -> Option<Current> {
-        let polled = POLLED.lock();
-        polled.iter().find(|at| at.hub == hub.address() && at.invocation == Some(by)).copied()
+        let is_it = |at: &&Current| at.is_polled(hub.address(), by);
+        POLLED.lock().iter().find(is_it).copied()
     }
 
     /// Runs `poll` as this invocation.
     pub(crate) fn enter<T>(current: &Current, poll: impl FnOnce() -> T) -> T {
-        if current.invocation.is_none() {
-            return poll();
-        }
         POLLED.lock().push(*current);
         let _ended = Ended(*current);
+        poll()
+    }
+
+    /// Runs `poll` as before: nobody can tell who is in a scope.
+    pub(crate) fn enter_scope<T>(_scope: &Current, poll: impl FnOnce() -> T) -> T {
         poll()
     }
 
@@ -169,9 +188,9 @@ mod imp {
 
     impl Drop for Ended {
         fn drop(&mut self) {
-            let Current { hub, invocation, .. } = self.0;
+            let Some(Polled { hub, invocation, .. }) = self.0.polled else { return };
             let mut polled = POLLED.lock();
-            let place = polled.iter().rposition(|at| at.hub == hub && at.invocation == invocation);
+            let place = polled.iter().rposition(|at| at.is_polled(hub, invocation));
             place.map(|place| polled.swap_remove(place));
         }
     }
@@ -179,17 +198,26 @@ mod imp {
 
 pub(crate) use imp::*;
 
-/// What is being polled on this thread, when it is of this hub.
-pub(crate) fn current_of(hub: &HubShared) -> Option<Current> {
-    current().filter(|current| current.hub == hub.address())
-}
-
 /// The invocation of this hub that is being polled on this thread.
 pub(crate) fn invocation_of(hub: &HubShared) -> Option<InvocationKey> {
-    current_of(hub)?.invocation
+    let polled = current()?.polled.filter(|polled| polled.hub == hub.address())?;
+    Some(polled.invocation)
+}
+
+/// The parent of what is dispatched in this hub on this thread.
+pub(crate) fn parent_in(hub: &HubShared) -> Option<ParentRef> {
+    let current = current().filter(|current| current.hub == hub.address())?;
+    (current.in_scope > 0 || hub.ambient_parent).then_some(current.parent)
+}
+
+/// Whether who asks belongs to an event of this hub, as its handler or by a scope: what waits for
+/// room there may be what room waits for.
+pub(crate) fn is_within(hub: &HubShared) -> bool {
+    let is_here = |current: &Current| current.hub == hub.address();
+    invocation_of(hub).is_some() || current().as_ref().is_some_and(is_here)
 }
 
 /// The handler that is being polled, when it is this invocation's.
 pub(crate) fn handler_of(hub: &HubShared, by: Option<InvocationKey>) -> Option<HandlerKey> {
-    polled(hub, by?)?.handler
+    polled(hub, by?).filter(|current| current.in_scope == 0)?.parent.handler
 }

@@ -219,11 +219,9 @@ impl<E: Event> EventHandle<E> {
     /// Makes this event the parent of what `future` dispatches, wherever it is polled: for tasks
     /// that a handler spawns.
     pub fn scope<F: Future>(&self, future: F) -> Scope<F> {
-        let ParentRef { id: event_id, depth, handler, .. } = self.parent_ref();
-        let (hub, event) = (self.bus.hub.address(), self.record.head.key());
-        let (invocation, waker, in_scope) = (None, None, 1);
-        let current = Current { hub, invocation, waker, handler, event, event_id, depth, in_scope };
-        Scope::new(future, current, self.bus.clone())
+        let (hub, parent) = (self.bus.hub.address(), self.parent_ref());
+        let scope = Current { polled: None, hub, parent, in_scope: 1 };
+        Scope::new(future, scope, self.bus.clone())
     }
 
     /// The event and everything below it as a tree of text.

@@ -1,12 +1,15 @@
 //! Who is inside of whom: a call that holds a slot of a semaphore is not to wait for itself (R46).
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::context;
 use super::record::{Erased, ParentLink};
+use super::send::ParentRef;
 use super::shared::{BusShared, HubShared};
 use crate::id::EventId;
 use crate::machine::{EventKey, HandlerKey, InvocationKey};
+use crate::semaphore::Lease;
 
 /// A handler that runs for an event, as its descendants know it.
 pub(crate) type InvocationId = (EventId, HandlerKey);
@@ -14,8 +17,8 @@ pub(crate) type InvocationId = (EventId, HandlerKey);
 /// Somebody who wants a slot.
 #[derive(Debug, Default)]
 pub(crate) struct Caller {
-    /// The semaphores of the calls it is made in.
-    pub(crate) inside: Vec<usize>,
+    /// What the calls hold that it is made in.
+    pub(crate) inside: Vec<Arc<Lease>>,
     /// The invocation it is made in.
     pub(crate) own: Option<InvocationId>,
     /// The invocations above that one.
@@ -29,10 +32,10 @@ impl Caller {
         let Some(current) = context::current() else {
             return Self { inside, ..Self::default() };
         };
-        let own = current.handler.map(|handler| (current.event_id, handler));
-        let hub = imp::hub(current.hub);
-        let above = hub.map_or_else(Vec::new, |hub| above(&hub, current.event));
-        Self { inside, own, above }
+        let ParentRef { event, id, handler, .. } = current.parent;
+        let own = handler.map(|handler| (id, handler));
+        let above = imp::hub(current.hub).zip(event).map(|(hub, event)| above(&hub, event));
+        Self { inside, own, above: above.unwrap_or_default() }
     }
 
     /// An invocation that is being polled.
@@ -71,24 +74,25 @@ mod imp {
     use core::future::poll_fn;
     use core::pin::pin;
 
-    use super::{HubShared, context};
-    use crate::machine::{EventKey, InvocationKey};
+    use super::{HubShared, Lease, context};
+    use crate::machine::InvocationKey;
     use crate::sync::{StaticMutex, thread_local};
 
     /// The live hubs by their addresses, which is all that a thread knows of the one it works for.
     static HUBS: StaticMutex<BTreeMap<usize, Weak<HubShared>>> = StaticMutex::new(BTreeMap::new());
 
     thread_local! {
-        /// The semaphores of the calls that are being polled, and in what.
-        static CALLS: RefCell<Vec<(usize, Place)>> = const { RefCell::new(Vec::new()) };
+        /// What the calls hold that are being polled, and who polls them.
+        static CALLS: RefCell<Vec<(Arc<Lease>, Poller)>> = const { RefCell::new(Vec::new()) };
     }
 
-    /// What is being polled: an invocation, or none. A task that helps another bus polls its
-    /// handlers, but they are not inside of its calls.
-    type Place = Option<(usize, Option<InvocationKey>, EventKey)>;
+    /// An invocation, or none. A task that helps another bus polls its handlers, but they are not
+    /// inside of its calls.
+    type Poller = Option<(usize, InvocationKey)>;
 
-    fn place() -> Place {
-        context::current().map(|current| (current.hub, current.invocation, current.event))
+    fn poller() -> Poller {
+        let polled = context::current()?.polled?;
+        Some((polled.hub, polled.invocation))
     }
 
     /// A hub can be found from now on.
@@ -106,20 +110,20 @@ mod imp {
         HUBS.lock().get(&address).and_then(Weak::upgrade)
     }
 
-    pub(super) fn inside() -> Vec<usize> {
-        let here = place();
-        let of = |calls: &RefCell<Vec<(usize, Place)>>| {
+    pub(super) fn inside() -> Vec<Arc<Lease>> {
+        let here = poller();
+        let of = |calls: &RefCell<Vec<(Arc<Lease>, Poller)>>| {
             let calls = calls.borrow();
-            calls.iter().filter(|(_, place)| *place == here).map(|(call, _)| *call).collect()
+            calls.iter().filter(|(_, by)| *by == here).map(|(lease, _)| lease.clone()).collect()
         };
         CALLS.try_with(of).unwrap_or_default()
     }
 
-    /// Runs a future as one that holds a slot of this semaphore.
-    pub(crate) async fn inside_of<F: Future>(semaphore: usize, future: F) -> F::Output {
+    /// Runs a future as one that holds this.
+    pub(crate) async fn inside_of<F: Future>(lease: &Arc<Lease>, future: F) -> F::Output {
         let mut future = pin!(future);
         poll_fn(|cx| {
-            CALLS.with(|calls| calls.borrow_mut().push((semaphore, place())));
+            CALLS.with(|calls| calls.borrow_mut().push((lease.clone(), poller())));
             let _out = Out;
             future.as_mut().poll(cx)
         })
@@ -130,7 +134,8 @@ mod imp {
 
     impl Drop for Out {
         fn drop(&mut self) {
-            CALLS.with(|calls| calls.borrow_mut().pop());
+            // It may be the last of it, which wakes the next one: not while the calls are borrowed.
+            let _out = CALLS.with(|calls| calls.borrow_mut().pop());
         }
     }
 }
@@ -140,7 +145,7 @@ mod imp {
     use alloc::sync::Arc;
     use alloc::vec::Vec;
 
-    use super::HubShared;
+    use super::{HubShared, Lease};
 
     pub(in super::super) const fn note(_hub: &Arc<HubShared>) {}
 
@@ -148,12 +153,12 @@ mod imp {
         None
     }
 
-    pub(super) const fn inside() -> Vec<usize> {
+    pub(super) const fn inside() -> Vec<Arc<Lease>> {
         Vec::new()
     }
 
     /// Runs a future. Nobody can tell who is inside of it.
-    pub(crate) async fn inside_of<F: Future>(_semaphore: usize, future: F) -> F::Output {
+    pub(crate) async fn inside_of<F: Future>(_lease: &Arc<Lease>, future: F) -> F::Output {
         future.await
     }
 }

@@ -83,7 +83,7 @@ pub(crate) async fn dispatch_wait<E: Event>(
     bus: &Arc<BusShared>,
     event: E,
 ) -> Result<EventHandle<E>, DispatchError<E>> {
-    let in_handler = context::current_of(&bus.hub).is_some();
+    let in_handler = context::is_within(&bus.hub);
     let event = match bus.dispatch(event, Options::default()) {
         Err(DispatchError::Full { event, .. }) if !in_handler => event,
         answer => return answer,
@@ -107,7 +107,7 @@ pub(crate) async fn dispatch_into_place<E: Event>(
         }
         _ => false,
     };
-    if is_child || context::current_of(&bus.hub).is_some() {
+    if is_child || context::is_within(&bus.hub) {
         return bus.dispatch(event, options);
     }
     match reserve(bus).await {

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use core::any::TypeId;
 use core::time::Duration;
 
-use super::context::{self, Claim, Current};
+use super::context::{self, Claim};
 use super::error::DispatchError;
 use super::handle::EventHandle;
 use super::notices::Notices;
@@ -211,13 +211,7 @@ impl BusShared {
         match parentage {
             Parentage::Detached => None,
             Parentage::Of(parent) => Some(parent),
-            Parentage::Ambient => {
-                let current = context::current_of(&self.hub)?;
-                let Current { event, event_id: id, depth, handler, in_scope, .. } = current;
-                let event = Some(event);
-                let counts = in_scope > 0 || self.hub.ambient_parent;
-                counts.then_some(ParentRef { event, id, depth, handler })
-            }
+            Parentage::Ambient => context::parent_in(&self.hub),
         }
     }
 }

@@ -85,14 +85,14 @@ impl BusShared {
 #[must_use = "futures do nothing unless they are polled"]
 pub struct Scope<F> {
     future: Pin<Box<F>>,
-    current: Current,
+    scope: Current,
     /// Held so that the hub is known by its address.
-    bus: Arc<BusShared>,
+    _bus: Arc<BusShared>,
 }
 
 impl<F> Scope<F> {
-    pub(crate) fn new(future: F, current: Current, bus: Arc<BusShared>) -> Self {
-        Self { future: Box::pin(future), current, bus }
+    pub(crate) fn new(future: F, scope: Current, bus: Arc<BusShared>) -> Self {
+        Self { future: Box::pin(future), scope, _bus: bus }
     }
 }
 
@@ -100,10 +100,8 @@ impl<F: Future> Future for Scope<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let polling = context::current_of(&self.bus.hub);
-        let (invocation, waker) = polling.map_or((None, None), |at| (at.invocation, at.waker));
-        let current = Current { invocation, waker, ..self.current };
-        context::enter(&current, || self.future.as_mut().poll(cx))
+        let Self { future, scope, .. } = &mut *self;
+        context::enter_scope(scope, || future.as_mut().poll(cx))
     }
 }
 

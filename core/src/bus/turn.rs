@@ -10,11 +10,12 @@ use core::task::{Context, Poll};
 
 use hashbrown::HashMap;
 
-use super::context::Current;
+use super::context::{Current, Polled};
 use super::guard;
 use super::handler::{Callable, FirstPoll, Started};
 use super::notices::Notices;
 use super::record::Erased;
+use super::send::ParentRef;
 use super::shared::{BusShared, HubState, Latched};
 use super::spare::SpareBox;
 use super::spawned::{Leash, SpawnedTask};
@@ -325,23 +326,20 @@ impl<'a> Holder<'a> {
         let Run { invocation, event, beside, payload, handler: entry, .. } = run;
         let Action::Call(handler) = &entry.action else { return None };
         let head = payload.head();
-        let mut current = Current {
-            hub: self.bus.hub.address(),
-            invocation: Some(invocation),
-            waker: None,
-            handler: Some(entry.info.key),
-            event,
-            event_id: head.id,
-            depth: head.depth,
-            in_scope: 0,
+        let hub = self.bus.hub.address();
+        let key = Some(entry.info.key);
+        let parent = ParentRef { event: Some(event), id: head.id, depth: head.depth, handler: key };
+        let polled_with = |waker| {
+            let polled = Some(Polled { hub, invocation, waker });
+            Current { polled, hub, parent, in_scope: 0 }
         };
         let call = |first: FirstPoll<'_, '_>| handler.call(payload, self.bus, invocation, first);
         let ended = if beside == Beside::Others && self.bus.spawns {
-            self.begin_spawned(current, invocation, call)
+            self.begin_spawned(polled_with(None), invocation, call)
         } else {
             let ready = self.turn.spare_wakers.pop().unwrap_or_else(|| Readiness::new(self.bus));
             ready.assign(invocation);
-            current.waker = NonZeroUsize::new(ready.waker().data().addr());
+            let current = polled_with(NonZeroUsize::new(ready.waker().data().addr()));
             let mut cx = Context::from_waker(ready.waker());
             let first = FirstPoll(Some((&mut cx, &mut self.turn.spare_box)));
             match task::start(&current, &self.bus.span, || call(first)) {

@@ -45,7 +45,7 @@ pub(crate) async fn run<C: Call>(
 ) -> Result<C::Value, GivenUp<C::Error>> {
     match &slot {
         None => tries(numbers, clock, call).await,
-        Some(slot) => inside_of(slot.semaphore(), tries(numbers, clock, call)).await,
+        Some(slot) => inside_of(slot.lease(), tries(numbers, clock, call)).await,
     }
 }
 

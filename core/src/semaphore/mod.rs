@@ -11,6 +11,6 @@ mod queue;
 mod scope;
 
 pub use self::error::SemaphoreError;
-pub(crate) use self::pool::{Pool, Slot};
+pub(crate) use self::pool::{Lease, Pool, Slot};
 pub use self::scope::{Class, Instance, SemaphoreScope};
 pub(crate) use self::scope::{Folder, Key};

@@ -33,8 +33,8 @@ struct State {
     slots: Slots,
     /// Who is to be woken for a ticket.
     wakers: BTreeMap<Ticket, Waker>,
-    /// The invocations that hold a slot, and how many each.
-    holders: BTreeMap<InvocationId, usize>,
+    /// The invocations that hold slots, and which.
+    holders: BTreeMap<InvocationId, Vec<Weak<Lease>>>,
 }
 
 impl Pool {
@@ -55,7 +55,7 @@ impl Pool {
     }
 
     /// Waits for a slot, first come first served. A caller that is inside of a call that holds one
-    /// goes along with that.
+    /// shares that.
     ///
     /// # Cancel safety
     /// Dropping it gives up the place in the line, or the slot when it is there already.
@@ -64,34 +64,33 @@ impl Pool {
         limit: usize,
         caller: &Caller,
     ) -> Result<Slot, SemaphoreError> {
-        if self.holds(caller) {
-            return Ok(Slot { pool: self.clone(), invocation: None, _held: Held::WithAnother });
-        }
-        let held = match &self.processes {
-            None => Held::Place(Enter::new(self, limit).await),
-            Some(processes) => {
-                let _turn = Enter::new(self, 1).await;
-                Held::Locked(processes.compete(limit, self).await?)
-            }
+        let lease = match self.lease_of(caller) {
+            Some(lease) => lease,
+            None => Arc::new(Lease { pool: self.clone(), _held: self.wait(limit).await? }),
         };
         if let Some(invocation) = caller.own {
-            *self.state.lock().holders.entry(invocation).or_default() += 1;
+            let mut state = self.state.lock();
+            state.holders.entry(invocation).or_default().push(Arc::downgrade(&lease));
         }
-        Ok(Slot { pool: self.clone(), invocation: caller.own, _held: held })
+        Ok(Slot { lease, invocation: caller.own })
     }
 
-    /// An identity that no other semaphore in use has.
-    pub(crate) fn address(&self) -> usize {
-        core::ptr::from_ref(self).addr()
+    async fn wait(self: &Arc<Self>, limit: usize) -> Result<Held, SemaphoreError> {
+        let Some(processes) = &self.processes else {
+            return Ok(Held::Place(Enter::new(self, limit).await));
+        };
+        let _turn = Enter::new(self, 1).await;
+        Ok(Held::Locked(processes.compete(limit, self).await?))
     }
 
-    /// Whether the caller is inside of a call that holds a slot.
-    fn holds(&self, caller: &Caller) -> bool {
-        if caller.inside.contains(&self.address()) {
-            return true;
+    /// What a call holds that the caller is inside of.
+    fn lease_of(self: &Arc<Self>, caller: &Caller) -> Option<Arc<Lease>> {
+        if let Some(lease) = caller.inside.iter().find(|lease| Arc::ptr_eq(&lease.pool, self)) {
+            return Some(lease.clone());
         }
         let state = self.state.lock();
-        caller.above.iter().any(|above| state.holders.contains_key(above))
+        let held = caller.above.iter().filter_map(|above| state.holders.get(above));
+        held.flatten().find_map(Weak::upgrade)
     }
 
     /// Changes the slots, and wakes those who have one now.
@@ -125,11 +124,18 @@ impl core::fmt::Debug for Pool {
     }
 }
 
-/// A slot. Dropping it gives it back, to the first in line.
+/// A slot, as its user has it. Dropping it gives it back to the first in line, unless a call inside
+/// of the user's shares it.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    pool: Arc<Pool>,
+    lease: Arc<Lease>,
     invocation: Option<InvocationId>,
+}
+
+/// A slot, for as long as somebody uses it.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    pool: Arc<Pool>,
     _held: Held,
 }
 
@@ -139,27 +145,25 @@ pub(crate) struct Slot {
 enum Held {
     Place(Place),
     Locked(Lock),
-    /// A call that this one is inside of has it.
-    WithAnother,
 }
 
 impl Slot {
-    /// The semaphore, as those see it who are called while the slot is held.
-    pub(crate) fn semaphore(&self) -> usize {
-        self.pool.address()
+    /// What those share who are called while the slot is held.
+    pub(crate) const fn lease(&self) -> &Arc<Lease> {
+        &self.lease
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         // Before the slot itself goes: who comes after must not take us for its holder.
-        if let Some(invocation) = self.invocation {
-            let mut state = self.pool.state.lock();
-            if let Some(held) = state.holders.get_mut(&invocation) {
-                *held -= 1;
-                if *held == 0 {
-                    state.holders.remove(&invocation);
-                }
+        let Some(invocation) = self.invocation else { return };
+        let mut state = self.lease.pool.state.lock();
+        if let Some(held) = state.holders.get_mut(&invocation) {
+            let own = held.iter().position(|held| held.as_ptr() == Arc::as_ptr(&self.lease));
+            own.map(|own| held.swap_remove(own));
+            if held.is_empty() {
+                state.holders.remove(&invocation);
             }
         }
     }

@@ -16,6 +16,8 @@ scenarios!(
     r46_a_function_in_a_handler_below_one,
     r46_a_handler_below_a_call_that_is_not_a_handlers_waits,
     r46_brothers_wait_for_each_other,
+    r46_a_slot_is_back_when_the_last_of_those_who_share_it_has_ended,
+    r46_a_call_in_a_call_across_a_scope,
 );
 
 #[derive(Event)]
@@ -197,5 +199,54 @@ async fn r46_brothers_wait_for_each_other<E: Env>(env: E) -> Outcome {
     bus.handler(stays).retry(policy).register();
     assert_eq!(run(&bus, Outer).await?.result()?, 2);
     assert_eq!((counted.ever(), counted.most()), (2, 1));
+    Ok(())
+}
+
+async fn r46_a_slot_is_back_when_the_last_of_those_who_share_it_has_ended<E: Env>(
+    env: E,
+) -> Outcome {
+    let policy = strict(env, "shared").semaphore_timeout(None);
+    let room = Room::default();
+    let bus = env.bus("main");
+    bus.handler(move |outer: EventHandle<Outer>| async move {
+        outer.event(Middle).parallel().dispatch()?;
+        env.sleep(2).await;
+        busway::ok(1)
+    })
+    .retry(policy.clone())
+    .register();
+    // It shares the slot of the handler above, which does not wait for it, and so does what is below.
+    let counted = room.clone();
+    bus.handler(move |middle: EventHandle<Middle>| {
+        let room = counted.clone();
+        async move {
+            let _guest = room.enter();
+            env.sleep(4).await;
+            busway::ok(middle.run(Inner).await?.result()?)
+        }
+    })
+    .retry(policy.clone())
+    .register();
+    bus.handler(|_: EventHandle<Inner>| async { 7 }).retry(policy.clone()).register();
+    let outer = bus.dispatch(Outer)?;
+    env.sleep(1).await;
+    let other = policy.run(async || {
+        let _guest = room.enter();
+        busway::ok(())
+    });
+    other.await?;
+    assert_eq!(room.most(), 1, "the slot was given away while it was used");
+    assert_eq!(outer.await?.result()?, 1);
+    Ok(())
+}
+
+async fn r46_a_call_in_a_call_across_a_scope<E: Env>(env: E) -> Outcome {
+    let policy = strict(env, "across a scope");
+    let bus = env.bus("main");
+    bus.on(|_: EventHandle<Outer>| async { 1 });
+    let event = run(&bus, Outer).await?;
+    let inner = async || Ok::<u32, BoxError>(policy.run(async || busway::ok(7)).await?);
+    let outer = async || event.scope(inner()).await;
+    assert_eq!(policy.run(outer).await?, 7);
     Ok(())
 }
