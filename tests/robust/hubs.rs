@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use busway::{Event, EventBus, EventHandle, Overflow, RequestError};
+use busway::{DispatchError, Event, EventBus, EventHandle, Overflow, RequestError, ReserveError};
 use futures_util::StreamExt as _;
 use tokio::time::{Instant, sleep};
 
@@ -47,6 +47,16 @@ async fn r6_a_child_of_what_is_in_progress_waits_for_no_place() {
         child.await.map(u32::from)
     });
     assert_eq!(bus.run(First(1)).await.unwrap().result().unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn r6_nobody_waits_for_a_place_where_there_are_none() {
+    let bus = busway::builder("main").max_pending(Some(0)).build();
+    assert_eq!(bus.reserve().await.unwrap_err(), ReserveError::NoCapacity);
+    let refused = bus.dispatch_wait(First(1)).await.unwrap_err();
+    assert!(matches!(refused, DispatchError::Full { event: First(1), limit: 0 }));
+    let refused = bus.event(First(2)).dispatch_wait().await.unwrap_err();
+    assert!(matches!(refused, DispatchError::Full { event: First(2), limit: 0 }));
 }
 
 #[tokio::test(start_paused = true)]

@@ -178,7 +178,8 @@ impl EventBusBuilder {
         self.own_hub(|hub| hub.on_warning(tell))
     }
 
-    /// Root events that may be incomplete at a time (R6): 100 unless set, `None` for any number.
+    /// Root events that may be incomplete at a time (R6): 100 unless set, `None` for any number. With 0
+    /// it takes children alone.
     pub const fn max_pending(mut self, events: Option<usize>) -> Self {
         self.config.max_pending = events;
         self

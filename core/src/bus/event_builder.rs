@@ -110,7 +110,7 @@ impl<'a, E: Event> EventBuilder<'a, E> {
     /// [`dispatch`](Self::dispatch) does.
     ///
     /// # Errors
-    /// The event comes back when it is not accepted; a full bus is waited for.
+    /// The event comes back when it is not accepted; a full bus is waited for, unless its capacity is 0.
     ///
     /// # Cancel safety
     /// Dropping it before it is ready drops the event, which was not dispatched.

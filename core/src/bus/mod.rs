@@ -208,7 +208,7 @@ impl EventBus {
     /// that its own event takes.
     ///
     /// # Errors
-    /// The bus is stopped.
+    /// The bus is stopped, or its capacity is 0.
     ///
     /// # Cancel safety
     /// Dropping it gives up the place in the line.
@@ -220,7 +220,7 @@ impl EventBus {
     /// [`dispatch`](Self::dispatch) does.
     ///
     /// # Errors
-    /// The event comes back when it is not accepted; a full bus is waited for.
+    /// The event comes back when it is not accepted; a full bus is waited for, unless its capacity is 0.
     ///
     /// # Cancel safety
     /// Dropping it before it is ready drops the event, which was not dispatched.

@@ -11,7 +11,7 @@ use super::handle::EventHandle;
 use super::send::{Options, ParentRef, Parentage};
 use super::shared::BusShared;
 use crate::event::Event;
-use crate::machine::{EventStatus, ReservationKey};
+use crate::machine::{EventStatus, Refusal, ReservationKey};
 
 /// A place in a bus, for one event. Dropping it gives the place back.
 #[must_use = "dropping a permit gives the place back"]
@@ -20,11 +20,26 @@ pub struct Permit<'a> {
     reservation: ReservationKey,
 }
 
-/// The bus is stopped: there will be no place in it.
+/// There will be no place in the bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the bus is stopped")]
 #[non_exhaustive]
-pub struct ReserveError;
+pub enum ReserveError {
+    /// It is stopped.
+    #[error("the bus is stopped")]
+    Stopped,
+    /// It was made with room for no events.
+    #[error("the bus has a capacity of 0")]
+    NoCapacity,
+}
+
+impl ReserveError {
+    fn with<E>(self, event: E) -> DispatchError<E> {
+        match self {
+            Self::Stopped => DispatchError::Stopped { event },
+            Self::NoCapacity => DispatchError::Full { event, limit: 0 },
+        }
+    }
+}
 
 impl Permit<'_> {
     /// Dispatches an event into the place.
@@ -56,7 +71,10 @@ impl fmt::Debug for Permit<'_> {
 
 pub(crate) async fn reserve(bus: &Arc<BusShared>) -> Result<Permit<'_>, ReserveError> {
     let reserved = bus.hub.input(|hub| hub.books.reserve(bus.key));
-    let reservation = reserved.map_err(|_refusal| ReserveError)?;
+    let reservation = reserved.map_err(|refusal| match refusal {
+        Refusal::Full { .. } => ReserveError::NoCapacity,
+        _ => ReserveError::Stopped,
+    })?;
     let permit = Permit { bus, reservation };
     poll_fn(|cx| {
         let mut waker: Option<Waker> = Some(cx.waker().clone());
@@ -68,7 +86,7 @@ pub(crate) async fn reserve(bus: &Arc<BusShared>) -> Result<Permit<'_>, ReserveE
                 waker = waker.and_then(|waker| hub.reserved.insert(reservation, waker));
                 Poll::Pending
             } else {
-                Poll::Ready(Err(ReserveError))
+                Poll::Ready(Err(ReserveError::Stopped))
             }
         };
         // Replaced or not needed, a waker is dropped outside the lock.
@@ -90,7 +108,7 @@ pub(crate) async fn dispatch_wait<E: Event>(
     };
     match reserve(bus).await {
         Ok(permit) => permit.dispatch(event),
-        Err(ReserveError) => Err(DispatchError::Stopped { event }),
+        Err(error) => Err(error.with(event)),
     }
 }
 
@@ -115,6 +133,6 @@ pub(crate) async fn dispatch_into_place<E: Event>(
             let options = Options { permit: Some(permit.reservation), ..options };
             bus.dispatch(event, options)
         }
-        Err(ReserveError) => Err(DispatchError::Stopped { event }),
+        Err(error) => Err(error.with(event)),
     }
 }

@@ -65,7 +65,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.buses.get(bus).is_none_or(|bus| bus.phase != Phase::Open)
     }
 
-    /// Takes no new events but the children of running handlers, so that what is there can end.
+    /// Takes no new events but children of incomplete ones, so that what is there can end.
     pub fn drain(&mut self, bus: BusKey) {
         self.drain_but(bus, None);
     }
@@ -183,11 +183,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// at once or after [`Output::Granted`]; it is used by a dispatch or given back.
     ///
     /// # Errors
-    /// The bus is stopped.
+    /// The bus is stopped, or has no places at all.
     pub fn reserve(&mut self, bus: BusKey) -> Result<ReservationKey, Refusal> {
         let ix = self.bus(bus).ok_or(Refusal::Stopped)?;
-        if self.buses[ix].phase != Phase::Open {
+        let BusState { phase: Phase::Open, ref config, .. } = self.buses[ix] else {
             return Err(Refusal::Stopped);
+        };
+        if config.max_pending == Some(0) {
+            return Err(Refusal::Full { limit: 0 });
         }
         let links = Links::default();
         let reservation = self.reservations.insert(Reservation { bus, granted: false, links });

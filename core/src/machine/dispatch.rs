@@ -6,7 +6,7 @@ use super::config::Overrides;
 use super::error::{Refusal, Refused};
 use super::registry::{Kind, Snapshot};
 use super::results::EventStatus;
-use super::state::{BusIx, Counted, EventState, Phase, Timer, VisitIx};
+use super::state::{BusIx, Counted, EventState, Timer, VisitIx};
 use super::timers::NOWHERE;
 use super::{BusKey, EventKey, Machine, ReservationKey};
 use crate::time::Instant;
@@ -91,12 +91,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let state = &self.buses[ix];
         let parent = spec.parent.and_then(|parent| self.entries.find(parent.event?));
         let attached = parent.filter(|parent| !self.entries[*parent].is_complete());
-        let open = match state.phase {
-            Phase::Open => true,
-            Phase::Draining => attached.is_some(),
-            Phase::Stopped => false,
-        };
-        if !open {
+        if !state.is_open_to(attached.is_some()) {
             return Err(Refusal::Stopped);
         }
         if state.refuses && !goes_past {

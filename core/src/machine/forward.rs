@@ -1,6 +1,6 @@
 //! One event over many buses (R17).
 
-use super::state::{EventIx, Phase, Visit};
+use super::state::{EventIx, Visit};
 use super::{BusKey, Machine};
 
 impl<P: Clone, R, H> Machine<P, R, H> {
@@ -15,7 +15,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             return true;
         }
         let state = &self.buses[bus];
-        if state.phase != Phase::Open || state.closed || state.refuses {
+        if !state.is_open_to(self.entries[event].attached) || state.closed || state.refuses {
             return false;
         }
         self.forwarded.insert((event, bus));

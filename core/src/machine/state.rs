@@ -77,7 +77,7 @@ pub(super) struct BusState<H> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Open,
-    /// Takes children of running handlers only.
+    /// Takes children of incomplete events only.
     Draining,
     Stopped,
 }
@@ -255,6 +255,16 @@ impl<H> BusState<H> {
             in_memory: 0,
             bytes: 0,
             timers: Timers::new(),
+        }
+    }
+
+    /// Whether it takes events now: any, or those that an incomplete one waits for.
+    #[inline]
+    pub(super) const fn is_open_to(&self, is_attached: bool) -> bool {
+        match self.phase {
+            Phase::Open => true,
+            Phase::Draining => is_attached,
+            Phase::Stopped => false,
         }
     }
 }

@@ -97,22 +97,27 @@ impl Model {
             return true;
         }
         let bus = &self.buses[target];
-        let takes_it = !bus.gone && !bus.closed && !bus.refuses && bus.phase == Phase::Open;
+        let is_open = bus.phase == Phase::Open
+            || (bus.phase == Phase::Draining && self.events[event].attached);
+        let takes_it = !bus.gone && !bus.closed && !bus.refuses && is_open;
         if takes_it {
             self.arrive(event, target);
         }
         takes_it
     }
 
-    pub(crate) fn reserve(&mut self, bus: BusId) -> Option<ReservationId> {
+    pub(crate) fn reserve(&mut self, bus: BusId) -> Result<ReservationId, Refusal> {
         if self.buses[bus].gone || self.buses[bus].phase != Phase::Open {
-            return None;
+            return Err(Refusal::Stopped);
+        }
+        if self.buses[bus].config.max_pending == Some(0) {
+            return Err(Refusal::Full { limit: 0 });
         }
         self.reservations.push(Reservation { bus, granted: false, over: false });
         let id = self.reservations.len() - 1;
         self.buses[bus].line.push(id);
         self.grant(bus);
-        Some(id)
+        Ok(id)
     }
 
     pub(crate) fn release(&mut self, id: ReservationId) {

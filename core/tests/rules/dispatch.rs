@@ -185,6 +185,15 @@ fn r06_a_place_is_for_its_bus() {
 }
 
 #[test]
+fn r06_nobody_waits_for_a_place_where_there_are_none() {
+    let mut desk = Desk::new();
+    let bus = desk.bus_of("a", |bus| bus.max_pending = Some(0));
+    let refused = desk.input(|machine| machine.reserve(bus));
+    assert_eq!(refused, Err(Refusal::Full { limit: 0 }));
+    assert_eq!(desk.machine.held().reservations, 0);
+}
+
+#[test]
 fn r06_draining_and_stopping_answer_those_who_wait() {
     for stop in [false, true] {
         let mut desk = Desk::new();

@@ -293,6 +293,23 @@ mod r17 {
     }
 
     #[test]
+    fn r17_a_draining_target_takes_what_it_takes_directly() {
+        let mut desk = Desk::new();
+        let [a, b] = buses(&mut desk, ["a", "b"]);
+        desk.forward(a, b);
+        desk.send(b, "e1");
+        desk.run();
+        desk.input(|machine| machine.drain(b));
+        desk.child("e1", a, "e2");
+        desk.send(a, "e3");
+        desk.waits("e1", 2, "e2");
+        desk.run_to_end();
+        assert_eq!((desk.path("e2"), desk.path("e3")), (vec!["a", "b"], vec!["a"]));
+        let gone = [("1", Outcome::Empty), ("to b", Outcome::TargetGone)];
+        assert_eq!(desk.rows("e3"), gone, "a root is no part of what is in progress");
+    }
+
+    #[test]
     fn peer_a_forwarded_event_completes_after_the_handlers_of_every_bus() {
         let mut desk = Desk::new();
         let [a, b] = buses(&mut desk, ["a", "b"]);

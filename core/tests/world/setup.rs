@@ -68,7 +68,8 @@ impl World {
     fn bus_config(&mut self) -> BusConfig {
         let mut config = BusConfig::new(format!("bus{}", self.keys.buses.len()));
         let rng = &mut self.rng;
-        config.max_pending = rng.one_of([None, Some(1), Some(2), Some(4), Some(100)]);
+        config.max_pending =
+            rng.one_of([None, Some(0), Some(1), Some(2), Some(4), Some(100), Some(100)]);
         config.max_pending_children = rng.one_of([None, Some(0), Some(2), Some(10_000)]);
         config.max_history = rng.one_of([None, Some(0), Some(1), Some(2), Some(3), Some(50)]);
         config.limit = self.limit();
