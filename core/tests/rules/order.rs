@@ -3,7 +3,7 @@
 use busway_core::Instant;
 use busway_core::machine::{
     BusConfig, BusKey, Cause, Completion, Concurrency, Dispatch, HandlerOrder, HubConfig, Machine,
-    Next, Outcome, Output,
+    Next, Outcome, Output, Overflow, Pattern,
 };
 
 use crate::desk::Desk;
@@ -248,6 +248,17 @@ fn r10_a_stopped_bus_keeps_nobody_from_the_hub() {
     desk.stop(b);
     desk.stop(a);
     assert_eq!(desk.run(), [("e3", 1)]);
+}
+
+#[test]
+fn r10_a_bus_that_is_called_and_held_up_calls_the_next() {
+    let (mut desk, [_, b, _]) = three_for_the_hub();
+    desk.run();
+    desk.input(|machine| machine.watch(b, Pattern::Any, 1, Overflow::Wait));
+    desk.ends("e1", 1);
+    desk.send(b, "e4");
+    desk.send(b, "e5");
+    assert_eq!(desk.run(), [("e3", 1)], "b waits for its reader, not for the hub");
 }
 
 #[test]
