@@ -104,23 +104,24 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         else {
             return Ok(());
         };
-        self.search_up(by, |event| self.is_on(event, bus))
+        self.search_up(by, |event| self.visit_on(event, bus).is_some())
     }
 
     /// How many events on a bus cannot complete before an invocation has ended: those that depend
-    /// on it, and those that are queued behind it and not raised.
+    /// on it, and those that are queued behind one of them and not raised.
     pub(super) fn dependents(&self, invocation: InvocationKey, bus: BusKey) -> usize {
         let (by, bus) = (self.invocations.find(invocation), self.buses.find(bus));
         let Some((by, bus)) = by.zip(bus) else { return 0 };
-        let mut dependents = HashSet::new();
+        let (mut dependents, mut hold_the_slot) = (HashSet::new(), false);
         let _: Result<(), Deadlock> = self.search_up(by, |event| {
-            if self.is_on(event, bus) {
+            if let Some(visit) = self.visit_on(event, bus) {
                 dependents.insert(event);
+                hold_the_slot |= self.entries[visit].state == VisitState::Running
+                    && self.concurrency(visit) != Concurrency::Parallel;
             }
             false
         });
-        let Invocation { visit, bus: its_bus, .. } = self.invocations[by];
-        if its_bus == bus && self.concurrency(visit) != Concurrency::Parallel {
+        if hold_the_slot {
             let queued = self.buses[bus].queue.iter(&self.entries);
             let behind = queued.filter(|visit| self.raise_of(self.entries[*visit].event) == 0);
             dependents.extend(behind.map(|visit| self.entries[visit].event));
@@ -128,8 +129,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         dependents.len()
     }
 
-    fn is_on(&self, event: EventIx, bus: BusIx) -> bool {
-        self.visits_of(event).any(|visit| self.entries[visit].bus == bus)
+    fn visit_on(&self, event: EventIx, bus: BusIx) -> Option<VisitIx> {
+        self.visits_of(event).find(|visit| self.entries[*visit].bus == bus)
     }
 
     fn note_wait(&mut self, by: InvocationIx, event: EventIx, wait: WaitIx) {

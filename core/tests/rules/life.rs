@@ -475,3 +475,18 @@ fn r32_a_handler_that_stops_its_bus_waits_for_nothing_behind_it() {
     desk.ends("e4", 1);
     assert_eq!((desk.machine.status(child), desk.idle.len()), (EventStatus::Completed, 1));
 }
+
+#[test]
+fn r32_a_handler_that_stops_another_bus_waits_for_nothing_behind_who_awaits_it() {
+    let mut desk = Desk::new();
+    let (a, b) = (bus(&mut desk, "a"), bus(&mut desk, "b"));
+    desk.send(a, "e1");
+    desk.run();
+    desk.send(a, "e2");
+    desk.child("e1", b, "c1");
+    desk.waits("e1", 1, "c1");
+    desk.run();
+    let by = desk.invocation("c1", 2);
+    let own = [a, b].map(|bus| desk.input(|machine| machine.drain_but(bus, Some(by))));
+    assert_eq!(own, [2, 1], "who awaits it and what is behind that one; its own event");
+}
