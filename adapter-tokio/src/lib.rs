@@ -27,7 +27,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use busway_core::{Instant, NoRuntime, Runtime, Task, Timer};
-use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::runtime::Handle;
 use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
 
 /// A tokio runtime, current-thread or multi-thread, for a bus or a hub.
@@ -35,8 +35,8 @@ use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
 pub struct Tokio {
     handle: Handle,
     epoch: TokioInstant,
-    /// Only the clock of a current-thread runtime can be paused, and only that of a tokio which was
-    /// built with its `test-util`; any other is the same everywhere.
+    /// Built with its `test-util`, tokio reads the clock of the runtime that it is asked in, which may
+    /// be a paused one; else there is one clock.
     can_be_paused: bool,
 }
 
@@ -57,9 +57,7 @@ impl Tokio {
             let _inside = handle.enter();
             TokioInstant::now()
         };
-        let can_be_paused =
-            handle.runtime_flavor() == RuntimeFlavor::CurrentThread && pause::is_built_in();
-        Self { handle, epoch, can_be_paused }
+        Self { handle, epoch, can_be_paused: pause::is_built_in() }
     }
 
     /// [`Tokio::current`] for builders that ask for a runtime when they need it.

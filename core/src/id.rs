@@ -12,9 +12,6 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 pub struct EventId(Uuid);
 
 impl EventId {
-    /// Nobody's.
-    pub(crate) const NIL: Self = Self(Uuid::nil());
-
     /// The id as a UUID.
     #[must_use]
     pub const fn as_uuid(&self) -> &Uuid {

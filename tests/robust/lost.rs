@@ -563,3 +563,58 @@ fn r33_a_handlers_own_task_that_is_dropped_before_the_driver() {
         assert_eq!((first.status(), first.cause()), (EventStatus::Completed, Some(Cause::Stopped)));
     }
 }
+
+/// A task that a handler spawned is not inside of it: it waits for its place.
+#[test]
+fn r6_a_scope_in_a_task_waits_for_a_place() {
+    let hub = Manual::helping(false).hub();
+    let (bus, driver) = driven(hub.bus("main"));
+    let (full, other) = driven(hub.bus("full").max_pending(Some(1)));
+    full.on(|_: EventHandle<Stuck>| pending::<()>());
+    full.dispatch(Stuck).unwrap();
+    let first = bus.dispatch(First).unwrap();
+    let mut all = [driver, other];
+    assert!(drive(&mut all));
+    assert_eq!(first.status(), EventStatus::Completed);
+    let plain = first.scope(full.dispatch_wait(Second));
+    assert!(plain.now_or_never().is_none(), "the parent is done: it is as a root");
+    let detached = first.scope(full.event(Second).detached().dispatch_wait());
+    assert!(detached.now_or_never().is_none());
+}
+
+/// Dispatches when it is dropped.
+struct Cleanup(EventBus, Arc<Mutex<Vec<EventHandle<Second>>>>);
+
+impl Drop for Cleanup {
+    fn drop(&mut self) {
+        self.1.lock().unwrap().extend(self.0.dispatch(Second));
+    }
+}
+
+/// Who lends a hand within a scope is not the parent of what other handlers' drops dispatch.
+#[test]
+fn r12_what_a_drop_dispatches_is_nobodys_child() {
+    let runtime = Manual::helping(true);
+    let hub = runtime.hub();
+    let (bus, driver) = driven(hub.bus("main").limit(Limit::After(MINUTE)));
+    let other = hub.bus("other").build();
+    let sent = Arc::default();
+    let cleanup = Mutex::new(Some(Cleanup(other.clone(), Arc::clone(&sent))));
+    bus.on(move |_: EventHandle<Stuck>| {
+        let cleanup = cleanup.lock().unwrap().take();
+        async move {
+            let _cleanup = cleanup;
+            pending::<()>().await;
+        }
+    });
+    bus.dispatch(Stuck).unwrap();
+    let first = other.dispatch(First).unwrap();
+    let mut all = [driver];
+    assert!(drive(&mut all));
+    runtime.forget_timers();
+    runtime.advance(2 * MINUTE);
+    let run = first.scope(bus.event(First).detached().parallel().run());
+    assert!(run.now_or_never().is_some(), "it ends the one that is over its limit, and is done");
+    let sent = sent.lock().unwrap();
+    assert_eq!((sent.len(), sent[0].parent_id()), (1, None));
+}

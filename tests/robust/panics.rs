@@ -5,11 +5,13 @@ use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use busway::{
-    Driver, Event, EventBus, EventHandle, EventStatus, ExpectError, HandlerError, Limit, Overflow,
+    Driver, Event, EventBus, EventHandle, EventStatus, ExpectError, HandlerError, Instant, Limit,
+    Overflow, Runtime, Task, Timer,
 };
 use futures_util::StreamExt;
 
@@ -343,4 +345,70 @@ fn a_warning_hook_that_panics() {
     }
     assert!(drive(&mut all));
     assert_eq!(work.status(), EventStatus::Completed);
+}
+
+/// The waker is of the task that a handler has of its own.
+#[test]
+fn r20_a_waker_of_a_handlers_own_task_that_panics() {
+    let runtime = Manual::helping(true);
+    let settings = runtime.hub().bus("main").spawn_parallel().limit(Limit::After(SECOND));
+    let (bus, driver) = driven(settings);
+    bus.on(|_: EventHandle<Work>| pending::<()>());
+    bus.on(|_: EventHandle<Probe>| {});
+    let stuck = bus.event(Work).parallel().dispatch().unwrap();
+    let mut rig = Rig { runtime: runtime.clone(), bus, all: [driver] };
+    rig.drive();
+    let mut task = runtime.spawned().pop().expect("a task of its own");
+    let waker = Waker::from(Arc::new(MinedWaker));
+    assert!(task.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    runtime.forget_timers();
+    runtime.advance(2 * SECOND);
+    let helped = Counter::new().poll(pin!(rig.bus.event(Probe).parallel().run()));
+    assert!(helped.is_ready(), "who helps wakes the task, and does not panic");
+    assert!(matches!(stuck.results()[0].error(), Some(HandlerError::TimedOut { .. })));
+    rig.assert_alive();
+}
+
+/// A runtime whose clock panics when it is told to.
+#[derive(Clone, Debug)]
+struct MinedClock(Manual, Arc<AtomicBool>);
+
+impl Runtime for MinedClock {
+    fn now(&self) -> Instant {
+        assert!(!self.1.swap(false, Ordering::SeqCst), "the clock went off");
+        self.0.now()
+    }
+
+    fn timer(&self) -> Pin<Box<dyn Timer>> {
+        self.0.timer()
+    }
+
+    fn spawn(&self, task: Task) {
+        self.0.spawn(task);
+    }
+
+    fn is_current(&self) -> bool {
+        self.0.is_current()
+    }
+}
+
+/// Who helps has the panic, and the bus its turn back; the handler that had just ended is over at
+/// its limit.
+#[test]
+fn r20_a_clock_that_panics() {
+    let runtime = Manual::helping(true);
+    let clock = Arc::<AtomicBool>::default();
+    let settings = EventBus::builder("main").runtime(MinedClock(runtime.clone(), clock.clone()));
+    let (bus, driver) = driven(settings.limit(Limit::After(SECOND)));
+    bus.on(move |_: EventHandle<Work>| clock.store(true, Ordering::SeqCst));
+    bus.on(|_: EventHandle<Probe>| async { yields(1).await });
+    let work = bus.dispatch(Work).unwrap();
+    let helped = catch_unwind(AssertUnwindSafe(|| Counter::new().poll(pin!(work.wait()))));
+    assert!(helped.is_err(), "{helped:?}");
+    let mut rig = Rig { runtime, bus, all: [driver] };
+    rig.drive();
+    rig.runtime.advance(2 * SECOND);
+    rig.drive();
+    assert_eq!(work.status(), EventStatus::Completed);
+    rig.assert_alive();
 }

@@ -1,12 +1,15 @@
 //! Two runtimes in one process, runtimes that are shut down, threads that have none.
 
-use std::sync::Arc;
+use std::future::{Future, pending};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use busway::tokio::Tokio;
-use busway::{Cause, DispatchError, Event, EventBus, EventHandle, EventStatus, Limit};
+use busway::{
+    Cause, DispatchError, Event, EventBus, EventHandle, EventStatus, ExpectError, Limit, WaitError,
+};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 #[derive(Event)]
@@ -122,7 +125,7 @@ fn r33_a_runtime_that_is_shut_down() {
                 bus.wait_until_idle(None).await?;
                 let stopped = bus.dispatch(Stuck);
                 assert!(matches!(stopped, Err(DispatchError::Stopped { .. })));
-                Err(busway::WaitError::TimedOut { limit: LONG })
+                Err(WaitError::TimedOut { limit: LONG })
             }
         })])
         .collect();
@@ -149,10 +152,61 @@ fn r33_a_runtime_that_is_gone() {
     let gone = Builder::new_current_thread().enable_all().build().unwrap();
     let bus = bus_of(&gone);
     let late = bus_of(&gone);
-    bus.on(|_: EventHandle<Stuck>| std::future::pending::<()>());
+    bus.on(|_: EventHandle<Stuck>| pending::<()>());
     let event = bus.dispatch(Stuck).unwrap();
     drop(gone);
     assert_eq!(event.cause(), Some(Cause::Stopped));
     let event = late.dispatch(Stuck).unwrap();
     assert_eq!(event.cause(), Some(Cause::Stopped), "accepted, and nobody will ever run it");
+}
+
+fn paused_an_hour_ahead(run: impl Future<Output = ()>) {
+    let paused = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    paused.block_on(async {
+        tokio::time::advance(Duration::from_secs(3_600)).await;
+        run.await;
+    });
+}
+
+/// Each runtime has its own clock, and a paused one is nobody else's.
+#[test]
+fn r22_a_dispatch_from_a_paused_runtime_moves_no_other_clock() {
+    let home = runtime();
+    let runtime = Tokio::new(home.handle().clone());
+    let limit = Limit::After(Duration::from_millis(50));
+    let bus = EventBus::builder("main").runtime(runtime).limit(limit).build();
+    bus.on(|_: EventHandle<Stuck>| pending::<()>());
+    paused_an_hour_ahead(async { drop(bus.dispatch(Ask(1)).unwrap()) });
+    let stuck = bus.dispatch(Stuck).unwrap();
+    home.block_on(async { stuck.wait_for(LONG).await }).expect("it is over at its limit");
+    assert!(stuck.duration().unwrap() < LONG, "{:?}", stuck.duration());
+}
+
+#[test]
+fn r24_a_wait_from_a_paused_runtime_ends_by_the_clock_of_the_bus() {
+    let home = runtime();
+    let bus = bus_of(&home);
+    bus.on(|_: EventHandle<Stuck>| pending::<()>());
+    let stuck = bus.dispatch(Stuck).unwrap();
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        paused_an_hour_ahead(async {
+            let waited = stuck.wait_for(Duration::from_millis(10)).await;
+            tell.send(waited.map(drop)).unwrap();
+        });
+    });
+    assert!(matches!(told.recv_timeout(LONG), Ok(Err(WaitError::TimedOut { .. }))));
+}
+
+/// A wait alone makes no runtime that of the bus.
+#[test]
+fn r5_the_runtime_is_that_of_the_first_dispatch() {
+    let bus = EventBus::builder("main").runtime_source(Tokio::latch).build();
+    bus.on(|ask: EventHandle<Ask>| ask.0);
+    let (one, other) = (runtime(), runtime());
+    assert_eq!(one.block_on(bus.wait_until_idle(LONG)), Ok(true));
+    let nothing = one.block_on(bus.expect::<Ask>().within(Duration::from_millis(1)));
+    assert!(matches!(nothing, Err(ExpectError::TimedOut { .. })));
+    drop(one);
+    assert_eq!(other.block_on(bus.run(Ask(3))).unwrap().result().unwrap(), 3);
 }

@@ -107,6 +107,13 @@ mod imp {
         enter(&Current { polled: current().and_then(|current| current.polled), ..*scope }, poll)
     }
 
+    /// Runs what is nobody's child: not even in a scope.
+    #[inline]
+    pub(crate) fn outside<T>(run: impl FnOnce() -> T) -> T {
+        let _back = current().is_some().then(|| Back(CURRENT.with(Cell::take)));
+        run()
+    }
+
     /// What is being polled on this thread.
     pub(crate) fn current() -> Option<Current> {
         // A thread that is ending polls nobody.
@@ -179,6 +186,11 @@ mod imp {
         poll()
     }
 
+    /// Runs what is nobody's child.
+    pub(crate) fn outside<T>(run: impl FnOnce() -> T) -> T {
+        run()
+    }
+
     /// Nothing happens to be known of whoever asks.
     pub(crate) const fn current() -> Option<Current> {
         None
@@ -208,13 +220,6 @@ pub(crate) fn invocation_of(hub: &HubShared) -> Option<InvocationKey> {
 pub(crate) fn parent_in(hub: &HubShared) -> Option<ParentRef> {
     let current = current().filter(|current| current.hub == hub.address())?;
     (current.in_scope > 0 || hub.ambient_parent).then_some(current.parent)
-}
-
-/// Whether who asks belongs to an event of this hub, as its handler or by a scope: what waits for
-/// room there may be what room waits for.
-pub(crate) fn is_within(hub: &HubShared) -> bool {
-    let is_here = |current: &Current| current.hub == hub.address();
-    invocation_of(hub).is_some() || current().as_ref().is_some_and(is_here)
 }
 
 /// The handler that is being polled, when it is this invocation's.

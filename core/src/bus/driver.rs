@@ -75,9 +75,9 @@ impl Future for Driver {
         let end = this.bus.take_turn(latched, clock, || false);
         this.bus.helped.store(0, Ordering::Relaxed);
         match end {
-            // Who has it sees at the end of his turn that our timer is not set, and tells us.
-            TurnEnd::Taken => {}
-            TurnEnd::MoreToDo => cx.waker().wake_by_ref(),
+            // Who has it sees at the end of his turn that our timer is not set, and tells us; so did
+            // we, when there was more to do.
+            TurnEnd::Taken | TurnEnd::MoreToDo => {}
             TurnEnd::Idle(deadline) => {
                 if this.is_due(deadline, cx) {
                     this.bus.notify();

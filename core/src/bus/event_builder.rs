@@ -115,7 +115,7 @@ impl<'a, E: Event> EventBuilder<'a, E> {
     /// # Cancel safety
     /// Dropping it before it is ready drops the event, which was not dispatched.
     pub async fn dispatch_wait(self) -> Result<EventHandle<E>, DispatchError<E>> {
-        super::permit::dispatch_into_place(self.bus, self.event, self.options).await
+        super::permit::dispatch_wait(self.bus, self.event, self.options).await
     }
 
     /// Dispatches it and waits for its completion.

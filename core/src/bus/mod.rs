@@ -21,6 +21,7 @@ mod lineage;
 mod merge;
 mod message;
 mod notices;
+mod pass;
 mod permit;
 mod publish;
 mod record;
@@ -228,7 +229,7 @@ impl EventBus {
         &self,
         event: E,
     ) -> Result<EventHandle<E>, DispatchError<E>> {
-        permit::dispatch_wait(&self.shared, event).await
+        permit::dispatch_wait(&self.shared, event, Options::default()).await
     }
 
     /// Sends events on to another bus of the hub (R17): those of a name, or `*` for all. One event

@@ -8,7 +8,7 @@ use core::task::{Poll, Waker};
 use super::context;
 use super::error::DispatchError;
 use super::handle::EventHandle;
-use super::send::{Options, ParentRef, Parentage};
+use super::send::Options;
 use super::shared::BusShared;
 use crate::event::Event;
 use crate::machine::{EventStatus, Refusal, ReservationKey};
@@ -97,35 +97,16 @@ pub(crate) async fn reserve(bus: &Arc<BusShared>) -> Result<Permit<'_>, ReserveE
     Ok(permit)
 }
 
+/// Dispatches, with options; a root that comes from outside of handlers waits for a place first.
 pub(crate) async fn dispatch_wait<E: Event>(
-    bus: &Arc<BusShared>,
-    event: E,
-) -> Result<EventHandle<E>, DispatchError<E>> {
-    let in_handler = context::is_within(&bus.hub);
-    let event = match bus.dispatch(event, Options::default()) {
-        Err(DispatchError::Full { event, .. }) if !in_handler => event,
-        answer => return answer,
-    };
-    match reserve(bus).await {
-        Ok(permit) => permit.dispatch(event),
-        Err(error) => Err(error.with(event)),
-    }
-}
-
-/// The same with options: waits for a place first.
-pub(crate) async fn dispatch_into_place<E: Event>(
     bus: &Arc<BusShared>,
     event: E,
     options: Options,
 ) -> Result<EventHandle<E>, DispatchError<E>> {
     // A child of what is in progress takes no place of the roots.
-    let is_child = match options.parentage {
-        Parentage::Of(ParentRef { event: Some(parent), .. }) => {
-            bus.hub.lock().books.status(parent) != EventStatus::Completed
-        }
-        _ => false,
-    };
-    if is_child || context::is_within(&bus.hub) {
+    let parent = bus.parent(options.parentage).and_then(|parent| parent.event);
+    let is_open = |parent| bus.hub.lock().books.status(parent) != EventStatus::Completed;
+    if parent.is_some_and(is_open) || context::invocation_of(&bus.hub).is_some() {
         return bus.dispatch(event, options);
     }
     match reserve(bus).await {

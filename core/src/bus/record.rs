@@ -25,8 +25,7 @@ pub(crate) struct Head {
     pub(crate) id: EventId,
     pub(crate) created_at: Instant,
     pub(crate) depth: u32,
-    /// Nil when there is no parent.
-    parent: EventId,
+    parent: Option<EventId>,
     /// The handler that dispatched it, when it was one.
     by: Option<HandlerKey>,
     key: AtomicU64,
@@ -154,7 +153,7 @@ impl Head {
             id,
             created_at,
             depth,
-            parent: parent.map_or(EventId::NIL, |parent| parent.id),
+            parent: parent.map(|parent| parent.id),
             by: parent.and_then(|parent| parent.handler),
             key: AtomicU64::new(0),
             frozen: OnceLock::new(),
@@ -166,8 +165,8 @@ impl Head {
     }
 
     pub(crate) fn parent(&self) -> Option<ParentLink> {
-        let Self { parent: id, by: handler, .. } = *self;
-        (id != EventId::NIL).then_some(ParentLink { id, handler })
+        let Self { parent, by: handler, .. } = *self;
+        parent.map(|id| ParentLink { id, handler })
     }
 
     /// The event's key in the machine.
@@ -210,5 +209,19 @@ impl Head {
     /// Gives a registration up.
     pub(crate) fn unregister(&self, seat: Seat) {
         self.waiters.unregister(seat);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_uuid_may_be_a_parents() {
+        let id = EventId::from(uuid::Uuid::nil());
+        let link = ParentLink { id, handler: None };
+        let head = |parent| Head::new(id, Instant::EPOCH, 0, parent);
+        assert_eq!(head(Some(link)).parent().map(|parent| parent.id), Some(id));
+        assert!(head(None).parent().is_none());
     }
 }

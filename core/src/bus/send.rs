@@ -207,7 +207,7 @@ impl BusShared {
         }
     }
 
-    fn parent(&self, parentage: Parentage) -> Option<ParentRef> {
+    pub(crate) fn parent(&self, parentage: Parentage) -> Option<ParentRef> {
         match parentage {
             Parentage::Detached => None,
             Parentage::Of(parent) => Some(parent),
@@ -255,7 +255,7 @@ fn with_limits(
 }
 
 fn bytes_of<E: Event>(event: &E) -> u32 {
-    let bytes = size_of::<Record<E>>() - size_of::<E>() + event.bytes();
+    let bytes = (size_of::<Record<E>>() - size_of::<E>()).saturating_add(event.bytes());
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 

@@ -157,6 +157,14 @@ impl HubShared {
         self.runtime.get()
     }
 
+    /// A runtime to measure a time with; it need not be the hub's.
+    pub(crate) fn timekeeper(&self) -> Option<Arc<dyn Runtime>> {
+        match self.latched() {
+            Some(latched) => Some(latched.runtime.clone()),
+            None => (self.source)().ok(),
+        }
+    }
+
     /// The time by the hub's runtime; its epoch while it has none.
     pub(crate) fn now(&self) -> Instant {
         self.latched().map_or(Instant::EPOCH, |latched| latched.runtime.now())

@@ -6,15 +6,15 @@ use super::shared::HubShared;
 use crate::retry::Clock;
 pub(crate) use crate::retry::Elapsed;
 
-/// Runs `future`, for `limit` at most. A hub that nothing was dispatched in takes its runtime now;
-/// where there is none, there is no time to measure.
+/// Runs `future`, for `limit` at most. Where nothing was dispatched yet, a runtime that is there now
+/// measures the time, and is not the hub's for that; where there is none, there is no time to measure.
 pub(crate) async fn with_timeout<F: Future>(
     hub: &HubShared,
     limit: Option<Duration>,
     future: F,
 ) -> Result<F::Output, Elapsed> {
-    match (limit, hub.runtime()) {
-        (Some(_), Ok(latched)) => Clock::new(latched.runtime.clone()).within(limit, future).await,
-        _ => Ok(future.await),
+    match limit.and_then(|_| hub.timekeeper()) {
+        Some(runtime) => Clock::new(runtime).within(limit, future).await,
+        None => Ok(future.await),
     }
 }

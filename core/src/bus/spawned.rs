@@ -26,7 +26,8 @@ impl Leash {
     /// The invocation was ended: its task drops the handler's future at its next poll.
     pub(crate) fn cut(&self) {
         self.is_cut.store(true, Ordering::Release);
-        self.task.wake();
+        // The waker is whoever's who polls the task.
+        let _ = guard::catch(|| self.task.wake());
     }
 }
 

@@ -10,10 +10,11 @@ use core::task::{Context, Poll};
 
 use hashbrown::HashMap;
 
-use super::context::{Current, Polled};
+use super::context::{self, Current, Polled};
 use super::guard;
 use super::handler::{Callable, FirstPoll, Started};
 use super::notices::Notices;
+use super::pass::Pass;
 use super::record::Erased;
 use super::send::ParentRef;
 use super::shared::{BusShared, HubState, Latched};
@@ -67,7 +68,7 @@ pub(crate) enum TurnEnd {
     Taken,
     /// Nothing is left to do before this deadline, a wake-up or an input.
     Idle(Instant),
-    /// It was long enough; the rest is for the driver, or for whoever comes first.
+    /// It was long enough; the rest is for the driver, who was told, or for whoever comes first.
     MoreToDo,
 }
 
@@ -102,6 +103,10 @@ impl BusShared {
 
     /// Drops what a bus without a driver still holds. Whoever has the turn now does it afterwards.
     pub(crate) fn drop_tasks(&self) {
+        context::outside(|| self.drop_what_is_left());
+    }
+
+    fn drop_what_is_left(&self) {
         while self.gate.enter() {
             let (tasks, leashes, run) = {
                 let mut turn = self.turn.lock();
@@ -147,13 +152,16 @@ pub(crate) struct Holder<'a> {
     latched: &'a Latched,
     clock: Clock,
     turn: MutexGuard<'a, Turn>,
+    /// Given back after the lock, as fields are dropped in order.
+    pass: Pass<'a>,
 }
 
 impl<'a> Holder<'a> {
     /// Takes the turn, unless somebody has it.
     #[inline]
     fn new(bus: &'a Arc<BusShared>, latched: &'a Latched, clock: Clock) -> Option<Self> {
-        bus.gate.enter().then(|| Holder { bus, latched, clock, turn: bus.turn.lock() })
+        let pass = Pass::get(bus)?;
+        Some(Holder { bus, latched, clock, turn: bus.turn.lock(), pass })
     }
 
     /// The same, on this runtime's thread and under the hub's lock, for an input that is made next.
@@ -171,14 +179,22 @@ impl<'a> Holder<'a> {
 
     /// Works until nothing is left or its share is used up, and not much longer than until
     /// `is_enough`; then it gives the turn back.
-    pub(crate) fn work(mut self, is_enough: impl Fn() -> bool) -> TurnEnd {
+    pub(crate) fn work(self, is_enough: impl Fn() -> bool) -> TurnEnd {
+        // Whoever lends a hand is not the parent of what drops and hooks dispatch here.
+        context::outside(|| self.work_through(is_enough))
+    }
+
+    #[inline]
+    fn work_through(mut self, is_enough: impl Fn() -> bool) -> TurnEnd {
         let (mut made, mut left) = (0, STEPS);
         while left > 0 {
             self.look();
             while !self.has_work() {
                 if self.bus.gate.leave() {
-                    self.bus.has_helped(made);
-                    return TurnEnd::Idle(self.turn.deadline);
+                    let Self { bus, turn, pass, .. } = self;
+                    pass.given_back();
+                    bus.has_helped(made);
+                    return TurnEnd::Idle(turn.deadline);
                 }
                 self.look();
             }
@@ -188,10 +204,7 @@ impl<'a> Holder<'a> {
             self.step();
             (made, left) = (made + 1, left - 1);
         }
-        let Self { bus, turn, .. } = self;
-        bus.has_helped(made);
-        drop(turn);
-        bus.gate.leave_with_more();
+        self.bus.has_helped(made);
         TurnEnd::MoreToDo
     }
 

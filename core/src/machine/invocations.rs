@@ -127,7 +127,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if self.entries[event].status == EventStatus::Completed {
             return;
         }
-        self.entries[event].cause.get_or_insert(cause);
+        // What has done all it had to and waits for its children is not ended.
+        if self.visits_of(event).any(|visit| self.entries[visit].state != VisitState::Done) {
+            self.entries[event].cause.get_or_insert(cause);
+        }
         // The event must outlast the loop, whichever of its visits ends it.
         self.entries[event].open += 1;
         let mut next = Some(event.home());

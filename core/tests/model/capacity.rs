@@ -66,7 +66,6 @@ impl Model {
             completed: false,
             completed_order: 0,
             cause: None,
-            or_no_cause: false,
             either: false,
             deadline_passed: false,
             left: false,

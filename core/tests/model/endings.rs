@@ -118,8 +118,6 @@ impl Model {
             self.said.cancelled.extend(rest.is_none().then_some(id));
             for event in awaited {
                 self.events[event].either |= stopped.contains(&event);
-                self.events[event].or_no_cause |=
-                    self.events[event].cause.is_none() && !self.has_open_visit(event);
                 self.end_event(event, Cause::Aborted, &mut ends);
             }
         }
@@ -140,7 +138,9 @@ impl Model {
         if self.events[event].completed {
             return;
         }
-        self.events[event].cause.get_or_insert(cause);
+        if self.has_open_visit(event) {
+            self.events[event].cause.get_or_insert(cause);
+        }
         for visit in self.events[event].visits.clone() {
             self.end_visit(visit, cause, ends);
         }

@@ -96,8 +96,6 @@ pub(crate) struct Event {
     pub(crate) completed: bool,
     pub(crate) completed_order: u64,
     pub(crate) cause: Option<Cause>,
-    /// Whether it completes before or after it is told of the cause is left open.
-    pub(crate) or_no_cause: bool,
     /// It was ended by its bus and by the event that awaited it, in one step: either is its cause.
     pub(crate) either: bool,
     pub(crate) deadline_passed: bool,

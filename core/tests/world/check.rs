@@ -96,10 +96,7 @@ impl World {
         self.agree("started_at", &done.started_at, &event.started_at)?;
         self.agree("completed_at", &done.completed_at, &self.model.now)?;
         let plain = |cause: Option<Cause>| if event.either { cause.map(either) } else { cause };
-        let may_lack = event.or_no_cause && done.cause.is_none();
-        if !may_lack {
-            self.agree("cause", &plain(done.cause), &plain(event.cause))?;
-        }
+        self.agree("cause", &plain(done.cause), &plain(event.cause))?;
         let rows: Vec<_> = done.results.iter().collect();
         self.check_rows(id, &rows)?;
         let path = done.path.iter().map(|name| &**name);

@@ -36,6 +36,17 @@ fn r23_what_was_awaited_is_aborted_down_the_tree() {
 }
 
 #[test]
+fn r23_what_was_awaited_and_has_run_to_its_end_is_not_aborted() {
+    let (mut desk, _) = family();
+    desk.returns("c1", 2, 7);
+    assert_eq!(desk.running(), [("p1", 1), ("g1", 3)], "c1 waits for its children alone");
+    desk.pass(secs(59));
+    desk.run_to_end();
+    assert_eq!((desk.rows("c1"), desk.cause("c1")), (vec![("2", Outcome::Value(7))], None));
+    assert_eq!(desk.rows("p1"), [("1", TIMED_OUT_AT_60)]);
+}
+
+#[test]
 fn r23_a_timeout_of_the_child_is_not_the_parents() {
     let mut desk = Desk::new();
     let a = bus(&mut desk, "a");

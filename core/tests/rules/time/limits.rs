@@ -155,6 +155,22 @@ fn r22_also_in_the_queue_and_on_every_bus() {
 }
 
 #[test]
+fn r22_a_deadline_ends_nothing_of_what_has_run_to_its_end() {
+    let mut desk = Desk::new();
+    let a = bus(&mut desk, "a");
+    desk.send_with(a, "p1", |own| own.deadline = Some(at(10)));
+    desk.run();
+    desk.child("p1", a, "c1");
+    desk.returns("p1", 1, 7);
+    assert_eq!(desk.run(), [("c1", 2)]);
+    desk.pass(secs(10));
+    assert_eq!(desk.running(), [("c1", 2)], "it was not awaited");
+    desk.ends("c1", 2);
+    assert_eq!(desk.completed(), ["c1", "p1"]);
+    assert_eq!((desk.rows("p1"), desk.cause("p1")), (vec![("1", Outcome::Value(7))], None));
+}
+
+#[test]
 fn r22_a_deadline_that_is_met_is_forgotten() {
     let mut desk = Desk::new();
     let a = bus(&mut desk, "a");
