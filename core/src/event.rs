@@ -4,7 +4,9 @@ use crate::machine::Limit;
 
 /// A value that can be dispatched on a bus.
 ///
-/// `#[derive(Event)]` writes this; by hand it is three lines:
+/// `#[derive(Event)]` writes this, with what `#[event(output = …, name = …, timeout = …)]` says: its
+/// page, `Event` among the derive macros of the crate `busway`, lists all attributes. By hand it is
+/// three lines:
 ///
 /// ```
 /// use busway_core::Event;

@@ -90,6 +90,8 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+#[doc(hidden)]
+pub mod __private;
 mod bus;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -117,30 +119,3 @@ pub use retry::{
 pub use runtime::{NoRuntime, Runtime, Task, Timer};
 pub use semaphore::{Class, Instance, SemaphoreError, SemaphoreScope};
 pub use time::{Instant, Timestamp};
-
-/// For code that `#[derive(Event)]` writes.
-#[doc(hidden)]
-#[cfg(feature = "serde")]
-pub mod __private {
-    /// What the JSON view of an event gives.
-    pub type JsonResult = Result<serde_json::Value, serde_json::Error>;
-
-    /// The JSON view of a value.
-    ///
-    /// # Errors
-    /// It cannot be written as JSON.
-    pub fn to_json<T: serde::Serialize>(value: &T) -> JsonResult {
-        serde_json::to_value(value)
-    }
-
-    /// What the JSON text of an event gives.
-    pub type JsonTextResult = Result<alloc::string::String, serde_json::Error>;
-
-    /// The JSON text of a value, in the order of its fields.
-    ///
-    /// # Errors
-    /// It cannot be written as JSON.
-    pub fn to_json_text<T: serde::Serialize>(value: &T) -> JsonTextResult {
-        serde_json::to_string(value)
-    }
-}

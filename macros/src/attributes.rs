@@ -1,83 +1,126 @@
 //! What stands in `#[event(…)]`.
 
-use proc_macro2::{Span, TokenStream};
-use quote::quote;
+use proc_macro2::{Span, TokenTree};
 use syn::meta::ParseNestedMeta;
-use syn::spanned::Spanned;
-use syn::{DeriveInput, Error, LitStr, Result, Type};
+use syn::{Attribute, Data, DeriveInput, Error, Fields, LitStr, Path, Result, Token, Type};
 
-use crate::duration;
+use crate::{duration, output};
 
+#[derive(Default)]
 pub(crate) struct Attributes {
     pub(crate) output: Option<Type>,
     pub(crate) name: Option<String>,
     /// Nanoseconds, or off.
     pub(crate) limit: Option<Option<u64>>,
     pub(crate) version: Option<String>,
-    pub(crate) json: bool,
-    pub(crate) krate: TokenStream,
+    /// Given or not.
+    pub(crate) json: Option<()>,
+    pub(crate) krate: Option<Path>,
+    /// All that is wrong. The rest is read nevertheless: an event that is there, with most of what
+    /// it should have, spares its user the errors that follow from a missing one.
+    pub(crate) error: Option<Error>,
 }
 
 impl Attributes {
-    pub(crate) fn parse(input: &DeriveInput) -> Result<Self> {
-        if matches!(input.data, syn::Data::Union(_)) {
-            return Err(Error::new(Span::call_site(), "an event is a struct or an enum"));
+    pub(crate) fn read(input: &DeriveInput) -> Self {
+        let mut attributes = Self::default();
+        if matches!(input.data, Data::Union(_)) {
+            attributes.note(Error::new(Span::call_site(), "an event is a struct or an enum"));
         }
-        let krate = quote!(::busway);
-        let mut attributes =
-            Self { output: None, name: None, limit: None, version: None, json: false, krate };
-        for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("event")) {
-            attribute.parse_nested_meta(|meta| attributes.read(&meta))?;
+        for attribute in of_events(&input.attrs) {
+            attributes.read_one(attribute);
         }
-        Ok(attributes)
+        for attribute in of_events(inside(&input.data)) {
+            let text = "`#[event(…)]` stands in front of the type: fields and variants have none";
+            attributes.note(Error::new_spanned(attribute, text));
+        }
+        attributes
     }
 
-    fn read(&mut self, meta: &ParseNestedMeta<'_>) -> Result<()> {
-        let once = |is_set: bool| match is_set {
-            true => Err(meta.error("given twice")),
-            false => Ok(()),
-        };
-        if meta.path.is_ident("output") {
-            once(self.output.is_some())?;
-            self.output = Some(output(meta.value()?.parse()?)?);
-        } else if meta.path.is_ident("name") {
-            once(self.name.is_some())?;
-            self.name = Some(name(&meta.value()?.parse()?)?);
-        } else if meta.path.is_ident("timeout") {
-            once(self.limit.is_some())?;
-            self.limit = Some(timeout(&meta.value()?.parse()?)?);
-        } else if meta.path.is_ident("version") {
-            once(self.version.is_some())?;
-            self.version = Some(meta.value()?.parse::<LitStr>()?.value());
-        } else if meta.path.is_ident("json") {
-            once(self.json)?;
-            self.json = true;
-        } else if meta.path.is_ident("crate") {
-            let path: syn::Path = meta.value()?.parse::<LitStr>()?.parse()?;
-            self.krate = quote!(#path);
+    fn read_one(&mut self, attribute: &Attribute) {
+        let read = attribute.parse_nested_meta(|option| {
+            self.read_option(&option).or_else(|error| {
+                self.note(error);
+                skip(&option)
+            })
+        });
+        read.unwrap_or_else(|error| self.note(error));
+    }
+
+    fn read_option(&mut self, option: &ParseNestedMeta<'_>) -> Result<()> {
+        let is = |name| option.path.is_ident(name);
+        if is("output") {
+            self.read_output(option)
+        } else if is("name") {
+            set(&mut self.name, name(&option.value()?.parse()?)?, option)
+        } else if is("timeout") {
+            set(&mut self.limit, timeout(&option.value()?.parse()?)?, option)
+        } else if is("version") {
+            set(&mut self.version, option.value()?.parse::<LitStr>()?.value(), option)
+        } else if is("json") {
+            set(&mut self.json, (), option)
+        } else if is("crate") {
+            set(&mut self.krate, option.value()?.parse::<LitStr>()?.parse()?, option)
         } else {
             let known = "`output`, `name`, `timeout`, `version`, `json` or `crate`";
-            return Err(Error::new(meta.path.span(), format!("unknown option, expected {known}")));
+            Err(option.error(format!("unknown option, expected {known}")))
         }
-        Ok(())
+    }
+
+    fn read_output(&mut self, option: &ParseNestedMeta<'_>) -> Result<()> {
+        let output = output::peeled(option.value()?.parse()?);
+        let Some((error, inside)) = output::refused(&output) else {
+            return set(&mut self.output, output, option);
+        };
+        self.output = Some(inside);
+        Err(error)
+    }
+
+    fn note(&mut self, error: Error) {
+        match &mut self.error {
+            Some(errors) => errors.combine(error),
+            none => *none = Some(error),
+        }
     }
 }
 
-/// Handlers return `Option` and `Result` of an output by themselves: as outputs these would be
-/// ambiguous.
-fn output(output: Type) -> Result<Type> {
-    let Type::Path(path) = &output else { return Ok(output) };
-    let last = path.path.segments.last().map(|segment| segment.ident.to_string());
-    match last.as_deref() {
-        Some(wrapper @ ("Option" | "Result")) => {
-            let text = format!(
-                "name the value itself: a handler may return it, an `Option` or a `Result` of it; \
-                 for a `{wrapper}` that is a value, wrap it in a type of your own"
-            );
-            Err(Error::new(output.span(), text))
-        }
-        _ => Ok(output),
+/// The `#[event(…)]` among them.
+fn of_events<'a>(
+    attributes: impl IntoIterator<Item = &'a Attribute>,
+) -> impl Iterator<Item = &'a Attribute> {
+    attributes.into_iter().filter(|attribute| attribute.path().is_ident("event"))
+}
+
+/// The attributes of fields and variants.
+fn inside(data: &Data) -> Vec<&Attribute> {
+    match data {
+        Data::Struct(data) => of_fields(&data.fields).collect(),
+        Data::Enum(data) => data
+            .variants
+            .iter()
+            .flat_map(|variant| variant.attrs.iter().chain(of_fields(&variant.fields)))
+            .collect(),
+        Data::Union(_) => Vec::new(),
     }
+}
+
+fn of_fields(fields: &Fields) -> impl Iterator<Item = &Attribute> {
+    fields.iter().flat_map(|field| &field.attrs)
+}
+
+fn set<T>(place: &mut Option<T>, value: T, option: &ParseNestedMeta<'_>) -> Result<()> {
+    match place.replace(value) {
+        Some(_) => Err(option.error("given twice")),
+        None => Ok(()),
+    }
+}
+
+/// What is left of an option that is wrong.
+fn skip(option: &ParseNestedMeta<'_>) -> Result<()> {
+    while !option.input.is_empty() && !option.input.peek(Token![,]) {
+        option.input.parse::<TokenTree>()?;
+    }
+    Ok(())
 }
 
 fn name(text: &LitStr) -> Result<String> {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Links the core without std into a program that has its own allocator and panic handler, and runs a
-# bus in it; then shows that this would fail if std came in by any path.
+# bus in it; then shows that this would fail if std came in by any path, and what a JSON view says.
 set -euo pipefail
 cd "$(dirname "$0")"
 export CARGO_TERM_COLOR=never
@@ -21,3 +21,15 @@ if ! grep -q 'duplicate lang item.*panic_impl' <<<"$output"; then
     exit 1
 fi
 echo 'ok std is noticed'
+
+echo '== a JSON view without serde: the one error names the feature'
+if output=$(cargo check --quiet --features json-without-serde 2>&1); then
+    echo 'a JSON view is written without serde' >&2
+    exit 1
+fi
+if ! grep -q '^error: .*needs the feature `serde`' <<<"$output" ||
+    [[ $(grep -c '^error' <<<"$output") != 2 ]]; then # It, and "could not compile".
+    echo "$output" >&2
+    exit 1
+fi
+echo 'ok the feature is named'

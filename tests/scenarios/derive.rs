@@ -15,6 +15,8 @@ scenarios!(
     derive_with_another_path_to_the_crate,
     derive_by_hand,
     derive_where_names_are_shadowed,
+    derive_in_a_macro,
+    derive_with_an_output_of_ones_own_called_result,
 );
 
 #[derive(Event)]
@@ -76,6 +78,52 @@ mod shadowed {
     pub(super) struct Hidden(pub(super) u32);
 }
 
+/// A type comes out of a `macro_rules!` in a group that nobody sees.
+macro_rules! event {
+    ($name:ident -> $out:ty) => {
+        #[derive(Event)]
+        #[event(output = $out)]
+        struct $name;
+    };
+}
+
+event!(Counts -> u32);
+event!(CountsNothing -> ());
+event!(CountsInParentheses -> (()));
+
+mod game {
+    #[derive(Clone, Debug, PartialEq)]
+    pub(super) struct Result {
+        pub(super) score: u32,
+    }
+}
+
+#[derive(Event)]
+#[event(output = game::Result)]
+struct Play;
+
+/// What the derive writes names types that nobody is to name any more.
+mod deprecated {
+    #![deny(deprecated)]
+
+    #[deprecated]
+    #[derive(busway::Event)]
+    #[event(output = u32)]
+    pub(super) struct Old;
+
+    #[deprecated]
+    #[derive(Clone)]
+    pub(super) struct OldOutput;
+
+    #[derive(busway::Event)]
+    #[event(output = OldOutput)]
+    pub(super) struct New;
+}
+
+#[allow(non_camel_case_types)]
+#[derive(Event)]
+struct r#yield;
+
 struct ByHand(u32);
 
 impl Event for ByHand {
@@ -97,6 +145,19 @@ fn derive_writes_the_constants() {
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(Told::SCHEMA, format!("scenarios::derive.Told@{version}"));
     assert_eq!(elsewhere::Local::SCHEMA, format!("scenarios::derive::elsewhere.Local@{version}"));
+}
+
+#[test]
+fn derive_names_raw_types_as_they_are_said() {
+    assert_eq!(r#yield::NAME, "yield");
+    assert!(r#yield::SCHEMA.starts_with("scenarios::derive.yield@"));
+}
+
+#[test]
+#[allow(deprecated)]
+fn derive_takes_deprecated_types() {
+    assert_eq!((deprecated::Old::NAME, deprecated::New::NAME), ("Old", "New"));
+    let _ = (deprecated::Old, deprecated::OldOutput, deprecated::New);
 }
 
 async fn derive_output_decides_what_handlers_return<E: Env>(env: E) -> Outcome {
@@ -167,6 +228,24 @@ async fn derive_where_names_are_shadowed<E: Env>(env: E) -> Outcome {
     let bus = env.bus("main");
     bus.on(|hidden: EventHandle<shadowed::Hidden>| hidden.0);
     assert_eq!(run(&bus, shadowed::Hidden(6)).await?.result()?, 6);
+    Ok(())
+}
+
+async fn derive_in_a_macro<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    bus.on(|_: EventHandle<Counts>| 8);
+    assert_eq!(run(&bus, Counts).await?.result()?, 8);
+    assert_eq!(run(&bus, CountsNothing).await?.result_opt()?, None);
+    assert_eq!(run(&bus, CountsInParentheses).await?.result_opt()?, None);
+    Ok(())
+}
+
+async fn derive_with_an_output_of_ones_own_called_result<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    bus.on(|_: EventHandle<Play>| game::Result { score: 9 });
+    bus.on(|_: EventHandle<Play>| Ok::<_, String>(Some(game::Result { score: 10 })));
+    let scores: Vec<_> = run(&bus, Play).await?.results_list()?;
+    assert_eq!(scores.iter().map(|result| result.score).collect::<Vec<_>>(), [9, 10]);
     Ok(())
 }
 

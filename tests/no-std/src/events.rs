@@ -19,3 +19,8 @@ impl Event for Inner {
 
 impl Reply<Outer> for u32 {}
 impl Reply<Inner> for u32 {}
+
+#[cfg(feature = "json-without-serde")]
+#[derive(busway_macros::Event)]
+#[event(crate = "busway_core", json)]
+pub struct Seen;

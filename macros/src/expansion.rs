@@ -1,0 +1,140 @@
+//! What the derive writes.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::ext::IdentExt;
+use syn::{DeriveInput, Error, Path, Type, parse_quote};
+
+use crate::attributes::Attributes;
+use crate::output;
+
+/// The event, and a word on what is wrong with its attributes.
+pub(crate) fn expand(input: &DeriveInput) -> TokenStream {
+    let mut attributes = Attributes::read(input);
+    let error = attributes.error.take().map(Error::into_compile_error);
+    let krate = attributes.krate.take().unwrap_or_else(|| parse_quote!(::busway));
+    let reply = attributes.output.as_ref().map(|output| reply(input, output, &krate));
+    let event = event(input, attributes, &krate);
+    quote!(#error #event #reply)
+}
+
+/// The impl, which may name what is deprecated: the author knows, and the warning is its users'.
+fn event(input: &DeriveInput, attributes: Attributes, krate: &Path) -> TokenStream {
+    let Attributes { output, name, limit, version, json, .. } = attributes;
+    let of_type = &input.ident;
+    let (impl_generics, type_generics, where_clause) = input.generics.split_for_impl();
+    let type_name = of_type.unraw().to_string();
+    let name = name.unwrap_or_else(|| type_name.clone());
+    let output = output.unwrap_or_else(|| parse_quote!(()));
+    let version = version
+        .map_or_else(|| quote!(::core::env!("CARGO_PKG_VERSION")), |version| quote!(#version));
+    let limit = limit.map(|nanos| limit_of(nanos, krate));
+    let to_json = json.map(|()| quote!(#krate::__json_view!();));
+    quote! {
+        #[automatically_derived]
+        #[allow(deprecated)]
+        impl #impl_generics #krate::Event for #of_type #type_generics #where_clause {
+            type Output = #output;
+            const NAME: &'static str = #name;
+            const SCHEMA: &'static str =
+                ::core::concat!(::core::module_path!(), ".", #type_name, "@", #version);
+            #limit
+            #to_json
+        }
+    }
+}
+
+fn limit_of(nanos: Option<u64>, krate: &Path) -> TokenStream {
+    let limit = match nanos {
+        Some(nanos) => quote!(After(::core::time::Duration::from_nanos(#nanos))),
+        None => quote!(Off),
+    };
+    quote!(const LIMIT: #krate::Limit = #krate::Limit::#limit;)
+}
+
+/// That handlers may return the output. `()` they may return anyway.
+fn reply(input: &DeriveInput, output: &Type, krate: &Path) -> Option<TokenStream> {
+    if output::is_unit(output) {
+        return None;
+    }
+    let of_type = &input.ident;
+    let (impl_generics, type_generics, where_clause) = input.generics.split_for_impl();
+    Some(quote! {
+        #[automatically_derived]
+        #[allow(deprecated)]
+        impl #impl_generics #krate::Reply<#of_type #type_generics> for #output #where_clause {}
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    /// What is written for an event.
+    fn expand(event: &str) -> String {
+        super::expand(&syn::parse_str(event).unwrap()).to_string()
+    }
+
+    /// One error is told, with this text, and the event is there nevertheless, with these lines.
+    fn assert_refused(event: &str, text: &str, lines: &[&str]) {
+        let expanded = expand(event);
+        assert_eq!(expanded.matches("compile_error").count(), 1, "{expanded}");
+        assert!(expanded.contains(text), "{text} is not in {expanded}");
+        for line in lines.iter().chain(&["impl :: busway :: Event for Ask"]) {
+            assert!(expanded.contains(line), "{line} is not in {expanded}");
+        }
+    }
+
+    #[test]
+    fn a_wrapper_is_no_output_and_what_is_inside_stands_for_it() {
+        let option = r#"#[event(output = Option<u32>, name = "ask")] struct Ask;"#;
+        let lines = ["type Output = u32", "Reply < Ask > for u32", r#"str = "ask""#];
+        assert_refused(option, "`result_opt()` gives `None`", &lines);
+        assert_refused(option, "an `Option` that is the value", &[]);
+        let result = "#[event(output = (std::result::Result<(), u8>))] struct Ask;";
+        assert_refused(result, "a `Result` that is the value", &["type Output = ()"]);
+        assert!(!expand(result).contains("Reply"));
+    }
+
+    #[test]
+    fn a_wrapper_of_ones_own_is_an_output() {
+        for output in ["game::Result", "game::Option<'static>", "Vec<Option<u32>>"] {
+            let expanded = expand(&format!("#[event(output = {output})] struct Ask;"));
+            assert!(!expanded.contains("compile_error"), "{expanded}");
+        }
+    }
+
+    #[test]
+    fn the_rest_is_read_behind_what_is_wrong() {
+        for (wrong, text) in [
+            ("(nmae = \"a\", output = u32)", "unknown option, expected `output`"),
+            ("(name = \"*\", output = u32)", "not empty and not `*`"),
+            ("(timeout = \"1 day\", output = u32)", "expected a duration"),
+            ("(version = 2, output = u32)", "expected string literal"),
+            ("(json, json, output = u32)", "given twice"),
+            ("(crate = \"a b\", output = u32)", "unexpected token"),
+            ("(name, output = u32)", "expected `=`"),
+            ("] #[event(output = u32)", "expected attribute arguments"),
+        ] {
+            assert_refused(&format!("#[event{wrong}] struct Ask;"), text, &["Output = u32"]);
+        }
+        assert_refused("union Ask { a: u8 }", "an event is a struct or an enum", &[]);
+    }
+
+    #[test]
+    fn each_wrong_option_is_told() {
+        let expanded = expand(r#"#[event(name = "", timeout = "")] struct Ask;"#);
+        assert_eq!(expanded.matches("compile_error").count(), 2, "{expanded}");
+    }
+
+    #[test]
+    fn fields_and_variants_have_no_options() {
+        for event in [
+            "struct Ask(#[event(json)] u8);",
+            "struct Ask { #[event(json)] a: u8 }",
+            "enum Ask { #[event(json)] One }",
+            "enum Ask { Two { #[event(anything at all)] a: u8 } }",
+        ] {
+            assert_refused(event, "stands in front of the type", &[]);
+        }
+        assert!(!expand("struct Ask(#[serde(skip)] u8);").contains("compile_error"));
+    }
+}

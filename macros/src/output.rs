@@ -1,0 +1,47 @@
+//! What `output = Type` may be.
+
+use syn::{Error, GenericArgument, PathArguments, PathSegment, Type};
+
+/// The type without parentheses around it, and without the group, which nobody sees, that it comes
+/// in from a `$output:ty` of a `macro_rules!`.
+pub(crate) fn peeled(mut output: Type) -> Type {
+    loop {
+        output = match output {
+            Type::Group(group) => *group.elem,
+            Type::Paren(paren) => *paren.elem,
+            _ => return output,
+        };
+    }
+}
+
+pub(crate) fn is_unit(output: &Type) -> bool {
+    matches!(output, Type::Tuple(tuple) if tuple.elems.is_empty())
+}
+
+/// Handlers return `Option` and `Result` of an output by themselves: as outputs these would be
+/// ambiguous. Gives what is wrong, and the type inside, to go on with.
+pub(crate) fn refused(output: &Type) -> Option<(Error, Type)> {
+    let Type::Path(path) = output else { return None };
+    let last = path.path.segments.last()?;
+    let wrapper = match &*last.ident.to_string() {
+        "Option" => "an `Option`",
+        "Result" => "a `Result`",
+        _ => return None,
+    };
+    // One without arguments is the user's own.
+    let inside = first_argument(last)?;
+    let text = format!(
+        "name the value itself: a handler may return it, an `Option` or a `Result` of it, and \
+         `result_opt()` gives `None` when none returned it; {wrapper} that is the value goes into \
+         a type of your own"
+    );
+    Some((Error::new_spanned(output, text), peeled(inside.clone())))
+}
+
+fn first_argument(segment: &PathSegment) -> Option<&Type> {
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
+    arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::Type(of_type) => Some(of_type),
+        _ => None,
+    })
+}
