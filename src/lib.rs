@@ -47,8 +47,8 @@ pub fn hub() -> Hub {
     Hub::builder().runtime_source(latch).build()
 }
 
-/// How often a call that failed is made again: a [`RetryPolicy`] that finds its runtime itself, as
-/// [`latch`] does, each time it is run.
+/// How often a call that failed is made again: a [`RetryPolicy`] that finds its runtime itself, each
+/// time it is run: inside a handler that of its bus, elsewhere as [`latch`] does.
 ///
 /// ```
 /// use busway::Retry;
@@ -68,14 +68,14 @@ pub fn hub() -> Hub {
 /// ```
 pub type Retry<On = Always> = RetryPolicy<On, Latch>;
 
-/// Finds the runtime of a [`Retry`] as [`latch`] does.
+/// Finds the runtime of a [`Retry`]: that of the handler it is called in, else as [`latch`] does.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Latch;
 
 impl FindRuntime for Latch {
     fn find_runtime(&self) -> Result<Arc<dyn Runtime>, NoRuntime> {
-        latch()
+        busway_core::handler_runtime().map_or_else(latch, Ok)
     }
 }
 

@@ -40,7 +40,7 @@
 //! | `std` | yes | the ambient parent, panic capture, the system's clock and id seed | – |
 //! | `serde` | no | JSON views of events, merging of JSON results | `serde`, `serde_json` |
 //! | `journal` | no | `busway_core::journal`: the seam for journals, `EventBusBuilder::journal` | `serde` |
-//! | `tracing` | no | warnings go to `tracing`, handlers run in a span of their bus | `tracing` |
+//! | `tracing` | no | warnings and handlers that fail go to `tracing`, handlers run in a span of their bus | `tracing` |
 //! | `test-util` | no | `testing`: a runtime with virtual time and a seeded order | `std` |
 //! | `conformance` | no | `conformance`: the tests that every runtime has to pass | `std` |
 //!

@@ -1,5 +1,6 @@
 //! What a crash has left undone is dispatched again (R42).
 
+use std::any::TypeId;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::pin::Pin;
@@ -11,7 +12,7 @@ use crate::unfinished::Unfinished;
 
 /// The types whose events can be made from JSON, by their names.
 #[derive(Clone, Default)]
-pub struct Types(BTreeMap<&'static str, Redispatch>);
+pub struct Types(BTreeMap<&'static str, (TypeId, Redispatch)>);
 
 type Redispatch = for<'a> fn(&'a Unfinished, &'a EventBus) -> Dispatching<'a>;
 type Dispatching<'a> = Pin<Box<dyn Future<Output = Result<AnyEvent, RecoverError>> + Send + 'a>>;
@@ -24,11 +25,18 @@ impl Types {
     }
 
     /// Adds a type, by its name as an event.
+    ///
+    /// # Panics
+    /// Another type of that name is there, as it is with two instances of one generic type: their
+    /// events cannot be told apart by their lines. A name of its own (`Event::NAME`) can.
     #[must_use]
     pub fn with<E: Event + DeserializeOwned>(mut self) -> Self {
-        self.0.insert(E::NAME, |unfinished, bus| {
-            Box::pin(async { Ok(unfinished.dispatch::<E>(bus).await?.as_any()) })
-        });
+        let redispatch: Redispatch =
+            |unfinished, bus| Box::pin(async { Ok(unfinished.dispatch::<E>(bus).await?.as_any()) });
+        let id = TypeId::of::<E>();
+        let before = self.0.insert(E::NAME, (id, redispatch));
+        let is_alone = before.is_none_or(|(before, _)| before == id);
+        assert!(is_alone, "two types of events are called `{}`", E::NAME);
         self
     }
 }
@@ -145,7 +153,7 @@ impl Unfinished {
     async fn dispatch_as(&self, bus: &EventBus, types: &Types) -> Result<AnyEvent, RecoverError> {
         let event_type = &self.line.event_type;
         match types.0.get(event_type.as_str()) {
-            Some(dispatch) => dispatch(self, bus).await,
+            Some((_, dispatch)) => dispatch(self, bus).await,
             None => Err(RecoverError::UnknownType { event_type: event_type.clone() }),
         }
     }

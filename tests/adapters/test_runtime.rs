@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use busway::testing::{self, TestHandle, TestRuntime};
-use busway::{BoxError, Event, EventBus, EventHandle};
+use busway::{BoxError, Event, EventBus, EventHandle, Retry};
 
 #[derive(Event)]
 struct Nap(u64);
@@ -134,4 +134,20 @@ fn a_failing_seed_fails_the_test() {
     }));
     assert!(failed.is_err());
     assert_eq!(runs.into_inner(), 5);
+}
+
+/// A policy in a handler measures its time as the handler's bus does.
+#[test]
+fn a_retry_in_a_handler_is_on_the_bus_s_own_time() {
+    testing::run(|runtime| async move {
+        let bus = EventBus::builder("main").runtime(runtime.clone()).build();
+        bus.on(|_: EventHandle<Nap>| async {
+            let policy = Retry::new().retries(2).wait(Duration::from_secs(10));
+            let fails = async || Err::<(), _>("down");
+            policy.run(fails).await.map_err(|error| error.tries()).unwrap_err();
+        });
+        bus.run(Nap(1)).await?.result_opt()?;
+        assert_eq!(runtime.elapsed(), Duration::from_secs(20));
+        busway::ok(())
+    });
 }

@@ -162,3 +162,20 @@ fn a_bus_outlives_a_subscriber_that_panics() {
         });
     });
 }
+
+#[test]
+fn handlers_that_fail_are_told_of_and_those_that_are_ended_are_not() {
+    let lines = Lines::default();
+    lines.logged(async {
+        let bus = busway::bus("main");
+        let fails = |_: EventHandle<Work>| async { Err::<u32, _>("no stock") };
+        bus.handler(fails).named("sells").register();
+        bus.on_name("Work", |_| std::future::pending::<()>());
+        let work = bus.dispatch(Work(1)).unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        bus.stop_now();
+        assert!(work.await.unwrap().result().is_err());
+    });
+    let told = lines.of("bus=\"main\" handler=\"sells\" event=\"Work\"");
+    assert!(told.starts_with("a handler failed: no stock id="), "{told}");
+}

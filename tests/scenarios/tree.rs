@@ -1,6 +1,6 @@
 //! "The tree".
 
-use busway::{Event, EventHandle};
+use busway::{Event, EventHandle, Message};
 
 use crate::runtimes::{Env, Outcome, run};
 use crate::support::Gate;
@@ -13,11 +13,14 @@ scenarios!(
     s89_several_roots,
     s90_durations_in_seconds,
     s91_a_running_handler,
+    s86_a_request_with_the_type_of_its_reply,
 );
 
 #[derive(Event)]
 #[event(output = &'static str)]
 struct Root;
+
+struct Greeting;
 
 #[derive(Event)]
 struct Child;
@@ -162,5 +165,17 @@ async fn s91_a_running_handler<E: Env>(env: E) -> Outcome {
     assert_eq!(lines(bus.log_tree()), expected);
     gate.open();
     event.await?;
+    Ok(())
+}
+
+async fn s86_a_request_with_the_type_of_its_reply<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    bus.consumer("greet", async |_: Message<()>| busway::ok(Greeting))?;
+    let _: Greeting = env.task(bus.request("greet", ()).into_future()).await?;
+    let tree = bus.log_tree().to_string();
+    assert!(
+        tree.trim_end().ends_with(&format!(" → {}", std::any::type_name::<Greeting>())),
+        "{tree}"
+    );
     Ok(())
 }

@@ -307,42 +307,77 @@ impl HandlerError {
 }
 
 /// An event that has no result to give.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ResultError {
     /// A handler failed.
-    #[error("handler {handler} failed: {error}")]
     Failed {
         /// The handler's name.
         handler: Arc<str>,
         /// How it failed.
-        #[source]
         error: HandlerError,
     },
-    /// Several handlers failed; all of them, in order of registration.
-    #[error("{} handlers failed, the first of them {}", failures.len(), first_failure(failures))]
+    /// Several handlers failed; all of them, in order of registration. The source is the first.
     Several {
         /// The handlers' names and how they failed.
         failures: Vec<(Arc<str>, HandlerError)>,
     },
     /// The event was ended before its handlers were.
-    #[error("the event was ended: {}", cause_text(*cause))]
     Ended {
         /// Why.
         cause: Cause,
     },
     /// No handler returned a value.
-    #[error("no handler returned a value")]
     Empty,
     /// The event has not completed: await it first.
-    #[error("the event has not completed")]
     NotCompleted,
-    /// Two handlers returned different values for one key.
-    #[error("two handlers returned different values for the key {key}")]
+    /// Two handlers returned values for one key, be they equal or not: keys alone are compared.
     Conflict {
-        /// The key.
+        /// The key, as its `Debug` writes it.
         key: String,
     },
+}
+
+impl fmt::Display for ResultError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed { handler, error } => write!(f, "handler {handler} failed: {error}"),
+            Self::Several { failures } => {
+                write!(f, "{} handlers failed", failures.len())?;
+                let first = failures.first();
+                first.map_or(Ok(()), |(handler, error)| {
+                    write!(f, ", the first of them {handler}: {error}")
+                })
+            }
+            Self::Ended { cause } => write!(f, "the event was ended: {}", cause_text(*cause)),
+            Self::Empty => f.write_str("no handler returned a value"),
+            Self::NotCompleted => f.write_str("the event has not completed"),
+            Self::Conflict { key } => write!(f, "two handlers returned values for the key {key}"),
+        }
+    }
+}
+
+impl Error for ResultError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.failures().next().map(|error| error as _)
+    }
+}
+
+impl ResultError {
+    /// The first of the handlers' own errors that is of this type.
+    #[must_use]
+    pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
+        self.failures().find_map(HandlerError::downcast_ref)
+    }
+
+    fn failures(&self) -> impl Iterator<Item = &HandlerError> {
+        let (one, several) = match self {
+            Self::Failed { error, .. } => (Some(error), &[][..]),
+            Self::Several { failures } => (None, &failures[..]),
+            _ => (None, &[][..]),
+        };
+        one.into_iter().chain(several.iter().map(|(_, error)| error))
+    }
 }
 
 /// Buses cannot forward to each other.
@@ -367,12 +402,6 @@ pub(crate) fn cause_text(cause: Cause) -> &'static str {
         Cause::First => "another handler was first",
         Cause::NotWritten => "its acceptance could not be written",
     }
-}
-
-fn first_failure(failures: &[(Arc<str>, HandlerError)]) -> String {
-    failures
-        .first()
-        .map_or_else(String::new, |(handler, error)| alloc::format!("{handler}: {error}"))
 }
 
 const _: fn() = || {

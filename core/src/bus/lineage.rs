@@ -9,6 +9,7 @@ use super::send::ParentRef;
 use super::shared::{BusShared, HubShared};
 use crate::id::EventId;
 use crate::machine::{EventKey, HandlerKey, InvocationKey};
+use crate::runtime::Runtime;
 use crate::semaphore::Lease;
 
 /// A handler that runs for an event, as its descendants know it.
@@ -60,6 +61,14 @@ fn above(hub: &HubShared, event: EventKey) -> Vec<InvocationId> {
         next = next.and_then(|event| state.books.parent(event));
     }
     found
+}
+
+/// The runtime of the bus whose handler is being polled on this thread: what a handler calls measures
+/// its time by that. `None` outside of handlers, and without `std`, where nothing is known of it.
+#[must_use]
+pub fn handler_runtime() -> Option<Arc<dyn Runtime>> {
+    let polled = context::current()?.polled?;
+    Some(imp::hub(polled.hub)?.latched()?.runtime.clone())
 }
 
 pub(crate) use imp::inside_of;

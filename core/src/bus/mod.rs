@@ -25,6 +25,7 @@ mod pass;
 mod permit;
 mod publish;
 mod record;
+mod report;
 mod request;
 mod results;
 mod retried;
@@ -77,6 +78,7 @@ pub use self::subscription::{HandlerBuilder, Subscription, SubscriptionGuard};
 pub use self::tree::LogTree;
 pub use self::value::{AnyValue, BoxError, Reply, Verdict, ok};
 
+pub use self::lineage::handler_runtime;
 pub(crate) use self::lineage::{Caller, InvocationId, inside_of};
 
 use self::send::{Options, Parentage};

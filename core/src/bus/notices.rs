@@ -8,6 +8,7 @@ use core::task::Waker;
 use super::guard;
 use super::handler::Callable;
 use super::record::{Erased, freeze};
+use super::report;
 use super::shared::{BookOutput, BusShared, HubShared, HubState};
 use super::value::Answer;
 use super::watch::Watcher;
@@ -109,7 +110,10 @@ impl Notices {
 impl Todo {
     fn carry_out(self, hub: &HubShared) {
         match self {
-            Self::Complete(record) => record.head().wake_waiters(),
+            Self::Complete(record) => {
+                record.head().wake_waiters();
+                report::report(&*record);
+            }
             Self::Notify(bus) => bus.notify(),
             Self::Cancel(bus, invocation) => bus.mail(|inbox| inbox.cancelled.push(invocation)),
             Self::Resume(bus, invocation) => bus.mail(|inbox| inbox.resumed.push(invocation)),

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use core::any::{Any, TypeId};
 use core::task::Waker;
 
+use super::report;
 use super::shared::HubShared;
 use super::value::Answer;
 use super::wakers::{Seat, Wakers};
@@ -129,7 +130,7 @@ pub(crate) fn downcast<E: Event>(record: Arc<dyn Erased>) -> Option<Arc<Record<E
 }
 
 /// Notes the end of an event in its record. Those who wait for it are still to be woken, outside the
-/// hub's lock: the record is given back when there may be somebody.
+/// hub's lock: the record is given back when there may be somebody, or a failure to be reported.
 #[inline]
 pub(crate) fn freeze(done: Done<'_, Arc<dyn Erased>, Answer>) -> Option<Arc<dyn Erased>> {
     let Done { payload, started_at, completed_at, cause, results, path, .. } = done;
@@ -138,7 +139,8 @@ pub(crate) fn freeze(done: Done<'_, Arc<dyn Erased>, Answer>) -> Option<Arc<dyn 
         || Frozen { rows: core::mem::take(results), path, started_at, completed_at, cause };
     let head = payload.head();
     head.frozen.init(frozen);
-    head.is_awaited.load(Ordering::Relaxed).then(|| payload.clone())
+    let is_of_use = head.is_awaited.load(Ordering::Relaxed) || report::is_due(head);
+    is_of_use.then(|| payload.clone())
 }
 
 impl Head {

@@ -68,7 +68,7 @@ pub enum RequestError {
         /// The address.
         address: String,
     },
-    /// The consumer did not answer in time, in any of its tries; it was dropped.
+    /// The consumer did not answer in time in its last try, or in the only one; it was dropped.
     TimedOut {
         /// The address.
         address: String,
@@ -289,6 +289,12 @@ fn reply<R: Send + 'static>(address: &str, frozen: Option<&Frozen>) -> Result<R,
 
 /// A reply on its way: taken once, so that it need not be `Clone`.
 pub(crate) struct ReplyCell<R>(Mutex<Option<R>>);
+
+/// The name of the reply's type, of the name of such a cell.
+pub(crate) fn reply_type(cell: &str) -> Option<&str> {
+    let of_cells = core::any::type_name::<ReplyCell<()>>().strip_suffix("()>")?;
+    cell.strip_prefix(of_cells)?.strip_suffix('>')
+}
 
 impl<R> ReplyCell<R> {
     pub(crate) fn new(reply: R) -> Self {

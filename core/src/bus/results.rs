@@ -10,6 +10,7 @@ use core::time::Duration;
 use super::error::{HandlerError, ResultError};
 use super::merge::{FlatDict, FlatList};
 use super::record::Frozen;
+use super::request::reply_type;
 use super::stored::Value;
 use super::value::{Answer, AnyValue};
 use crate::event::Event;
@@ -274,7 +275,8 @@ fn show(value: &Value) -> String {
     if let Some(value) = value.as_any().downcast_ref::<serde_json::Value>() {
         return alloc::format!("{value}");
     }
-    value.type_name().into()
+    let name = value.type_name();
+    reply_type(name).unwrap_or(name).into()
 }
 
 fn value_of<T: 'static>(row: &Row<Answer>) -> Option<&T> {
@@ -284,7 +286,7 @@ fn value_of<T: 'static>(row: &Row<Answer>) -> Option<&T> {
     }
 }
 
-fn error_of(row: &Row<Answer>) -> Option<HandlerError> {
+pub(crate) fn error_of(row: &Row<Answer>) -> Option<HandlerError> {
     let error = error_of_last_try(row)?;
     if row.tries <= 1 {
         return Some(error);

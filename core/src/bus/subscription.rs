@@ -239,19 +239,35 @@ pub(crate) fn forward(
 
 /// The last part of a function's path; closures are named after the function they are in.
 pub(crate) fn function_name<F>() -> &'static str {
-    let path = core::any::type_name::<F>();
-    // Of a method and its value, `(alloc::sync::Arc<S>, S::method)`, the method.
-    let path = match path.strip_prefix('(').and_then(|pair| pair.rsplit_once(", ")) {
-        Some((_, method)) => method.trim_end_matches(')'),
-        None => path,
-    };
-    let path = path.split('<').next().unwrap_or(path);
-    path.trim_end_matches("::{{closure}}").rsplit("::").next().unwrap_or(path)
+    last_part(core::any::type_name::<F>())
+}
+
+/// The same of what the compiler writes: `m::plain`, `m::generic<A, B>`, `<S as m::Trait>::method`,
+/// `m::S<A>::method`, and for a method and its value `(alloc::sync::Arc<m::S>, m::S::method)`.
+fn last_part(path: &str) -> &str {
+    let path = path.strip_prefix('(').map_or(path, |pair| pair.trim_end_matches(')'));
+    let path = path.trim_end_matches("::{{closure}}");
+    let (mut depth, mut end) = (0, path.len());
+    for (at, _) in path.rmatch_indices(['<', '>', ':']) {
+        match &path[at..=at] {
+            "<" => {
+                depth -= 1;
+                if depth == 0 {
+                    end = at;
+                }
+            }
+            ">" if !path[..at].ends_with('-') => depth += 1,
+            ":" if depth == 0 => return &path[at + 1..end],
+            _ => {}
+        }
+    }
+    &path[..end]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
 
     fn name_of<F>(_: F) -> &'static str {
         function_name::<F>()
@@ -263,9 +279,35 @@ mod tests {
         fn handle(&self) {}
     }
 
+    struct Cache<T>(T);
+
+    impl<T> Cache<T> {
+        fn load(&self) {}
+
+        fn convert<A, B>(&self) {}
+
+        fn closure(self) -> impl Fn(T) {
+            |_| {}
+        }
+    }
+
+    trait Handles {
+        fn handles(&self) {}
+
+        fn registers() -> &'static str {
+            name_of(|| {})
+        }
+    }
+
+    impl Handles for Service {}
+
+    impl<T> Handles for Cache<T> {}
+
     fn plain() {}
 
     fn generic<T>(_: T) {}
+
+    fn two<A, B>(_: A, _: B) {}
 
     #[test]
     fn handlers_are_named_after_their_functions() {
@@ -273,5 +315,19 @@ mod tests {
         assert_eq!(name_of(generic::<Arc<Service>>), "generic");
         assert_eq!(name_of((Arc::new(Service), Service::handle)), "handle");
         assert_eq!(name_of(|| Service.handle()), "handlers_are_named_after_their_functions");
+        assert_eq!(name_of(two::<fn() -> u8, fn(u8) -> Arc<u8>>), "two");
+    }
+
+    #[test]
+    fn methods_of_traits_and_generic_types_too() {
+        assert_eq!(name_of(<Service as Handles>::handles), "handles");
+        assert_eq!(name_of((Arc::new(Service), <Service as Handles>::handles)), "handles");
+        assert_eq!(Service::registers(), "registers");
+        assert_eq!(Cache::<(u8, u8)>::registers(), "registers");
+        assert_eq!(name_of((Arc::new(Cache(7u8)), Cache::<u8>::load)), "load");
+        assert_eq!(name_of(Cache::<u8>::convert::<Vec<u8>, fn() -> u16>), "convert");
+        let pair = (Arc::new(Cache(7u8)), Cache::<u8>::convert::<u8, u16>);
+        assert_eq!(name_of(pair), "convert");
+        assert_eq!(name_of(Cache([7u8; 2]).closure()), "closure");
     }
 }

@@ -13,7 +13,6 @@ use super::kin::KinIx;
 use super::list::Links;
 use super::output::Output;
 use super::raised::{RaiseOrder, Raised};
-use super::results::EventStatus;
 use super::state::{BusIx, EventIx, Invocation, InvocationIx, VisitIx, VisitState, Wait, WaitIx};
 use super::{BusKey, EventKey, InvocationKey, Machine, WaitKey};
 
@@ -300,13 +299,18 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// An event that nothing has begun and that has no children depends on nobody.
+    /// An event that has no children and none of whose handlers waits depends on nobody else: then
+    /// nothing is searched. So it is with what has just been dispatched or requested.
     fn check_cycle(&self, by: InvocationIx, event: EventIx) -> Result<(), Deadlock> {
-        let childless = self.kin(event).is_none_or(|kin| kin.children.last().is_none());
-        if self.entries[event].status == EventStatus::Pending && childless {
-            return Ok(());
+        let has_children = self.kin(event).is_some_and(|kin| kin.children.last().is_some());
+        let waits = |visit: VisitIx| {
+            self.entries[visit].work.is_some_and(|work| self.works[work].waiting > 0)
+        };
+        let depends = self.invocations[by].event == event || has_children;
+        match depends || self.visits_of(event).any(waits) {
+            true => self.search_up(by, |blocked| blocked == event),
+            false => Ok(()),
         }
-        self.search_up(by, |blocked| blocked == event)
     }
 
     /// Walks up what cannot complete before an invocation ends: its event, the parents of that, and

@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use busway_core::{BoxError, EventBus, EventHandle, EventId};
 use busway_journal::{Journal, RecoverError, Types, Unfinished};
+use busway_macros::Event;
+use serde::Deserialize;
 
 use crate::disk::Disk;
 use crate::events::{Job, Outcome, Step, ahead, builder, bus, job, on, soon};
@@ -197,4 +199,14 @@ async fn r42_what_is_below_an_event_that_was_not_dispatched_is_left() -> Outcome
     assert_eq!(again.left.len(), 1, "{again:?}");
     assert_eq!(again.left[0].line.event_type, "Step");
     Ok(())
+}
+
+#[test]
+#[should_panic = "two types of events are called `Job`"]
+fn r42_two_types_of_one_name_cannot_be_told_apart() {
+    #[derive(Event, Deserialize)]
+    #[event(name = "Job", crate = "busway_core")]
+    struct Other;
+
+    drop(types().with::<Job>().with::<Other>());
 }

@@ -1,8 +1,10 @@
 //! R20 and R21: failures and values.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt;
 use std::future::{Ready, ready};
+use std::num::ParseIntError;
 
 use busway::{AnyValue, Event, EventHandle, EventResult, HandlerError, ResultError, ResultStatus};
 
@@ -16,6 +18,7 @@ scenarios!(
     r21_the_first_value_that_is_not_none,
     r21_nothing_is_empty,
     r21_one_failure_and_several,
+    r21_a_failure_is_found_among_several_by_its_type,
     r21_what_was_ended_says_why,
     r21_before_completion_there_is_no_result,
     r21_a_filter_picks_results,
@@ -179,9 +182,20 @@ async fn r21_one_failure_and_several<E: Env>(env: E) -> Outcome {
     let event = run(&bus, Work).await?;
     let Err(error) = event.result() else { panic!("two failed") };
     assert_eq!(error.to_string(), "2 handlers failed, the first of them a: first");
+    assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("first"));
     let ResultError::Several { failures } = error else { panic!("{error:?}") };
     let texts: Vec<_> = failures.iter().map(|(name, error)| format!("{name}: {error}")).collect();
     assert_eq!(texts, ["a: first", "b: second"]);
+    Ok(())
+}
+
+async fn r21_a_failure_is_found_among_several_by_its_type<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    bus.on(|_: EventHandle<Work>| Err::<u32, _>("text"));
+    bus.on(|_: EventHandle<Work>| "x".parse::<u32>());
+    let error = run(&bus, Work).await?.result().unwrap_err();
+    assert_eq!(error.downcast_ref::<ParseIntError>(), "x".parse::<u32>().as_ref().err());
+    assert!(error.downcast_ref::<fmt::Error>().is_none());
     Ok(())
 }
 
@@ -260,6 +274,6 @@ async fn r21_maps_with_and_without_conflicts<E: Env>(env: E) -> Outcome {
     let event = run(&bus, Merge).await?;
     assert_eq!(event.results_flat_dict()?["a"], 3);
     let error = event.select(|_| true)?.flat_dict_strict().unwrap_err();
-    assert_eq!(error.to_string(), "two handlers returned different values for the key \"a\"");
+    assert_eq!(error.to_string(), "two handlers returned values for the key \"a\"");
     Ok(())
 }
