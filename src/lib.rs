@@ -4,7 +4,7 @@
 //! ## `use busway::*`
 //!
 //! The adapters are here under the names of their runtimes (`busway::tokio`), which a glob import puts in
-//! front of the crates of these names: import what you use by name, or write `::tokio::spawn`.
+//! front of the crates of these names: import what you use by name, or add `use ::tokio;`.
 
 use std::sync::Arc;
 

@@ -15,7 +15,9 @@
 //! The runtime must have its time driver enabled (`enable_time` or `enable_all`): without it the
 //! first handler that does not end at once stops the bus with tokio's panic, and a retry policy around
 //! a function panics in its caller as soon as it would wait: for a slot, for a try that has a timeout,
-//! or between two tries. A paused clock (`start_paused`) is followed. This crate is **not** needed to
+//! or between two tries. So does a wait with a limit for a bus whose runtime was shut down before it
+//! had anything to do. A paused clock (`start_paused`) is followed. Whoever awaits an event may poll
+//! the bus's handlers: those that call `block_in_place` fail where that is a `LocalSet`. This crate is **not** needed to
 //! use a bus from tokio when another runtime drives it: dispatching and awaiting work from anywhere.
 
 mod pause;

@@ -24,8 +24,9 @@ use crate::id::EventId;
 use crate::machine::{Cause, EventStatus, InvocationKey};
 use crate::time::Timestamp;
 
-/// An event whose type is not known: the same as [`EventHandle`], but for the payload, which
-/// [`downcast`](Self::downcast) gives back.
+/// An event whose type is not known, as handlers of a name or of `*` receive it.
+/// [`downcast`](Self::downcast) gives the [`EventHandle`] with its payload, its typed results and the
+/// rest of what that can do.
 #[derive(Clone)]
 pub struct AnyEvent {
     pub(crate) record: Arc<dyn Erased>,

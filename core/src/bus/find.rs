@@ -35,7 +35,9 @@ impl<'a, In: Send + 'static> Find<'a, In> {
         self
     }
 
-    /// Events of this status.
+    /// Events of this status. What is still to come is `Pending` when it comes: of another status
+    /// [`next`](Self::next) finds nothing, and [`newest_or_next`](Self::newest_or_next) nothing but
+    /// what is there.
     pub fn status(self, status: EventStatus) -> Self {
         self.about(move |bus, record| super::view::status(record.head(), bus) == status)
     }

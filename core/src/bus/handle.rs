@@ -270,7 +270,8 @@ impl<E: Event> EventHandle<E> {
     }
 
     /// The maps that the handlers returned, merged into one: of two values for one key the later
-    /// one stays. [`select`](Self::select) has a variant that refuses such a conflict.
+    /// one stays. (bubus refuses such a conflict unless told otherwise, as a variant of
+    /// [`select`](Self::select) does.)
     ///
     /// # Errors
     /// As [`result`](Self::result), but `Empty`.
@@ -292,13 +293,15 @@ impl<E: Event> EventHandle<E> {
         Selection::<E>::all(self.frozen()?).flat_list()
     }
 
-    /// The results by registration, in order of it.
+    /// The results by registration, to look one up. In the order of the handlers they are in
+    /// [`results`](Self::results).
     #[must_use]
     pub fn results_by_handler_id(&self) -> BTreeMap<HandlerKey, EventResult> {
         self.results().into_iter().map(|row| (row.handler_id(), row)).collect()
     }
 
-    /// The results by handler name; of two handlers of one name, the later one's.
+    /// The results by handler name, to look one up; of two handlers of one name, the later one's. In the
+    /// order of the handlers they are in [`results`](Self::results).
     #[must_use]
     pub fn results_by_handler_name(&self) -> BTreeMap<String, EventResult> {
         self.results().into_iter().map(|row| (row.handler_name().into(), row)).collect()

@@ -141,7 +141,9 @@ impl EventBus {
         self.handler(handler).register()
     }
 
-    /// Registers a handler of events of this name, whatever their type; `*` is every event.
+    /// Registers a handler of events of this name, whatever their type; `*` is every event. It returns
+    /// nothing, or what the event's own handlers return: another value is recorded as
+    /// [`HandlerError::ResultType`], and fails the event's result.
     pub fn on_name<M: 'static>(
         &self,
         name: impl Into<String>,
@@ -150,7 +152,8 @@ impl EventBus {
         self.handler_of(name, handler).register()
     }
 
-    /// Registers a handler of every event. It runs after the handlers of the event's own name.
+    /// Registers a handler of every event. It runs after the handlers of the event's own name. What it
+    /// returns is as with [`on_name`](Self::on_name).
     pub fn on_any<M: 'static>(&self, handler: impl Handler<AnyEvent, M>) -> Subscription {
         self.handler_of("*", handler).register()
     }
@@ -190,7 +193,9 @@ impl EventBus {
     }
 
     /// Dispatches an event and waits for its completion. Outside of handlers the caller's task runs
-    /// what is ready itself, without a task switch.
+    /// what is ready itself, without a task switch: other events of the bus too. Their handlers are
+    /// polled in that task, and see what belongs to it: its task-locals, and without the feature
+    /// `tracing` its span. Give a handler what it needs in the event.
     ///
     /// # Errors
     /// The event is not accepted, or the wait could never end.
@@ -338,10 +343,10 @@ impl EventBus {
         self.shared.wait_until_idle(timeout.into()).await
     }
 
-    /// Stops the bus (R32). With a timeout it takes no new events but the children of running
-    /// handlers, and has until then to do what is there; what is left is ended as in
-    /// [`stop_now`](Self::stop_now), which says when its futures are dropped. `clear` also drops its
-    /// handlers and history and frees its name.
+    /// Stops the bus (R32). With a timeout it takes no new events but children of incomplete ones, and
+    /// has until then to do what is there; what is left, and without a timeout (`None`) everything, is
+    /// ended as in [`stop_now`](Self::stop_now), which says when its futures are dropped. `clear` also
+    /// drops its handlers and history and frees its name.
     ///
     /// Inside a handler, the events that cannot complete before that handler (its own, what depends on
     /// it, and what is queued behind it) are not waited for; they are ended too, and with them the

@@ -268,7 +268,7 @@ impl<On, R> RetryPolicy<On, R> {
     /// # Several limits
     ///
     /// Everybody says the limit for himself: who waits goes in when fewer than his own limit are
-    /// inside. Use one for a name.
+    /// inside (of several processes: when one of the first so many slots is free). Use one for a name.
     ///
     /// # Several processes
     ///
