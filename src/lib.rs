@@ -75,7 +75,7 @@ pub struct Latch;
 
 impl FindRuntime for Latch {
     fn find_runtime(&self) -> Result<Arc<dyn Runtime>, NoRuntime> {
-        busway_core::handler_runtime().map_or_else(latch, Ok)
+        handler_runtime().map_or_else(latch, Ok)
     }
 }
 

@@ -201,3 +201,20 @@ fn peer_an_error_is_reported_as_what_it_is() {
     let limit = secs(60);
     assert_eq!(desk.rows("e1"), [("1", Outcome::Failed(13)), ("2", Outcome::TimedOut { limit })]);
 }
+
+#[test]
+fn r19_an_invocation_is_of_a_handler_while_it_is_in_the_books() {
+    let (mut desk, bus) = two_handlers();
+    desk.send(bus, "e1");
+    let invocations = [1, 2].map(|handler| {
+        desk.run();
+        let invocation = desk.invocation("e1", handler);
+        let of = desk.machine.handler_of(invocation);
+        desk.ends("e1", handler);
+        assert_eq!(desk.machine.handler_of(invocation), None);
+        of
+    });
+    desk.run();
+    let handlers = desk.done("e1").results.iter().map(|row| Some(row.handler.key));
+    assert!(handlers.eq(invocations), "{invocations:?}");
+}

@@ -106,7 +106,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl std::error::Error for Refusal {}
+impl Error for Refusal {}
 
 async fn r20_the_original_error_comes_back<E: Env>(env: E) -> Outcome {
     let bus = env.bus("main");
@@ -120,7 +120,7 @@ async fn r20_the_original_error_comes_back<E: Env>(env: E) -> Outcome {
     };
     assert_eq!(source.downcast_ref(), Some(&Refusal { code: 403 }));
     // The same through the sources.
-    let below = std::error::Error::source(&error).and_then(|error| error.source());
+    let below = Error::source(&error).and_then(|error| error.source());
     assert_eq!(below.and_then(|error| error.downcast_ref()), Some(&Refusal { code: 403 }));
     Ok(())
 }
