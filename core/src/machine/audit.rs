@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use super::results::EventStatus;
-use super::state::{EventIx, Slot, VisitIx, VisitState};
+use super::state::{EventIx, InvocationIx, Slot, VisitIx, VisitState, Work};
 use super::{Concurrency, Machine};
 
 impl<P: Clone, R, H> Machine<P, R, H> {
@@ -29,6 +29,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 let Some(work) = visit.work.map(|work| &self.works[work]) else { continue };
                 let counts = work.is_awake() == work.awake && work.waiting <= work.live;
                 expect(counts, || format!("work: {} of {} wait", work.waiting, work.live))?;
+                let waiting = self.waiting_of(work);
+                expect(waiting == work.waiting, || {
+                    format!("work: {} wait, counted {waiting}", work.waiting)
+                })?;
                 if visit.state == VisitState::Running {
                     let (held, awake) = (1, usize::from(work.awake));
                     if work.concurrency != Concurrency::Parallel {
@@ -60,6 +64,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
         expect(hub == self.hub_slot, || format!("hub slot: {:?}, counted {hub:?}", self.hub_slot))?;
         self.audit_events()
+    }
+
+    fn waiting_of(&self, work: &Work<R, H>) -> u32 {
+        let first = work.invocations.first();
+        let next = |ix: &InvocationIx| self.invocations[*ix].of_event.next();
+        let all = core::iter::successors(first, next);
+        all.filter(|ix| self.invocations[*ix].is_waiting()).count() as u32
     }
 
     fn audit_events(&self) -> Result<(), String> {

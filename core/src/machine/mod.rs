@@ -92,6 +92,7 @@ mod history;
 mod hub_slot;
 mod invocations;
 mod kin;
+mod lending;
 mod list;
 mod memory;
 mod output;

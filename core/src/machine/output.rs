@@ -272,10 +272,11 @@ impl core::fmt::Display for Warning {
             Self::NotWritten { bus_name, event_type, error } => {
                 write!(f, "bus {bus_name}: {event_type} is not in the journal: {error}")
             }
-            Self::Slow { handler, event_type, running, waits_for, .. } => {
+            Self::Slow { handler, event_type, running, waits_for, waits_for_slot, .. } => {
                 let HandlerInfo { bus_name, name, .. } = &**handler;
                 write!(f, "bus {bus_name}: {name} of {event_type} is running for {running:?}")?;
-                let mut names = waits_for.iter().map(|(_, name)| name);
+                let slot = waits_for_slot.then_some("a slot of a semaphore");
+                let mut names = waits_for.iter().map(|(_, name)| &**name).chain(slot);
                 if let Some(first) = names.next() {
                     write!(f, ", waiting for {first}")?;
                 }
@@ -342,6 +343,8 @@ pub enum Warning {
         running: Duration,
         /// The events it is waiting for, by name; empty when it waits for nothing of the hub.
         waits_for: Vec<(EventKey, Arc<str>)>,
+        /// It is waiting for a slot of a semaphore ([`lend`](super::Machine::lend)).
+        waits_for_slot: bool,
     },
     /// A handler goes on without the slot of its semaphore that it got none of in time (R45).
     WithoutSlot {

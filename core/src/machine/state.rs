@@ -193,8 +193,9 @@ pub(super) struct Invocation {
     pub(super) handler: u32,
     pub(super) of_event: Links<InvocationTag>,
     pub(super) waits: List<WaitTag>,
-    pub(super) waiting: u32,
-    /// The number of its present waiting: waits begun together raise together.
+    /// What else it waits for, counted: it raises nothing.
+    pub(super) lends: u32,
+    /// The number of its present waiting for events: waits begun together raise together.
     pub(super) group: u64,
     pub(super) started_at: Instant,
     pub(super) limit: Option<Duration>,
@@ -435,7 +436,7 @@ impl Invocation {
             handler,
             of_event: Links::default(),
             waits: List::default(),
-            waiting: 0,
+            lends: 0,
             group: 0,
             started_at,
             limit,
@@ -449,6 +450,27 @@ impl Invocation {
 
     pub(super) fn of_event(&mut self) -> &mut Links<InvocationTag> {
         &mut self.of_event
+    }
+
+    #[inline]
+    pub(super) fn is_waiting(&self) -> bool {
+        self.lends > 0 || self.waits.first().is_some()
+    }
+
+    /// Has its work count it among those that wait, as it does after the change.
+    #[inline]
+    pub(super) fn change_waiting<R, H>(
+        &mut self,
+        works: &mut Arena<Work<R, H>, WorkTag>,
+        change: impl FnOnce(&mut Self),
+    ) {
+        let was_waiting = self.is_waiting();
+        change(self);
+        match (was_waiting, self.is_waiting()) {
+            (false, true) => works[self.work].waiting += 1,
+            (true, false) => works[self.work].waiting -= 1,
+            _ => {}
+        }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {

@@ -101,7 +101,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     fn tell_slow(&mut self, ix: InvocationIx) {
         self.invocations[ix].slow_told = true;
-        let Invocation { event, work, row, started_at, .. } = self.invocations[ix];
+        let Invocation { event, work, row, started_at, lends, .. } = self.invocations[ix];
         let Some(row) = self.works[work].rows.iter().nth(row as usize) else { return };
         let name = |event: EventIx| self.kinds.name_of(self.entries[event].kind).clone();
         let warning = Warning::Slow {
@@ -113,6 +113,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 .awaited(ix)
                 .map(|event| (self.entries.key(event), name(event)))
                 .collect(),
+            waits_for_slot: lends > 0,
         };
         self.warn(warning);
     }

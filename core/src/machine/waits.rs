@@ -137,13 +137,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Self { invocations, works, kins, waits, wait_count, .. } = self;
         kins[kin].waits.push_back(waits, wait, Wait::of_event);
         let invocation = &mut invocations[by];
-        invocation.waits.push_back(waits, wait, Wait::of_invocation);
-        invocation.waiting += 1;
-        if invocation.waiting == 1 {
+        if invocation.waits.first().is_none() {
             *wait_count += 1;
             invocation.group = *wait_count;
-            works[invocation.work].waiting += 1;
         }
+        invocation.change_waiting(works, |invocation| {
+            invocation.waits.push_back(waits, wait, Wait::of_invocation);
+        });
     }
 
     fn unlink_wait(&mut self, wait: WaitIx) {
@@ -152,12 +152,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if let Some(kin) = entries[event].kin {
             kins[kin].waits.remove_linked(waits, of_event, Wait::of_event);
         }
-        let invocation = &mut invocations[invocation];
-        invocation.waits.remove_linked(waits, of_invocation, Wait::of_invocation);
-        invocation.waiting -= 1;
-        if invocation.waiting == 0 {
-            works[invocation.work].waiting -= 1;
-        }
+        invocations[invocation].change_waiting(works, |invocation| {
+            invocation.waits.remove_linked(waits, of_invocation, Wait::of_invocation);
+        });
     }
 
     #[inline]
@@ -183,6 +180,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// An invocation ends: so do its waits.
     #[inline]
     pub(super) fn drop_waits(&mut self, by: InvocationIx) {
+        if self.invocations[by].is_waiting() {
+            self.drop_all_waits(by);
+        }
+    }
+
+    #[inline(never)]
+    fn drop_all_waits(&mut self, by: InvocationIx) {
+        self.set_lends(by, 0);
         while let Some(wait) = self.invocations[by].waits.first() {
             let event = self.waits[wait].event;
             self.unlink_wait(wait);

@@ -151,7 +151,9 @@ pub(crate) struct Invocation {
     /// The tries it makes itself.
     tries: u32,
     pub(crate) rest: Option<Rest>,
-    /// Which of all the waitings its present one is.
+    /// Waits of it that are for no event.
+    pub(crate) lends: u32,
+    /// Which of all the waitings for events its present one is.
     group: u64,
 }
 
@@ -185,7 +187,8 @@ pub(crate) struct Said {
     pub(crate) arrived: Vec<Arrived>,
     /// And how many events there was no room for.
     pub(crate) ended_watches: Vec<(WatchId, u64)>,
-    pub(crate) slow: Vec<(EventId, Vec<EventId>)>,
+    /// What it waits for: events, and something else.
+    pub(crate) slow: Vec<(EventId, Vec<EventId>, bool)>,
     pub(crate) same_name: usize,
     pub(crate) other_type: usize,
     pub(crate) payloads_dropped: usize,

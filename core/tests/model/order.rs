@@ -239,6 +239,7 @@ impl Model {
             number: 1,
             tries: 1,
             rest: None,
+            lends: 0,
             group: 0,
         });
         Some(Started { invocation, event, handler: id })

@@ -40,8 +40,8 @@ impl Model {
         }
         let ended = self.take_out(id);
         let (id, number) = (RESTING + self.moment() as usize, ended.number + 1);
-        let rest = Some(Rest::Until(until));
-        self.invocations.push(Invocation { id, number, tries: 0, group: 0, rest, ..ended });
+        let (rest, tries, lends, group) = (Some(Rest::Until(until)), 0, 0, 0);
+        self.invocations.push(Invocation { id, number, tries, lends, group, rest, ..ended });
     }
 
     pub(crate) fn tried(&mut self, id: InvocationId, tries: u32) {

@@ -74,8 +74,8 @@ impl Model {
         let awaited = awaited.collect();
         let running = self.invocation_mut(id).expect("one that is slow runs");
         running.slow_told = true;
-        let event = running.event;
-        self.said.slow.push((event, awaited));
+        let (event, lends) = (running.event, running.lends > 0);
+        self.said.slow.push((event, awaited, lends));
     }
 
     /// The smaller of handler's and event's limit; the bus's where both inherit.

@@ -5,7 +5,7 @@ use super::{BusId, EventId, InvocationId, Model, State, Wait, WaitId};
 impl Model {
     /// The invocation must run and the event must not have completed.
     pub(crate) fn wait(&mut self, by: InvocationId, event: EventId, resumes: bool) -> WaitId {
-        if !self.is_waiting(by) {
+        if !self.waits.iter().any(|wait| wait.by == by) {
             let group = self.moment();
             self.invocation_mut(by).expect("only a running invocation waits").group = group;
         }
@@ -18,8 +18,22 @@ impl Model {
         self.waits.retain(|wait| wait.id != id);
     }
 
+    /// It waits for something that is no event.
+    pub(crate) fn lend(&mut self, by: InvocationId) {
+        if let Some(running) = self.invocation_mut(by) {
+            running.lends += 1;
+        }
+    }
+
+    pub(crate) fn retake(&mut self, by: InvocationId) {
+        if let Some(running) = self.invocation_mut(by) {
+            running.lends = running.lends.saturating_sub(1);
+        }
+    }
+
     pub(crate) fn is_waiting(&self, invocation: InvocationId) -> bool {
-        self.waits.iter().any(|wait| wait.by == invocation)
+        let lends = self.invocation(invocation).is_some_and(|running| running.lends > 0);
+        lends || self.waits.iter().any(|wait| wait.by == invocation)
     }
 
     /// Whether an event cannot complete before an invocation has ended: by what it directly needs,

@@ -6,6 +6,7 @@ mod depth;
 mod lending;
 mod links;
 mod raising;
+mod slots;
 
 use busway_core::machine::{
     BusKey, Concurrency, Deadlock, Dispatch, EventKey, EventStatus, HandlerOrder, Refusal, Waiting,

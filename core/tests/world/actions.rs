@@ -10,7 +10,7 @@ use crate::model::{EventId, Invocation, InvocationId, Order};
 type Action = fn(&mut World) -> Checked;
 
 /// Actions and how often each is taken, compared with the others.
-const ACTIONS: [(usize, Action); 12] = [
+const ACTIONS: [(usize, Action); 13] = [
     (8, World::dispatch_root),
     (18, World::dispatch_child),
     (12, World::finish_one),
@@ -23,6 +23,7 @@ const ACTIONS: [(usize, Action); 12] = [
     (10, World::write_one),
     (2, World::register_or_end),
     (2, World::try_by_itself),
+    (6, World::lend_or_retake),
 ];
 
 impl World {

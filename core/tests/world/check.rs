@@ -64,9 +64,9 @@ impl World {
         self.agree_as_sets("idle", &seen.idle, said.idle.iter().map(key))?;
         self.agree_as_sets("closed", &seen.closed, said.closed.iter().map(key))?;
         self.check_watches()?;
-        let slow = said.slow.iter().map(|(event, waits)| {
+        let slow = said.slow.iter().map(|(event, waits, lends)| {
             let waits = waits.iter().map(|event| self.keys.events[*event]).collect();
-            (self.keys.events[*event], waits)
+            (self.keys.events[*event], waits, *lends)
         });
         self.agree_as_sets("slow", &seen.slow, slow)?;
         let counts = (seen.same_name, seen.other_type, seen.payloads_dropped);

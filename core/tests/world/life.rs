@@ -177,6 +177,7 @@ impl World {
                 (Some(bus), _) => self.next(bus)?,
                 (None, Some(id)) => self.finish(id)?,
                 (None, None) if self.write_all()? || self.catch_up()? => {}
+                (None, None) if self.end_a_lending()? => {}
                 (None, None) if self.let_rests_pass()? => {}
                 (None, None) => break,
             }

@@ -5,6 +5,7 @@ mod actions;
 mod addresses;
 mod check;
 mod held;
+mod lending;
 mod life;
 mod rng;
 mod setup;
@@ -95,7 +96,7 @@ struct Seen {
     closed: Vec<BusKey>,
     arrived: Vec<(WatchKey, EventKey, u32, bool)>,
     ended_watches: Vec<(WatchKey, u64)>,
-    slow: Vec<(EventKey, Vec<EventKey>)>,
+    slow: Vec<(EventKey, Vec<EventKey>, bool)>,
     same_name: usize,
     other_type: usize,
     payloads_dropped: usize,
@@ -258,9 +259,9 @@ impl Seen {
             Output::Warning(warning) => match *warning {
                 Warning::SameHandlerName { .. } => self.same_name += 1,
                 Warning::OtherTypeOfSameName { .. } => self.other_type += 1,
-                Warning::Slow { event, waits_for, .. } => {
+                Warning::Slow { event, waits_for, waits_for_slot, .. } => {
                     let waits_for = waits_for.into_iter().map(|(event, _)| event).collect();
-                    self.slow.push((event, waits_for));
+                    self.slow.push((event, waits_for, waits_for_slot));
                 }
                 _ => {}
             },

@@ -16,7 +16,8 @@ fn r25_a_slow_handler_is_reported_once_with_all_there_is_to_know() {
     assert_eq!(desk.machine.next_deadline(a), Some(at(15)));
     desk.pass(secs(16));
     desk.pass(secs(20));
-    let [Warning::Slow { handler, event: of, event_type, running, waits_for }] = &desk.warnings[..]
+    let [Warning::Slow { handler, event: of, event_type, running, waits_for, .. }] =
+        &desk.warnings[..]
     else {
         panic!("one report: {:?}", desk.warnings);
     };

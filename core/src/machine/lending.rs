@@ -1,0 +1,37 @@
+//! Handlers wait for what is no event, and lend meanwhile what they lend while they wait for one
+//! (R14, R46).
+
+use super::state::InvocationIx;
+use super::{InvocationKey, Machine};
+
+impl<P: Clone, R, H> Machine<P, R, H> {
+    /// An invocation waits for what others have until they give it back: a slot of a semaphore. It
+    /// lends its serial slot to raised events, as one that waits for an event does. Several such
+    /// waits at a time are counted; each ends with a [`retake`](Self::retake), and all of them with
+    /// the invocation.
+    ///
+    /// It raises nothing and is part of no cycle: what it waits for is not known here.
+    pub fn lend(&mut self, invocation: InvocationKey) {
+        if let Some(ix) = self.invocations.find(invocation) {
+            self.set_lends(ix, self.invocations[ix].lends + 1);
+            self.settle(self.invocations[ix].visit);
+        }
+    }
+
+    /// One of the waits that [`lend`](Self::lend) has begun is over. After the last of them the
+    /// invocation has its slot again, unless it waits for an event too.
+    pub fn retake(&mut self, invocation: InvocationKey) {
+        if let Some(ix) = self.invocations.find(invocation)
+            && let Some(left) = self.invocations[ix].lends.checked_sub(1)
+        {
+            self.set_lends(ix, left);
+            self.settle(self.invocations[ix].visit);
+        }
+    }
+
+    /// What follows for its slot is still to be settled.
+    pub(super) fn set_lends(&mut self, ix: InvocationIx, lends: u32) {
+        let Self { invocations, works, .. } = self;
+        invocations[ix].change_waiting(works, |invocation| invocation.lends = lends);
+    }
+}
