@@ -3,6 +3,7 @@
 mod functions;
 mod handlers;
 mod inside;
+mod lending;
 mod slots;
 
 use std::sync::Arc;

@@ -35,7 +35,7 @@ impl Caller {
         };
         let ParentRef { event, id, handler, .. } = current.parent;
         let own = handler.map(|handler| (id, handler));
-        let above = imp::hub(current.hub).zip(event).map(|(hub, event)| above(&hub, event));
+        let above = hub(current.hub).zip(event).map(|(hub, event)| above(&hub, event));
         Self { inside, own, above: above.unwrap_or_default() }
     }
 
@@ -67,12 +67,12 @@ fn above(hub: &HubShared, event: EventKey) -> Vec<InvocationId> {
 /// its time by that. `None` outside of handlers, and without `std`, where nothing is known of it.
 #[must_use]
 pub fn handler_runtime() -> Option<Arc<dyn Runtime>> {
-    let polled = context::current()?.polled?;
-    Some(imp::hub(polled.hub)?.latched()?.runtime.clone())
+    let (address, _) = poller()?;
+    Some(hub(address)?.latched()?.runtime.clone())
 }
 
 pub(crate) use imp::inside_of;
-pub(super) use imp::note;
+pub(super) use imp::{hub, note, poller};
 
 #[cfg(feature = "std")]
 mod imp {
@@ -99,7 +99,8 @@ mod imp {
     /// inside of its calls.
     type Poller = Option<(usize, InvocationKey)>;
 
-    fn poller() -> Poller {
+    /// The invocation that is being polled on this thread, and the address of its hub.
+    pub(in super::super) fn poller() -> Poller {
         let polled = context::current()?.polled?;
         Some((polled.hub, polled.invocation))
     }
@@ -115,7 +116,7 @@ mod imp {
         }
     }
 
-    pub(super) fn hub(address: usize) -> Option<Arc<HubShared>> {
+    pub(in super::super) fn hub(address: usize) -> Option<Arc<HubShared>> {
         HUBS.lock().get(&address).and_then(Weak::upgrade)
     }
 
@@ -155,10 +156,15 @@ mod imp {
     use alloc::vec::Vec;
 
     use super::{HubShared, Lease};
+    use crate::machine::InvocationKey;
+
+    pub(in super::super) const fn poller() -> Option<(usize, InvocationKey)> {
+        None
+    }
 
     pub(in super::super) const fn note(_hub: &Arc<HubShared>) {}
 
-    pub(super) const fn hub(_address: usize) -> Option<Arc<HubShared>> {
+    pub(in super::super) const fn hub(_address: usize) -> Option<Arc<HubShared>> {
         None
     }
 

@@ -16,6 +16,7 @@ mod handler;
 mod hub;
 #[cfg(feature = "journal")]
 pub mod journal;
+mod lending;
 mod life;
 mod lineage;
 mod merge;
@@ -66,6 +67,7 @@ pub use self::find::Find;
 pub use self::handle::{EventHandle, Wait};
 pub use self::handler::{Anything, Handler, Input, IsAsync, IsMethod, IsPlain};
 pub use self::hub::Hub;
+pub use self::lineage::handler_runtime;
 pub use self::merge::{FlatDict, FlatList};
 pub use self::message::{Envelope, Headers, Message};
 pub use self::permit::{Permit, ReserveError};
@@ -78,7 +80,7 @@ pub use self::subscription::{HandlerBuilder, Subscription, SubscriptionGuard};
 pub use self::tree::LogTree;
 pub use self::value::{AnyValue, BoxError, Reply, Verdict, ok};
 
-pub use self::lineage::handler_runtime;
+pub(crate) use self::lending::{Lender, lending};
 pub(crate) use self::lineage::{Caller, InvocationId, inside_of};
 
 use self::send::{Options, Parentage};

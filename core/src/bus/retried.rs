@@ -8,6 +8,7 @@ use core::pin::Pin;
 
 use super::error::HandlerError;
 use super::handler::{Callable, FirstPoll, Started};
+use super::lending::Lender;
 use super::lineage::Caller;
 use super::record::Erased;
 use super::shared::BusShared;
@@ -77,10 +78,12 @@ async fn all_tries(handling: Handling, policy: Arc<HandlerRetry>, name: Arc<str>
     if slots.limit.is_some() {
         handling.tried(0);
     }
-    let caller = || Caller::invocation(&bus, &*handling.event, handling.by);
+    let by = handling.by;
+    let caller = || Caller::invocation(&bus, &*handling.event, by);
+    let lender = || Some(Lender::new(&bus.hub, by));
     let told = |error: &SemaphoreError| handling.warn(&name, error);
-    let slot = slots.acquire((&name, numbers.rules.timeout), caller, &mut clock, told).await;
-    match slot {
+    let named = (&*name, numbers.rules.timeout);
+    match slots.acquire(named, caller, lender, &mut clock, told).await {
         Err(error) => Verdict::failed(error),
         Ok(slot) => match retry::run(numbers, slot, &mut clock, handling).await {
             Ok(verdict) | Err(GivenUp::Failed((verdict, _), _)) => verdict,

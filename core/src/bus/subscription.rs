@@ -142,12 +142,13 @@ impl<'a> HandlerBuilder<'a> {
 
     /// Has it tried again when it fails, and says how many of it may run at a time (R45, R46).
     ///
-    /// All tries are one invocation, which holds its place on the bus meanwhile: its
-    /// [`limit`](Self::limit), 60 s unless set, covers the wait for a slot, the tries and the rests
-    /// together, and ends them all. The policy's own `timeout` is for each try; the events that a
-    /// try was awaiting when it passed are aborted with it (R23). What a try dispatched and did not
-    /// await goes on, and the next try dispatches anew. A handler that panics is not tried again, and
-    /// neither is one that answers with a value of the wrong type.
+    /// All tries are one invocation, which holds its place on the bus meanwhile, and lends it while it
+    /// waits for a slot as while it awaits an event. Its [`limit`](Self::limit), 60 s unless set,
+    /// covers the wait for a slot, the tries and the rests together, and ends them all. The policy's own
+    /// `timeout` is for each try; the events that a try was awaiting when it passed are aborted with it
+    /// (R23). What a try dispatched and did not await goes on, and the next try dispatches anew. A
+    /// handler that panics is not tried again, and neither is one that answers with a value of the
+    /// wrong type.
     ///
     /// The last try's outcome is the handler's result;
     /// [`EventResult::tries`](super::EventResult::tries) is their number, which is 0 when there was no slot.

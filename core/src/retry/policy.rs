@@ -249,6 +249,11 @@ impl<On, R> RetryPolicy<On, R> {
     /// without one, all function pointers of one type are one semaphore, and so are all boxed
     /// functions of one type.
     ///
+    /// A handler that waits for a slot, by its own policy or in a function that it polls, lends its bus
+    /// meanwhile, as it does while it awaits an event: who has the slot and awaits an event of that bus
+    /// is not held up by who waits for the slot. (Without `std` only by its own policy. Between two
+    /// tries a handler keeps its bus.)
+    ///
     /// # Calls within calls
     ///
     /// A call that is made inside of one that holds a slot goes along with it, and does not wait for

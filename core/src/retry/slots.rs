@@ -7,7 +7,7 @@ use core::fmt;
 use core::time::Duration;
 
 use super::clock::{Clock, Elapsed};
-use crate::bus::Caller;
+use crate::bus::{Caller, Lender, lending};
 use crate::semaphore::{Folder, Key, Pool, SemaphoreError, SemaphoreScope, Slot};
 
 /// The semaphore of a policy.
@@ -56,12 +56,14 @@ impl SlotRules {
         }
     }
 
-    /// Waits for a slot, when there is a semaphore. `name` is what it is called otherwise. `None` is
-    /// to go on without one; when that is for want of time, `told` is told.
+    /// Waits for a slot, when there is a semaphore. `name` is what it is called otherwise. Meanwhile
+    /// `lender` lends. `None` is to go on without a slot; when that is for want of time, `told` is
+    /// told.
     pub(crate) async fn acquire(
         &self,
         (name, timeout): (&str, Option<Duration>),
         caller: impl FnOnce() -> Caller,
+        lender: impl Fn() -> Option<Lender>,
         clock: &mut Clock,
         told: impl FnOnce(&SemaphoreError),
     ) -> Result<Option<Slot>, SemaphoreError> {
@@ -72,7 +74,8 @@ impl SlotRules {
         let pool = Pool::of(key, &self.scope);
         let patience = self.patience.duration(timeout, limit);
         let caller = caller();
-        match clock.within(patience, pool.acquire(limit, &caller)).await {
+        let slot = lending(lender, pool.acquire(limit, &caller));
+        match clock.within(patience, slot).await {
             Ok(slot) => slot.map(Some),
             Err(Elapsed) => {
                 let waited = patience.unwrap_or_default();

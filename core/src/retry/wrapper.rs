@@ -5,7 +5,7 @@ use super::error::RetryError;
 use super::policy::{FindRuntime, RetryPolicy};
 use super::run::{self, Call, GivenUp};
 use super::when::RetryOn;
-use crate::bus::{BoxError, Caller};
+use crate::bus::{BoxError, Caller, Lender};
 use crate::semaphore::SemaphoreError;
 
 impl<On, R> RetryPolicy<On, R> {
@@ -57,8 +57,8 @@ impl<On, R> RetryPolicy<On, R> {
         let mut clock = Clock::new(runtime);
         let name = core::any::type_name::<F>().trim_end_matches("::{{closure}}");
         let named = (name, self.numbers.rules.timeout);
-        let slot = self.slots.acquire(named, Caller::here, &mut clock, warn).await;
-        let slot = slot.map_err(RetryError::Semaphore)?;
+        let slot = self.slots.acquire(named, Caller::here, Lender::here, &mut clock, warn);
+        let slot = slot.await.map_err(RetryError::Semaphore)?;
         let call = Function { function, on: &self.on };
         let done = run::run(&self.numbers, slot, &mut clock, call).await;
         done.map_err(|given_up| match given_up {

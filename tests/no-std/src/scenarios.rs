@@ -10,7 +10,7 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 
 use busway_core::{
-    AnyEvent, EventBus, EventHandle, HandlerError, Limit, ResultError, WaitError,
+    AnyEvent, EventBus, EventHandle, HandlerError, Limit, ResultError, Retry, WaitError,
 };
 
 use crate::events::{Inner, Outer};
@@ -18,7 +18,7 @@ use crate::hand::Hand;
 
 type Scenario = fn(helps: bool);
 
-pub const ALL: [(&str, Scenario); 9] = [
+pub const ALL: [(&str, Scenario); 10] = [
     ("an awaited child goes ahead of the queue", awaited_child),
     ("children are awaited at any depth", any_depth),
     ("several children are awaited at once", several_children),
@@ -26,6 +26,7 @@ pub const ALL: [(&str, Scenario); 9] = [
     ("a handler of every event", every_event),
     ("a detached event, awaited", detached),
     ("an event that is not a child, awaited", not_a_child),
+    ("a wait for a slot of a semaphore", slot),
     ("a wait that could never end", deadlock),
     ("a limit", limit),
 ];
@@ -160,6 +161,23 @@ fn not_a_child(helps: bool) {
     });
     let outer = hand.run(&mut [&mut driver], bus.run(Outer(0))).unwrap();
     assert_eq!(outer.result().unwrap(), 0);
+}
+
+fn slot(helps: bool) {
+    let hand = Hand::new(helps);
+    let bus = EventBus::builder("main").runtime(hand.clone()).parallel_handlers();
+    let (bus, mut driver) = bus.with_driver();
+    counting(&bus);
+    // Who has the slot awaits an event of the bus that the other one runs on, and waits on.
+    let policy = Retry::new().timeout(None).semaphore_limit(1).semaphore_name("slot");
+    for name in ["one", "other"] {
+        let asks = |outer: EventHandle<Outer>| async move {
+            busway_core::ok(outer.run(Inner(0)).await?.result()?)
+        };
+        bus.handler(asks).named(name).retry(policy.clone()).register();
+    }
+    let outer = hand.run(&mut [&mut driver], bus.run(Outer(0))).unwrap();
+    assert_eq!(outer.results_list().unwrap(), [0, 1]);
 }
 
 fn deadlock(helps: bool) {
