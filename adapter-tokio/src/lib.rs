@@ -17,8 +17,9 @@
 //! a function panics in its caller as soon as it would wait: for a slot, for a try that has a timeout,
 //! or between two tries. So does a wait with a limit for a bus whose runtime was shut down before it
 //! had anything to do. A paused clock (`start_paused`) is followed. Whoever awaits an event may poll
-//! the bus's handlers: those that call `block_in_place` fail where that is a `LocalSet`. This crate is **not** needed to
-//! use a bus from tokio when another runtime drives it: dispatching and awaiting work from anywhere.
+//! the bus's handlers: those that call `block_in_place` fail where that is a `LocalSet`. This crate is
+//! **not** needed to use a bus from tokio when another runtime drives it: dispatching and awaiting work
+//! from anywhere.
 
 mod pause;
 

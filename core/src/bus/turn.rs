@@ -204,7 +204,10 @@ impl<'a> Holder<'a> {
             self.step();
             (made, left) = (made + 1, left - 1);
         }
-        self.bus.has_helped(made);
+        let Self { bus, turn, pass, .. } = self;
+        bus.has_helped(made);
+        drop(turn);
+        pass.give_back_with_more();
         TurnEnd::MoreToDo
     }
 

@@ -59,8 +59,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             expect(kept == bus.in_memory, || {
                 format!("in memory on {name}: {}, counted {kept}", bus.in_memory)
             })?;
-            let length = bus.queue.iter(&self.entries).count();
-            expect(length == queued, || format!("queue of {name}: {length}, counted {queued}"))?;
+            for length in [bus.queue.len(), bus.queue.iter(&self.entries).count()] {
+                let is_so = length == queued;
+                expect(is_so, || format!("queue of {name}: {length}, counted {queued}"))?;
+            }
         }
         expect(hub == self.hub_slot, || format!("hub slot: {:?}, counted {hub:?}", self.hub_slot))?;
         self.audit_events()

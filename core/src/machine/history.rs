@@ -25,6 +25,7 @@ pub(super) struct History {
 #[derive(Default)]
 pub(super) struct Stage {
     list: List<VisitTag>,
+    len: usize,
     /// All before this one are forgotten.
     remembered_from: Option<VisitIx>,
 }
@@ -35,6 +36,10 @@ impl Stage {
         self.list.first()
     }
 
+    pub(super) const fn len(&self) -> usize {
+        self.len
+    }
+
     /// In order.
     pub(super) fn iter<P>(&self, entries: &Entries<P>) -> impl Iterator<Item = VisitIx> {
         core::iter::successors(self.list.first(), |visit| entries[*visit].links.next())
@@ -43,6 +48,7 @@ impl Stage {
     #[inline]
     pub(super) fn push_back<P>(&mut self, entries: &mut Entries<P>, visit: VisitIx) {
         self.list.push_back(entries, visit, Visit::links);
+        self.len += 1;
         self.remembered_from.get_or_insert(visit);
     }
 
@@ -52,6 +58,7 @@ impl Stage {
             self.remembered_from = entries[visit].links.next();
         }
         self.list.remove(entries, visit, Visit::links);
+        self.len -= 1;
     }
 
     fn oldest_remembered<P>(&mut self, entries: &Entries<P>) -> Option<VisitIx> {

@@ -20,6 +20,8 @@ pub struct BusMemory {
     pub bytes: u64,
     /// Events that have not completed.
     pub incomplete: usize,
+    /// Those of them that have not started there.
+    pub queued: usize,
 }
 
 impl<P: Clone, R, H> Machine<P, R, H> {
@@ -31,6 +33,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             events: bus.in_memory,
             bytes: bus.bytes,
             incomplete: bus.incomplete,
+            queued: bus.queue.len(),
         });
         memory.collect()
     }

@@ -187,7 +187,10 @@ fn r30_memory_is_told_by_bus_and_warned_of_once() {
     }
     let memory = desk.machine.memory();
     assert_eq!((&*memory[0].name, memory[0].events, memory[0].bytes), ("a", 3, 180));
-    assert_eq!(memory[0].incomplete, 3);
+    assert_eq!((memory[0].incomplete, memory[0].queued), (3, 3));
+    desk.run();
+    let memory = desk.machine.memory();
+    assert_eq!((memory[0].incomplete, memory[0].queued), (3, 2), "one has started");
     let warned = |desk: &Desk| {
         desk.warnings.iter().filter(|warning| matches!(warning, Warning::Memory { .. })).count()
     };
