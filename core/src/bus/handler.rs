@@ -48,11 +48,9 @@ use crate::machine::InvocationKey;
 /// is_handler((Arc::new(Offset(3)), Offset::add));
 /// ```
 ///
-/// When a long async handler "is not a handler" because its future is not `Send`, check it alone and
-/// the compiler names the value that is held across an `.await`: `fn send<T: Send>(_: T) {}`,
-/// `send(my_handler(event))`.
+/// When an async function "is not a handler", [`check_handler`] around it has the compiler say why.
 ///
-/// The compiler says what is wrong with what is none. A return type that is not the event's:
+/// None of these is one. A return type that is not the event's:
 ///
 /// ```compile_fail,E0277
 /// # use busway_core::{Event, EventHandle, Handler, Reply};
@@ -92,7 +90,9 @@ use crate::machine::InvocationKey;
     message = "`{Self}` is not a handler of `{In}`",
     label = "not a handler",
     note = "a handler is a function of one argument, `EventHandle<MyEvent>` (or `AnyEvent` for `on_name` and `on_any`)",
-    note = "an async handler's future must be `Send`; it returns `()`, the event's output type, or an `Option` or `Result` of these"
+    note = "an async handler's future must be `Send`; it returns `()`, the event's output type, or an `Option` or `Result` of these",
+    note = "a method takes `self: Arc<Self>` and stands in a pair, `(service, Service::method)`",
+    note = "put `check_handler(..)` around an async one, and the compiler says which of these it is"
 )]
 pub trait Handler<In: Input, M>: Send + Sync + 'static {
     /// Starts the handler for one event.
@@ -100,7 +100,38 @@ pub trait Handler<In: Input, M>: Send + Sync + 'static {
     fn start(&self, input: In, first: FirstPoll<'_, '_>) -> Started;
 }
 
+/// Gives an async function back as it is. One that is no [`Handler`] does not compile here either, but
+/// here the compiler knows what was meant, and names what is wrong: the argument, the return type, or
+/// the value that is held across an `.await` and cannot be sent.
+///
+/// ```
+/// use busway_core::{EventBus, check_handler};
+/// # use busway_core::{Event, EventHandle, Reply};
+/// # struct Add(u32, u32);
+/// # impl Event for Add { type Output = u32; const NAME: &'static str = "Add"; }
+/// # impl Reply<Add> for u32 {}
+///
+/// async fn add(event: EventHandle<Add>) -> u32 {
+///     event.0 + event.1
+/// }
+/// let bus = EventBus::builder("main").build();
+/// bus.on(check_handler(add));
+/// ```
+pub fn check_handler<In, F, Fut>(handler: F) -> F
+where
+    In: Input,
+    F: Fn(In) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output: Reply<In::Of>> + Send + 'static,
+{
+    handler
+}
+
 /// What handlers take: [`EventHandle`] and [`AnyEvent`].
+#[diagnostic::on_unimplemented(
+    message = "a handler does not take `{Self}`",
+    label = "this handler's argument",
+    note = "it takes an `EventHandle` of its event, or `AnyEvent` when it is one of `on_name` or `on_any`"
+)]
 pub trait Input: sealed::Sealed + Sized + Send + 'static {
     /// The type of event that decides what the handler may return.
     type Of;

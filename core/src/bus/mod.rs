@@ -65,7 +65,7 @@ pub use self::event_builder::EventBuilder;
 pub use self::expect::{Expect, ExpectError};
 pub use self::find::Find;
 pub use self::handle::{EventHandle, Wait};
-pub use self::handler::{Anything, Handler, Input, IsAsync, IsMethod, IsPlain};
+pub use self::handler::{Anything, Handler, Input, IsAsync, IsMethod, IsPlain, check_handler};
 pub use self::hub::Hub;
 pub use self::lineage::handler_runtime;
 pub use self::merge::{FlatDict, FlatList};
