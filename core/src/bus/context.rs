@@ -115,6 +115,8 @@ mod imp {
     }
 
     /// What is being polled on this thread.
+    // Inlined, so that no more of it is copied than who asks looks at.
+    #[inline(always)]
     pub(crate) fn current() -> Option<Current> {
         // A thread that is ending polls nobody.
         CURRENT.try_with(Cell::get).ok().flatten()
