@@ -95,19 +95,25 @@ mod imp {
         static CURRENT: Cell<Option<Current>> = const { Cell::new(None) };
     }
 
-    /// Runs `poll` as this invocation.
+    /// Runs `poll` as this invocation, [`outside`] of all others.
     #[inline]
     pub(crate) fn enter<T>(current: &Current, poll: impl FnOnce() -> T) -> T {
-        let _back = Back(CURRENT.with(|at| at.replace(Some(*current))));
+        debug_assert!(self::current().is_none(), "handlers are polled outside of others");
+        CURRENT.with(|at| at.set(Some(*current)));
+        let _back = Back(None);
         poll()
     }
 
     /// Runs `poll` as before, but with this one's parent.
     pub(crate) fn enter_scope<T>(scope: &Current, poll: impl FnOnce() -> T) -> T {
-        enter(&Current { polled: current().and_then(|current| current.polled), ..*scope }, poll)
+        let before = current();
+        let polled = before.and_then(|before| before.polled);
+        CURRENT.with(|at| at.set(Some(Current { polled, ..*scope })));
+        let _back = Back(before);
+        poll()
     }
 
-    /// Runs what is nobody's child: not even in a scope.
+    /// Runs what is in no handler and nobody's child: not even in a scope.
     #[inline]
     pub(crate) fn outside<T>(run: impl FnOnce() -> T) -> T {
         let _back = current().is_some().then(|| Back(CURRENT.with(Cell::take)));

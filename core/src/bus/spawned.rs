@@ -50,7 +50,7 @@ impl Future for SpawnedTask {
             return Poll::Ready(());
         }
         let Self { running, bus, .. } = &mut *self;
-        let verdict = ready!(running.poll(&bus.span, cx));
+        let verdict = ready!(context::outside(|| running.poll(&bus.span, cx)));
         self.bus.spawned_ended(self.invocation, verdict);
         Poll::Ready(())
     }
