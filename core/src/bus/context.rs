@@ -24,7 +24,7 @@ pub(crate) struct Current {
 }
 
 /// An invocation that is being polled.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Polled {
     /// The address of its hub.
     pub(crate) hub: usize,
@@ -51,7 +51,7 @@ impl Current {
 
 #[cfg(feature = "std")]
 mod imp {
-    use super::{Current, HubShared, Polled, Poller};
+    use super::{Current, HubShared, Polled, Poller, polling};
     use crate::machine::InvocationKey;
     use crate::sync::thread_local;
     use core::cell::Cell;
@@ -72,7 +72,7 @@ mod imp {
 
     /// Who polls the one that asks for this hub.
     pub(crate) fn poller(hub: &HubShared, _claim: Claim) -> Poller {
-        match current().and_then(|current| current.polled) {
+        match polling() {
             None => Poller::Task,
             Some(Polled { hub: of, invocation, waker }) if of == hub.address() => {
                 Poller::Invocation(invocation, waker)
@@ -83,7 +83,7 @@ mod imp {
 
     /// Whether a handler polls the one that asks.
     pub(crate) fn is_in_handler() -> bool {
-        current().is_some_and(|current| current.polled.is_some())
+        polling().is_some()
     }
 
     /// What is being polled, when it is this invocation.
@@ -106,10 +106,8 @@ mod imp {
 
     /// Runs `poll` as before, but with this one's parent.
     pub(crate) fn enter_scope<T>(scope: &Current, poll: impl FnOnce() -> T) -> T {
-        let before = current();
-        let polled = before.and_then(|before| before.polled);
-        CURRENT.with(|at| at.set(Some(Current { polled, ..*scope })));
-        let _back = Back(before);
+        let in_scope = Current { polled: polling(), ..*scope };
+        let _back = Back(CURRENT.with(|at| at.replace(Some(in_scope))));
         poll()
     }
 
@@ -218,9 +216,15 @@ mod imp {
 
 pub(crate) use imp::*;
 
-/// The invocation of this hub that is being polled on this thread.
+/// The invocation that is being polled on this thread. Without `std` nothing is known of it.
+#[inline]
+pub(crate) fn polling() -> Option<Polled> {
+    current()?.polled
+}
+
+/// The same, when it is of this hub.
 pub(crate) fn invocation_of(hub: &HubShared) -> Option<InvocationKey> {
-    let polled = current()?.polled.filter(|polled| polled.hub == hub.address())?;
+    let polled = polling().filter(|polled| polled.hub == hub.address())?;
     Some(polled.invocation)
 }
 

@@ -75,9 +75,9 @@ impl Future for Driver {
         let end = this.bus.take_turn(latched, clock, || false);
         this.bus.helped.store(0, Ordering::Relaxed);
         match end {
-            // Who has it sees at the end of his turn that our timer is not set, and tells us; so did
-            // we, when there was more to do.
-            TurnEnd::Taken | TurnEnd::MoreToDo => {}
+            // Who has it sees at the end of his turn that our timer is not set, and tells us; when there
+            // was more to do, we were told.
+            TurnEnd::SomebodyLooks => {}
             TurnEnd::Idle(deadline) => {
                 if this.is_due(deadline, cx) {
                     this.bus.notify();

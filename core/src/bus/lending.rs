@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use core::future::poll_fn;
 use core::pin::pin;
 
+use super::context::{self, Polled};
 use super::lineage;
 use super::shared::HubShared;
 use crate::machine::InvocationKey;
@@ -21,7 +22,7 @@ impl Lender {
 
     /// The invocation that is being polled on this thread. Without `std` nothing is known of it.
     pub(crate) fn here() -> Option<Self> {
-        let (hub, by) = lineage::poller()?;
+        let Polled { hub, invocation: by, .. } = context::polling()?;
         Some(Self { hub: lineage::hub(hub)?, by })
     }
 }

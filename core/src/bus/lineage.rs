@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::context;
+use super::context::{self, Polled};
 use super::record::{Erased, ParentLink};
 use super::send::ParentRef;
 use super::shared::{BusShared, HubShared};
@@ -67,12 +67,12 @@ fn above(hub: &HubShared, event: EventKey) -> Vec<InvocationId> {
 /// its time by that. `None` outside of handlers, and without `std`, where nothing is known of it.
 #[must_use]
 pub fn handler_runtime() -> Option<Arc<dyn Runtime>> {
-    let (address, _) = poller()?;
+    let Polled { hub: address, .. } = context::polling()?;
     Some(hub(address)?.latched()?.runtime.clone())
 }
 
 pub(crate) use imp::inside_of;
-pub(super) use imp::{hub, note, poller};
+pub(super) use imp::{hub, note};
 
 #[cfg(feature = "std")]
 mod imp {
@@ -83,27 +83,19 @@ mod imp {
     use core::future::poll_fn;
     use core::pin::pin;
 
-    use super::{HubShared, Lease, context};
-    use crate::machine::InvocationKey;
+    use super::{HubShared, Lease, Polled, context};
     use crate::sync::{StaticMutex, thread_local};
 
     /// The live hubs by their addresses, which is all that a thread knows of the one it works for.
     static HUBS: StaticMutex<BTreeMap<usize, Weak<HubShared>>> = StaticMutex::new(BTreeMap::new());
 
     thread_local! {
-        /// What the calls hold that are being polled, and who polls them.
-        static CALLS: RefCell<Vec<(Arc<Lease>, Poller)>> = const { RefCell::new(Vec::new()) };
+        static CALLS: RefCell<Vec<Call>> = const { RefCell::new(Vec::new()) };
     }
 
-    /// An invocation, or none. A task that helps another bus polls its handlers, but they are not
-    /// inside of its calls.
-    type Poller = Option<(usize, InvocationKey)>;
-
-    /// The invocation that is being polled on this thread, and the address of its hub.
-    pub(in super::super) fn poller() -> Poller {
-        let polled = context::current()?.polled?;
-        Some((polled.hub, polled.invocation))
-    }
+    /// What a call holds that is being polled, and the invocation that polls it, or none. A task that
+    /// helps another bus polls its handlers, but they are not inside of its calls.
+    type Call = (Arc<Lease>, Option<Polled>);
 
     /// A hub can be found from now on.
     pub(in super::super) fn note(hub: &Arc<HubShared>) {
@@ -121,8 +113,8 @@ mod imp {
     }
 
     pub(super) fn inside() -> Vec<Arc<Lease>> {
-        let here = poller();
-        let of = |calls: &RefCell<Vec<(Arc<Lease>, Poller)>>| {
+        let here = context::polling();
+        let of = |calls: &RefCell<Vec<Call>>| {
             let calls = calls.borrow();
             calls.iter().filter(|(_, by)| *by == here).map(|(lease, _)| lease.clone()).collect()
         };
@@ -133,7 +125,7 @@ mod imp {
     pub(crate) async fn inside_of<F: Future>(lease: &Arc<Lease>, future: F) -> F::Output {
         let mut future = pin!(future);
         poll_fn(|cx| {
-            CALLS.with(|calls| calls.borrow_mut().push((lease.clone(), poller())));
+            CALLS.with(|calls| calls.borrow_mut().push((lease.clone(), context::polling())));
             let _out = Out;
             future.as_mut().poll(cx)
         })
@@ -156,11 +148,6 @@ mod imp {
     use alloc::vec::Vec;
 
     use super::{HubShared, Lease};
-    use crate::machine::InvocationKey;
-
-    pub(in super::super) const fn poller() -> Option<(usize, InvocationKey)> {
-        None
-    }
 
     pub(in super::super) const fn note(_hub: &Arc<HubShared>) {}
 

@@ -15,11 +15,10 @@ mod imp {
     /// Tells each failure, after all tries. A subscriber is user code: not under the hub's lock.
     pub(crate) fn report(record: &dyn Erased) {
         let Some(frozen) = record.head().frozen() else { return };
+        let (event, id) = (record.label(), record.head().id);
         for row in frozen.rows.iter().filter(|row| has_failed(row)) {
             let Some(error) = error_of(row) else { continue };
-            let handler = &row.handler;
-            let (event, id) = (record.label(), record.head().id);
-            let (bus, handler) = (&*handler.bus_name, &*handler.name);
+            let (bus, handler) = (&*row.handler.bus_name, &*row.handler.name);
             // In no span: whoever helps is not to blame.
             tracing::warn!(
                 target: "busway", parent: None, %id, bus, handler, event,

@@ -183,7 +183,8 @@ impl<'a> HandlerBuilder<'a> {
     /// ```
     ///
     /// A handler that answers with a [`BoxError`](crate::BoxError) is asked for the type within the
-    /// box. (`anyhow` hides it when it becomes such a box: return an error of your own.) A policy whose predicate takes `&io::Error` itself is one for functions.
+    /// box. (`anyhow` hides it when it becomes such a box: return an error of your own.) A policy whose
+    /// predicate takes `&io::Error` itself is one for functions.
     pub fn retry<On, R>(mut self, policy: RetryPolicy<On, R>) -> Self
     where
         On: RetryOn<HandlerError> + Send + Sync + 'static,

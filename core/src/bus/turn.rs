@@ -64,12 +64,11 @@ pub(crate) enum Clock {
 /// How a turn ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TurnEnd {
-    /// Somebody else has it, and will look again.
-    Taken,
     /// Nothing is left to do before this deadline, a wake-up or an input.
     Idle(Instant),
-    /// It was long enough; the rest is for the driver, who was told, or for whoever comes first.
-    MoreToDo,
+    /// Something may be left, and somebody looks: who has the turn, or, when it was long enough, the
+    /// driver, who was told, or whoever comes first.
+    SomebodyLooks,
 }
 
 /// Steps in one turn at most; in each, one handler is polled. A model comes to the end of it soon.
@@ -91,7 +90,7 @@ impl BusShared {
     ) -> TurnEnd {
         match Holder::new(self, latched, clock) {
             Some(holder) => holder.work(is_enough),
-            None => TurnEnd::Taken,
+            None => TurnEnd::SomebodyLooks,
         }
     }
 
@@ -208,7 +207,7 @@ impl<'a> Holder<'a> {
         bus.has_helped(made);
         drop(turn);
         pass.give_back_with_more();
-        TurnEnd::MoreToDo
+        TurnEnd::SomebodyLooks
     }
 
     /// Reads what was left since the last look.

@@ -185,7 +185,7 @@ impl BusShared {
     /// Leaves the rest to the driver, when it does not know of it.
     pub(crate) fn turn_ended(self: &Arc<Self>, end: TurnEnd) {
         match end {
-            TurnEnd::Taken | TurnEnd::MoreToDo => {}
+            TurnEnd::SomebodyLooks => {}
             TurnEnd::Idle(deadline) if deadline < self.armed() => self.wake_driver(),
             // What goes on needs somebody whose end is told to those who wait for it.
             TurnEnd::Idle(_) if !self.is_driven() && self.goes_on() => self.wake_driver(),

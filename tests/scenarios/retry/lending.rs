@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use busway::{BoxError, Event, EventBus, EventBusBuilder, EventHandle, Retry};
-use futures_util::future::pending;
+use futures_util::future::{BoxFuture, pending};
 use futures_util::{FutureExt, join};
 
 use super::name;
@@ -177,7 +177,7 @@ where
 }
 
 /// Waits for the slot of a policy, and then has it; this is after the first poll.
-fn in_line(policy: &Retry) -> impl Future<Output = ()> + Send + use<> {
+fn in_line(policy: &Retry) -> BoxFuture<'static, ()> {
     let policy = policy.clone();
     let mut waits = Box::pin(async move {
         policy.run(pending::<Result<(), BoxError>>).await.expect("it waits for ever");
@@ -197,32 +197,31 @@ async fn r46_who_goes_on_without_a_slot_has_its_bus_again<E: Env>(env: E) -> Out
     Ok(())
 }
 
-async fn r46_a_wait_for_a_slot_that_is_dropped_lends_no_more<E: Env>(env: E) -> Outcome {
-    let policy = patient::<E>("dropped");
+/// A wait that its handler has polled once, and does this with at the tick 2.
+async fn one_in_line_that<E: Env>(
+    env: E,
+    test: &str,
+    ends: fn(E, BoxFuture<'static, ()>),
+) -> Outcome {
+    let policy = patient::<E>(test);
     let _holder = in_line(&policy);
     let parts = when_parts_ran(env, move || {
         let waits = in_line(&policy);
         async move {
             env.sleep(2).await;
-            drop(waits);
+            ends(env, waits);
         }
     });
     only_the_first_overtakes::<E>(parts.await?);
     Ok(())
 }
 
+async fn r46_a_wait_for_a_slot_that_is_dropped_lends_no_more<E: Env>(env: E) -> Outcome {
+    one_in_line_that(env, "is dropped", |_, waits| drop(waits)).await
+}
+
 async fn r46_a_wait_for_a_slot_that_leaves_its_handler_lends_no_more<E: Env>(env: E) -> Outcome {
-    let policy = patient::<E>("leaves");
-    let _holder = in_line(&policy);
-    let parts = when_parts_ran(env, move || {
-        let waits = in_line(&policy);
-        async move {
-            env.sleep(2).await;
-            env.spawn(waits);
-        }
-    });
-    only_the_first_overtakes::<E>(parts.await?);
-    Ok(())
+    one_in_line_that(env, "leaves", |env, waits| env.spawn(waits)).await
 }
 
 fn only_the_first_overtakes<E: Env>(parts: [u32; 2]) {
