@@ -7,6 +7,8 @@ use alloc::vec::Vec;
 use core::any::TypeId;
 use core::marker::PhantomData;
 
+use futures_util::FutureExt;
+
 use super::EventBus;
 use super::handle::EventHandle;
 use super::handler::{Callable, FirstPoll, Started};
@@ -244,16 +246,14 @@ where
             // A value of another type was published on a listener's topic.
             let expected = core::any::type_name::<B>();
             let error = alloc::format!("the listener takes values of type {expected}");
-            return Started::Ended(Verdict::failed(error));
+            return first.ended(Verdict::failed(error));
         };
         let handle = EventHandle::in_handler(record, bus.clone(), by);
         let future = self.0(Message { handle });
-        let verdict = async move {
-            match future.await.into_response() {
-                Ok(reply) => Verdict::value(ReplyCell::new(reply)),
-                Err(error) => Verdict::failed(error),
-            }
-        };
+        let verdict = future.map(|answer| match answer.into_response() {
+            Ok(reply) => Verdict::value(ReplyCell::new(reply)),
+            Err(error) => Verdict::failed(error),
+        });
         Started::new(verdict, first)
     }
 

@@ -96,10 +96,11 @@ mod imp {
     }
 
     /// Runs `poll` as this invocation, [`outside`] of all others.
+    // It takes the value, so that it is made where the thread has it.
     #[inline]
-    pub(crate) fn enter<T>(current: &Current, poll: impl FnOnce() -> T) -> T {
+    pub(crate) fn enter<T>(current: Current, poll: impl FnOnce() -> T) -> T {
         debug_assert!(self::current().is_none(), "handlers are polled outside of others");
-        CURRENT.with(|at| at.set(Some(*current)));
+        CURRENT.with(|at| at.set(Some(current)));
         let _back = Back(None);
         poll()
     }
@@ -181,9 +182,9 @@ mod imp {
     }
 
     /// Runs `poll` as this invocation.
-    pub(crate) fn enter<T>(current: &Current, poll: impl FnOnce() -> T) -> T {
-        POLLED.lock().push(*current);
-        let _ended = Ended(*current);
+    pub(crate) fn enter<T>(current: Current, poll: impl FnOnce() -> T) -> T {
+        POLLED.lock().push(current);
+        let _ended = Ended(current);
         poll()
     }
 

@@ -7,15 +7,17 @@ use core::marker::PhantomData;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
+use futures_util::FutureExt;
+
 use super::address::Speaks;
 use super::any::AnyEvent;
 use super::handle::EventHandle;
 use super::record::{Erased, downcast};
 use super::shared::BusShared;
 use super::spare::SpareBox;
-use super::value::{Reply, Verdict};
+use super::value::{Answer, Reply, Verdict};
 use crate::event::Event;
-use crate::machine::InvocationKey;
+use crate::machine::{InvocationKey, Outcome};
 
 /// A function that can handle events: async or plain, taking an [`EventHandle`] of its event (or an
 /// [`AnyEvent`], for handlers of a name or of every event), and returning a [`Reply`].
@@ -191,8 +193,8 @@ impl Input for AnyEvent {
 
 /// A handler that has been started.
 pub enum Started {
-    /// It has ended at once.
-    Ended(Verdict),
+    /// It has ended at once; its outcome is where [`FirstPoll`] said.
+    Ended,
     /// It was polled, and waits to be woken.
     Polled(BoxedVerdict),
     /// It is to be polled.
@@ -212,10 +214,12 @@ impl Started {
     #[inline]
     pub(crate) fn new<F: Future<Output = Verdict> + Send + 'static>(
         future: F,
-        FirstPoll(first): FirstPoll<'_, '_>,
+        first: FirstPoll<'_, '_>,
     ) -> Self {
-        match first {
-            Some((cx, spare)) if size_of::<F>() <= SMALL => Self::polled(future, cx, spare),
+        match first.place {
+            Some((cx, spare)) if size_of::<F>() <= SMALL => {
+                Self::polled(future, cx, spare, first.outcome)
+            }
             _ => Self::Unpolled(Box::pin(future)),
         }
     }
@@ -226,12 +230,14 @@ impl Started {
         future: F,
         cx: &mut Context<'_>,
         spare: &mut SpareBox,
+        outcome: &mut Option<Outcome<Answer>>,
     ) -> Self {
         let mut future = spare.pin(future);
         match future.as_mut().poll(cx) {
             Poll::Ready(verdict) => {
+                *outcome = Some(verdict.0);
                 spare.keep(future);
-                Self::Ended(verdict)
+                Self::Ended
             }
             Poll::Pending => Self::Polled(future),
         }
@@ -241,7 +247,7 @@ impl Started {
 impl core::fmt::Debug for Started {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
-            Self::Ended(_) => "Ended",
+            Self::Ended => "Ended",
             Self::Polled(_) => "Polled",
             Self::Unpolled(_) => "Unpolled",
         })
@@ -278,9 +284,9 @@ where
     F: Fn(In) -> R + Send + Sync + 'static,
     R: Reply<In::Of> + Send + Sync + 'static,
 {
-    fn start(&self, input: In, _: FirstPoll<'_, '_>) -> Started {
+    fn start(&self, input: In, first: FirstPoll<'_, '_>) -> Started {
         let expects = input.expects();
-        Started::Ended(self(input).into_verdict().checked(&expects))
+        first.ended(self(input).into_verdict().checked(&expects))
     }
 }
 
@@ -304,9 +310,9 @@ where
     F: Fn(Arc<S>, In) -> R + Send + Sync + 'static,
     R: Reply<In::Of> + Send + Sync + 'static,
 {
-    fn start(&self, input: In, _: FirstPoll<'_, '_>) -> Started {
+    fn start(&self, input: In, first: FirstPoll<'_, '_>) -> Started {
         let expects = input.expects();
-        Started::Ended(self.1(self.0.clone(), input).into_verdict().checked(&expects))
+        first.ended(self.1(self.0.clone(), input).into_verdict().checked(&expects))
     }
 }
 
@@ -316,7 +322,8 @@ fn running<Of>(
     expects: impl Expects,
     first: FirstPoll<'_, '_>,
 ) -> Started {
-    Started::new(async move { future.await.into_verdict().checked(&expects) }, first)
+    // An async block would move the future once more, to where it awaits it.
+    Started::new(future.map(move |reply| reply.into_verdict().checked(&expects)), first)
 }
 
 /// A handler whose types are not known any more: what the machine keeps.
@@ -378,13 +385,31 @@ impl<M, F: Handler<AnyEvent, M>> Callable for Untyped<M, F> {
 pub(crate) use self::sealed::FirstPoll;
 
 mod sealed {
-    use super::{Context, SpareBox};
+    use super::{Answer, Context, Outcome, SpareBox, Started, Verdict};
 
     pub trait Sealed {}
-    /// What polls the future of a handler that is started, unless that is to be polled elsewhere.
-    /// Nobody outside can name it, nor implement what takes it.
-    #[derive(Debug)]
-    pub struct FirstPoll<'a, 'b>(pub(crate) Option<(&'a mut Context<'b>, &'a mut SpareBox)>);
+    /// What polls the future of a handler that is started, unless that is to be polled elsewhere, and
+    /// where the outcome of one that ends at once is put. Nobody outside can name it, nor implement
+    /// what takes it.
+    pub struct FirstPoll<'a, 'b> {
+        pub(crate) place: Option<(&'a mut Context<'b>, &'a mut SpareBox)>,
+        pub(crate) outcome: &'a mut Option<Outcome<Answer>>,
+    }
+
+    impl FirstPoll<'_, '_> {
+        /// The handler has ended, without a future or with it.
+        pub(crate) fn ended(self, verdict: Verdict) -> Started {
+            *self.outcome = Some(verdict.0);
+            Started::Ended
+        }
+    }
+
+    impl core::fmt::Debug for FirstPoll<'_, '_> {
+        fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+            f.write_str("FirstPoll")
+        }
+    }
+
     impl<E> Sealed for super::EventHandle<E> {}
     impl Sealed for super::AnyEvent {}
 }

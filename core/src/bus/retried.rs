@@ -121,10 +121,11 @@ impl Call for Handling {
 
     fn try_once(&mut self, number: u32) -> Self::Future {
         self.tried(number);
-        let later = FirstPoll(None);
+        let mut outcome = None;
+        let later = FirstPoll { place: None, outcome: &mut outcome };
         match self.handler.call(self.event.clone(), &self.bus, self.by, later) {
             Started::Polled(future) | Started::Unpolled(future) => future,
-            Started::Ended(verdict) => Box::pin(ready(verdict)),
+            Started::Ended => Box::pin(ready(Verdict(outcome.unwrap_or(Outcome::Empty)))),
         }
     }
 

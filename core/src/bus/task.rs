@@ -59,7 +59,7 @@ impl Running {
     #[inline]
     pub(crate) fn poll(&mut self, span: &Span, cx: &mut Context<'_>) -> Poll<Verdict> {
         let Some(future) = &mut self.future else { return Poll::Pending };
-        match guarded(&self.current, span, || future.as_mut().poll(cx)) {
+        match guarded(self.current, span, || future.as_mut().poll(cx)) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(verdict)) => {
                 self.future = None;
@@ -85,13 +85,17 @@ impl Running {
 
 /// Calls a handler; one that panics has ended with that.
 #[inline]
-pub(crate) fn start(current: &Current, span: &Span, call: impl FnOnce() -> Started) -> Started {
-    guarded(current, span, call).unwrap_or_else(Started::Ended)
+pub(crate) fn start(
+    current: Current,
+    span: &Span,
+    call: impl FnOnce() -> Started,
+) -> Result<Started, Verdict> {
+    guarded(current, span, call)
 }
 
 /// Runs the user's code of an invocation; `Err` is what it comes to when it panics.
 #[inline]
-fn guarded<T>(current: &Current, span: &Span, code: impl FnOnce() -> T) -> Result<T, Verdict> {
+fn guarded<T>(current: Current, span: &Span, code: impl FnOnce() -> T) -> Result<T, Verdict> {
     let run = || guard::catch(|| span.enter(code));
     context::enter(current, run).map_err(|panic| Verdict::panicked(&panic))
 }

@@ -21,8 +21,8 @@ use super::shared::{BusShared, HubState, Latched};
 use super::spare::SpareBox;
 use super::spawned::{Leash, SpawnedTask};
 use super::task::{self, Readiness, Running, Task};
-use super::value::Verdict;
-use crate::machine::{Action, Beside, Handler, InvocationKey, Next, Run};
+use super::value::{Answer, Verdict};
+use crate::machine::{Action, Asked, Beside, Handler, InvocationKey, Outcome, Run};
 use crate::sync::MutexGuard;
 use crate::time::Instant;
 
@@ -44,13 +44,9 @@ pub(crate) struct Turn {
     deadline: Instant,
     spare_wakers: Vec<Readiness>,
     spare_box: SpareBox,
+    /// Of the invocation that has ended and that the machine was not told of yet.
+    outcome: Option<Outcome<Answer>>,
     notices: Notices,
-}
-
-/// An invocation that has ended and that the machine was not told of yet.
-struct Ended {
-    invocation: InvocationKey,
-    verdict: Verdict,
 }
 
 /// Where the holder of the turn looks what time it is.
@@ -140,6 +136,7 @@ impl Turn {
             deadline: Instant::FAR,
             spare_wakers: Vec::new(),
             spare_box: SpareBox::default(),
+            outcome: None,
             notices: Notices::default(),
         }
     }
@@ -287,13 +284,12 @@ impl<'a> Holder<'a> {
     }
 
     /// One lock for the end of one invocation and the start of the next.
-    fn ask(&mut self, ended: Option<Ended>) {
+    fn ask(&mut self, ended: Option<InvocationKey>) {
         let now = self.now();
-        let mut refused = None;
         {
             let mut hub = self.bus.hub.lock();
-            if let Some(Ended { invocation, verdict }) = ended {
-                refused = hub.books.finished(invocation, verdict.0, now);
+            if let Some(invocation) = ended {
+                hub.books.finish(invocation, &mut self.turn.outcome, now);
             }
             self.ask_next(&mut hub, now);
             let Turn { notices, resumed, .. } = &mut *self.turn;
@@ -304,7 +300,9 @@ impl<'a> Holder<'a> {
         }
         self.turn.notices.carry_out(&self.bus.hub);
         // An invocation that was ended meanwhile has its result already.
-        guard::discard(refused);
+        if let Some(refused) = self.turn.outcome.take() {
+            guard::discard(refused);
+        }
     }
 
     /// Asks the machine what is next, if nothing is to be run yet.
@@ -315,12 +313,8 @@ impl<'a> Holder<'a> {
         }
         let turn = &mut *self.turn;
         if turn.run.is_none() {
-            let next = hub.books.next(self.bus.key, now);
             // The machine says `Ready` once: it is asked until it has said that it is idle.
-            turn.asks = !matches!(next, Next::Idle);
-            if let Next::Run(run) = next {
-                turn.run = Some(run);
-            }
+            turn.asks = hub.books.next_run(self.bus.key, now, &mut turn.run) == Asked::Again;
         }
         // A turn that ends idle has asked once more, with nothing to be run.
         if turn.run.is_none() {
@@ -337,7 +331,7 @@ impl<'a> Holder<'a> {
     }
 
     /// Calls a handler, and polls its future the first time.
-    fn begin(&mut self, run: Run<Arc<dyn Erased>, Arc<dyn Callable>>) -> Option<Ended> {
+    fn begin(&mut self, run: Run<Arc<dyn Erased>, Arc<dyn Callable>>) -> Option<InvocationKey> {
         let Run { invocation, event, beside, payload, handler: entry, .. } = run;
         let Action::Call(handler) = &entry.action else { return None };
         let head = payload.head();
@@ -354,22 +348,27 @@ impl<'a> Holder<'a> {
         } else {
             let ready = self.turn.spare_wakers.pop().unwrap_or_else(|| Readiness::new(self.bus));
             ready.assign(invocation);
-            let current = polled_with(NonZeroUsize::new(ready.waker().data().addr()));
+            let waker = NonZeroUsize::new(ready.waker().data().addr());
             let mut cx = Context::from_waker(ready.waker());
-            let first = FirstPoll(Some((&mut cx, &mut self.turn.spare_box)));
-            match task::start(&current, &self.bus.span, || call(first)) {
-                Started::Ended(verdict) => {
+            let Turn { spare_box, outcome, .. } = &mut *self.turn;
+            let first = FirstPoll { place: Some((&mut cx, spare_box)), outcome };
+            match task::start(polled_with(waker), &self.bus.span, || call(first)) {
+                Ok(Started::Ended) => {
                     self.keep(ready);
-                    Some(Ended { invocation, verdict })
+                    Some(invocation)
                 }
-                Started::Polled(future) => {
-                    let running = Running::new(future, current);
+                Ok(Started::Polled(future)) => {
+                    let running = Running::new(future, polled_with(waker));
                     self.keep_running(invocation, Task { running, ready });
                     None
                 }
-                Started::Unpolled(future) => {
-                    let running = Running::new(future, current);
+                Ok(Started::Unpolled(future)) => {
+                    let running = Running::new(future, polled_with(waker));
                     self.poll(invocation, Task { running, ready })
+                }
+                Err(panicked) => {
+                    self.keep(ready);
+                    self.ended(invocation, panicked)
                 }
             }
         };
@@ -387,31 +386,39 @@ impl<'a> Holder<'a> {
         current: Current,
         invocation: InvocationKey,
         call: impl FnOnce(FirstPoll<'_, '_>) -> Started,
-    ) -> Option<Ended> {
-        match task::start(&current, &self.bus.span, || call(FirstPoll(None))) {
-            Started::Ended(verdict) => Some(Ended { invocation, verdict }),
-            Started::Polled(future) | Started::Unpolled(future) => {
+    ) -> Option<InvocationKey> {
+        let first = FirstPoll { place: None, outcome: &mut self.turn.outcome };
+        match task::start(current, &self.bus.span, || call(first)) {
+            Ok(Started::Ended) => Some(invocation),
+            Ok(Started::Polled(future) | Started::Unpolled(future)) => {
                 self.spawn(Running::new(future, current), invocation);
                 None
             }
+            Err(panicked) => self.ended(invocation, panicked),
         }
+    }
+
+    #[inline]
+    fn ended(&mut self, invocation: InvocationKey, verdict: Verdict) -> Option<InvocationKey> {
+        self.turn.outcome = Some(verdict.0);
+        Some(invocation)
     }
 
     /// A wake-up for an invocation that has ended is nobody's.
     #[inline(never)]
-    fn poll_again(&mut self, invocation: InvocationKey) -> Option<Ended> {
+    fn poll_again(&mut self, invocation: InvocationKey) -> Option<InvocationKey> {
         let task = self.turn.tasks.remove(&invocation)?;
         task.ready.rearm();
         self.poll(invocation, task)
     }
 
     /// Polls a handler: it is kept until it is woken, unless it has ended.
-    fn poll(&mut self, invocation: InvocationKey, mut task: Task) -> Option<Ended> {
+    fn poll(&mut self, invocation: InvocationKey, mut task: Task) -> Option<InvocationKey> {
         let mut cx = Context::from_waker(task.ready.waker());
         match task.running.poll(&self.bus.span, &mut cx) {
             Poll::Ready(verdict) => {
                 self.keep(task.ready);
-                Some(Ended { invocation, verdict })
+                self.ended(invocation, verdict)
             }
             Poll::Pending => {
                 self.keep_running(invocation, task);

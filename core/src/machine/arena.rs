@@ -60,6 +60,9 @@ impl<Tag> Key<Tag> {
 }
 
 impl<Tag> Ix<Tag> {
+    /// Where no entry is: what stands in an entry that has not been used yet.
+    pub(super) const NOWHERE: Self = Self(NonZeroU32::MAX, PhantomData);
+
     /// Something else in the same place.
     #[inline]
     pub(super) const fn cast<Other>(self) -> Ix<Other> {
@@ -89,42 +92,33 @@ impl<T, Tag> Arena<T, Tag> {
         Self { slots: Vec::new(), free: Vec::new(), generation: 0, tag: PhantomData }
     }
 
-    #[inline(always)]
     pub(super) fn insert(&mut self, value: T) -> Key<Tag> {
-        self.insert_with(|_| value)
-    }
-
-    /// Puts an entry in that is made where it stays.
-    #[inline(always)]
-    pub(super) fn insert_with(&mut self, make: impl FnOnce(Key<Tag>) -> T) -> Key<Tag> {
         let (ix, generation) = self.vacant();
-        let key = Key::new(ix, generation);
         self.generation = generation;
         if self.free.pop().is_none() {
-            self.append(generation, || make(key));
-            return key;
+            self.append(generation, value);
+        } else {
+            self.slots[ix.slot()] = Slot { generation, value };
         }
-        let slot = &mut self.slots[ix.slot()];
-        slot.generation = generation;
-        slot.value = make(key);
-        key
+        Key::new(ix, generation)
     }
 
-    /// The same, of what an entry that is gone has left, so that it need not be moved.
-    #[inline]
-    pub(super) fn renew(&mut self, renew: impl FnOnce(&mut T)) -> Key<Tag>
+    /// The same, written over what an entry that is gone has left, so that it need not be moved.
+    #[inline(always)]
+    pub(super) fn renew(&mut self, renew: impl FnOnce(&mut T, Key<Tag>)) -> Key<Tag>
     where
         T: Default,
     {
         let (ix, generation) = self.vacant();
         self.generation = generation;
         if self.free.pop().is_none() {
-            self.append(generation, T::default);
+            self.append(generation, T::default());
         }
         let slot = &mut self.slots[ix.slot()];
         slot.generation = generation;
-        renew(&mut slot.value);
-        Key::new(ix, generation)
+        let key = Key::new(ix, generation);
+        renew(&mut slot.value, key);
+        key
     }
 
     /// The place of the next entry, and its generation.
@@ -184,11 +178,11 @@ impl<T, Tag> Arena<T, Tag> {
 
     /// Grows by an eighth where a vector would double: most of a long queue is entries.
     #[cold]
-    fn append(&mut self, generation: u32, make: impl FnOnce() -> T) {
+    fn append(&mut self, generation: u32, value: T) {
         if self.slots.len() == self.slots.capacity() && self.slots.len() >= 1024 {
             self.slots.reserve_exact(self.slots.len() / 8);
         }
-        self.slots.push(Slot { generation, value: make() });
+        self.slots.push(Slot { generation, value });
     }
 }
 
@@ -278,14 +272,14 @@ mod tests {
     #[test]
     fn an_entry_is_made_of_what_one_before_it_has_left() {
         let mut arena: Arena<Vec<u32>, Tag> = Arena::new();
-        let first = arena.renew(|entry| entry.push(1));
+        let first = arena.renew(|entry, _| entry.push(1));
         let left = arena.remove(first.ix());
         left.clear();
         let capacity = left.capacity();
-        let second = arena.renew(|entry| entry.push(2));
+        let second = arena.renew(|entry, _| entry.push(2));
         assert_eq!((arena.get(first), arena.get(second)), (None, Some(&vec![2])));
         assert_eq!(arena[second.ix()].capacity(), capacity);
-        let third = arena.insert_with(|key| vec![key.slot() as u32]);
+        let third = arena.renew(|entry, key| entry.push(key.slot() as u32));
         let [second, third] = arena.both(second.ix(), third.ix());
         core::mem::swap(second, third);
         assert_eq!((&second[..], &third[..]), (&[1][..], &[2][..]));

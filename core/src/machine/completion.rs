@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use super::Machine;
-use super::output::{Done, Ended, Output, Path};
+use super::output::{Done, Ended, Note, Output, Path};
 use super::results::{EventStatus, Rows};
 use super::state::{BusIx, Counted, EventIx, Timer, Visit, VisitIx, WorkIx};
 
@@ -26,11 +26,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.disarm(Timer::Event(event));
         let (stay, state) = self.entries.home_mut(event);
         state.status = EventStatus::Completed;
+        state.completed_at = self.now;
         // It stays in the books until this is said and the last history has forgotten it.
         state.remembered += 1;
         let (bus, counted, kin) = (stay.bus, state.counted, state.kin);
-        let path = self.path_beyond_rows(event);
-        self.say(Output::Completed(Ended { event, at: self.now, path }));
+        match self.has_path_in_rows(event) {
+            true => self.note(Note::Completed(event)),
+            false => self.say_completed(event),
+        }
         let parent = kin.and_then(|kin| {
             let parent = self.leave_parent(event, kin);
             self.end_waits_for(kin);
@@ -45,13 +48,18 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         parent
     }
 
-    /// The path of an event whose rows do not tell it. Those of an event that was on one bus alone do,
-    /// if there are any.
+    /// Whether the rows of an event tell its path. Those of an event that was on one bus alone do, if
+    /// there are any.
     #[inline]
-    fn path_beyond_rows(&self, event: EventIx) -> Option<Box<Path>> {
+    fn has_path_in_rows(&self, event: EventIx) -> bool {
         let Visit { next, work, .. } = self.entries[event.home()];
-        let has_rows = work.is_some_and(|work| !self.works[work].rows.is_empty());
-        (next.is_some() || !has_rows).then(|| Box::new(self.path_of(event)))
+        next.is_none() && work.is_some_and(|work| !self.works[work].rows.is_empty())
+    }
+
+    #[inline(never)]
+    fn say_completed(&mut self, event: EventIx) {
+        let path = Box::new(self.path_of(event));
+        self.say(Output::Completed(Ended { event, path }));
     }
 
     pub(super) fn path_of(&self, event: EventIx) -> Path {
@@ -65,10 +73,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[inline]
     pub(super) fn hand_out<C>(
         &mut self,
-        ended: Ended,
+        event: EventIx,
+        path: Option<Box<Path>>,
         make: impl FnOnce(Done<'_, P, R>) -> C,
     ) -> C {
-        let Ended { event, at, path } = ended;
         let (stay, _) = self.entries.home_mut(event);
         let (further, work) = (stay.next, stay.work.take());
         if let Some((home, further)) = work.zip(further) {
@@ -82,7 +90,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             event: entries.key(event),
             payload: state.payload(),
             started_at: state.started_at.known(),
-            completed_at: at,
+            completed_at: state.completed_at,
             cause: state.cause,
             results,
             path,

@@ -5,9 +5,7 @@ use alloc::boxed::Box;
 use super::config::Overrides;
 use super::error::{Refusal, Refused};
 use super::registry::{Kind, Snapshot};
-use super::results::EventStatus;
-use super::state::{BusIx, Counted, EventState, Timer, VisitIx};
-use super::timers::NOWHERE;
+use super::state::{BusIx, Counted, Timer, VisitIx};
 use super::{BusKey, EventKey, Machine, ReservationKey};
 use crate::time::Instant;
 
@@ -136,28 +134,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.use_permit(permit, bus);
         }
         let deadline = spec.overrides.as_ref().and_then(|own| own.deadline);
+        let parent = spec.parent;
         self.event_count += 1;
-        let key = self.entries.insert(
-            bus,
-            self.event_count,
-            EventState {
-                payload: Some(payload),
-                kind: spec.kind,
-                status: EventStatus::Pending,
-                cause: None,
-                attached,
-                counted,
-                kin: None,
-                open: 1,
-                remembered: 0,
-                started_at: Instant::FAR,
-                timer: NOWHERE,
-                bytes: spec.bytes,
-                overrides: spec.overrides,
-            },
-        );
+        let key = self.entries.insert(bus, self.event_count, |event| {
+            event.begin(payload, spec, attached, counted);
+        });
         let event = key.ix();
-        if let Some(parent) = spec.parent.and_then(|parent| parent.event) {
+        if let Some(parent) = parent.and_then(|parent| parent.event) {
             self.adopt(parent, event, depth);
         }
         if let Some(deadline) = deadline {

@@ -13,8 +13,15 @@ pub(super) struct Entries<P> {
 
 struct Entry<P> {
     visit: Visit,
-    /// The event, where it was dispatched.
-    event: Option<EventState<P>>,
+    /// The event, where the stay is the one on the bus it was dispatched on.
+    event: EventState<P>,
+}
+
+// A derived impl would ask `P` for the same trait.
+impl<P> Default for Entry<P> {
+    fn default() -> Self {
+        Self { visit: Visit::default(), event: EventState::default() }
+    }
 }
 
 impl<P> Entries<P> {
@@ -24,23 +31,28 @@ impl<P> Entries<P> {
 
     /// An event, with its stay on the bus it is dispatched on.
     #[inline(always)]
-    pub(super) fn insert(&mut self, bus: BusIx, seq: u64, event: EventState<P>) -> EventKey {
-        let entry = self.arena.insert_with(|key| {
-            let visit = Visit::new(key.ix().cast(), bus, seq);
-            Entry { visit, event: Some(event) }
+    pub(super) fn insert(
+        &mut self,
+        bus: BusIx,
+        seq: u64,
+        begin: impl FnOnce(&mut EventState<P>),
+    ) -> EventKey {
+        let entry = self.arena.renew(|entry, key| {
+            entry.visit.begin(key.ix().cast(), bus, seq);
+            begin(&mut entry.event);
         });
         entry.cast()
     }
 
     /// A stay on a further bus.
-    pub(super) fn insert_further(&mut self, visit: Visit) -> VisitIx {
-        self.arena.insert(Entry { visit, event: None }).ix()
+    pub(super) fn insert_further(&mut self, event: EventIx, bus: BusIx, seq: u64) -> VisitIx {
+        self.arena.renew(|entry, _| entry.visit.begin(event, bus, seq)).ix()
     }
 
     /// Takes an event out, whose further stays are gone; what it owns is to be taken from it.
     #[inline]
     pub(super) fn remove(&mut self, event: EventIx) -> &mut EventState<P> {
-        self.arena.remove(event.home()).event.as_mut().expect(HERE)
+        &mut self.arena.remove(event.home()).event
     }
 
     /// Takes a stay on a further bus out.
@@ -52,27 +64,28 @@ impl<P> Entries<P> {
     #[inline]
     pub(super) fn home_mut(&mut self, event: EventIx) -> (&mut Visit, &mut EventState<P>) {
         let Entry { visit, event } = &mut self.arena[event.home()];
-        (visit, event.as_mut().expect(HERE))
+        (visit, event)
     }
 
     /// A stay and its event.
     #[inline]
     pub(super) fn pair(&self, visit: VisitIx) -> (&Visit, &EventState<P>) {
-        let Entry { visit, event } = &self.arena[visit];
-        (visit, event.as_ref().unwrap_or_else(|| &self[visit.event]))
+        let Entry { visit: stay, event } = &self.arena[visit];
+        match stay.event.home() == visit {
+            true => (stay, event),
+            false => (stay, &self[stay.event]),
+        }
     }
 
     /// A stay and its event.
     #[inline]
     pub(super) fn pair_mut(&mut self, visit: VisitIx) -> (&mut Visit, &mut EventState<P>) {
-        let Entry { visit: stay, event } = &self.arena[visit];
-        match event {
-            Some(_) => self.home_mut(visit.cast()),
-            None => {
-                let [further, home] = self.arena.both(visit, stay.event.home());
-                (&mut further.visit, home.event.as_mut().expect(HERE))
-            }
+        let event = self.arena[visit].visit.event;
+        if event.home() == visit {
+            return self.home_mut(event);
         }
+        let [further, home] = self.arena.both(visit, event.home());
+        (&mut further.visit, &mut home.event)
     }
 
     #[inline]
@@ -91,7 +104,8 @@ impl<P> Entries<P> {
     }
 
     pub(super) fn events(&self) -> impl Iterator<Item = (EventIx, &EventState<P>)> {
-        self.arena.iter().filter_map(|(ix, entry)| Some((ix.cast(), entry.event.as_ref()?)))
+        let homes = self.arena.iter().filter(|(ix, entry)| entry.visit.event.home() == *ix);
+        homes.map(|(_, entry)| (entry.visit.event, &entry.event))
     }
 
     pub(super) fn visits(&self) -> impl Iterator<Item = (VisitIx, &Visit)> {
@@ -112,22 +126,19 @@ impl EventIx {
     }
 }
 
-/// An event's place is never that of a further stay.
-const HERE: &str = "an event is where it was dispatched";
-
 impl<P> Index<EventIx> for Entries<P> {
     type Output = EventState<P>;
 
     #[inline]
     fn index(&self, event: EventIx) -> &EventState<P> {
-        self.arena[event.home()].event.as_ref().expect(HERE)
+        &self.arena[event.home()].event
     }
 }
 
 impl<P> IndexMut<EventIx> for Entries<P> {
     #[inline]
     fn index_mut(&mut self, event: EventIx) -> &mut EventState<P> {
-        self.arena[event.home()].event.as_mut().expect(HERE)
+        &mut self.arena[event.home()].event
     }
 }
 

@@ -1,6 +1,6 @@
 //! One event over many buses (R17).
 
-use super::state::{EventIx, Visit};
+use super::state::EventIx;
 use super::{BusKey, Machine};
 
 impl<P: Clone, R, H> Machine<P, R, H> {
@@ -20,7 +20,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
         self.forwarded.insert((event, bus));
         self.event_count += 1;
-        let visit = self.entries.insert_further(Visit::new(event, bus, self.event_count));
+        let visit = self.entries.insert_further(event, bus, self.event_count);
         let last = self.visits_of(event).last().unwrap_or(first);
         self.entries[last].next = Some(visit);
         self.entries[event].open += 1;

@@ -20,19 +20,30 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         outcome: Outcome<R>,
         now: Instant,
     ) -> Option<Outcome<R>> {
+        let mut outcome = Some(outcome);
+        self.finish(invocation, &mut outcome, now);
+        outcome
+    }
+
+    /// The same with an outcome that lies where it was made until it has its row, so that it is moved
+    /// once. One that is handed back is left there.
+    #[inline(always)]
+    pub(crate) fn finish(
+        &mut self,
+        invocation: InvocationKey,
+        outcome: &mut Option<Outcome<R>>,
+        now: Instant,
+    ) {
         self.advance(now);
-        let Some(ix) = self.invocations.find(invocation) else {
-            return Some(outcome);
-        };
+        let Some(ix) = self.invocations.find(invocation) else { return };
         let Invocation { visit, work, .. } = self.invocations[ix];
-        let is_value = matches!(outcome, Outcome::Value(_));
+        let is_value = matches!(outcome, Some(Outcome::Value(_)));
         self.end_or_retry(ix, outcome);
         if is_value && self.works[work].completion == Completion::First {
             self.end_rest(visit);
         } else {
             self.settle(visit);
         }
-        None
     }
 
     /// Which handler an invocation is of, while it is in the books.
@@ -77,10 +88,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let state = &mut works[work];
         let place = (state.rows.len() as u32, index);
         state.rows.push(Row { started_at: Some(self.now), ..Row::pending(handler.info.clone()) });
-        let new = Invocation::new((visit, work), stay.event, stay.bus, place, limit, self.now);
-        let alarm = new.alarm(config.slow_after);
-        let invocation = state.enter(invocations, new);
-        let bus = stay.bus;
+        let (bus, mut alarm) = (stay.bus, Instant::FAR);
+        let invocation = state.enter(invocations, |invocation| {
+            invocation.begin((visit, work), stay, place, limit, self.now);
+            alarm = invocation.alarm(config.slow_after);
+        });
         if alarm != Instant::FAR {
             self.set_timer(bus, alarm, Timer::Invocation(invocation.ix()));
         }
@@ -107,7 +119,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             let Some(ix) = self.invocations.find(key) else { continue };
             let Invocation { visit, bus, rests, .. } = self.invocations[ix];
             let awaited = self.awaited_descendants(ix);
-            self.end_or_retry(ix, outcome);
+            self.end_or_retry(ix, &mut Some(outcome));
             if !rests {
                 let bus = self.buses.key(bus);
                 self.say(Output::Cancel { bus, invocation: key });
@@ -212,11 +224,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// Takes an invocation out of the books. Its visit is still to be settled.
     #[inline(always)]
-    pub(super) fn end(&mut self, ix: InvocationIx, outcome: Outcome<R>) {
+    pub(super) fn end(&mut self, ix: InvocationIx, outcome: &mut Option<Outcome<R>>) {
         let Invocation { work, row, tries, .. } = self.leave_list(ix);
         let row = self.works[work].rows.row_mut(row as usize);
         row.completed_at = Some(self.now);
-        row.outcome = Some(outcome);
+        row.outcome = outcome.take();
         row.add_tries(tries);
     }
 

@@ -135,7 +135,8 @@ use self::arena::Arena;
 use self::entries::Entries;
 use self::kin::Kin;
 pub(crate) use self::output::Done;
-use self::output::Note;
+pub(crate) use self::schedule::Asked;
+use self::output::{Ended, Note, WideNote};
 use self::registry::{Kinds, Place};
 use self::state::{
     BusIx, BusState, EventIx, EventState, Invocation, Reservation, Slot, VisitIx, Wait, Work,
@@ -226,7 +227,8 @@ pub struct Machine<P, R, H = ()> {
     reservations: Arena<Reservation, ReservationTag>,
     handler_places: HashMap<HandlerKey, (BusKey, Place)>,
     /// What is to be said when it is asked for.
-    notes: VecDeque<Note<P, R, H>>,
+    notes: VecDeque<Note>,
+    wide_notes: VecDeque<WideNote<P, R, H>>,
     /// The payloads of events that nothing remembers, to be handed out.
     forgotten: VecDeque<P>,
     hub_slot: Slot,
@@ -259,6 +261,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             reservations: Arena::new(),
             handler_places: HashMap::new(),
             notes: VecDeque::new(),
+            wide_notes: VecDeque::new(),
             forgotten: VecDeque::new(),
             hub_slot: Slot::default(),
             hub_lines: [VecDeque::new(), VecDeque::new()],
@@ -304,8 +307,21 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         &mut self,
         make: impl FnOnce(Done<'_, P, R>) -> C,
     ) -> Option<Output<P, R, H, C>> {
-        let note = self.notes.pop_front()?;
-        Some(note.map_completed(|ended| self.hand_out(ended, make)))
+        Some(match self.notes.pop_front()? {
+            Note::Completed(event) => Output::Completed(self.hand_out(event, None, make)),
+            Note::Ready(bus) => Output::Ready { bus },
+            Note::Resumed(bus, invocation) => Output::Resumed { bus, invocation },
+            Note::Wide => return self.next_wide(make),
+        })
+    }
+
+    #[inline(never)]
+    fn next_wide<C>(
+        &mut self,
+        make: impl FnOnce(Done<'_, P, R>) -> C,
+    ) -> Option<Output<P, R, H, C>> {
+        let note = self.wide_notes.pop_front()?;
+        Some(note.map_completed(|Ended { event, path }| self.hand_out(event, Some(path), make)))
     }
 
     /// Where an event is in its life. One that is not remembered any more has completed.
@@ -400,8 +416,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     #[inline]
-    fn say(&mut self, note: Note<P, R, H>) {
+    fn note(&mut self, note: Note) {
         self.notes.push_back(note);
+    }
+
+    #[inline(never)]
+    fn say(&mut self, note: WideNote<P, R, H>) {
+        self.wide_notes.push_back(note);
+        self.note(Note::Wide);
     }
 
     fn warn(&mut self, warning: Warning) {

@@ -94,16 +94,25 @@ pub enum Output<P, R, H, C = Completed<P, R>> {
     Dropped(Dropped<P, R, H>),
 }
 
-/// An output that waits to be taken.
-pub(super) type Note<P, R, H> = Output<P, R, H, Ended>;
+/// An output that waits to be taken. Those that most events leave are small, so that they are not
+/// moved piece by piece; the others wait in a queue of their own.
+#[derive(Clone, Copy)]
+pub(super) enum Note {
+    Ready(BusKey),
+    Resumed(BusKey, InvocationKey),
+    /// Of an event whose rows tell its path. What else is said of it is in the books, and put
+    /// together when it is taken.
+    Completed(EventIx),
+    /// The next of the others.
+    Wide,
+}
 
-/// A completed event in a note: what is still in the books is put to it when it is taken, so that it
-/// is moved once.
+pub(super) type WideNote<P, R, H> = Output<P, R, H, Ended>;
+
+/// A completed event in a wide note.
 pub(super) struct Ended {
     pub(super) event: EventIx,
-    pub(super) at: Instant,
-    /// In a box, as there is seldom one.
-    pub(super) path: Option<Box<Path>>,
+    pub(super) path: Box<Path>,
 }
 
 impl<P, R, H, C> Output<P, R, H, C> {

@@ -198,6 +198,16 @@ impl<H> Registry<H> {
         Self { exact: BTreeMap::new(), any: Arc::default(), consumers, topics }
     }
 
+    /// The one handler of such events, when there is one.
+    #[inline]
+    pub(super) fn only(&self, name: NameIx) -> Option<&Arc<Handler<H>>> {
+        let exact = self.exact.get(&name).map_or(&[][..], |list| list);
+        match (exact, &self.any[..]) {
+            ([one], []) | ([], [one]) => Some(one),
+            _ => None,
+        }
+    }
+
     #[inline]
     pub(super) fn snapshot(&self, name: NameIx) -> Snapshot<H> {
         let exact = self.exact.get(&name);

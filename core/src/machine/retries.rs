@@ -10,8 +10,8 @@ use crate::time::Instant;
 impl<P: Clone, R, H> Machine<P, R, H> {
     /// Ends an invocation, or has it tried again when its event says so and it failed by itself.
     #[inline(always)]
-    pub(super) fn end_or_retry(&mut self, ix: InvocationIx, outcome: Outcome<R>) {
-        match self.rest(ix, &outcome) {
+    pub(super) fn end_or_retry(&mut self, ix: InvocationIx, outcome: &mut Option<Outcome<R>>) {
+        match self.rest(ix, outcome.as_ref()) {
             Some(until) => self.pause(ix, outcome, until),
             None => self.end(ix, outcome),
         }
@@ -19,8 +19,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// Until when an invocation rests before it is tried again; `None` when it is over.
     #[inline(always)]
-    fn rest(&self, ix: InvocationIx, outcome: &Outcome<R>) -> Option<Instant> {
-        if !matches!(outcome, Outcome::Failed(_) | Outcome::TimedOut { .. }) {
+    fn rest(&self, ix: InvocationIx, outcome: Option<&Outcome<R>>) -> Option<Instant> {
+        if !matches!(outcome, Some(Outcome::Failed(_) | Outcome::TimedOut { .. })) {
             return None;
         }
         let Invocation { event, number, .. } = self.invocations[ix];
@@ -28,22 +28,21 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         (number <= retries.retries).then(|| self.now + retries.delay(number - 1))
     }
 
-    fn pause(&mut self, ix: InvocationIx, outcome: Outcome<R>, until: Instant) {
-        if let Outcome::Failed(result) = outcome {
+    fn pause(&mut self, ix: InvocationIx, outcome: &mut Option<Outcome<R>>, until: Instant) {
+        if let Some(Outcome::Failed(result)) = outcome.take() {
             self.say(Output::Dropped(Dropped::Result(result)));
         }
         let ended = self.leave_list(ix);
-        let Invocation { visit, work, event, bus, row, handler, limit, .. } = ended;
-        self.works[work].rows.row_mut(row as usize).add_tries(ended.tries);
-        let again = Invocation::new((visit, work), event, bus, (row, handler), limit, self.now);
-        let again = Invocation {
-            number: ended.number + 1,
-            tries: 0,
-            slow_told: ended.slow_told,
-            rests: true,
-            ..again
-        };
-        let next = self.works[work].enter(&mut self.invocations, again);
+        let Invocation { visit, work, bus, row, handler, limit, .. } = ended;
+        let Self { entries, works, invocations, .. } = self;
+        works[work].rows.row_mut(row as usize).add_tries(ended.tries);
+        let next = works[work].enter(invocations, |again| {
+            again.begin((visit, work), &entries[visit], (row, handler), limit, self.now);
+            again.number = ended.number + 1;
+            again.tries = 0;
+            again.slow_told = ended.slow_told;
+            again.rests = true;
+        });
         self.set_timer(bus, until, Timer::Invocation(next.ix()));
     }
 

@@ -4,8 +4,8 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use super::config::Concurrency;
-use super::output::{Dropped, Next, Output, Run};
-use super::registry::{Action, Snapshot};
+use super::output::{Dropped, Next, Note, Output, Run};
+use super::registry::{Action, Handler, Snapshot};
 use super::results::{EventStatus, HandlerInfo, Outcome, Row};
 use super::state::{
     BusIx, BusState, EventIx, Line, Phase, Visit, VisitIx, VisitState, Work, WorkIx,
@@ -20,16 +20,34 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Starts what is next on a bus and says what to run. Who asks asks again until it is idle: before
     /// that no [`Output::Ready`] tells anybody of more.
     pub fn next(&mut self, bus: BusKey, now: Instant) -> Next<P, H> {
+        let mut run = None;
+        let asked = self.next_run(bus, now, &mut run);
+        match run {
+            Some(run) => Next::Run(run),
+            None if asked == Asked::Idle => Next::Idle,
+            None => Next::Again,
+        }
+    }
+
+    /// The same; what is to be run is put where it stays, so that it is moved once.
+    #[inline]
+    pub(crate) fn next_run(
+        &mut self,
+        bus: BusKey,
+        now: Instant,
+        run: &mut Option<Run<P, H>>,
+    ) -> Asked {
         self.advance(now);
         let Some(ix) = self.bus(bus) else {
-            return Next::Idle;
+            return Asked::Idle;
         };
         for _ in 0..UNHANDLED_AT_ONCE {
-            if let Some(next) = self.try_next(ix) {
-                return next;
+            let asked = self.try_next(ix, run);
+            if asked == Asked::Idle || run.is_some() {
+                return asked;
             }
         }
-        Next::Again
+        Asked::Again
     }
 
     /// Somebody is going to ask a bus what is [`next`](Self::next), until it is idle: no
@@ -40,37 +58,38 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// `None` when what was next is done as soon as it was started.
+    /// Nothing is to be run, and the bus not idle, when what was next is done as soon as it was started.
     #[inline(never)]
-    fn try_next(&mut self, ix: BusIx) -> Option<Next<P, H>> {
+    fn try_next(&mut self, ix: BusIx, run: &mut Option<Run<P, H>>) -> Asked {
         let BusState { resuming, continuing, ready, .. } = &mut self.buses[ix];
         *ready = true;
         let (resumes, continues) = (!resuming.is_empty(), !continuing.is_empty());
-        if resumes && let Some(run) = self.resume(ix) {
-            return Some(Next::Run(run));
+        if resumes && let Some(resumed) = self.resume(ix) {
+            *run = Some(resumed);
+            return Asked::Again;
         }
         let continuing = if continues { self.pop_continuing(ix) } else { None };
-        let visit = match continuing {
-            Some(visit) => visit,
+        match continuing {
+            Some(visit) => self.start_next(visit, run),
             None => match self.candidate(ix) {
-                Candidate::Start(visit) => {
-                    self.start(visit);
-                    visit
-                }
-                waiting => return Some(self.idle(ix, waiting)),
+                Candidate::Start(visit) => match self.start(visit) {
+                    Some(only) => self.start_handler(visit, only, 0, run),
+                    None => self.start_next(visit, run),
+                },
+                waiting => return self.idle(ix, waiting),
             },
-        };
-        self.start_handler(visit).map(Next::Run)
+        }
+        Asked::Again
     }
 
     #[inline(never)]
-    fn idle(&mut self, ix: BusIx, waiting: Candidate) -> Next<P, H> {
+    fn idle(&mut self, ix: BusIx, waiting: Candidate) -> Asked {
         self.buses[ix].ready = false;
         if let Candidate::AwaitsHub(line) = waiting {
             self.stand_in_line(ix, line);
         }
         self.pass_hub_slot_on(ix);
-        Next::Idle
+        Asked::Idle
     }
 
     /// Says `Ready` for a bus on which something can start, once.
@@ -91,7 +110,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         match candidate {
             Candidate::Start(_) | Candidate::Continue => {
                 self.buses[bus].ready = true;
-                self.say(Output::Ready { bus: self.buses.key(bus) });
+                self.note(Note::Ready(self.buses.key(bus)));
             }
             Candidate::AwaitsHub(line) => self.stand_in_line(bus, line),
             Candidate::None => {}
@@ -173,27 +192,32 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
+    /// Starts a visit. If it has one handler, which is started once, that is started next: it is handed
+    /// on instead of kept.
     #[inline(always)]
-    fn start(&mut self, visit: VisitIx) {
+    fn start(&mut self, visit: VisitIx) -> Option<Arc<Handler<H>>> {
         self.unqueue(visit);
         let (stay, event) = self.entries.pair(visit);
         let name = self.kinds.name_ix(event.kind);
-        let handlers = self.buses[stay.bus].handlers.snapshot(name);
+        let registry = &self.buses[stay.bus].handlers;
+        let only = registry.only(name).filter(|_| !event.is_retried()).cloned();
+        let handlers = if only.is_some() { None } else { Some(registry.snapshot(name)) };
         self.start_with(visit, handlers);
+        only
     }
 
     /// Starts a visit that never stood in the queue.
     #[inline(never)]
     pub(super) fn begin_past_queue(&mut self, visit: VisitIx, handlers: Snapshot<H>) {
         let bus = self.take_in(visit);
-        self.start_with(visit, handlers);
+        self.start_with(visit, Some(handlers));
         self.forget_surplus(bus);
         self.settle(visit);
     }
 
-    /// From now on the handlers of a visit are fixed (R3).
-    #[inline]
-    fn start_with(&mut self, visit: VisitIx, handlers: Snapshot<H>) {
+    /// From now on the handlers of a visit are fixed (R3): these, or one that has been taken.
+    #[inline(always)]
+    fn start_with(&mut self, visit: VisitIx, handlers: Option<Snapshot<H>>) {
         let Self { buses, entries, works, hub_slot, .. } = self;
         let (stay, event) = entries.pair_mut(visit);
         let bus = &mut buses[stay.bus];
@@ -201,7 +225,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             event.status = EventStatus::Started;
             event.started_at = self.now;
         }
-        let work = works.renew(|work| work.begin(handlers, &bus.config, event)).ix();
+        let work = works.renew(|work, _| work.begin(handlers, &bus.config, event)).ix();
         let Work { concurrency, awake, .. } = works[work];
         concurrency.slots(&mut bus.slot, hub_slot).for_each(|slot| {
             slot.occupied += 1;
@@ -271,34 +295,44 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         None
     }
 
-    /// Starts the next handler of a visit, or forwards or skips; `None` when nothing is to be run.
-    fn start_handler(&mut self, visit: VisitIx) -> Option<Run<P, H>> {
-        let (&Visit { event, work, .. }, of_event) = self.entries.pair(visit);
-        let work = work?;
-        let own = of_event.overrides.as_ref();
-        let is_retried = own.is_some_and(|own| own.retries.is_some());
-        let of_type = self.kinds.type_of(of_event.kind);
-        let state = &mut self.works[work];
-        let (index, parallel) = (state.next, state.parallel);
-        match state.next_handler(is_retried) {
-            Some(handler) if handler.accepts(of_type) => match handler.action {
-                Action::Call(_) => {
-                    let invocation = self.begin(visit, work, &handler, index);
-                    match parallel {
-                        // It runs, which is what its slots count already; others may use the hub's.
-                        false => self.call_lines(),
-                        true => self.settle(visit),
-                    }
-                    return Some(self.run(invocation, event, work, handler));
-                }
-                Action::Forward(target) => self.send_on(event, work, target, &handler.info),
-            },
-            Some(handler) => self.tell_other_type(event, &handler.info),
+    /// Starts the next handler of a visit.
+    fn start_next(&mut self, visit: VisitIx, run: &mut Option<Run<P, H>>) {
+        let (stay, event) = self.entries.pair(visit);
+        let Some(work) = stay.work else { return };
+        let index = self.works[work].next;
+        match self.works[work].next_handler(event.is_retried()) {
+            Some(handler) => self.start_handler(visit, handler, index, run),
             // Nobody handles it: it is done as soon as it is started (R7).
-            None => {}
+            None => self.settle(visit),
         }
-        self.settle(visit);
-        None
+    }
+
+    /// Starts this handler of a visit, or forwards or skips.
+    #[inline(always)]
+    fn start_handler(
+        &mut self,
+        visit: VisitIx,
+        handler: Arc<Handler<H>>,
+        index: u32,
+        run: &mut Option<Run<P, H>>,
+    ) {
+        let (&Visit { event, work, .. }, of_event) = self.entries.pair(visit);
+        let Some(work) = work else { return };
+        if !handler.accepts(self.kinds.type_of(of_event.kind)) {
+            self.tell_other_type(event, &handler.info);
+            return self.settle(visit);
+        }
+        if let Action::Forward(target) = handler.action {
+            self.send_on(event, work, target, &handler.info);
+            return self.settle(visit);
+        }
+        let invocation = self.begin(visit, work, &handler, index);
+        match self.works[work].parallel {
+            // It runs, which is what its slots count already; others may use the hub's.
+            false => self.call_lines(),
+            true => self.settle(visit),
+        }
+        *run = Some(self.run(invocation, event, work, handler));
     }
 
     /// Forwards an event; one that cannot be has a row that says so.
@@ -317,6 +351,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.works[work].rows.push(row);
         }
     }
+}
+
+/// What came of asking, beside what is to be run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// There may be more.
+    Again,
+    Idle,
 }
 
 enum Candidate {

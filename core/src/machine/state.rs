@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use core::time::Duration;
 
 use super::arena::{Arena, Ix};
+use super::dispatch::Dispatch;
 use super::config::{BusConfig, Completion, Concurrency, HandlerOrder, Overrides};
 use super::history::{History, Stage};
 use super::kin::KinIx;
@@ -106,7 +107,7 @@ pub(super) enum Timer {
 }
 
 pub(super) struct EventState<P> {
-    /// There as long as the event is.
+    /// There as long as the event is; of a stay on a further bus there is none here.
     pub(super) payload: Option<P>,
     pub(super) kind: Kind,
     pub(super) status: EventStatus,
@@ -121,6 +122,7 @@ pub(super) struct EventState<P> {
     /// Histories that remember it.
     pub(super) remembered: u32,
     pub(super) started_at: Instant,
+    pub(super) completed_at: Instant,
     pub(super) timer: u32,
     pub(super) bytes: u32,
     pub(super) overrides: Option<Box<Overrides>>,
@@ -270,13 +272,83 @@ impl<H> BusState<H> {
     }
 }
 
+impl Default for Visit {
+    fn default() -> Self {
+        Self {
+            event: Ix::NOWHERE,
+            bus: Ix::NOWHERE,
+            next: None,
+            seq: 0,
+            links: Links::default(),
+            arrival: Links::default(),
+            remembered: false,
+            state: VisitState::Done,
+            started: false,
+            held: false,
+            work: None,
+        }
+    }
+}
+
+impl<P> Default for EventState<P> {
+    fn default() -> Self {
+        Self {
+            payload: None,
+            kind: Kind::UNKNOWN,
+            status: EventStatus::Completed,
+            cause: None,
+            attached: false,
+            counted: Counted::Nothing,
+            kin: None,
+            open: 0,
+            remembered: 0,
+            started_at: Instant::FAR,
+            completed_at: Instant::FAR,
+            timer: NOWHERE,
+            bytes: 0,
+            overrides: None,
+        }
+    }
+}
+
 impl<P> EventState<P> {
+    /// An event is accepted. Of the one that was in this place before nothing is left.
+    #[inline(always)]
+    pub(super) fn begin(
+        &mut self,
+        payload: P,
+        spec: Dispatch,
+        attached: bool,
+        counted: Counted,
+    ) {
+        debug_assert!(self.payload.is_none() && self.overrides.is_none());
+        self.payload = Some(payload);
+        self.kind = spec.kind;
+        self.status = EventStatus::Pending;
+        self.cause = None;
+        self.attached = attached;
+        self.counted = counted;
+        self.kin = None;
+        self.open = 1;
+        self.remembered = 0;
+        self.started_at = Instant::FAR;
+        self.timer = NOWHERE;
+        self.bytes = spec.bytes;
+        self.overrides = spec.overrides;
+    }
+
     pub(super) fn payload(&self) -> &P {
         self.payload.as_ref().expect("it is there as long as the event")
     }
 
     pub(super) fn is_complete(&self) -> bool {
         self.status == EventStatus::Completed
+    }
+
+    /// Whether a handler of it that fails is tried again.
+    #[inline]
+    pub(super) fn is_retried(&self) -> bool {
+        self.overrides.as_ref().is_some_and(|own| own.retries.is_some())
     }
 
     /// How it excludes others: its own word, else its bus's.
@@ -288,20 +360,20 @@ impl<P> EventState<P> {
 }
 
 impl Visit {
-    pub(super) fn new(event: EventIx, bus: BusIx, seq: u64) -> Self {
-        Self {
-            event,
-            bus,
-            next: None,
-            seq,
-            links: Links::default(),
-            arrival: Links::default(),
-            remembered: false,
-            state: VisitState::Queued,
-            started: false,
-            held: false,
-            work: None,
-        }
+    /// An event has come to a bus.
+    #[inline(always)]
+    pub(super) fn begin(&mut self, event: EventIx, bus: BusIx, seq: u64) {
+        self.event = event;
+        self.bus = bus;
+        self.next = None;
+        self.seq = seq;
+        self.links = Links::default();
+        self.arrival = Links::default();
+        self.remembered = false;
+        self.state = VisitState::Queued;
+        self.started = false;
+        self.held = false;
+        self.work = None;
     }
 
     pub(super) fn links(&mut self) -> &mut Links<VisitTag> {
@@ -314,20 +386,21 @@ impl Visit {
 }
 
 impl<R, H> Work<R, H> {
-    /// What a bus is to do for an event, as the event and the bus say. Of the work that was
+    /// What a bus is to do for an event, as the event and the bus say; without handlers it has one,
+    /// which is being started. Of the work that was
     /// done in this place before nothing is left, but that it may have been in a queue.
     #[inline]
     pub(super) fn begin<P>(
         &mut self,
-        handlers: Snapshot<H>,
+        handlers: Option<Snapshot<H>>,
         bus: &BusConfig,
         event: &EventState<P>,
     ) {
         debug_assert!(self.live == 0 && self.waiting == 0 && self.rows.is_empty());
-        let total = handlers.len();
-        self.next = 0;
+        let total = handlers.as_ref().map_or(1, Snapshot::len);
+        self.next = u32::from(handlers.is_none());
         self.total = total as u32;
-        self.handlers = Some(handlers);
+        self.handlers = handlers;
         let own = event.overrides.as_deref();
         let order = own.and_then(|own| own.handler_order).unwrap_or(bus.handler_order);
         self.parallel = order == HandlerOrder::Parallel;
@@ -342,12 +415,13 @@ impl<R, H> Work<R, H> {
     #[inline]
     pub(super) fn next_handler(&mut self, is_retried: bool) -> Option<Arc<Handler<H>>> {
         let index = self.next as usize;
-        let handler = match self.handlers.take()? {
-            Snapshot::One(one) if !is_retried => Some(one),
-            snapshot => self.handlers.insert(snapshot).get(index).cloned(),
+        let is_single = |handlers: &mut Snapshot<H>| matches!(handlers, Snapshot::One(_));
+        let handler = match self.handlers.take_if(|one| !is_retried && is_single(one)) {
+            Some(Snapshot::One(one)) => one,
+            _ => self.handlers.as_ref()?.get(index)?.clone(),
         };
-        self.next += u32::from(handler.is_some());
-        handler
+        self.next += 1;
+        Some(handler)
     }
 
     /// Puts an invocation into the books.
@@ -355,9 +429,9 @@ impl<R, H> Work<R, H> {
     pub(super) fn enter(
         &mut self,
         invocations: &mut Arena<Invocation, InvocationTag>,
-        invocation: Invocation,
+        begin: impl FnOnce(&mut Invocation),
     ) -> InvocationKey {
-        let key = invocations.insert(invocation);
+        let key = invocations.renew(|invocation, _| begin(invocation));
         self.invocations.push_back(invocations, key.ix(), Invocation::of_event);
         self.live += 1;
         key
@@ -417,35 +491,58 @@ impl<R, H> Default for Work<R, H> {
     }
 }
 
-impl Invocation {
-    /// The first try of a handler, which stands in this row and is this one of the event's handlers.
-    pub(super) fn new(
-        (visit, work): (VisitIx, WorkIx),
-        event: EventIx,
-        bus: BusIx,
-        (row, handler): (u32, u32),
-        limit: Option<Duration>,
-        started_at: Instant,
-    ) -> Self {
+impl Default for Invocation {
+    fn default() -> Self {
         Self {
-            visit,
-            work,
-            event,
-            bus,
-            row,
-            handler,
+            visit: Ix::NOWHERE,
+            work: Ix::NOWHERE,
+            event: Ix::NOWHERE,
+            bus: Ix::NOWHERE,
+            row: 0,
+            handler: 0,
             of_event: Links::default(),
             waits: List::default(),
             lends: 0,
             group: 0,
-            started_at,
-            limit,
+            started_at: Instant::EPOCH,
+            limit: None,
             slow_told: false,
-            number: 1,
-            tries: 1,
+            number: 0,
+            tries: 0,
             rests: false,
             timer: NOWHERE,
         }
+    }
+}
+
+impl Invocation {
+    /// The first try of a handler, which stands in this row and is this one of the event's handlers.
+    #[inline(always)]
+    pub(super) fn begin(
+        &mut self,
+        (visit, work): (VisitIx, WorkIx),
+        stay: &Visit,
+        (row, handler): (u32, u32),
+        limit: Option<Duration>,
+        started_at: Instant,
+    ) {
+        self.visit = visit;
+        self.work = work;
+        self.event = stay.event;
+        self.bus = stay.bus;
+        self.row = row;
+        self.handler = handler;
+        self.of_event = Links::default();
+        self.waits = List::default();
+        self.lends = 0;
+        self.group = 0;
+        self.started_at = started_at;
+        self.limit = limit;
+        self.slow_told = false;
+        self.number = 1;
+        self.tries = 1;
+        self.rests = false;
+        self.timer = NOWHERE;
     }
 
     pub(super) fn of_event(&mut self) -> &mut Links<InvocationTag> {

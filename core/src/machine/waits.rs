@@ -11,7 +11,7 @@ use super::config::Concurrency;
 use super::error::Deadlock;
 use super::kin::KinIx;
 use super::list::Links;
-use super::output::Output;
+use super::output::Note;
 use super::raised::{RaiseOrder, Raised};
 use super::state::{BusIx, EventIx, Invocation, InvocationIx, VisitIx, VisitState, Wait, WaitIx};
 use super::{BusKey, EventKey, InvocationKey, Machine, WaitKey};
@@ -171,7 +171,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             let Invocation { visit, bus, .. } = self.invocations[by];
             if resumes {
                 let (bus, invocation) = (self.buses.key(bus), self.invocations.key(by));
-                self.say(Output::Resumed { bus, invocation });
+                self.note(Note::Resumed(bus, invocation));
             }
             self.settle(visit);
         }
