@@ -55,6 +55,25 @@ impl Instant {
     }
 }
 
+/// A length of time as the books keep it, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Nanos(u64);
+
+impl Nanos {
+    /// Longer than any other.
+    pub(crate) const FOR_EVER: Self = Self(u64::MAX);
+
+    /// Saturates: 584 years are for ever.
+    pub(crate) const fn of(duration: Duration) -> Self {
+        let seconds = duration.as_secs().saturating_mul(1_000_000_000);
+        Self(seconds.saturating_add(duration.subsec_nanos() as u64))
+    }
+
+    pub(crate) fn duration(self) -> Option<Duration> {
+        (self != Self::FOR_EVER).then(|| Duration::from_nanos(self.0))
+    }
+}
+
 impl Default for Instant {
     fn default() -> Self {
         Self::EPOCH
@@ -67,8 +86,15 @@ impl Add<Duration> for Instant {
     /// Saturates at [`Instant::FAR`].
     #[inline]
     fn add(self, rhs: Duration) -> Self {
-        let seconds = rhs.as_secs().saturating_mul(1_000_000_000);
-        let nanos = seconds.saturating_add(u64::from(rhs.subsec_nanos()));
+        self + Nanos::of(rhs)
+    }
+}
+
+impl Add<Nanos> for Instant {
+    type Output = Self;
+
+    #[inline]
+    fn add(self, Nanos(nanos): Nanos) -> Self {
         Self(self.0.saturating_add(nanos))
     }
 }

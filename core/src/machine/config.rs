@@ -4,7 +4,7 @@ use alloc::string::String;
 use core::time::Duration;
 
 use super::state::Slot;
-use crate::time::Instant;
+use crate::time::{Instant, Nanos};
 
 /// How long one invocation may take (R22).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,17 +21,17 @@ pub enum Limit {
 impl Limit {
     /// The smaller of handler's and event's limit; the bus's only where both inherit.
     #[inline]
-    pub(super) fn resolve(handler: Self, event: Self, bus: Self) -> Option<Duration> {
+    pub(super) fn resolve(handler: Self, event: Self, bus: Nanos) -> Nanos {
         match (handler, event) {
-            (Self::Inherit, Self::Inherit) => bus.duration(),
-            _ => [handler, event].into_iter().filter_map(Self::duration).min(),
+            (Self::Inherit, Self::Inherit) => bus,
+            _ => handler.nanos().min(event.nanos()),
         }
     }
 
-    fn duration(self) -> Option<Duration> {
+    pub(super) const fn nanos(self) -> Nanos {
         match self {
-            Self::After(duration) if !duration.is_zero() => Some(duration),
-            Self::After(_) | Self::Off | Self::Inherit => None,
+            Self::After(duration) if !duration.is_zero() => Nanos::of(duration),
+            Self::After(_) | Self::Off | Self::Inherit => Nanos::FOR_EVER,
         }
     }
 }
@@ -195,7 +195,10 @@ mod tests {
     #[test]
     fn r22_the_smaller_of_handler_and_event_else_the_bus() {
         let after = |s| Limit::After(Duration::from_secs(s));
-        let resolve = |h, e, b| Limit::resolve(h, e, b).map(|d| d.as_secs());
+        let resolve = |h, e, b: Limit| {
+            let limit = Limit::resolve(h, e, b.nanos()).duration();
+            limit.map(|limit| limit.as_secs())
+        };
         assert_eq!(resolve(Limit::Inherit, Limit::Inherit, after(60)), Some(60));
         assert_eq!(resolve(Limit::Inherit, Limit::Inherit, Limit::Off), None);
         assert_eq!(resolve(after(5), after(9), after(1)), Some(5));
@@ -203,5 +206,6 @@ mod tests {
         assert_eq!(resolve(Limit::Off, Limit::Inherit, after(60)), None);
         assert_eq!(resolve(Limit::Off, after(7), after(60)), Some(7));
         assert_eq!(resolve(after(0), Limit::Inherit, after(60)), None);
+        assert_eq!(resolve(Limit::After(Duration::MAX), Limit::Inherit, after(60)), None);
     }
 }

@@ -82,16 +82,16 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     ) -> InvocationKey {
         let Self { buses, entries, works, invocations, .. } = self;
         let (stay, event) = entries.pair(visit);
-        let config = &buses[stay.bus].config;
+        let on = &buses[stay.bus];
         let of_event = event.overrides.as_ref().map_or(Limit::Inherit, |own| own.limit);
-        let limit = Limit::resolve(handler.limit, of_event, config.limit);
+        let limit = Limit::resolve(handler.limit, of_event, on.limit);
         let state = &mut works[work];
         let place = (state.rows.len() as u32, index);
         state.rows.push(Row { started_at: Some(self.now), ..Row::pending(handler.info.clone()) });
         let (bus, mut alarm) = (stay.bus, Instant::FAR);
         let invocation = state.enter(invocations, |invocation| {
             invocation.begin((visit, work), stay, place, limit, self.now);
-            alarm = invocation.alarm(config.slow_after);
+            alarm = invocation.alarm(on.slow_after);
         });
         if alarm != Instant::FAR {
             self.set_timer(bus, alarm, Timer::Invocation(invocation.ix()));

@@ -200,24 +200,38 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let (stay, event) = self.entries.pair(visit);
         let name = self.kinds.name_ix(event.kind);
         let registry = &self.buses[stay.bus].handlers;
-        let only = registry.only(name).filter(|_| !event.is_retried()).cloned();
-        let handlers = if only.is_some() { None } else { Some(registry.snapshot(name)) };
-        self.start_with(visit, handlers);
-        only
+        match registry.only(name).filter(|_| !event.is_retried()).cloned() {
+            Some(only) => {
+                let work = self.start_with(visit, 1);
+                self.works[work].next = 1;
+                Some(only)
+            }
+            None => {
+                let handlers = registry.snapshot(name);
+                self.start_all(visit, handlers);
+                None
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn start_all(&mut self, visit: VisitIx, handlers: Snapshot<H>) {
+        let work = self.start_with(visit, handlers.len());
+        self.works[work].handlers = Some(handlers);
     }
 
     /// Starts a visit that never stood in the queue.
     #[inline(never)]
     pub(super) fn begin_past_queue(&mut self, visit: VisitIx, handlers: Snapshot<H>) {
         let bus = self.take_in(visit);
-        self.start_with(visit, Some(handlers));
+        self.start_all(visit, handlers);
         self.forget_surplus(bus);
         self.settle(visit);
     }
 
-    /// From now on the handlers of a visit are fixed (R3): these, or one that has been taken.
+    /// From now on the handlers of a visit are fixed (R3): so many.
     #[inline(always)]
-    fn start_with(&mut self, visit: VisitIx, handlers: Option<Snapshot<H>>) {
+    fn start_with(&mut self, visit: VisitIx, handlers: usize) -> WorkIx {
         let Self { buses, entries, works, hub_slot, .. } = self;
         let (stay, event) = entries.pair_mut(visit);
         let bus = &mut buses[stay.bus];
@@ -238,6 +252,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         stay.state = VisitState::Running;
         stay.started = true;
         bus.started.push_back(entries, visit);
+        work
     }
 
     /// Takes a visit that will not wait any longer out of its queue.

@@ -3,7 +3,6 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use core::time::Duration;
 
 use super::arena::{Arena, Ix};
 use super::dispatch::Dispatch;
@@ -21,7 +20,7 @@ use super::{
     BusKey, BusTag, EventTag, InvocationKey, InvocationTag, ReservationTag, VisitKey, VisitTag,
     WaitTag, WorkTag,
 };
-use crate::time::Instant;
+use crate::time::{Instant, Nanos};
 
 pub(super) type BusIx = Ix<BusTag>;
 pub(super) type EventIx = Ix<EventTag>;
@@ -32,6 +31,9 @@ pub(super) type WaitIx = Ix<WaitTag>;
 
 pub(super) struct BusState<H> {
     pub(super) config: BusConfig,
+    /// Of its configuration, in the form they are used in.
+    pub(super) limit: Nanos,
+    pub(super) slow_after: Nanos,
     pub(super) name: Arc<str>,
     pub(super) handlers: Registry<H>,
     pub(super) phase: Phase,
@@ -200,7 +202,7 @@ pub(super) struct Invocation {
     /// The number of its present waiting for events: waits begun together raise together.
     pub(super) group: u64,
     pub(super) started_at: Instant,
-    pub(super) limit: Option<Duration>,
+    pub(super) limit: Nanos,
     pub(super) slow_told: bool,
     /// Which invocation of its row it is, from 1.
     pub(super) number: u32,
@@ -231,6 +233,8 @@ pub(super) struct Reservation {
 impl<H> BusState<H> {
     pub(super) fn new(config: BusConfig, name: Arc<str>) -> Self {
         Self {
+            limit: config.limit.nanos(),
+            slow_after: config.slow_after.map_or(Nanos::FOR_EVER, Nanos::of),
             config,
             name,
             handlers: Registry::new(),
@@ -386,29 +390,27 @@ impl Visit {
 }
 
 impl<R, H> Work<R, H> {
-    /// What a bus is to do for an event, as the event and the bus say; without handlers it has one,
-    /// which is being started. Of the work that was
+    /// What a bus is to do for an event, as the event and the bus say, with so many handlers. Of the work that was
     /// done in this place before nothing is left, but that it may have been in a queue.
     #[inline]
     pub(super) fn begin<P>(
         &mut self,
-        handlers: Option<Snapshot<H>>,
+        handlers: usize,
         bus: &BusConfig,
         event: &EventState<P>,
     ) {
         debug_assert!(self.live == 0 && self.waiting == 0 && self.rows.is_empty());
-        let total = handlers.as_ref().map_or(1, Snapshot::len);
-        self.next = u32::from(handlers.is_none());
-        self.total = total as u32;
-        self.handlers = handlers;
+        debug_assert!(self.handlers.is_none());
+        self.next = 0;
+        self.total = handlers as u32;
         let own = event.overrides.as_deref();
         let order = own.and_then(|own| own.handler_order).unwrap_or(bus.handler_order);
         self.parallel = order == HandlerOrder::Parallel;
         self.concurrency = event.concurrency(bus);
         self.completion = own.and_then(|own| own.completion).unwrap_or(bus.completion);
-        self.awake = total > 0;
+        self.awake = handlers > 0;
         self.continuing = false;
-        self.rows.reserve(total);
+        self.rows.reserve(handlers);
     }
 
     /// The next handler to start. A single one that is started once is not kept.
@@ -505,7 +507,7 @@ impl Default for Invocation {
             lends: 0,
             group: 0,
             started_at: Instant::EPOCH,
-            limit: None,
+            limit: Nanos::FOR_EVER,
             slow_told: false,
             number: 0,
             tries: 0,
@@ -523,7 +525,7 @@ impl Invocation {
         (visit, work): (VisitIx, WorkIx),
         stay: &Visit,
         (row, handler): (u32, u32),
-        limit: Option<Duration>,
+        limit: Nanos,
         started_at: Instant,
     ) {
         self.visit = visit;
@@ -571,17 +573,14 @@ impl Invocation {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.limit.map(|limit| self.started_at + limit)
+        (self.started_at + self.limit).known()
     }
 
     /// When it has to be looked at: to report it as slow, or at its limit.
     #[inline]
-    pub(super) fn alarm(&self, slow_after: Option<Duration>) -> Instant {
-        let deadline = self.deadline().unwrap_or(Instant::FAR);
-        match slow_after {
-            Some(after) if !self.slow_told => deadline.min(self.started_at + after),
-            _ => deadline,
-        }
+    pub(super) fn alarm(&self, slow_after: Nanos) -> Instant {
+        let slow_after = if self.slow_told { Nanos::FOR_EVER } else { slow_after };
+        self.started_at + self.limit.min(slow_after)
     }
 }
 

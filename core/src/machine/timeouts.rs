@@ -44,7 +44,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if state.rests {
             return self.wake_up(ix);
         }
-        match state.limit {
+        match state.limit.duration() {
             Some(limit) if state.started_at + limit <= at => {
                 let ends = [(self.invocations.key(ix), Outcome::TimedOut { limit })];
                 self.end_all(Vec::from(ends));
@@ -69,7 +69,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     pub(super) fn arm(&mut self, ix: InvocationIx) {
         let invocation = &self.invocations[ix];
         let bus = invocation.bus;
-        let at = invocation.alarm(self.buses[bus].config.slow_after);
+        let at = invocation.alarm(self.buses[bus].slow_after);
         if at != Instant::FAR {
             self.set_timer(bus, at, Timer::Invocation(ix));
         }
