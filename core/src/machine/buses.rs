@@ -240,15 +240,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Gives free places to those who wait for one, first come first served.
-    #[inline]
-    pub(super) fn grant(&mut self, bus: BusIx) {
-        if self.buses[bus].reservations.first().is_some() {
-            self.grant_those_of(bus);
-        }
-    }
-
     #[inline(never)]
-    fn grant_those_of(&mut self, bus: BusIx) {
+    pub(super) fn grant(&mut self, bus: BusIx) {
         while let Some(first) = self.buses[bus].reservations.first() {
             let state = &self.buses[bus];
             if state.config.max_pending.is_some_and(|max| state.roots + state.granted >= max) {

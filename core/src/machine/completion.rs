@@ -6,14 +6,16 @@ use super::Machine;
 use super::output::{Done, Ended, Note, Output, Path};
 use super::results::{EventStatus, Rows};
 use super::state::{BusIx, Counted, EventIx, Timer, Visit, VisitIx, WorkIx};
+use super::timers::NOWHERE;
 
 impl<P: Clone, R, H> Machine<P, R, H> {
     /// One thing less that an event waits for; at the last one it completes, and so may its parent.
     pub(super) fn close_one(&mut self, event: EventIx) {
         let mut next = Some(event);
         while let Some(event) = next {
-            self.entries[event].open -= 1;
-            if self.entries[event].open > 0 {
+            let state = &mut self.entries[event];
+            state.open -= 1;
+            if state.open > 0 {
                 return;
             }
             next = self.complete(event);
@@ -23,16 +25,22 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Returns the parent that waited for it.
     #[inline(always)]
     fn complete(&mut self, event: EventIx) -> Option<EventIx> {
-        self.disarm(Timer::Event(event));
         let (stay, state) = self.entries.home_mut(event);
         state.status = EventStatus::Completed;
         state.completed_at = self.now;
         // It stays in the books until this is said and the last history has forgotten it.
         state.remembered += 1;
-        let (bus, counted, kin) = (stay.bus, state.counted, state.kin);
-        match self.has_path_in_rows(event) {
-            true => self.note(Note::Completed(event)),
-            false => self.say_completed(event),
+        let Visit { bus, next, work, .. } = *stay;
+        let (counted, kin, timer) = (state.counted, state.kin, state.timer);
+        if timer != NOWHERE {
+            self.disarm(Timer::Event(event));
+        }
+        // The rows of an event that was on one bus alone tell its path, if there are any.
+        match work {
+            Some(work) if next.is_none() && !self.works[work].rows.is_empty() => {
+                self.note(Note::Completed(event));
+            }
+            _ => self.say_completed(event),
         }
         let parent = kin.and_then(|kin| {
             let parent = self.leave_parent(event, kin);
@@ -40,20 +48,20 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             parent
         });
         self.give_capacity_back(bus, counted);
-        let mut next = Some(event.home());
-        while let Some(visit) = next {
-            next = self.entries[visit].next;
-            self.remember_completed(visit);
+        self.remember_completed(event.home());
+        if next.is_some() {
+            self.remember_further(next);
         }
         parent
     }
 
-    /// Whether the rows of an event tell its path. Those of an event that was on one bus alone do, if
-    /// there are any.
-    #[inline]
-    fn has_path_in_rows(&self, event: EventIx) -> bool {
-        let Visit { next, work, .. } = self.entries[event.home()];
-        next.is_none() && work.is_some_and(|work| !self.works[work].rows.is_empty())
+    #[inline(never)]
+    fn remember_further(&mut self, first: Option<VisitIx>) {
+        let mut next = first;
+        while let Some(visit) = next {
+            next = self.entries[visit].next;
+            self.remember_completed(visit);
+        }
     }
 
     #[inline(never)]
@@ -77,6 +85,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         path: Option<Box<Path>>,
         make: impl FnOnce(Done<'_, P, R>) -> C,
     ) -> C {
+        let key = self.entries.key(event);
         let (stay, _) = self.entries.home_mut(event);
         let (further, work) = (stay.next, stay.work.take());
         if let Some((home, further)) = work.zip(further) {
@@ -85,9 +94,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Self { entries, works, .. } = self;
         let mut none = Rows::new();
         let results = work.map_or(&mut none, |work| &mut works.remove(work).rows);
-        let state = &entries[event];
+        let state = &mut entries[event];
+        state.remembered -= 1;
+        let is_remembered = state.remembered > 0;
         let said = make(Done {
-            event: entries.key(event),
+            event: key,
             payload: state.payload(),
             started_at: state.started_at.known(),
             completed_at: state.completed_at,
@@ -95,7 +106,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             results,
             path,
         });
-        self.forget_one(event);
+        if !is_remembered {
+            self.remove_event(event);
+        }
         said
     }
 
@@ -116,21 +129,23 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     #[inline]
     fn give_capacity_back(&mut self, bus: BusIx, counted: Counted) {
+        let state = &mut self.buses[bus];
         match counted {
             Counted::Nothing => {}
             Counted::Root => {
-                self.buses[bus].roots -= 1;
-                self.grant(bus);
+                state.roots -= 1;
+                if state.reservations.first().is_some() {
+                    self.grant(bus);
+                }
             }
-            Counted::Child => self.buses[bus].children -= 1,
+            Counted::Child => state.children -= 1,
         }
     }
 
-    /// A bus has an event less to do.
-    #[inline]
-    pub(super) fn less_to_do(&mut self, bus: BusIx) {
+    /// A bus has an event less to do, which somebody may wait for.
+    #[inline(never)]
+    pub(super) fn tell_of_less(&mut self, bus: BusIx) {
         let state = &mut self.buses[bus];
-        state.incomplete -= 1;
         let is_idle = state.idle_at.take_if(|at_most| state.incomplete <= *at_most).is_some();
         let is_closed = state.incomplete == 0 && state.closed;
         if is_idle {

@@ -51,8 +51,9 @@ impl<P> Entries<P> {
 
     /// Takes an event out, whose further stays are gone; what it owns is to be taken from it.
     #[inline]
-    pub(super) fn remove(&mut self, event: EventIx) -> &mut EventState<P> {
-        &mut self.arena.remove(event.home()).event
+    pub(super) fn remove(&mut self, event: EventIx) -> (&Visit, &mut EventState<P>) {
+        let Entry { visit, event } = self.arena.remove(event.home());
+        (visit, event)
     }
 
     /// Takes a stay on a further bus out.

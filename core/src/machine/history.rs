@@ -129,29 +129,24 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             true => bus.started.remove(entries, visit),
             false => drop(bus.history.cancelled.remove(&seq)),
         }
+        bus.incomplete -= 1;
+        let is_awaited = bus.idle_at.is_some() || bus.closed;
         if remembered {
             bus.history.completed.push_back(entries, visit, Visit::links);
             self.forget_surplus(ix);
         } else {
-            self.unweigh(visit);
+            let bytes = u64::from(entries.pair(visit).1.bytes);
+            bus.unweigh(bytes);
         }
-        self.less_to_do(ix);
+        if is_awaited {
+            self.tell_of_less(ix);
+        }
     }
 
     /// Forgets all that has completed, whatever the limit.
     pub(super) fn forget_completed(&mut self, bus: BusIx) {
         while let Some(visit) = self.buses[bus].history.completed.first() {
             self.forget(visit);
-        }
-    }
-
-    /// One history less, or the completion itself: at the last, a completed event leaves the books.
-    #[inline]
-    pub(super) fn forget_one(&mut self, event: EventIx) {
-        let state = &mut self.entries[event];
-        state.remembered -= 1;
-        if state.remembered == 0 && state.is_complete() {
-            self.remove_event(event);
         }
     }
 
@@ -192,28 +187,36 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     fn forget(&mut self, visit: VisitIx) {
         let Self { buses, entries, .. } = self;
-        let Visit { bus, event, seq, started, state, ref mut remembered, .. } = entries[visit];
-        *remembered = false;
-        let history = &mut buses[bus].history;
+        let (stay, of_event) = entries.pair_mut(visit);
+        stay.remembered = false;
+        of_event.remembered -= 1;
+        let Visit { bus, event, seq, started, state, .. } = *stay;
+        let (is_complete, remembered) = (of_event.is_complete(), of_event.remembered);
+        let bytes = u64::from(of_event.bytes);
+        let bus = &mut buses[bus];
+        let history = &mut bus.history;
         history.len -= 1;
         history.arrivals.remove(entries, visit, Visit::arrival);
         if state == VisitState::Done && !started {
             history.cancelled.remove(&seq);
         }
-        if entries[event].is_complete() {
+        if is_complete {
             history.completed.remove(entries, visit, Visit::links);
-            self.unweigh(visit);
+            bus.unweigh(bytes);
+            if remembered == 0 {
+                self.remove_event(event);
+            }
         }
-        self.forget_one(event);
     }
 
-    fn remove_event(&mut self, event: EventIx) {
-        if let Some(first) = self.entries[event.home()].next {
-            self.remove_further(event, first);
-        }
-        let state = self.entries.remove(event);
+    /// A completed event leaves the books: its completion is told, and the last history has forgotten it.
+    pub(super) fn remove_event(&mut self, event: EventIx) {
+        let (stay, state) = self.entries.remove(event);
         let (payload, _) = (state.payload.take(), state.overrides.take());
         let EventState { kin, bytes, .. } = *state;
+        if let Some(first) = stay.next {
+            self.remove_further(event, first);
+        }
         if let Some(kin) = kin {
             self.remove_kin(kin);
         }

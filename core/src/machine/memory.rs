@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::Machine;
 use super::output::Warning;
-use super::state::{Visit, VisitIx};
+use super::state::BusState;
 
 /// What a bus holds in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,15 +54,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.warn(Warning::Memory { bytes, limit });
     }
 
-    /// A bus has nothing more to do with an event.
-    #[inline]
-    pub(super) fn unweigh(&mut self, visit: VisitIx) {
-        let Visit { event, bus, .. } = self.entries[visit];
-        let state = &mut self.buses[bus];
-        state.in_memory -= 1;
-        state.bytes -= u64::from(self.entries[event].bytes);
-    }
-
     /// An event leaves the books.
     #[inline]
     pub(super) fn lose(&mut self, bytes: u32) {
@@ -71,5 +62,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             let limit = self.config.memory_warning;
             self.told_memory = limit.is_none_or(|limit| self.bytes > limit / 2);
         }
+    }
+}
+
+impl<H> BusState<H> {
+    /// The bus has nothing more to do with an event of so many bytes.
+    #[inline]
+    pub(super) fn unweigh(&mut self, bytes: u64) {
+        self.in_memory -= 1;
+        self.bytes -= bytes;
     }
 }

@@ -127,27 +127,34 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Adjusts everything that follows from what a started visit is doing now.
     #[inline]
     pub(super) fn settle(&mut self, visit: VisitIx) {
-        let Visit { bus, state: VisitState::Running, work: Some(work), .. } = self.entries[visit]
-        else {
-            return;
-        };
-        let state = &mut self.works[work];
+        let Self { buses, entries, works, hub_slot, .. } = self;
+        let stay = &mut entries[visit];
+        let (VisitState::Running, Some(work)) = (stay.state, stay.work) else { return };
+        let (event, ix) = (stay.event, stay.bus);
+        let (bus, state) = (&mut buses[ix], &mut works[work]);
         let awake = state.is_awake();
         let (is_done, continues) = (state.is_done(), state.can_continue() && !state.continuing);
         state.continuing |= continues;
         if awake != core::mem::replace(&mut state.awake, awake) {
-            let slots = state.concurrency.slots(&mut self.buses[bus].slot, &mut self.hub_slot);
+            let slots = state.concurrency.slots(&mut bus.slot, hub_slot);
             slots.for_each(|slot| match awake {
                 true => slot.busy += 1,
                 false => slot.busy -= 1,
             });
         }
-        if continues {
-            self.buses[bus].continuing.push_back(self.entries.key(visit));
-        } else if is_done {
-            self.leave(visit, work);
+        if is_done {
+            // It has done all it had to, and gives its slots back.
+            stay.state = VisitState::Done;
+            let slots = state.concurrency.slots(&mut bus.slot, hub_slot);
+            slots.for_each(|slot| slot.occupied -= 1);
+            if let Some(handlers) = state.handlers.take() {
+                self.let_go(handlers);
+            }
+            self.close_one(event);
+        } else if continues {
+            bus.continuing.push_back(entries.key(visit));
         }
-        self.kick(bus);
+        self.kick(ix);
         self.call_lines();
     }
 
@@ -261,20 +268,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.unplace_raised(visit);
         let bus = self.entries[visit].bus;
         self.buses[bus].queue.remove(&mut self.entries, visit);
-    }
-
-    /// A started visit has done all it had to: it gives its slot back.
-    #[inline(always)]
-    fn leave(&mut self, visit: VisitIx, work: WorkIx) {
-        let Visit { bus, event, ref mut state, .. } = self.entries[visit];
-        *state = VisitState::Done;
-        let work = &mut self.works[work];
-        let slots = work.concurrency.slots(&mut self.buses[bus].slot, &mut self.hub_slot);
-        slots.for_each(|slot| slot.occupied -= 1);
-        if let Some(handlers) = work.handlers.take() {
-            self.let_go(handlers);
-        }
-        self.close_one(event);
     }
 
     /// Hands out what was taken off meanwhile: dropping it drops what the user registered.
