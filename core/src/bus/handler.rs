@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use core::any::TypeId;
 use core::marker::PhantomData;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::Context;
 
 use futures_util::FutureExt;
 
@@ -211,7 +211,7 @@ const SMALL: usize = 1024;
 impl Started {
     /// A handler's future, polled the first time here, where its type is known, if it is to be and
     /// is not large.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new<F: Future<Output = Verdict> + Send + 'static>(
         future: F,
         first: FirstPoll<'_, '_>,
@@ -225,21 +225,19 @@ impl Started {
     }
 
     // Not in `new`: a build that does not optimise would give large futures its frame too.
-    #[inline]
+    #[inline(always)]
     fn polled<F: Future<Output = Verdict> + Send + 'static>(
         future: F,
         cx: &mut Context<'_>,
         spare: &mut SpareBox,
         outcome: &mut Option<Outcome<Answer>>,
     ) -> Self {
-        let mut future = spare.pin(future);
-        match future.as_mut().poll(cx) {
-            Poll::Ready(verdict) => {
+        match spare.poll(future, cx) {
+            Ok(verdict) => {
                 *outcome = Some(verdict.0);
-                spare.keep(future);
                 Self::Ended
             }
-            Poll::Pending => Self::Polled(future),
+            Err(pending) => Self::Polled(pending),
         }
     }
 }
@@ -272,6 +270,7 @@ where
     F: Fn(In) -> Fut + Send + Sync + 'static,
     Fut: Future<Output: Reply<In::Of> + Send + Sync + 'static> + Send + 'static,
 {
+    #[inline(always)]
     fn start(&self, input: In, first: FirstPoll<'_, '_>) -> Started {
         let expects = input.expects();
         running(self(input), expects, first)
@@ -284,6 +283,7 @@ where
     F: Fn(In) -> R + Send + Sync + 'static,
     R: Reply<In::Of> + Send + Sync + 'static,
 {
+    #[inline(always)]
     fn start(&self, input: In, first: FirstPoll<'_, '_>) -> Started {
         let expects = input.expects();
         first.ended(self(input).into_verdict().checked(&expects))
@@ -297,6 +297,7 @@ where
     F: Fn(Arc<S>, In) -> Fut + Send + Sync + 'static,
     Fut: Future<Output: Reply<In::Of> + Send + Sync + 'static> + Send + 'static,
 {
+    #[inline(always)]
     fn start(&self, input: In, first: FirstPoll<'_, '_>) -> Started {
         let expects = input.expects();
         running(self.1(self.0.clone(), input), expects, first)
@@ -310,6 +311,7 @@ where
     F: Fn(Arc<S>, In) -> R + Send + Sync + 'static,
     R: Reply<In::Of> + Send + Sync + 'static,
 {
+    #[inline(always)]
     fn start(&self, input: In, first: FirstPoll<'_, '_>) -> Started {
         let expects = input.expects();
         first.ended(self.1(self.0.clone(), input).into_verdict().checked(&expects))
@@ -317,6 +319,7 @@ where
 }
 
 /// A future that runs, and whose value is checked where its type is known.
+#[inline(always)]
 fn running<Of>(
     future: impl Future<Output: Reply<Of> + Send + Sync + 'static> + Send + 'static,
     expects: impl Expects,

@@ -270,7 +270,7 @@ fn reply<R: Send + 'static>(address: &str, frozen: Option<&Frozen>) -> Result<R,
     let row = frozen.and_then(|frozen| frozen.rows.iter().next());
     let outcome = row.and_then(|row| row.outcome.as_ref());
     if let Some(Outcome::Value(Answer::Value(value))) = outcome {
-        let cell = value.as_any().downcast_ref::<ReplyCell<R>>();
+        let cell = value.get::<ReplyCell<R>>();
         if let Some(reply) = cell.and_then(ReplyCell::take) {
             return Ok(reply);
         }

@@ -264,7 +264,7 @@ fn failure<'a>(
 fn show(value: &Value) -> String {
     macro_rules! first_of {
         ($($of_type:ty),*) => {$(
-            if let Some(value) = value.as_any().downcast_ref::<$of_type>() {
+            if let Some(value) = value.get::<$of_type>() {
                 return alloc::format!("{value:?}");
             }
         )*};
@@ -272,7 +272,7 @@ fn show(value: &Value) -> String {
     first_of!(String, &'static str, bool, char, f32, f64, i8, i16, i32, i64, i128, isize);
     first_of!(u8, u16, u32, u64, u128, usize, Vec<String>, Vec<u8>, Vec<i32>, Vec<u32>, Vec<u64>);
     #[cfg(feature = "serde")]
-    if let Some(value) = value.as_any().downcast_ref::<serde_json::Value>() {
+    if let Some(value) = value.get::<serde_json::Value>() {
         return alloc::format!("{value}");
     }
     let name = value.type_name();
@@ -281,7 +281,7 @@ fn show(value: &Value) -> String {
 
 fn value_of<T: 'static>(row: &Row<Answer>) -> Option<&T> {
     match &row.outcome {
-        Some(Outcome::Value(Answer::Value(value))) => value.as_any().downcast_ref(),
+        Some(Outcome::Value(Answer::Value(value))) => value.get(),
         _ => None,
     }
 }

@@ -16,11 +16,12 @@ impl Value {
         Plain::of(&value).map_or_else(|| Self::Shared(Arc::new(value)), Self::Plain)
     }
 
+    /// The value, when it is of this type.
     #[inline]
-    pub(crate) fn as_any(&self) -> &dyn Any {
+    pub(crate) fn get<T: 'static>(&self) -> Option<&T> {
         match self {
             Self::Plain(value) => value.get(),
-            Self::Shared(value) => (**value).as_any(),
+            Self::Shared(value) => (**value).as_any().downcast_ref(),
         }
     }
 
@@ -34,7 +35,7 @@ impl Value {
     #[inline]
     pub(crate) fn is_a(&self, of_type: TypeId) -> bool {
         match self {
-            Self::Plain(value) => value.get().type_id() == of_type,
+            Self::Plain(value) => value.is_of(of_type),
             Self::Shared(value) => (**value).is_a(of_type),
         }
     }
@@ -83,10 +84,18 @@ macro_rules! plain {
                 None
             }
 
+            // Each arm knows its type, so that nothing is asked of a `dyn Any`.
             #[inline]
-            fn get(&self) -> &dyn Any {
+            fn get<T: 'static>(&self) -> Option<&T> {
                 match self {
-                    $(Self::$kind(value) => value),*
+                    $(Self::$kind(value) => (value as &dyn Any).downcast_ref()),*
+                }
+            }
+
+            #[inline]
+            fn is_of(&self, of_type: TypeId) -> bool {
+                match self {
+                    $(Self::$kind(_) => TypeId::of::<$of_type>() == of_type),*
                 }
             }
 
@@ -127,7 +136,7 @@ mod tests {
         fn check<T: Copy + PartialEq + Send + Sync + 'static>(value: T, is_plain: bool) {
             let stored = Value::new(value).clone();
             assert_eq!(matches!(stored, Value::Plain(_)), is_plain);
-            assert!(stored.as_any().downcast_ref() == Some(&value));
+            assert!(stored.get() == Some(&value) && stored.get::<String>().is_none());
             assert_eq!(stored.type_name(), core::any::type_name::<T>());
             assert!(stored.is_a(TypeId::of::<T>()) && !stored.is_a(TypeId::of::<String>()));
         }

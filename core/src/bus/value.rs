@@ -124,7 +124,7 @@ impl AnyValue {
     /// The value, when it is a `T`.
     #[must_use]
     pub fn downcast_ref<T: 'static>(&self) -> Option<&T> {
-        self.0.as_any().downcast_ref()
+        self.0.get()
     }
 
     /// The name of the value's type.

@@ -37,7 +37,16 @@ struct Place {
     /// The invocation that has been told of.
     noted: Option<InvocationKey>,
     /// The end of the wait has it polled again.
-    resumes: bool,
+    resumes: Resumes,
+}
+
+// As wide as a word: a wait is moved often, and a `bool` in it would be moved apart from the rest.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[repr(u64)]
+enum Resumes {
+    #[default]
+    No,
+    Yes,
 }
 
 const NOT_AFTER: &str = "a wait is not polled after its end";
@@ -90,7 +99,7 @@ impl Place {
             Poller::Invocation(invocation, waker) => {
                 let is_own = waker.is_some_and(|own| own.get() == cx.waker().data().addr());
                 self.note(head, bus, invocation, is_own)?;
-                is_resumed = is_own && self.resumes && self.wait.is_some();
+                is_resumed = is_own && self.resumes == Resumes::Yes && self.wait.is_some();
             }
             // Never while an invocation is polled on this thread.
             Poller::Handler => bus.pass_on(),
@@ -138,7 +147,7 @@ impl Place {
             waiting.map_err(|deadlock| WaitError::deadlock(&hub.books, &deadlock))
         })?;
         self.noted = Some(invocation);
-        self.resumes = resumes;
+        self.resumes = if resumes { Resumes::Yes } else { Resumes::No };
         if let Waiting::Begun(wait) = waiting {
             self.wait = Some(wait);
         }

@@ -1,6 +1,7 @@
 //! The wakers of those who wait for one thing.
 
 use alloc::boxed::Box;
+use core::num::NonZeroU32;
 use core::task::Waker;
 
 use slab::Slab;
@@ -20,7 +21,20 @@ pub(crate) struct Wakers {
 #[derive(Clone, Copy)]
 pub(crate) struct Seat {
     round: u32,
-    place: usize,
+    /// From 1: a wait holds an `Option` of this, and is moved often.
+    number: NonZeroU32,
+}
+
+impl Seat {
+    /// `None` beyond 2³² places.
+    fn new(round: u32, place: usize) -> Option<Self> {
+        let number = u32::try_from(place + 1).ok().and_then(NonZeroU32::new)?;
+        Some(Self { round, number })
+    }
+
+    const fn place(self) -> usize {
+        self.number.get() as usize - 1
+    }
 }
 
 /// A seat among those who wait, left when it is dropped.
@@ -90,14 +104,14 @@ impl Wakers {
             let number = self.number.load(Ordering::Relaxed);
             let own = seat.filter(|seat| seat.round == number);
             if !is_late() {
-                match own.and_then(|seat| round.get_mut(seat.place)) {
+                match own.and_then(|seat| round.get_mut(seat.place())) {
                     Some(old) if old.will_wake(waker) => {}
                     Some(old) => {
                         replaced = waiter.take().map(|waker| core::mem::replace(old, waker));
                     }
                     None => {
                         let place = waiter.take().map(|waker| round.insert(waker));
-                        *seat = place.map(|place| Seat { round: number, place });
+                        *seat = place.and_then(|place| Seat::new(number, place));
                     }
                 }
             }
@@ -110,7 +124,7 @@ impl Wakers {
         let waker = {
             let mut round = self.round.lock();
             let is_there = seat.round == self.number.load(Ordering::Relaxed);
-            is_there.then(|| round.remove(seat.place))
+            is_there.then(|| round.remove(seat.place()))
         };
         drop(waker);
     }

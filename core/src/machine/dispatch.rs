@@ -134,13 +134,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.use_permit(permit, bus);
         }
         let deadline = spec.overrides.as_ref().and_then(|own| own.deadline);
-        let parent = spec.parent;
+        let parent = spec.parent.and_then(|parent| parent.event);
         self.event_count += 1;
         let key = self.entries.insert(bus, self.event_count, |event| {
             event.begin(payload, spec, attached, counted);
         });
         let event = key.ix();
-        if let Some(parent) = parent.and_then(|parent| parent.event) {
+        if let Some(parent) = parent {
             self.adopt(parent, event, depth);
         }
         if let Some(deadline) = deadline {
