@@ -16,7 +16,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant as StdInstant;
 
-use busway_core::{Instant, Runtime, Task, Timer};
+use busway_core::{Instant, Runtime, SystemClock, Task, Timer};
 
 /// async-std's global executor, for a bus or a hub.
 ///
@@ -24,14 +24,14 @@ use busway_core::{Instant, Runtime, Task, Timer};
 /// `async_std::task::spawn`, timers and I/O work anywhere.
 #[derive(Clone, Debug)]
 pub struct AsyncStd {
-    epoch: StdInstant,
+    clock: SystemClock,
 }
 
 impl AsyncStd {
     /// The global executor, which starts its own threads at the first need.
     #[must_use]
     pub fn new() -> Self {
-        Self { epoch: StdInstant::now() }
+        Self { clock: SystemClock::new() }
     }
 }
 
@@ -43,11 +43,11 @@ impl Default for AsyncStd {
 
 impl Runtime for AsyncStd {
     fn now(&self) -> Instant {
-        Instant::EPOCH + self.epoch.elapsed()
+        self.clock.now()
     }
 
     fn timer(&self) -> Pin<Box<dyn Timer>> {
-        Box::pin(AsyncStdTimer { epoch: self.epoch, timer: async_io::Timer::never() })
+        Box::pin(AsyncStdTimer { epoch: self.clock.epoch(), timer: async_io::Timer::never() })
     }
 
     fn spawn(&self, task: Task) {

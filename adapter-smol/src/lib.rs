@@ -23,7 +23,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Instant as StdInstant;
 
-use busway_core::{Instant, Runtime, Task, Timer};
+use busway_core::{Instant, Runtime, SystemClock, Task, Timer};
 use smol::Executor;
 
 /// smol, for a bus or a hub: its global executor, or one that is handed in.
@@ -32,7 +32,7 @@ pub struct Smol {
     /// The global one when there is none.
     executor: Option<Weak<Executor<'static>>>,
     is_everywhere: bool,
-    epoch: StdInstant,
+    clock: SystemClock,
 }
 
 impl Smol {
@@ -42,7 +42,7 @@ impl Smol {
     /// `smol::spawn`, timers and I/O work anywhere.
     #[must_use]
     pub fn global() -> Self {
-        Self { executor: None, is_everywhere: true, epoch: StdInstant::now() }
+        Self { executor: None, is_everywhere: true, clock: SystemClock::new() }
     }
 
     /// An executor of yours. Handlers run on the threads that run it, and nowhere else: whether a
@@ -53,7 +53,7 @@ impl Smol {
     #[must_use]
     pub fn on(executor: &Arc<Executor<'static>>) -> Self {
         let executor = Some(Arc::downgrade(executor));
-        Self { executor, is_everywhere: false, epoch: StdInstant::now() }
+        Self { executor, is_everywhere: false, clock: SystemClock::new() }
     }
 
     /// Lets whoever awaits an event run its handlers meanwhile, on whatever thread that is. It
@@ -67,11 +67,11 @@ impl Smol {
 
 impl Runtime for Smol {
     fn now(&self) -> Instant {
-        Instant::EPOCH + self.epoch.elapsed()
+        self.clock.now()
     }
 
     fn timer(&self) -> Pin<Box<dyn Timer>> {
-        Box::pin(SmolTimer { epoch: self.epoch, timer: smol::Timer::never() })
+        Box::pin(SmolTimer { epoch: self.clock.epoch(), timer: smol::Timer::never() })
     }
 
     fn spawn(&self, task: Task) {

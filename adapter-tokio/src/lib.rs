@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use busway_core::{Instant, NoRuntime, Runtime, Task, Timer};
+use busway_core::{Instant, NoRuntime, Runtime, SystemClock, Task, Timer};
 use tokio::runtime::Handle;
 use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
 
@@ -38,9 +38,9 @@ use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
 pub struct Tokio {
     handle: Handle,
     epoch: TokioInstant,
-    /// Built with its `test-util`, tokio reads the clock of the runtime that it is asked in, which may
-    /// be a paused one; else there is one clock.
-    can_be_paused: bool,
+    /// The one that tokio reads too. None where tokio is built with its `test-util`: then it reads the
+    /// clock of the runtime that it is asked in, which may be a paused one.
+    clock: Option<SystemClock>,
 }
 
 impl Tokio {
@@ -55,12 +55,17 @@ impl Tokio {
     /// The runtime of this handle; may be called from anywhere.
     #[must_use]
     pub fn new(handle: Handle) -> Self {
+        if !pause::is_built_in() {
+            let clock = SystemClock::new();
+            let epoch = TokioInstant::from_std(clock.epoch());
+            return Self { handle, epoch, clock: Some(clock) };
+        }
         // Inside its runtime, so that a paused clock is the one that is read.
         let epoch = {
             let _inside = handle.enter();
             TokioInstant::now()
         };
-        Self { handle, epoch, can_be_paused: pause::is_built_in() }
+        Self { handle, epoch, clock: None }
     }
 
     /// [`Tokio::current`] for builders that ask for a runtime when they need it.
@@ -75,14 +80,19 @@ impl Tokio {
 
 impl Runtime for Tokio {
     fn now(&self) -> Instant {
+        if let Some(clock) = &self.clock {
+            return clock.now();
+        }
         // Inside its runtime, so that a paused clock is the one that is read.
-        let is_elsewhere = self.can_be_paused && !self.is_current();
-        let _inside = is_elsewhere.then(|| self.handle.enter());
+        let _inside = (!self.is_current()).then(|| self.handle.enter());
         self.now_here()
     }
 
     fn now_here(&self) -> Instant {
-        Instant::EPOCH + TokioInstant::now().saturating_duration_since(self.epoch)
+        match &self.clock {
+            Some(clock) => clock.now(),
+            None => Instant::EPOCH + TokioInstant::now().saturating_duration_since(self.epoch),
+        }
     }
 
     fn timer(&self) -> Pin<Box<dyn Timer>> {

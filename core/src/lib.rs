@@ -93,6 +93,8 @@ extern crate std;
 #[doc(hidden)]
 pub mod __private;
 mod bus;
+#[cfg(feature = "clock")]
+mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod event;
@@ -107,6 +109,8 @@ pub mod testing;
 mod time;
 
 pub use bus::*;
+#[cfg(feature = "clock")]
+pub use clock::SystemClock;
 pub use event::Event;
 pub use id::EventId;
 pub use machine::{

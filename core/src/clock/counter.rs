@@ -1,0 +1,143 @@
+//! The system's time, told by the processor's counter between two looks at the system's clock.
+
+use std::fs;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant as StdInstant};
+
+use super::line::Line;
+use crate::sync::StaticMutex;
+
+/// What all clocks of the process share: it is about the machine, and nothing of a bus's is in it.
+pub(super) static COUNTER: Counter = Counter::new();
+
+/// How long the counter is watched before its rate is taken from that.
+const WATCHED: Duration = Duration::from_millis(10);
+/// A thread that is interrupted between its looks at both clocks takes more ticks than this.
+const AT_ONCE: u64 = 2_000;
+/// So often both clocks are looked at in vain, when a thread is always interrupted.
+const PATIENCE: u32 = 16;
+
+pub(super) struct Counter {
+    start: OnceLock<Start>,
+    line: Line,
+    /// Held while the line is drawn.
+    drawing: StaticMutex<()>,
+}
+
+/// The first look.
+struct Start {
+    at: StdInstant,
+    /// `None` when the counter is not to be trusted.
+    tick: Option<u64>,
+}
+
+impl Counter {
+    const fn new() -> Self {
+        Self { start: OnceLock::new(), line: Line::new(), drawing: StaticMutex::new(()) }
+    }
+
+    /// Nanoseconds since the first look.
+    #[inline]
+    pub(super) fn now(&self) -> u64 {
+        self.line.at(ticks()).unwrap_or_else(|| self.look())
+    }
+
+    /// The same of another moment.
+    pub(super) fn at(&self, moment: StdInstant) -> u64 {
+        nanos(moment.saturating_duration_since(self.start().at))
+    }
+
+    /// Asks the system, and draws the line on from there.
+    #[cold]
+    fn look(&self) -> u64 {
+        let Some(first) = self.start().tick else { return self.at(StdInstant::now()) };
+        let _one = self.drawing.lock();
+        // Somebody else may have drawn it meanwhile.
+        if let Some(now) = self.line.at(ticks()) {
+            return now;
+        }
+        let (_, moment, after) = both();
+        let now = self.at(moment);
+        if let Some(tick) = after {
+            self.line.draw(tick, now, tick.wrapping_sub(first), nanos(WATCHED));
+        }
+        now
+    }
+
+    fn start(&self) -> &Start {
+        self.start.get_or_init(|| {
+            let mut looks = (0..PATIENCE).map(|_| both());
+            let (before, at, _) = looks.find(|(_, _, after)| after.is_some()).unwrap_or_else(both);
+            Start { at, tick: is_trusted().then_some(before) }
+        })
+    }
+}
+
+/// The system's time between two ticks; no second one when they are far apart.
+fn both() -> (u64, StdInstant, Option<u64>) {
+    let before = ticks();
+    let now = StdInstant::now();
+    let after = ticks();
+    (before, now, (after.wrapping_sub(before) <= AT_ONCE).then_some(after))
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The system keeps its own time by the counter: it has found it steady, and the same on all
+/// processors.
+fn is_trusted() -> bool {
+    let source = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
+    cfg!(all(target_os = "linux", target_arch = "x86_64"))
+        && fs::read_to_string(source).is_ok_and(|name| name.trim() == "tsc")
+}
+
+#[inline]
+fn ticks() -> u64 {
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    let ticks = safe_arch::read_timestamp_counter();
+    #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+    let ticks = 0;
+    ticks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+    use std::vec::Vec;
+
+    /// Reads both clocks for some time, each in its turn.
+    fn read(until: StdInstant) -> u64 {
+        let mut last = 0;
+        loop {
+            let earliest = COUNTER.at(StdInstant::now());
+            let now = COUNTER.now();
+            let moment = StdInstant::now();
+            assert!(now <= COUNTER.at(moment), "it is not ahead");
+            assert!(now >= last, "it does not go back: {last}, {now}");
+            assert!(now + 1_000 >= earliest, "it is not far behind");
+            last = now;
+            if moment >= until {
+                return last;
+            }
+        }
+    }
+
+    #[test]
+    fn it_is_never_ahead_never_goes_back_and_never_falls_behind_on_any_thread() {
+        let until = StdInstant::now() + Duration::from_millis(200);
+        let threads: Vec<_> = (0..4).map(|_| thread::spawn(move || read(until))).collect();
+        for thread in threads {
+            assert!(thread.join().is_ok_and(|last| last > 0));
+        }
+    }
+
+    #[test]
+    fn after_a_pause_it_is_where_the_system_is() {
+        let before = COUNTER.now();
+        thread::sleep(Duration::from_millis(20));
+        assert!(COUNTER.now() - before >= 20_000_000);
+    }
+}
