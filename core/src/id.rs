@@ -12,6 +12,9 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 pub struct EventId(Uuid);
 
 impl EventId {
+    /// In the place of one that is not there.
+    pub(crate) const NIL: Self = Self(Uuid::nil());
+
     /// The id as a UUID.
     #[must_use]
     pub const fn as_uuid(&self) -> &Uuid {

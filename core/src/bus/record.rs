@@ -26,7 +26,8 @@ pub(crate) struct Head {
     pub(crate) id: EventId,
     pub(crate) created_at: Instant,
     pub(crate) depth: u32,
-    parent: Option<EventId>,
+    has_parent: bool,
+    parent: EventId,
     /// The handler that dispatched it, when it was one.
     by: Option<HandlerKey>,
     key: AtomicU64,
@@ -155,7 +156,8 @@ impl Head {
             id,
             created_at,
             depth,
-            parent: parent.map(|parent| parent.id),
+            has_parent: parent.is_some(),
+            parent: parent.map_or(EventId::NIL, |parent| parent.id),
             by: parent.and_then(|parent| parent.handler),
             key: AtomicU64::new(0),
             frozen: OnceLock::new(),
@@ -167,8 +169,8 @@ impl Head {
     }
 
     pub(crate) fn parent(&self) -> Option<ParentLink> {
-        let Self { parent, by: handler, .. } = *self;
-        parent.map(|id| ParentLink { id, handler })
+        let Self { has_parent, parent: id, by: handler, .. } = *self;
+        has_parent.then_some(ParentLink { id, handler })
     }
 
     /// The event's key in the machine.

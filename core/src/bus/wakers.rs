@@ -1,7 +1,7 @@
 //! The wakers of those who wait for one thing.
 
 use alloc::boxed::Box;
-use core::num::NonZeroU32;
+use core::num::NonZeroU64;
 use core::task::Waker;
 
 use slab::Slab;
@@ -18,22 +18,24 @@ pub(crate) struct Wakers {
 }
 
 /// Where a waker stands until all are woken.
+// One word, as there is an `Option` of it in each wait, which is moved often: the round, and the place
+// from 1.
 #[derive(Clone, Copy)]
-pub(crate) struct Seat {
-    round: u32,
-    /// From 1: a wait holds an `Option` of this, and is moved often.
-    number: NonZeroU32,
-}
+pub(crate) struct Seat(NonZeroU64);
 
 impl Seat {
     /// `None` beyond 2³² places.
     fn new(round: u32, place: usize) -> Option<Self> {
-        let number = u32::try_from(place + 1).ok().and_then(NonZeroU32::new)?;
-        Some(Self { round, number })
+        let number = u32::try_from(place + 1).ok()?;
+        NonZeroU64::new(u64::from(round) << 32 | u64::from(number)).map(Self)
+    }
+
+    const fn round(self) -> u32 {
+        (self.0.get() >> 32) as u32
     }
 
     const fn place(self) -> usize {
-        self.number.get() as usize - 1
+        self.0.get() as u32 as usize - 1
     }
 }
 
@@ -102,7 +104,7 @@ impl Wakers {
         {
             let mut round = self.round.lock();
             let number = self.number.load(Ordering::Relaxed);
-            let own = seat.filter(|seat| seat.round == number);
+            let own = seat.filter(|seat| seat.round() == number);
             if !is_late() {
                 match own.and_then(|seat| round.get_mut(seat.place())) {
                     Some(old) if old.will_wake(waker) => {}
@@ -123,7 +125,7 @@ impl Wakers {
     pub(crate) fn unregister(&self, seat: Seat) {
         let waker = {
             let mut round = self.round.lock();
-            let is_there = seat.round == self.number.load(Ordering::Relaxed);
+            let is_there = seat.round() == self.number.load(Ordering::Relaxed);
             is_there.then(|| round.remove(seat.place()))
         };
         drop(waker);

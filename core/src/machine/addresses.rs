@@ -104,7 +104,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             Ok(_) if is_nowhere => Err(Refused { reason: Refusal::NotFound, payload }),
             Ok(admitted) => {
                 spec.overrides.get_or_insert_default().go_past_queue();
-                Ok(self.accept(payload, spec, admitted, Some(Snapshot::only(list))))
+                Ok(self.accept(payload, &mut spec, admitted, Some(Snapshot::only(list))))
             }
             Err(reason) => Err(Refused { reason, payload }),
         }
@@ -121,7 +121,7 @@ impl Overrides {
 
 impl<H> Snapshot<H> {
     fn only(list: Option<HandlerList<H>>) -> Self {
-        Self::Lists { exact: list, any: None }
+        Self { exact: list, any: None }
     }
 }
 

@@ -68,12 +68,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         &mut self,
         bus: BusKey,
         payload: P,
-        spec: Dispatch,
+        mut spec: Dispatch,
         now: Instant,
     ) -> Result<EventKey, Refused<P>> {
         self.advance(now);
         match self.admit(bus, &spec, false) {
-            Ok(admitted) => Ok(self.accept(payload, spec, admitted, None)),
+            Ok(admitted) => Ok(self.accept(payload, &mut spec, admitted, None)),
             Err(reason) => Err(Refused { reason, payload }),
         }
     }
@@ -115,7 +115,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     pub(super) fn accept(
         &mut self,
         payload: P,
-        spec: Dispatch,
+        spec: &mut Dispatch,
         admitted: Admitted,
         handlers: Option<Snapshot<H>>,
     ) -> EventKey {

@@ -215,8 +215,6 @@ pub enum Dropped<P, R, H> {
     Result(R),
     /// A list of handlers that was replaced while an event was using it.
     Handlers(HandlerList<H>),
-    /// A handler that was taken off while an event was using it.
-    Handler(Box<Handler<H>>),
 }
 
 /// What the driver of a bus is to do next.

@@ -79,13 +79,9 @@ pub(super) enum Place {
 }
 
 /// The handlers of one event as they were when it started (R3).
-pub(super) enum Snapshot<H> {
-    /// The only one: its list is not held, so that nobody has to copy it.
-    One(Arc<Handler<H>>),
-    Lists {
-        exact: Option<HandlerList<H>>,
-        any: Option<HandlerList<H>>,
-    },
+pub(super) struct Snapshot<H> {
+    pub(super) exact: Option<HandlerList<H>>,
+    pub(super) any: Option<HandlerList<H>>,
 }
 
 type NameIx = u32;
@@ -208,16 +204,9 @@ impl<H> Registry<H> {
         }
     }
 
-    #[inline]
     pub(super) fn snapshot(&self, name: NameIx) -> Snapshot<H> {
-        let exact = self.exact.get(&name);
-        match (exact.map_or(&[][..], |list| list), &self.any[..]) {
-            ([one], []) | ([], [one]) => Snapshot::One(one.clone()),
-            (_, any) => {
-                let any = (!any.is_empty()).then(|| self.any.clone());
-                Snapshot::Lists { exact: exact.cloned(), any }
-            }
-        }
+        let any = (!self.any.is_empty()).then(|| self.any.clone());
+        Snapshot { exact: self.exact.get(&name).cloned(), any }
     }
 
     /// Every list, to be dropped outside; the registry is empty afterwards.
@@ -285,12 +274,7 @@ impl<H> Snapshot<H> {
 
     #[inline]
     fn parts(&self) -> [&[Arc<Handler<H>>]; 2] {
-        match self {
-            Self::One(one) => [slice::from_ref(one), &[]],
-            Self::Lists { exact, any } => {
-                [exact, any].map(|list| list.as_ref().map_or(&[][..], |list| list))
-            }
-        }
+        [&self.exact, &self.any].map(|list| list.as_ref().map_or(&[][..], |list| list))
     }
 }
 

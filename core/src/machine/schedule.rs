@@ -1,6 +1,5 @@
 //! What starts next: the queue, the slot, what is raised, the next handler (R1, R3, R8–R10, R13, R14, R17).
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use super::config::Concurrency;
@@ -272,20 +271,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// Hands out what was taken off meanwhile: dropping it drops what the user registered.
     #[inline(never)]
-    fn let_go(&mut self, handlers: Snapshot<H>) {
-        match handlers {
-            // Others than the machine may hold it too, and let go of it at this very moment.
-            Snapshot::One(handler) => {
-                if let Some(handler) = Arc::into_inner(handler) {
-                    self.say(Output::Dropped(Dropped::Handler(Box::new(handler))));
-                }
-            }
-            Snapshot::Lists { exact, any } => {
-                let lists = [exact, any].into_iter().flatten();
-                for list in lists.filter(|list| Arc::strong_count(list) == 1) {
-                    self.say(Output::Dropped(Dropped::Handlers(list)));
-                }
-            }
+    fn let_go(&mut self, Snapshot { exact, any }: Snapshot<H>) {
+        let lists = [exact, any].into_iter().flatten();
+        for list in lists.filter(|list| Arc::strong_count(list) == 1) {
+            self.say(Output::Dropped(Dropped::Handlers(list)));
         }
     }
 
@@ -305,10 +294,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// Starts the next handler of a visit.
     fn start_next(&mut self, visit: VisitIx, run: &mut Option<Run<P, H>>) {
-        let (stay, event) = self.entries.pair(visit);
-        let Some(work) = stay.work else { return };
-        let index = self.works[work].next;
-        match self.works[work].next_handler(event.is_retried()) {
+        let Some(work) = self.entries[visit].work else { return };
+        let work = &mut self.works[work];
+        let index = work.next;
+        match work.next_handler() {
             Some(handler) => self.start_handler(visit, handler, index, run),
             // Nobody handles it: it is done as soon as it is started (R7).
             None => self.settle(visit),

@@ -321,7 +321,7 @@ impl<P> EventState<P> {
     pub(super) fn begin(
         &mut self,
         payload: P,
-        spec: Dispatch,
+        spec: &mut Dispatch,
         attached: bool,
         counted: Counted,
     ) {
@@ -338,7 +338,7 @@ impl<P> EventState<P> {
         self.started_at = Instant::FAR;
         self.timer = NOWHERE;
         self.bytes = spec.bytes;
-        self.overrides = spec.overrides;
+        self.overrides = spec.overrides.take();
     }
 
     pub(super) fn payload(&self) -> &P {
@@ -413,15 +413,10 @@ impl<R, H> Work<R, H> {
         self.rows.reserve(handlers);
     }
 
-    /// The next handler to start. A single one that is started once is not kept.
+    /// The next handler to start.
     #[inline]
-    pub(super) fn next_handler(&mut self, is_retried: bool) -> Option<Arc<Handler<H>>> {
-        let index = self.next as usize;
-        let is_single = |handlers: &mut Snapshot<H>| matches!(handlers, Snapshot::One(_));
-        let handler = match self.handlers.take_if(|one| !is_retried && is_single(one)) {
-            Some(Snapshot::One(one)) => one,
-            _ => self.handlers.as_ref()?.get(index)?.clone(),
-        };
+    pub(super) fn next_handler(&mut self) -> Option<Arc<Handler<H>>> {
+        let handler = self.handlers.as_ref()?.get(self.next as usize)?.clone();
         self.next += 1;
         Some(handler)
     }

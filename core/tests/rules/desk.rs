@@ -403,10 +403,6 @@ impl Desk {
                 });
                 self.handlers.extend(calls);
             }
-            Output::Dropped(Dropped::Handler(handler)) => {
-                let Action::Call(number) = handler.action else { panic!("it is called") };
-                self.handlers.push(number);
-            }
             Output::Dropped(Dropped::Result(error)) => self.retried.push(error),
             Output::Arrived { watch, payload, instead_of_oldest, .. } => {
                 self.arrived.push((watch, payload, instead_of_oldest));
