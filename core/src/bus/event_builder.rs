@@ -127,7 +127,11 @@ impl<'a, E: Event> EventBuilder<'a, E> {
     /// Nothing is dispatched before the first poll. Once it is, dropping the future ends the wait,
     /// not the event.
     pub async fn run(self) -> Result<EventHandle<E>, RunError<E>> {
-        Ok(self.bus.dispatch_and_help(self.event, self.options)?.await?)
+        let event = self.bus.dispatch_and_help(self.event, self.options)?;
+        if event.is_complete() {
+            return Ok(event);
+        }
+        Ok(event.await?)
     }
 
     fn overrides(&mut self) -> &mut Overrides {

@@ -323,6 +323,10 @@ impl<E: Event> EventHandle<E> {
         ParentRef::of(&self.record.head, &self.bus, self.by)
     }
 
+    pub(crate) fn is_complete(&self) -> bool {
+        self.record.head.is_complete()
+    }
+
     fn frozen(&self) -> Result<&Frozen, ResultError> {
         self.record.head.frozen().ok_or_else(|| ResultError::NotCompleted)
     }

@@ -40,6 +40,7 @@ mod stored;
 mod stream;
 mod subscription;
 mod task;
+mod tasks;
 mod tree;
 mod turn;
 mod value;
@@ -206,7 +207,11 @@ impl EventBus {
     /// Nothing is dispatched before the first poll. Once it is, dropping the future ends the wait,
     /// not the event.
     pub async fn run<E: Event>(&self, event: E) -> Result<EventHandle<E>, RunError<E>> {
-        Ok(self.shared.dispatch_and_help(event, Options::default())?.await?)
+        let event = self.shared.dispatch_and_help(event, Options::default())?;
+        if event.is_complete() {
+            return Ok(event);
+        }
+        Ok(event.await?)
     }
 
     /// An event with options, to be dispatched or run.

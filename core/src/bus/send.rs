@@ -116,7 +116,7 @@ impl BusShared {
             }
             accepted
         });
-        let is_done = || sent.as_ref().map_or(true, |handle| handle.record.head.is_complete());
+        let is_done = || sent.as_ref().map_or(true, |handle| handle.is_complete());
         if let Some(holder) = holder {
             self.turn_ended(holder.work(is_done));
         }

@@ -21,6 +21,7 @@ use super::shared::{BusShared, HubState, Latched};
 use super::spare::SpareBox;
 use super::spawned::{Leash, SpawnedTask};
 use super::task::{self, Readiness, Running, Task};
+use super::tasks::Tasks;
 use super::value::{Answer, Verdict};
 use crate::machine::{Action, Asked, Beside, Handler, InvocationKey, Outcome, Run};
 use crate::sync::MutexGuard;
@@ -28,7 +29,7 @@ use crate::time::Instant;
 
 /// What the holder of the turn works on.
 pub(crate) struct Turn {
-    tasks: HashMap<InvocationKey, Task>,
+    tasks: Tasks,
     /// Of invocations that are tasks of the runtime.
     leashes: HashMap<InvocationKey, Arc<Leash>>,
     woken: VecDeque<InvocationKey>,
@@ -106,11 +107,11 @@ impl BusShared {
             let (tasks, leashes, run) = {
                 let mut turn = self.turn.lock();
                 turn.woken.clear();
-                let tasks = core::mem::take(&mut turn.tasks);
+                let tasks = turn.tasks.take();
                 (tasks, core::mem::take(&mut turn.leashes), turn.run.take())
             };
             leashes.into_values().for_each(|leash| leash.cut());
-            tasks.into_values().for_each(|task| self.span.discard(task));
+            tasks.for_each(|task| self.span.discard(task));
             guard::discard(run);
             self.gate.take_more();
             if self.gate.leave() {
@@ -125,7 +126,7 @@ impl BusShared {
 impl Turn {
     pub(crate) fn new() -> Self {
         Self {
-            tasks: HashMap::new(),
+            tasks: Tasks::default(),
             leashes: HashMap::new(),
             woken: VecDeque::new(),
             resumed: Vec::new(),
@@ -242,7 +243,7 @@ impl<'a> Holder<'a> {
             if let Some(leash) = self.turn.leashes.remove(&invocation) {
                 leash.cut();
             }
-            if let Some(mut task) = self.turn.tasks.remove(&invocation) {
+            if let Some(mut task) = self.turn.tasks.remove(invocation) {
                 task.running.discard(&self.bus.span);
                 self.keep(task.ready);
             }
@@ -258,7 +259,7 @@ impl<'a> Holder<'a> {
     fn resume(&mut self) {
         let Turn { resumed, tasks, woken, .. } = &mut *self.turn;
         for invocation in resumed.drain(..) {
-            if tasks.get(&invocation).is_some_and(|task| task.ready.mark()) {
+            if tasks.get(invocation).is_some_and(|task| task.ready.mark()) {
                 woken.push_back(invocation);
             }
         }
@@ -407,7 +408,7 @@ impl<'a> Holder<'a> {
     /// A wake-up for an invocation that has ended is nobody's.
     #[inline(never)]
     fn poll_again(&mut self, invocation: InvocationKey) -> Option<InvocationKey> {
-        let task = self.turn.tasks.remove(&invocation)?;
+        let task = self.turn.tasks.remove(invocation)?;
         task.ready.rearm();
         self.poll(invocation, task)
     }

@@ -23,7 +23,33 @@ pub(super) struct Kin {
     pub(super) raise: u64,
 }
 
+impl Default for Kin {
+    fn default() -> Self {
+        Self {
+            event: EventIx::NOWHERE,
+            parent: None,
+            depth: 0,
+            siblings: Links::default(),
+            children: List::default(),
+            waits: List::default(),
+            raise: 0,
+        }
+    }
+}
+
 impl Kin {
+    /// Nobody belongs to an event yet.
+    #[inline]
+    fn begin(&mut self, event: EventIx) {
+        self.event = event;
+        self.parent = None;
+        self.depth = 0;
+        self.siblings = Links::default();
+        self.children = List::default();
+        self.waits = List::default();
+        self.raise = 0;
+    }
+
     fn siblings(&mut self) -> &mut Links<KinTag> {
         &mut self.siblings
     }
@@ -150,16 +176,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if let Some(kin) = self.entries[event].kin {
             return kin;
         }
-        let kin = self.kins.insert(Kin {
-            event,
-            parent: None,
-            depth: 0,
-            siblings: Links::default(),
-            children: List::default(),
-            waits: List::default(),
-            raise: 0,
-        });
-        self.entries[event].kin = Some(kin.ix());
-        kin.ix()
+        let kin = self.kins.renew(|kin, _| kin.begin(event)).ix();
+        self.entries[event].kin = Some(kin);
+        kin
     }
 }

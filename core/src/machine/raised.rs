@@ -35,7 +35,8 @@ impl Raised {
     #[inline(never)]
     pub(super) fn remove(&mut self, order: &RaiseOrder) {
         if self.first.is_some_and(|(first, _)| first == *order) {
-            self.first = self.rest.pop_first();
+            // Most often it was the only one: not worth a call.
+            self.first = if self.rest.is_empty() { None } else { self.rest.pop_first() };
         } else {
             self.rest.remove(order);
         }

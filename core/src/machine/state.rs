@@ -579,7 +579,28 @@ impl Invocation {
     }
 }
 
+impl Default for Wait {
+    fn default() -> Self {
+        Self {
+            invocation: Ix::NOWHERE,
+            event: Ix::NOWHERE,
+            resumes: false,
+            of_invocation: Links::default(),
+            of_event: Links::default(),
+        }
+    }
+}
+
 impl Wait {
+    #[inline]
+    pub(super) fn begin(&mut self, invocation: InvocationIx, event: EventIx, resumes: bool) {
+        self.invocation = invocation;
+        self.event = event;
+        self.resumes = resumes;
+        self.of_invocation = Links::default();
+        self.of_event = Links::default();
+    }
+
     pub(super) fn of_invocation(&mut self) -> &mut Links<WaitTag> {
         &mut self.of_invocation
     }

@@ -10,7 +10,6 @@ use hashbrown::{HashMap, HashSet};
 use super::config::Concurrency;
 use super::error::Deadlock;
 use super::kin::KinIx;
-use super::list::Links;
 use super::output::Note;
 use super::raised::{RaiseOrder, Raised};
 use super::state::{BusIx, EventIx, Invocation, InvocationIx, VisitIx, VisitState, Wait, WaitIx};
@@ -69,13 +68,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             return Ok(Waiting::Over);
         };
         self.check_cycle(by, event)?;
-        let wait = self.waits.insert(Wait {
-            invocation: by,
-            event,
-            resumes,
-            of_invocation: Links::default(),
-            of_event: Links::default(),
-        });
+        let wait = self.waits.renew(|wait, _| wait.begin(by, event, resumes));
         self.note_wait(by, event, wait.ix());
         self.settle(self.invocations[by].visit);
         let group = self.invocations[by].group;

@@ -1,0 +1,48 @@
+//! The handlers of a bus that wait to be polled again. Mostly there is one, and no table is needed for
+//! it.
+
+use hashbrown::HashMap;
+
+use super::task::Task;
+use crate::machine::InvocationKey;
+
+#[derive(Default)]
+pub(crate) struct Tasks {
+    /// The one that has come last, or none.
+    last: Option<(InvocationKey, Task)>,
+    others: HashMap<InvocationKey, Task>,
+}
+
+impl Tasks {
+    #[inline]
+    pub(crate) fn insert(&mut self, invocation: InvocationKey, task: Task) {
+        if let Some((before, other)) = self.last.take() {
+            self.others.insert(before, other);
+        }
+        self.last = Some((invocation, task));
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, invocation: InvocationKey) -> Option<&Task> {
+        match &self.last {
+            Some((last, task)) if *last == invocation => Some(task),
+            _ if self.others.is_empty() => None,
+            _ => self.others.get(&invocation),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn remove(&mut self, invocation: InvocationKey) -> Option<Task> {
+        match self.last.take_if(|(last, _)| *last == invocation) {
+            Some((_, task)) => Some(task),
+            None if self.others.is_empty() => None,
+            None => self.others.remove(&invocation),
+        }
+    }
+
+    /// Takes all of them.
+    pub(crate) fn take(&mut self) -> impl Iterator<Item = Task> + use<> {
+        let Self { last, others } = core::mem::take(self);
+        last.into_iter().chain(others).map(|(_, task)| task)
+    }
+}
