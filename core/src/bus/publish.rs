@@ -32,8 +32,8 @@ impl EventBus {
         let bus = &self.shared;
         // What the machine fills in is made outside of its lock.
         let options = Options { overrides: Some(Box::default()), ..Options::default() };
-        let sent = bus.send_and_help(envelope, options, |hub, record, spec, now| {
-            hub.books.dispatch_to(bus.key, To::Topic(&address), record, spec, now)
+        let sent = bus.send_and_help(envelope, options, |hub, offer, now| {
+            hub.books.offer_to(bus.key, To::Topic(&address), offer, now)
         });
         let handle = sent.map_err(|(_, reason)| match reason {
             NotSent::NoRuntime(source) => PublishError::NoRuntime(source),

@@ -220,7 +220,7 @@ impl<B: Send + Sync + 'static, R: Send + 'static> Request<B, R> {
             ..Options::default()
         };
         let mut other = None;
-        let sent = bus.send_and_help(envelope, options, |hub, record, spec, now| {
+        let sent = bus.send_and_help(envelope, options, |hub, offer, now| {
             let to = To::Consumer(&address);
             let speaks = hub.books.at_address(bus.key, to).first().and_then(|consumer| {
                 let Action::Call(call) = &consumer.action else { return None };
@@ -229,8 +229,8 @@ impl<B: Send + Sync + 'static, R: Send + 'static> Request<B, R> {
             let wanted = Speaks::of::<B, R>();
             other = speaks.filter(|it| it.body.0 != wanted.body.0 || it.reply.0 != wanted.reply.0);
             match other {
-                Some(_) => Err(crate::machine::Refused::new(Refusal::NotFound, record)),
-                None => hub.books.dispatch_to(bus.key, to, record, spec, now),
+                Some(_) => Err(Refusal::NotFound),
+                None => hub.books.offer_to(bus.key, to, offer, now),
             }
         });
         let handle = sent.map_err(|(_, reason)| not_sent::<B, R>(&address, reason, other))?;

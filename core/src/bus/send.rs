@@ -15,8 +15,8 @@ use super::turn::Holder;
 use crate::event::Event;
 use crate::id::EventId;
 use crate::machine::{
-    Dispatch, EventKey, HandlerKey, InvocationKey, Kind, Limit, Overrides, Parent, Refusal,
-    Refused, ReservationKey,
+    Dispatch, EventKey, HandlerKey, InvocationKey, Kind, Limit, Offer, Overrides, Parent, Refusal,
+    ReservationKey,
 };
 use crate::runtime::NoRuntime;
 use crate::time::Instant;
@@ -77,8 +77,8 @@ impl BusShared {
         event: E,
         options: Options,
     ) -> Result<EventHandle<E>, DispatchError<E>> {
-        let sent = self.send(event, options, None, |hub, record, spec, now| {
-            hub.books.dispatch(self.key, record, spec, now)
+        let sent = self.send(event, options, None, |hub, offer, now| {
+            hub.books.offer(self.key, offer, now)
         });
         sent.map_err(|(event, refused)| refusal(event, refused))
     }
@@ -89,8 +89,8 @@ impl BusShared {
         event: E,
         options: Options,
     ) -> Result<EventHandle<E>, DispatchError<E>> {
-        let sent = self.send_and_help(event, options, |hub, record, spec, now| {
-            hub.books.dispatch(self.key, record, spec, now)
+        let sent = self.send_and_help(event, options, |hub, offer, now| {
+            hub.books.offer(self.key, offer, now)
         });
         sent.map_err(|(event, refused)| refusal(event, refused))
     }
@@ -103,14 +103,14 @@ impl BusShared {
         self: &Arc<Self>,
         event: E,
         options: Options,
-        input: impl FnOnce(&mut HubState, Arc<dyn Erased>, Dispatch, Instant) -> Accepted,
+        input: impl FnOnce(&mut HubState, &mut Offer<Arc<dyn Erased>>, Instant) -> Accepted,
     ) -> Result<EventHandle<E>, (E, NotSent)> {
         let helper = self.helper();
         let now = helper.map(|latched| latched.runtime.now_here());
         let mut holder = None;
-        let sent = self.send(event, options, now, |hub, record, spec, now| {
+        let sent = self.send(event, options, now, |hub, offer, now| {
             holder = helper.and_then(|latched| Holder::attending(self, latched, hub));
-            let accepted = input(hub, record, spec, now);
+            let accepted = input(hub, offer, now);
             if let Some(holder) = &mut holder {
                 holder.ask_next(hub, now);
             }
@@ -130,7 +130,7 @@ impl BusShared {
         event: E,
         options: Options,
         now: Option<Instant>,
-        input: impl FnOnce(&mut HubState, Arc<dyn Erased>, Dispatch, Instant) -> Accepted,
+        input: impl FnOnce(&mut HubState, &mut Offer<Arc<dyn Erased>>, Instant) -> Accepted,
     ) -> Result<EventHandle<E>, (E, NotSent)> {
         let latched = match self.hub.runtime() {
             Ok(latched) => latched,
@@ -157,11 +157,12 @@ impl BusShared {
         let record = Arc::new(Record { head, payload: event });
 
         let mut notices = Notices::default();
+        let mut offer = Offer::<Arc<dyn Erased>> { payload: None, spec };
         let accepted = {
-            let erased: Arc<dyn Erased> = record.clone();
+            offer.payload = Some(record.clone());
             let mut hub = self.hub.lock();
-            spec.kind = hub.books.kind(E::NAME, Some(TypeId::of::<E>()));
-            let accepted = input(&mut hub, erased, spec, now);
+            offer.spec.kind = hub.books.kind(E::NAME, Some(TypeId::of::<E>()));
+            let accepted = input(&mut hub, &mut offer, now);
             if let Ok(key) = accepted {
                 record.head.set_key(key);
             }
@@ -177,8 +178,8 @@ impl BusShared {
         }
         match accepted {
             Ok(_) => Ok(EventHandle::new(record, self.clone()).claimed(claim)),
-            Err(Refused { reason, payload, .. }) => {
-                drop(payload);
+            Err(reason) => {
+                drop(offer);
                 let record = Arc::into_inner(record).expect("nobody else has seen it");
                 Err((record.payload, NotSent::Refused(reason)))
             }
@@ -217,7 +218,7 @@ impl BusShared {
 }
 
 /// The machine's answer to a dispatch.
-pub(crate) type Accepted = Result<EventKey, Refused<Arc<dyn Erased>>>;
+pub(crate) type Accepted = Result<EventKey, Refusal>;
 
 /// Why an event did not become a record of the machine's.
 pub(crate) enum NotSent {

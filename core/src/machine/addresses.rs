@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::config::{Completion, Concurrency, HandlerOrder, Limit, Overrides};
-use super::dispatch::Dispatch;
+use super::dispatch::{Dispatch, Offer};
 use super::error::{Refusal, Refused};
 use super::registry::{Action, Handler, HandlerList, Place, Snapshot};
 use super::results::HandlerInfo;
@@ -94,20 +94,30 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         bus: BusKey,
         address: Address<'_>,
         payload: P,
-        mut spec: Dispatch,
+        spec: Dispatch,
         now: Instant,
     ) -> Result<EventKey, Refused<P>> {
+        let mut offer = Offer { payload: Some(payload), spec };
+        self.offer_to(bus, address, &mut offer, now).map_err(|reason| offer.refused(reason))
+    }
+
+    /// The same of what lies where it was made until it is accepted.
+    pub(crate) fn offer_to(
+        &mut self,
+        bus: BusKey,
+        address: Address<'_>,
+        offer: &mut Offer<P>,
+        now: Instant,
+    ) -> Result<EventKey, Refusal> {
         self.advance(now);
         let list = self.bus(bus).and_then(|ix| self.buses[ix].handlers.at(address)).cloned();
         let is_nowhere = list.is_none() && matches!(address, Address::Consumer(_));
-        match self.admit(bus, &spec, true) {
-            Ok(_) if is_nowhere => Err(Refused { reason: Refusal::NotFound, payload }),
-            Ok(admitted) => {
-                spec.overrides.get_or_insert_default().go_past_queue();
-                Ok(self.accept(payload, &mut spec, admitted, Some(Snapshot::only(list))))
-            }
-            Err(reason) => Err(Refused { reason, payload }),
+        let admitted = self.admit(bus, &offer.spec, true)?;
+        if is_nowhere {
+            return Err(Refusal::NotFound);
         }
+        offer.spec.overrides.get_or_insert_default().go_past_queue();
+        Ok(self.accept(offer, admitted, Some(Snapshot::only(list))))
     }
 }
 

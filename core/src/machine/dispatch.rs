@@ -25,6 +25,19 @@ pub struct Dispatch {
     pub overrides: Option<Box<Overrides>>,
 }
 
+/// What is dispatched. The payload is taken when it is accepted; what is refused stays.
+pub(crate) struct Offer<P> {
+    pub(crate) payload: Option<P>,
+    pub(crate) spec: Dispatch,
+}
+
+impl<P> Offer<P> {
+    pub(super) fn refused(self, reason: Refusal) -> Refused<P> {
+        let payload = self.payload.expect("it is taken when it is accepted");
+        Refused { reason, payload }
+    }
+}
+
 /// The parent of an event that is dispatched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -68,14 +81,23 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         &mut self,
         bus: BusKey,
         payload: P,
-        mut spec: Dispatch,
+        spec: Dispatch,
         now: Instant,
     ) -> Result<EventKey, Refused<P>> {
+        let mut offer = Offer { payload: Some(payload), spec };
+        self.offer(bus, &mut offer, now).map_err(|reason| offer.refused(reason))
+    }
+
+    /// The same of what lies where it was made until it is accepted, so that it is moved once.
+    pub(crate) fn offer(
+        &mut self,
+        bus: BusKey,
+        offer: &mut Offer<P>,
+        now: Instant,
+    ) -> Result<EventKey, Refusal> {
         self.advance(now);
-        match self.admit(bus, &spec, false) {
-            Ok(admitted) => Ok(self.accept(payload, &mut spec, admitted, None)),
-            Err(reason) => Err(Refused { reason, payload }),
-        }
+        let admitted = self.admit(bus, &offer.spec, false)?;
+        Ok(self.accept(offer, admitted, None))
     }
 
     #[inline(always)]
@@ -114,8 +136,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[inline(always)]
     pub(super) fn accept(
         &mut self,
-        payload: P,
-        spec: &mut Dispatch,
+        offer: &mut Offer<P>,
         admitted: Admitted,
         handlers: Option<Snapshot<H>>,
     ) -> EventKey {
@@ -130,6 +151,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             Counted::Root => self.buses[bus].roots += 1,
             Counted::Child => self.buses[bus].children += 1,
         }
+        let spec = &offer.spec;
         if let Some(permit) = spec.permit.filter(|_| !attached) {
             self.use_permit(permit, bus);
         }
@@ -137,7 +159,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let parent = spec.parent.and_then(|parent| parent.event);
         self.event_count += 1;
         let key = self.entries.insert(bus, self.event_count, |event| {
-            event.begin(payload, spec, attached, counted);
+            event.begin(offer, attached, counted);
         });
         let event = key.ix();
         if let Some(parent) = parent {

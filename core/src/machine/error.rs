@@ -43,13 +43,6 @@ pub enum Refusal {
     NotWritten,
 }
 
-impl<P> Refused<P> {
-    /// A refusal by the shell itself, before the machine is asked.
-    pub(crate) const fn new(reason: Refusal, payload: P) -> Self {
-        Self { reason, payload }
-    }
-}
-
 // The payload is the user's and may have no `Debug`.
 impl<P> fmt::Debug for Refused<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

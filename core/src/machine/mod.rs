@@ -134,6 +134,7 @@ pub use self::watch::Overflow;
 use self::arena::Arena;
 use self::entries::Entries;
 use self::kin::Kin;
+pub(crate) use self::dispatch::Offer;
 pub(crate) use self::output::Done;
 pub(crate) use self::schedule::Asked;
 use self::output::{Ended, Note, WideNote};

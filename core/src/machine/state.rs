@@ -5,7 +5,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
 use super::arena::{Arena, Ix};
-use super::dispatch::Dispatch;
+use super::dispatch::Offer;
 use super::config::{BusConfig, Completion, Concurrency, HandlerOrder, Overrides};
 use super::history::{History, Stage};
 use super::kin::KinIx;
@@ -320,13 +320,12 @@ impl<P> EventState<P> {
     #[inline(always)]
     pub(super) fn begin(
         &mut self,
-        payload: P,
-        spec: &mut Dispatch,
+        Offer { payload, spec }: &mut Offer<P>,
         attached: bool,
         counted: Counted,
     ) {
         debug_assert!(self.payload.is_none() && self.overrides.is_none());
-        self.payload = Some(payload);
+        self.payload = payload.take();
         self.kind = spec.kind;
         self.status = EventStatus::Pending;
         self.cause = None;
