@@ -15,7 +15,7 @@ use super::event_builder::EventBuilder;
 use super::handle::EventHandle;
 use super::record::{Erased, Head, downcast};
 use super::results::EventResult;
-use super::send::{ParentRef, Parentage};
+use super::send::{Options, ParentRef};
 use super::shared::BusShared;
 use super::view;
 use super::waiter::{Awaited, Waiter};
@@ -191,13 +191,17 @@ impl AnyEvent {
     /// # Cancel safety
     /// Nothing is dispatched before the first poll; afterwards as [`wait`](Self::wait).
     pub async fn run<C: Event>(&self, child: C) -> Result<EventHandle<C>, RunError<C>> {
-        self.event(child).run().await
+        Ok(self.bus.dispatch_and_help(child, self.as_parent())?.await?)
     }
 
     /// A child with options of its own.
     pub fn event<C: Event>(&self, child: C) -> EventBuilder<'_, C> {
-        let parent = ParentRef::of(self.record.head(), &self.bus, self.by);
-        EventBuilder::new(&self.bus, child, Parentage::Of(parent)).claimed(self.claim)
+        EventBuilder::with(&self.bus, child, self.as_parent())
+    }
+
+    /// What makes an event a child of this one.
+    fn as_parent(&self) -> Options {
+        Options::child_of(ParentRef::of(self.record.head(), &self.bus, self.by), self.claim)
     }
 }
 

@@ -4,7 +4,6 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
 
-use super::context::Claim;
 use super::error::{DispatchError, RunError};
 use super::handle::EventHandle;
 use super::send::{Options, Parentage};
@@ -27,10 +26,9 @@ impl<'a, E: Event> EventBuilder<'a, E> {
         Self { bus, event, options: Options { parentage, ..Options::default() } }
     }
 
-    /// Waits for it are this invocation's.
-    pub(crate) fn claimed(mut self, claim: Claim) -> Self {
-        self.options.claim = claim;
-        self
+    /// As it is after these options.
+    pub(crate) const fn with(bus: &'a Arc<BusShared>, event: E, options: Options) -> Self {
+        Self { bus, event, options }
     }
 
     /// As a child of this event, wherever it is dispatched. A parent in another hub is named, at its
@@ -127,11 +125,7 @@ impl<'a, E: Event> EventBuilder<'a, E> {
     /// Nothing is dispatched before the first poll. Once it is, dropping the future ends the wait,
     /// not the event.
     pub async fn run(self) -> Result<EventHandle<E>, RunError<E>> {
-        let event = self.bus.dispatch_and_help(self.event, self.options)?;
-        if event.is_complete() {
-            return Ok(event);
-        }
-        Ok(event.await?)
+        Ok(self.bus.dispatch_and_help(self.event, self.options)?.await?)
     }
 
     fn overrides(&mut self) -> &mut Overrides {

@@ -19,7 +19,7 @@ use super::event_builder::EventBuilder;
 use super::merge::{FlatDict, FlatList};
 use super::record::{Frozen, Head, Record};
 use super::results::{EventResult, Selection, first_value};
-use super::send::{ParentRef, Parentage};
+use super::send::{Options, ParentRef};
 use super::shared::BusShared;
 use super::sleep::{Elapsed, with_timeout};
 use super::spawned::Scope;
@@ -207,13 +207,13 @@ impl<E: Event> EventHandle<E> {
     /// # Cancel safety
     /// Nothing is dispatched before the first poll; afterwards as [`wait`](Self::wait).
     pub async fn run<C: Event>(&self, child: C) -> Result<EventHandle<C>, RunError<C>> {
-        self.event(child).run().await
+        // Not by way of a builder, which would be moved into a future of its own.
+        Ok(self.bus.dispatch_and_help(child, self.as_parent())?.await?)
     }
 
     /// A child with options of its own.
     pub fn event<C: Event>(&self, child: C) -> EventBuilder<'_, C> {
-        let parentage = Parentage::Of(self.parent_ref());
-        EventBuilder::new(&self.bus, child, parentage).claimed(self.claim)
+        EventBuilder::with(&self.bus, child, self.as_parent())
     }
 
     /// Makes this event the parent of what `future` dispatches, wherever it is polled: for tasks
@@ -317,6 +317,11 @@ impl<E: Event> EventHandle<E> {
         filter: impl Fn(&EventResult) -> bool,
     ) -> Result<Selection<'_, E>, ResultError> {
         Ok(Selection::filtered(self.frozen()?, filter))
+    }
+
+    /// What makes an event a child of this one.
+    fn as_parent(&self) -> Options {
+        Options::child_of(self.parent_ref(), self.claim)
     }
 
     pub(crate) fn parent_ref(&self) -> ParentRef {

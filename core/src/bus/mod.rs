@@ -207,11 +207,7 @@ impl EventBus {
     /// Nothing is dispatched before the first poll. Once it is, dropping the future ends the wait,
     /// not the event.
     pub async fn run<E: Event>(&self, event: E) -> Result<EventHandle<E>, RunError<E>> {
-        let event = self.shared.dispatch_and_help(event, Options::default())?;
-        if event.is_complete() {
-            return Ok(event);
-        }
-        Ok(event.await?)
+        Ok(self.shared.dispatch_and_help(event, Options::default())?.await?)
     }
 
     /// An event with options, to be dispatched or run.

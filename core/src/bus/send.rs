@@ -70,6 +70,13 @@ pub(crate) struct Options {
     pub(crate) claim: Claim,
 }
 
+impl Options {
+    /// A child of this event, whose waits are of this claim.
+    pub(crate) fn child_of(parent: ParentRef, claim: Claim) -> Self {
+        Self { parentage: Parentage::Of(parent), claim, ..Self::default() }
+    }
+}
+
 impl BusShared {
     /// Accepts an event; it never blocks.
     pub(crate) fn dispatch<E: Event>(

@@ -23,11 +23,11 @@ impl Tasks {
     }
 
     #[inline]
-    pub(crate) fn get(&self, invocation: InvocationKey) -> Option<&Task> {
-        match &self.last {
+    pub(crate) fn get_mut(&mut self, invocation: InvocationKey) -> Option<&mut Task> {
+        match &mut self.last {
             Some((last, task)) if *last == invocation => Some(task),
             _ if self.others.is_empty() => None,
-            _ => self.others.get(&invocation),
+            _ => self.others.get_mut(&invocation),
         }
     }
 

@@ -259,7 +259,7 @@ impl<'a> Holder<'a> {
     fn resume(&mut self) {
         let Turn { resumed, tasks, woken, .. } = &mut *self.turn;
         for invocation in resumed.drain(..) {
-            if tasks.get(invocation).is_some_and(|task| task.ready.mark()) {
+            if tasks.get_mut(invocation).is_some_and(|task| task.ready.mark()) {
                 woken.push_back(invocation);
             }
         }
@@ -360,12 +360,13 @@ impl<'a> Holder<'a> {
                 }
                 Ok(Started::Polled(future)) => {
                     let running = Running::new(future, polled_with(waker));
-                    self.keep_running(invocation, Task { running, ready });
+                    self.turn.tasks.insert(invocation, Task { running, ready });
                     None
                 }
                 Ok(Started::Unpolled(future)) => {
                     let running = Running::new(future, polled_with(waker));
-                    self.poll(invocation, Task { running, ready })
+                    self.turn.tasks.insert(invocation, Task { running, ready });
+                    self.poll_again(invocation)
                 }
                 Err(panicked) => {
                     self.keep(ready);
@@ -408,30 +409,19 @@ impl<'a> Holder<'a> {
     /// A wake-up for an invocation that has ended is nobody's.
     #[inline(never)]
     fn poll_again(&mut self, invocation: InvocationKey) -> Option<InvocationKey> {
-        let task = self.turn.tasks.remove(invocation)?;
-        task.ready.rearm();
-        self.poll(invocation, task)
-    }
-
-    /// Polls a handler: it is kept until it is woken, unless it has ended.
-    fn poll(&mut self, invocation: InvocationKey, mut task: Task) -> Option<InvocationKey> {
-        let mut cx = Context::from_waker(task.ready.waker());
-        match task.running.poll(&self.bus.span, &mut cx) {
+        // It stays where it is, as it is large: it is looked for again only when it has ended.
+        let Task { running, ready } = self.turn.tasks.get_mut(invocation)?;
+        ready.rearm();
+        let mut cx = Context::from_waker(ready.waker());
+        match running.poll(&self.bus.span, &mut cx) {
+            Poll::Pending => None,
             Poll::Ready(verdict) => {
-                self.keep(task.ready);
+                if let Some(task) = self.turn.tasks.remove(invocation) {
+                    self.keep(task.ready);
+                }
                 self.ended(invocation, verdict)
             }
-            Poll::Pending => {
-                self.keep_running(invocation, task);
-                None
-            }
         }
-    }
-
-    /// Keeps a handler until it is woken: out of the way of those that end at once.
-    #[inline(never)]
-    fn keep_running(&mut self, invocation: InvocationKey, task: Task) {
-        self.turn.tasks.insert(invocation, task);
     }
 
     /// Gives an invocation a task of its own, which tells its end itself.
