@@ -211,7 +211,7 @@ const SMALL: usize = 1024;
 impl Started {
     /// A handler's future, polled the first time here, where its type is known, if it is to be and
     /// is not large.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn new<F: Future<Output = Verdict> + Send + 'static>(
         future: F,
         first: FirstPoll<'_, '_>,
@@ -225,7 +225,7 @@ impl Started {
     }
 
     // Not in `new`: a build that does not optimise would give large futures its frame too.
-    #[inline(always)]
+    #[inline]
     fn polled<F: Future<Output = Verdict> + Send + 'static>(
         future: F,
         cx: &mut Context<'_>,
@@ -270,7 +270,7 @@ where
     F: Fn(In) -> Fut + Send + Sync + 'static,
     Fut: Future<Output: Reply<In::Of> + Send + Sync + 'static> + Send + 'static,
 {
-    #[inline(always)]
+    #[inline]
     fn start(&self, input: In, first: FirstPoll<'_, '_>) -> Started {
         let expects = input.expects();
         running(self(input), expects, first)
@@ -283,7 +283,7 @@ where
     F: Fn(In) -> R + Send + Sync + 'static,
     R: Reply<In::Of> + Send + Sync + 'static,
 {
-    #[inline(always)]
+    #[inline]
     fn start(&self, input: In, first: FirstPoll<'_, '_>) -> Started {
         let expects = input.expects();
         first.ended(self(input).into_verdict().checked(&expects))
@@ -297,7 +297,7 @@ where
     F: Fn(Arc<S>, In) -> Fut + Send + Sync + 'static,
     Fut: Future<Output: Reply<In::Of> + Send + Sync + 'static> + Send + 'static,
 {
-    #[inline(always)]
+    #[inline]
     fn start(&self, input: In, first: FirstPoll<'_, '_>) -> Started {
         let expects = input.expects();
         running(self.1(self.0.clone(), input), expects, first)
@@ -311,7 +311,7 @@ where
     F: Fn(Arc<S>, In) -> R + Send + Sync + 'static,
     R: Reply<In::Of> + Send + Sync + 'static,
 {
-    #[inline(always)]
+    #[inline]
     fn start(&self, input: In, first: FirstPoll<'_, '_>) -> Started {
         let expects = input.expects();
         first.ended(self.1(self.0.clone(), input).into_verdict().checked(&expects))
@@ -319,7 +319,7 @@ where
 }
 
 /// A future that runs, and whose value is checked where its type is known.
-#[inline(always)]
+#[inline]
 fn running<Of>(
     future: impl Future<Output: Reply<Of> + Send + Sync + 'static> + Send + 'static,
     expects: impl Expects,

@@ -84,9 +84,8 @@ impl BusShared {
         event: E,
         options: Options,
     ) -> Result<EventHandle<E>, DispatchError<E>> {
-        let sent = self.send(event, options, None, |hub, offer, now| {
-            hub.books.offer(self.key, offer, now)
-        });
+        let sent = self
+            .send(event, options, None, |hub, offer, now| hub.books.offer(self.key, offer, now));
         sent.map_err(|(event, refused)| refusal(event, refused))
     }
 
@@ -96,9 +95,8 @@ impl BusShared {
         event: E,
         options: Options,
     ) -> Result<EventHandle<E>, DispatchError<E>> {
-        let sent = self.send_and_help(event, options, |hub, offer, now| {
-            hub.books.offer(self.key, offer, now)
-        });
+        let sent = self
+            .send_and_help(event, options, |hub, offer, now| hub.books.offer(self.key, offer, now));
         sent.map_err(|(event, refused)| refusal(event, refused))
     }
 

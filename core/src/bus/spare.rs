@@ -24,8 +24,12 @@ impl SpareBox {
     ///
     /// # Errors
     /// The future, when it is pending.
-    #[inline(always)]
-    pub(crate) fn poll<F>(&mut self, future: F, cx: &mut Context<'_>) -> Result<F::Output, Pin<Box<F>>>
+    #[inline]
+    pub(crate) fn poll<F>(
+        &mut self,
+        future: F,
+        cx: &mut Context<'_>,
+    ) -> Result<F::Output, Pin<Box<F>>>
     where
         F: Future + Send + 'static,
     {

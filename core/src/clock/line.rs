@@ -105,7 +105,8 @@ mod tests {
                     line.draw(start, time(start, first, parts), 0, LONG);
                     for step in 0..32 {
                         let at = start.wrapping_add(step * (WINDOW / 32));
-                        let (told, real) = (line.at(at).expect("it reaches"), time(at, first, parts));
+                        let (told, real) =
+                            (line.at(at).expect("it reaches"), time(at, first, parts));
                         assert!(told <= real, "ahead by {}", told - real);
                         assert!(told + 200 >= real, "behind by {}", real - told);
                         assert!(told >= last || round == 1, "back by {}", last - told);

@@ -132,13 +132,13 @@ pub use self::waits::Waiting;
 pub use self::watch::Overflow;
 
 use self::arena::Arena;
+pub(crate) use self::dispatch::Offer;
 use self::entries::Entries;
 use self::kin::Kin;
-pub(crate) use self::dispatch::Offer;
 pub(crate) use self::output::Done;
-pub(crate) use self::schedule::Asked;
 use self::output::{Ended, Note, WideNote};
 use self::registry::{Kinds, Place};
+pub(crate) use self::schedule::Asked;
 use self::state::{
     BusIx, BusState, EventIx, EventState, Invocation, Reservation, Slot, VisitIx, Wait, Work,
 };

@@ -5,8 +5,8 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
 use super::arena::{Arena, Ix};
-use super::dispatch::Offer;
 use super::config::{BusConfig, Completion, Concurrency, HandlerOrder, Overrides};
+use super::dispatch::Offer;
 use super::history::{History, Stage};
 use super::kin::KinIx;
 use super::list::{Links, List};
@@ -392,12 +392,7 @@ impl<R, H> Work<R, H> {
     /// What a bus is to do for an event, as the event and the bus say, with so many handlers. Of the work that was
     /// done in this place before nothing is left, but that it may have been in a queue.
     #[inline]
-    pub(super) fn begin<P>(
-        &mut self,
-        handlers: usize,
-        bus: &BusConfig,
-        event: &EventState<P>,
-    ) {
+    pub(super) fn begin<P>(&mut self, handlers: usize, bus: &BusConfig, event: &EventState<P>) {
         debug_assert!(self.live == 0 && self.waiting == 0 && self.rows.is_empty());
         debug_assert!(self.handlers.is_none());
         self.next = 0;
