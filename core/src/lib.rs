@@ -41,6 +41,7 @@
 //! | `serde` | no | JSON views of events, merging of JSON results | `serde`, `serde_json` |
 //! | `journal` | no | `busway_core::journal`: the seam for journals, `EventBusBuilder::journal` | `serde` |
 //! | `tracing` | no | warnings and handlers that fail go to `tracing`, handlers run in a span of their bus | `tracing` |
+//! | `clock` | no | `SystemClock`, for adapters of runtimes that keep the system's time | `std`, on Linux on x86-64 `safe_arch` |
 //! | `test-util` | no | `testing`: a runtime with virtual time and a seeded order | `std` |
 //! | `conformance` | no | `conformance`: the tests that every runtime has to pass | `std` |
 //!

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant as StdInstant};
+use std::time::Instant as StdInstant;
 
 use super::line::Line;
 use crate::sync::StaticMutex;
@@ -10,11 +10,12 @@ use crate::sync::StaticMutex;
 /// What all clocks of the process share: it is about the machine, and nothing of a bus's is in it.
 pub(super) static COUNTER: Counter = Counter::new();
 
-/// How long the counter is watched before its rate is taken from that.
-const WATCHED: Duration = Duration::from_millis(10);
-/// A thread that is interrupted between its looks at both clocks takes more ticks than this.
-const AT_ONCE: u64 = 2_000;
-/// So often both clocks are looked at in vain, when a thread is always interrupted.
+/// How long the counter is watched before its rate is taken from that, in nanoseconds.
+const WATCHED: u64 = 10_000_000;
+/// A thread that is interrupted between its looks at both clocks takes more ticks than this; so does a
+/// counter or a clock that is slow to read.
+const AT_ONCE: u64 = 1_000;
+/// So often both clocks are looked at in vain before the counter is left alone.
 const PATIENCE: u32 = 16;
 
 pub(super) struct Counter {
@@ -39,27 +40,29 @@ impl Counter {
     /// Nanoseconds since the first look.
     #[inline]
     pub(super) fn now(&self) -> u64 {
-        self.line.at(ticks()).unwrap_or_else(|| self.look())
+        self.line.at(ticks).unwrap_or_else(|| self.look())
     }
 
     /// The same of another moment.
     pub(super) fn at(&self, moment: StdInstant) -> u64 {
-        nanos(moment.saturating_duration_since(self.start().at))
+        let since = moment.saturating_duration_since(self.start().at);
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Asks the system, and draws the line on from there.
     #[cold]
     fn look(&self) -> u64 {
-        let Some(first) = self.start().tick else { return self.at(StdInstant::now()) };
+        let now = self.at(StdInstant::now());
+        let Some(first) = self.start().tick.filter(|_| now >= WATCHED) else { return now };
         let _one = self.drawing.lock();
         // Somebody else may have drawn it meanwhile.
-        if let Some(now) = self.line.at(ticks()) {
+        if let Some(now) = self.line.at(ticks) {
             return now;
         }
         let (_, moment, after) = both();
         let now = self.at(moment);
         if let Some(tick) = after {
-            self.line.draw(tick, now, tick.wrapping_sub(first), nanos(WATCHED));
+            self.line.draw(tick, now, tick.wrapping_sub(first));
         }
         now
     }
@@ -67,8 +70,11 @@ impl Counter {
     fn start(&self) -> &Start {
         self.start.get_or_init(|| {
             let mut looks = (0..PATIENCE).map(|_| both());
-            let (before, at, _) = looks.find(|(_, _, after)| after.is_some()).unwrap_or_else(both);
-            Start { at, tick: is_trusted().then_some(before) }
+            let at_once = looks.find(|(_, _, after)| after.is_some()).filter(|_| is_trusted());
+            match at_once {
+                Some((tick, at, _)) => Start { at, tick: Some(tick) },
+                None => Start { at: StdInstant::now(), tick: None },
+            }
         })
     }
 }
@@ -79,10 +85,6 @@ fn both() -> (u64, StdInstant, Option<u64>) {
     let now = StdInstant::now();
     let after = ticks();
     (before, now, (after.wrapping_sub(before) <= AT_ONCE).then_some(after))
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The system keeps its own time by the counter: it has found it steady, and the same on all
@@ -105,6 +107,7 @@ fn ticks() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::time::Duration;
     use std::thread;
     use std::vec::Vec;
 

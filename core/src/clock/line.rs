@@ -5,7 +5,7 @@
 //! misjudged. So it is behind the system's time until it is drawn anew, and then it is only ever
 //! raised. Who reads it while it is drawn may see its new height alone, which is as good.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// How long it is used, in ticks: some tens of microseconds.
 const WINDOW: u64 = 1 << 17;
@@ -29,22 +29,22 @@ impl Line {
 
     /// The time at a tick; `None` when the line does not reach there.
     #[inline]
-    pub(super) fn at(&self, tick: u64) -> Option<u64> {
+    pub(super) fn at(&self, tick: impl FnOnce() -> u64) -> Option<u64> {
         let rate = self.rate.load(Ordering::Acquire);
+        if rate == 0 {
+            return None;
+        }
+        let tick = tick();
         let is_there = tick.wrapping_sub(self.from.load(Ordering::Acquire)) < WINDOW;
-        let above = || scaled(tick, rate).wrapping_add(self.height.load(Ordering::Relaxed));
-        (is_there && rate > 0).then(above)
+        is_there.then(|| scaled(tick, rate).wrapping_add(self.height.load(Ordering::Relaxed)))
     }
 
-    /// Draws it from a tick at which it was `now` or a little later. Its rate is what the time since
-    /// the first look comes to for the ticks since, when that is long enough.
-    pub(super) fn draw(&self, tick: u64, now: u64, ticks: u64, long_enough: u64) {
+    /// Draws it from a tick at which it was `now` or a little later. The first time its rate is judged
+    /// by the ticks since the time was 0.
+    pub(super) fn draw(&self, tick: u64, now: u64, ticks: u64) {
         let mut rate = self.rate.load(Ordering::Relaxed);
         if rate == 0 {
-            if now < long_enough || ticks == 0 {
-                return;
-            }
-            let judged = (u128::from(now) << 32) / u128::from(ticks);
+            let judged = (u128::from(now) << 32) / u128::from(ticks.max(1));
             let Ok(judged) = u64::try_from(judged) else { return };
             rate = judged - judged / SLOWER;
         }
@@ -63,8 +63,6 @@ const fn scaled(ticks: u64, rate: u64) -> u64 {
 mod tests {
     use super::*;
 
-    const LONG: u64 = 10_000_000;
-
     /// A counter of 2.5 GHz that was at `first` when the system's time was 0, which runs this many
     /// parts in a million faster or slower.
     fn time(tick: u64, first: u64, parts: i64) -> u64 {
@@ -75,20 +73,20 @@ mod tests {
     #[test]
     fn without_a_rate_there_is_no_line() {
         let line = Line::new();
-        assert_eq!(line.at(0), None);
-        line.draw(5_000, 2_000, 5_000, LONG);
-        assert_eq!(line.at(5_000), None, "it was not watched for long enough");
-        line.draw(25_000_000, LONG, 25_000_000, LONG);
-        assert_eq!(line.at(25_000_000), Some(LONG));
+        assert_eq!(line.at(|| unreachable!("nobody asks the counter")), None);
+        line.draw(5_000, u64::MAX, 0);
+        assert_eq!(line.at(|| 5_000), None, "a counter that stands still");
+        line.draw(25_000_000, 10_000_000, 25_000_000);
+        assert_eq!(line.at(|| 25_000_000), Some(10_000_000));
     }
 
     #[test]
     fn it_reaches_from_where_it_starts_to_the_end_of_its_window() {
         let line = Line::new();
-        line.draw(25_000_000, LONG, 25_000_000, LONG);
-        assert_eq!(line.at(25_000_000 - 1), None, "a counter that was set back");
-        assert!(line.at(25_000_000 + WINDOW - 1).is_some());
-        assert_eq!(line.at(25_000_000 + WINDOW), None);
+        line.draw(25_000_000, 10_000_000, 25_000_000);
+        assert_eq!(line.at(|| 25_000_000 - 1), None, "a counter that was set back");
+        assert!(line.at(|| 25_000_000 + WINDOW - 1).is_some());
+        assert_eq!(line.at(|| 25_000_000 + WINDOW), None);
     }
 
     #[test]
@@ -97,16 +95,16 @@ mod tests {
             // Judged while the system's time ran at one extreme, and used at the other.
             let line = Line::new();
             let tick = first.wrapping_add(25_000_000);
-            line.draw(tick, time(tick, first, 500), tick.wrapping_sub(first), LONG - 1);
+            line.draw(tick, time(tick, first, 500), tick.wrapping_sub(first));
             for parts in [-500, 0, 500] {
                 let mut last = 0;
                 for round in 1..200u64 {
                     let start = tick.wrapping_add(round * (WINDOW + 7_777));
-                    line.draw(start, time(start, first, parts), 0, LONG);
+                    line.draw(start, time(start, first, parts), 0);
                     for step in 0..32 {
                         let at = start.wrapping_add(step * (WINDOW / 32));
                         let (told, real) =
-                            (line.at(at).expect("it reaches"), time(at, first, parts));
+                            (line.at(|| at).expect("it reaches"), time(at, first, parts));
                         assert!(told <= real, "ahead by {}", told - real);
                         assert!(told + 200 >= real, "behind by {}", real - told);
                         assert!(told >= last || round == 1, "back by {}", last - told);
