@@ -107,9 +107,9 @@ fn ticks() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
     use core::time::Duration;
     use std::thread;
-    use std::vec::Vec;
 
     /// Reads both clocks for some time, each in its turn.
     fn read(until: StdInstant) -> u64 {

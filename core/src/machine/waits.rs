@@ -40,7 +40,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.begin_wait(invocation, event, false)
     }
 
-    /// The same, and when the wait ends with the event, [`Output::Resumed`] says so.
+    /// The same, and when the wait ends with the event, [`Output::Resumed`](super::Output::Resumed) says so.
     ///
     /// # Errors
     /// The wait could never end.
