@@ -7,11 +7,10 @@ use alloc::vec::Vec;
 use core::any::TypeId;
 use core::marker::PhantomData;
 
-use futures_util::FutureExt;
-
 use super::EventBus;
 use super::handle::EventHandle;
 use super::handler::{Callable, FirstPoll, Started};
+use super::handler_future::Answering;
 use super::message::{Envelope, Message};
 use super::record::{Erased, downcast};
 use super::request::ReplyCell;
@@ -249,12 +248,11 @@ where
             return first.ended(Verdict::failed(error));
         };
         let handle = EventHandle::in_handler(record, bus.clone(), by);
-        let future = self.0(Message { handle });
-        let verdict = future.map(|answer| match answer.into_response() {
+        let verdict = |answer: O| match answer.into_response() {
             Ok(reply) => Verdict::value(ReplyCell::new(reply)),
             Err(error) => Verdict::failed(error),
-        });
-        Started::new(verdict, first)
+        };
+        Started::new(|| Answering::new(self.0(Message { handle }), verdict), first)
     }
 
     fn speaks(&self) -> Option<Speaks> {

@@ -7,11 +7,10 @@ use core::marker::PhantomData;
 use core::pin::Pin;
 use core::task::Context;
 
-use futures_util::FutureExt;
-
 use super::address::Speaks;
 use super::any::AnyEvent;
 use super::handle::EventHandle;
+use super::handler_future::{Answering, HandlerFuture};
 use super::record::{Erased, downcast};
 use super::shared::BusShared;
 use super::spare::SpareBox;
@@ -192,17 +191,19 @@ impl Input for AnyEvent {
 }
 
 /// A handler that has been started.
-pub enum Started {
+#[derive(Debug)]
+pub struct Started(pub(crate) Beginning);
+
+/// What has come of a handler that was called.
+#[derive(Debug)]
+pub(crate) enum Beginning {
     /// It has ended at once; its outcome is where [`FirstPoll`] said.
     Ended,
     /// It was polled, and waits to be woken.
-    Polled(BoxedVerdict),
+    Polled(Pin<Box<dyn HandlerFuture>>),
     /// It is to be polled.
-    Unpolled(BoxedVerdict),
+    Unpolled(Pin<Box<dyn HandlerFuture>>),
 }
-
-/// The future of a handler.
-pub(crate) type BoxedVerdict = Pin<Box<dyn Future<Output = Verdict> + Send>>;
 
 /// Larger futures are not polled on top of the frames that they were made in, which hold copies of
 /// them.
@@ -212,43 +213,30 @@ impl Started {
     /// A handler's future, polled the first time here, where its type is known, if it is to be and
     /// is not large.
     #[inline]
-    pub(crate) fn new<F: Future<Output = Verdict> + Send + 'static>(
-        future: F,
+    pub(crate) fn new<F: HandlerFuture + 'static>(
+        make: impl FnOnce() -> F,
         first: FirstPoll<'_, '_>,
     ) -> Self {
         match first.place {
             Some((cx, spare)) if size_of::<F>() <= SMALL => {
-                Self::polled(future, cx, spare, first.outcome)
+                Self::polled(make, cx, spare, first.outcome)
             }
-            _ => Self::Unpolled(Box::pin(future)),
+            _ => Self(Beginning::Unpolled(Box::pin(make()))),
         }
     }
 
     // Not in `new`: a build that does not optimise would give large futures its frame too.
     #[inline]
-    fn polled<F: Future<Output = Verdict> + Send + 'static>(
-        future: F,
+    fn polled<F: HandlerFuture + 'static>(
+        make: impl FnOnce() -> F,
         cx: &mut Context<'_>,
         spare: &mut SpareBox,
         outcome: &mut Option<Outcome<Answer>>,
     ) -> Self {
-        match spare.poll(future, cx) {
-            Ok(verdict) => {
-                *outcome = Some(verdict.0);
-                Self::Ended
-            }
-            Err(pending) => Self::Polled(pending),
+        match spare.poll(make, cx, outcome) {
+            Ok(()) => Self(Beginning::Ended),
+            Err(pending) => Self(Beginning::Polled(pending)),
         }
-    }
-}
-
-impl core::fmt::Debug for Started {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::Ended => "Ended",
-            Self::Polled(_) => "Polled",
-            Self::Unpolled(_) => "Unpolled",
-        })
     }
 }
 
@@ -273,7 +261,7 @@ where
     #[inline]
     fn start(&self, input: In, first: FirstPoll<'_, '_>) -> Started {
         let expects = input.expects();
-        running(self(input), expects, first)
+        running(|| self(input), expects, first)
     }
 }
 
@@ -300,7 +288,7 @@ where
     #[inline]
     fn start(&self, input: In, first: FirstPoll<'_, '_>) -> Started {
         let expects = input.expects();
-        running(self.1(self.0.clone(), input), expects, first)
+        running(|| self.1(self.0.clone(), input), expects, first)
     }
 }
 
@@ -320,13 +308,16 @@ where
 
 /// A future that runs, and whose value is checked where its type is known.
 #[inline]
-fn running<Of>(
-    future: impl Future<Output: Reply<Of> + Send + Sync + 'static> + Send + 'static,
+fn running<Of, Fut>(
+    make: impl FnOnce() -> Fut,
     expects: impl Expects,
     first: FirstPoll<'_, '_>,
-) -> Started {
-    // An async block would move the future once more, to where it awaits it.
-    Started::new(future.map(move |reply| reply.into_verdict().checked(&expects)), first)
+) -> Started
+where
+    Fut: Future<Output: Reply<Of> + Send + Sync + 'static> + Send + 'static,
+{
+    let checked = move |reply: Fut::Output| reply.into_verdict().checked(&expects);
+    Started::new(|| Answering::new(make(), checked), first)
 }
 
 /// A handler whose types are not known any more: what the machine keeps.
@@ -388,7 +379,7 @@ impl<M, F: Handler<AnyEvent, M>> Callable for Untyped<M, F> {
 pub(crate) use self::sealed::FirstPoll;
 
 mod sealed {
-    use super::{Answer, Context, Outcome, SpareBox, Started, Verdict};
+    use super::{Answer, Beginning, Context, Outcome, SpareBox, Started, Verdict};
 
     pub trait Sealed {}
     /// What polls the future of a handler that is started, unless that is to be polled elsewhere, and
@@ -403,7 +394,7 @@ mod sealed {
         /// The handler has ended, without a future or with it.
         pub(crate) fn ended(self, verdict: Verdict) -> Started {
             *self.outcome = Some(verdict.0);
-            Started::Ended
+            Started(Beginning::Ended)
         }
     }
 

@@ -13,6 +13,7 @@ mod gate;
 pub(crate) mod guard;
 mod handle;
 mod handler;
+mod handler_future;
 mod hub;
 #[cfg(feature = "journal")]
 pub mod journal;

@@ -3,11 +3,12 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
-use core::future::ready;
 use core::pin::Pin;
+use core::task::{Context, Poll, ready};
 
 use super::error::HandlerError;
-use super::handler::{Callable, FirstPoll, Started};
+use super::handler::{Beginning, Callable, FirstPoll, Started};
+use super::handler_future::{Answering, HandlerFuture};
 use super::lending::Lender;
 use super::lineage::Caller;
 use super::record::Erased;
@@ -63,7 +64,8 @@ impl Callable for Retried {
             bus: bus.clone(),
             by,
         };
-        Started::new(all_tries(handler, policy.clone(), name.clone()), first)
+        let tries = || all_tries(handler, policy.clone(), name.clone());
+        Started::new(|| Answering::new(tries(), |verdict| verdict), first)
     }
 }
 
@@ -113,19 +115,41 @@ impl Handling {
     }
 }
 
+/// One try, as a future.
+enum Try {
+    Runs(Pin<Box<dyn HandlerFuture>>),
+    Ended(Option<Outcome<Answer>>),
+}
+
+impl Future for Try {
+    type Output = Verdict;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Verdict> {
+        let outcome = match &mut *self {
+            Self::Ended(outcome) => outcome.take(),
+            Self::Runs(future) => {
+                let mut outcome = None;
+                ready!(future.as_mut().poll_into(cx, &mut outcome));
+                outcome
+            }
+        };
+        outcome.map_or(Poll::Pending, |outcome| Poll::Ready(Verdict(outcome)))
+    }
+}
+
 impl Call for Handling {
     type Value = Verdict;
     type Error = (Verdict, HandlerError);
     type Output = Verdict;
-    type Future = Pin<Box<dyn Future<Output = Verdict> + Send>>;
+    type Future = Try;
 
     fn try_once(&mut self, number: u32) -> Self::Future {
         self.tried(number);
         let mut outcome = None;
         let later = FirstPoll { place: None, outcome: &mut outcome };
-        match self.handler.call(self.event.clone(), &self.bus, self.by, later) {
-            Started::Polled(future) | Started::Unpolled(future) => future,
-            Started::Ended => Box::pin(ready(Verdict(outcome.unwrap_or(Outcome::Empty)))),
+        match self.handler.call(self.event.clone(), &self.bus, self.by, later).0 {
+            Beginning::Polled(future) | Beginning::Unpolled(future) => Try::Runs(future),
+            Beginning::Ended => Try::Ended(outcome),
         }
     }
 

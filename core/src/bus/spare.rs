@@ -6,6 +6,10 @@ use core::any::Any;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
+use super::handler_future::HandlerFuture;
+use super::value::Answer;
+use crate::machine::Outcome;
+
 /// A box, or none.
 #[derive(Debug, Default)]
 pub(crate) struct SpareBox {
@@ -19,53 +23,52 @@ pub(crate) struct SpareBox {
 const PATIENCE: u8 = 64;
 
 impl SpareBox {
-    /// Pins a future and polls it, in a box that was kept if there is one of its type. That of a
+    /// Makes a future and polls it, in a box that was kept if there is one of its type. That of a
     /// future that has ended, and owns nothing any more, is kept.
     ///
     /// # Errors
     /// The future, when it is pending.
     #[inline]
-    pub(crate) fn poll<F>(
+    pub(crate) fn poll<F: HandlerFuture + 'static>(
         &mut self,
-        future: F,
+        make: impl FnOnce() -> F,
         cx: &mut Context<'_>,
-    ) -> Result<F::Output, Pin<Box<F>>>
-    where
-        F: Future + Send + 'static,
-    {
+        outcome: &mut Option<Outcome<Answer>>,
+    ) -> Result<(), Pin<Box<F>>> {
         let Self { place, others } = self;
         let Some(place) = place.as_mut().and_then(|place| place.downcast_mut()) else {
-            return self.poll_other(future, cx);
+            return self.poll_other(Box::pin(make()), cx, outcome);
         };
         let mut pinned = match Option::take(place) {
-            None => Box::pin(future),
+            None => Box::pin(make()),
             Some(mut kept) => {
-                Pin::set(&mut kept, future);
+                Pin::set(&mut kept, make());
                 kept
             }
         };
-        match pinned.as_mut().poll(cx) {
+        match pinned.as_mut().poll_into(cx, outcome) {
             Poll::Pending => Err(pinned),
-            Poll::Ready(output) => {
+            Poll::Ready(()) => {
                 *place = Some(pinned);
                 *others = 0;
-                Ok(output)
+                Ok(())
             }
         }
     }
 
     /// The same where the place is another type's.
     #[inline(never)]
-    fn poll_other<F>(&mut self, future: F, cx: &mut Context<'_>) -> Result<F::Output, Pin<Box<F>>>
-    where
-        F: Future + Send + 'static,
-    {
-        let mut pinned = Box::pin(future);
-        match pinned.as_mut().poll(cx) {
+    fn poll_other<F: HandlerFuture + 'static>(
+        &mut self,
+        mut pinned: Pin<Box<F>>,
+        cx: &mut Context<'_>,
+        outcome: &mut Option<Outcome<Answer>>,
+    ) -> Result<(), Pin<Box<F>>> {
+        match pinned.as_mut().poll_into(cx, outcome) {
             Poll::Pending => Err(pinned),
-            Poll::Ready(output) => {
+            Poll::Ready(()) => {
                 self.keep_other(pinned);
-                Ok(output)
+                Ok(())
             }
         }
     }
@@ -81,60 +84,61 @@ impl SpareBox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::future::{Ready, ready};
     use core::task::Waker;
 
-    /// Where a future lies while it is polled; it waits the first time if it is told to.
-    struct Where<const WORDS: usize>(bool, [u64; WORDS]);
+    /// A future of some size; it waits the first time if it is told to.
+    struct Of<const WORDS: usize>(bool, [u64; WORDS]);
 
-    impl<const WORDS: usize> Future for Where<WORDS> {
-        type Output = usize;
-
-        fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<usize> {
-            match core::mem::take(&mut self.0) {
-                true => Poll::Pending,
-                false => Poll::Ready(core::ptr::from_ref(&*self).addr()),
+    impl<const WORDS: usize> HandlerFuture for Of<WORDS> {
+        fn poll_into(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            outcome: &mut Option<Outcome<Answer>>,
+        ) -> Poll<()> {
+            if core::mem::take(&mut self.0) {
+                return Poll::Pending;
             }
+            *outcome = Some(Outcome::Empty);
+            Poll::Ready(())
         }
     }
 
-    fn poll<F: Future + Send + 'static>(
-        spare: &mut SpareBox,
-        future: F,
-    ) -> Result<F::Output, Pin<Box<F>>> {
-        spare.poll(future, &mut Context::from_waker(Waker::noop()))
+    /// Where one that waits, or does not, has come to lie: of the latter, the box that is kept.
+    fn poll<const WORDS: usize>(spare: &mut SpareBox, waits: bool) -> Option<usize> {
+        let (mut cx, mut outcome) = (Context::from_waker(Waker::noop()), None);
+        let polled = spare.poll(|| Of::<WORDS>(waits, [7; WORDS]), &mut cx, &mut outcome);
+        assert_eq!(outcome.is_some(), !waits);
+        match polled {
+            Err(pending) => Some(core::ptr::from_ref(&*pending).addr()),
+            Ok(()) => kept::<WORDS>(spare),
+        }
     }
 
-    fn place<const WORDS: usize>(spare: &mut SpareBox) -> Option<usize> {
-        poll(spare, Where::<WORDS>(false, [7; WORDS])).ok()
+    fn kept<const WORDS: usize>(spare: &SpareBox) -> Option<usize> {
+        let place: &Option<Pin<Box<Of<WORDS>>>> = spare.place.as_ref()?.downcast_ref()?;
+        Some(core::ptr::from_ref(&**place.as_ref()?).addr())
     }
 
     #[test]
     fn a_box_is_used_again_for_a_future_of_its_type() {
         let mut spare = SpareBox::default();
-        let first = place::<1>(&mut spare);
+        let first = poll::<1>(&mut spare, false);
         assert!(first.is_some());
-        assert_ne!(place::<4>(&mut spare), first);
-        assert_eq!(place::<1>(&mut spare), first);
-        let pending = poll(&mut spare, Where::<1>(true, [0])).err();
-        let pending = pending.expect("it waits");
-        assert_eq!(Some(core::ptr::from_ref(&*pending).addr()), first, "it goes with its box");
-        assert_ne!(place::<1>(&mut spare), first, "which is kept no more");
+        assert_eq!(poll::<4>(&mut spare, false), None, "the place is another type's");
+        assert_eq!(poll::<1>(&mut spare, false), first);
+        assert_eq!(poll::<1>(&mut spare, true), first, "one that waits goes with its box");
+        assert_eq!(kept::<1>(&spare), None);
+        assert!(poll::<1>(&mut spare, false).is_some(), "the next one brings its own");
     }
 
     #[test]
     fn a_place_that_nobody_wants_goes_to_those_who_come() {
         let mut spare = SpareBox::default();
-        let is_of_a_word = |spare: &SpareBox| {
-            let place = spare.place.as_ref();
-            place.is_some_and(|place| place.is::<Option<Pin<Box<Ready<u64>>>>>())
-        };
-        let _ = poll(&mut spare, ready(1u64));
+        poll::<1>(&mut spare, false);
         for _ in 1..PATIENCE {
-            let _ = poll(&mut spare, ready([2u64; 4]));
-            assert!(is_of_a_word(&spare));
+            assert_eq!(poll::<4>(&mut spare, false), None);
         }
-        let _ = poll(&mut spare, ready([2u64; 4]));
-        assert!(spare.place.is_some() && !is_of_a_word(&spare));
+        assert!(poll::<4>(&mut spare, false).is_some());
+        assert_eq!(poll::<1>(&mut spare, false), None);
     }
 }

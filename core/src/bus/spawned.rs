@@ -10,8 +10,8 @@ use super::context::{self, Current};
 use super::guard;
 use super::shared::BusShared;
 use super::task::Running;
-use super::value::Verdict;
-use crate::machine::InvocationKey;
+use super::value::Answer;
+use crate::machine::{InvocationKey, Outcome};
 use crate::sync::AtomicWaker;
 use crate::sync::atomic::{AtomicBool, Ordering};
 
@@ -50,8 +50,9 @@ impl Future for SpawnedTask {
             return Poll::Ready(());
         }
         let Self { running, bus, .. } = &mut *self;
-        let verdict = ready!(context::outside(|| running.poll(&bus.span, cx)));
-        self.bus.spawned_ended(self.invocation, verdict);
+        let mut outcome = None;
+        ready!(context::outside(|| running.poll(&bus.span, cx, &mut outcome)));
+        self.bus.spawned_ended(self.invocation, outcome);
         Poll::Ready(())
     }
 }
@@ -69,10 +70,15 @@ impl Drop for SpawnedTask {
 }
 
 impl BusShared {
-    fn spawned_ended(self: &Arc<Self>, invocation: InvocationKey, verdict: Verdict) {
+    fn spawned_ended(
+        self: &Arc<Self>,
+        invocation: InvocationKey,
+        mut outcome: Option<Outcome<Answer>>,
+    ) {
         let now = self.hub.now();
-        let refused = self.hub.input(|hub| hub.books.finished(invocation, verdict.0, now));
-        guard::discard(refused);
+        self.hub.input(|hub| hub.books.finish(invocation, &mut outcome, now));
+        // One that was ended meanwhile has its result already.
+        guard::discard(outcome);
         // Its leash is to be let go of.
         self.mail(|inbox| inbox.cancelled.push(invocation));
     }

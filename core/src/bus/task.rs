@@ -1,23 +1,26 @@
 //! Handlers that run, their wakers, and what others tell the turn's holder.
 
+use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
 use alloc::task::Wake;
 use alloc::vec::Vec;
+use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
 use super::context::{self, Current};
 use super::guard;
-use super::handler::{BoxedVerdict, Started};
+use super::handler::Started;
+use super::handler_future::HandlerFuture;
 use super::shared::BusShared;
 use super::span::Span;
-use super::value::Verdict;
-use crate::machine::{InvocationKey, Key};
+use super::value::{Answer, Verdict};
+use crate::machine::{InvocationKey, Key, Outcome};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A handler that runs, whoever polls it.
 pub(crate) struct Running {
     /// There until it has ended.
-    future: Option<BoxedVerdict>,
+    future: Option<Pin<Box<dyn HandlerFuture>>>,
     current: Current,
 }
 
@@ -51,23 +54,29 @@ pub(crate) struct Inbox {
 }
 
 impl Running {
-    pub(crate) const fn new(future: BoxedVerdict, current: Current) -> Self {
+    pub(crate) const fn new(future: Pin<Box<dyn HandlerFuture>>, current: Current) -> Self {
         Self { future: Some(future), current }
     }
 
-    /// Polls the future; it is dropped when it has ended.
+    /// Polls the future; it is dropped when it has ended, and its outcome is in `outcome`.
     #[inline]
-    pub(crate) fn poll(&mut self, span: &Span, cx: &mut Context<'_>) -> Poll<Verdict> {
+    pub(crate) fn poll(
+        &mut self,
+        span: &Span,
+        cx: &mut Context<'_>,
+        outcome: &mut Option<Outcome<Answer>>,
+    ) -> Poll<()> {
         let Some(future) = &mut self.future else { return Poll::Pending };
-        match guarded(self.current, span, || future.as_mut().poll(cx)) {
+        match guarded(self.current, span, || future.as_mut().poll_into(cx, outcome)) {
             Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(verdict)) => {
+            Ok(Poll::Ready(())) => {
                 self.future = None;
-                Poll::Ready(verdict)
+                Poll::Ready(())
             }
             Err(panicked) => {
                 self.discard(span);
-                Poll::Ready(panicked)
+                *outcome = Some(panicked.0);
+                Poll::Ready(())
             }
         }
     }

@@ -6,13 +6,13 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::num::NonZeroUsize;
 use core::sync::atomic::Ordering;
-use core::task::{Context, Poll};
+use core::task::Context;
 
 use hashbrown::HashMap;
 
 use super::context::{self, Current, Polled};
 use super::guard;
-use super::handler::{Callable, FirstPoll, Started};
+use super::handler::{Beginning, Callable, FirstPoll, Started};
 use super::notices::Notices;
 use super::pass::Pass;
 use super::record::Erased;
@@ -354,16 +354,16 @@ impl<'a> Holder<'a> {
             let Turn { spare_box, outcome, .. } = &mut *self.turn;
             let first = FirstPoll { place: Some((&mut cx, spare_box)), outcome };
             match task::start(polled_with(waker), &self.bus.span, || call(first)) {
-                Ok(Started::Ended) => {
+                Ok(Started(Beginning::Ended)) => {
                     self.keep(ready);
                     Some(invocation)
                 }
-                Ok(Started::Polled(future)) => {
+                Ok(Started(Beginning::Polled(future))) => {
                     let running = Running::new(future, polled_with(waker));
                     self.turn.tasks.insert(invocation, Task { running, ready });
                     None
                 }
-                Ok(Started::Unpolled(future)) => {
+                Ok(Started(Beginning::Unpolled(future))) => {
                     let running = Running::new(future, polled_with(waker));
                     self.turn.tasks.insert(invocation, Task { running, ready });
                     self.poll_again(invocation)
@@ -391,8 +391,8 @@ impl<'a> Holder<'a> {
     ) -> Option<InvocationKey> {
         let first = FirstPoll { place: None, outcome: &mut self.turn.outcome };
         match task::start(current, &self.bus.span, || call(first)) {
-            Ok(Started::Ended) => Some(invocation),
-            Ok(Started::Polled(future) | Started::Unpolled(future)) => {
+            Ok(Started(Beginning::Ended)) => Some(invocation),
+            Ok(Started(Beginning::Polled(future) | Beginning::Unpolled(future))) => {
                 self.spawn(Running::new(future, current), invocation);
                 None
             }
@@ -410,18 +410,17 @@ impl<'a> Holder<'a> {
     #[inline(never)]
     fn poll_again(&mut self, invocation: InvocationKey) -> Option<InvocationKey> {
         // It stays where it is, as it is large: it is looked for again only when it has ended.
-        let Task { running, ready } = self.turn.tasks.get_mut(invocation)?;
+        let Turn { tasks, outcome, .. } = &mut *self.turn;
+        let Task { running, ready } = tasks.get_mut(invocation)?;
         ready.rearm();
         let mut cx = Context::from_waker(ready.waker());
-        match running.poll(&self.bus.span, &mut cx) {
-            Poll::Pending => None,
-            Poll::Ready(verdict) => {
-                if let Some(task) = self.turn.tasks.remove(invocation) {
-                    self.keep(task.ready);
-                }
-                self.ended(invocation, verdict)
-            }
+        if running.poll(&self.bus.span, &mut cx, outcome).is_pending() {
+            return None;
         }
+        if let Some(task) = self.turn.tasks.remove(invocation) {
+            self.keep(task.ready);
+        }
+        Some(invocation)
     }
 
     /// Gives an invocation a task of its own, which tells its end itself.

@@ -1,0 +1,62 @@
+//! The future of a handler, whose outcome is put where it stays.
+
+use core::fmt;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+use super::value::{Answer, Verdict};
+use crate::machine::Outcome;
+
+/// A handler that runs. It is no `Future`, so that an outcome is not moved from poll to poll.
+pub(crate) trait HandlerFuture: Send {
+    /// Ready when the handler has ended: then its outcome is in `outcome`.
+    fn poll_into(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        outcome: &mut Option<Outcome<Answer>>,
+    ) -> Poll<()>;
+}
+
+pin_project_lite::pin_project! {
+    /// The future a handler returned, and what its value comes to. The future comes first: a processor
+    /// reads what was just written fast where it was written in the same pieces.
+    pub(crate) struct Answering<F, M> {
+        #[pin]
+        future: Option<F>,
+        verdict: M,
+    }
+}
+
+impl<F, M> Answering<F, M> {
+    #[inline]
+    pub(crate) const fn new(future: F, verdict: M) -> Self {
+        Self { future: Some(future), verdict }
+    }
+}
+
+impl<F, M> HandlerFuture for Answering<F, M>
+where
+    F: Future + Send,
+    M: Fn(F::Output) -> Verdict + Send,
+{
+    /// The handler's future is dropped as soon as it has ended. Polled again, this is never ready.
+    #[inline]
+    fn poll_into(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        outcome: &mut Option<Outcome<Answer>>,
+    ) -> Poll<()> {
+        let mut this = self.project();
+        let Some(future) = this.future.as_mut().as_pin_mut() else { return Poll::Pending };
+        let output = ready!(future.poll(cx));
+        this.future.set(None);
+        *outcome = Some((this.verdict)(output).0);
+        Poll::Ready(())
+    }
+}
+
+impl fmt::Debug for dyn HandlerFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HandlerFuture")
+    }
+}
