@@ -36,13 +36,12 @@ impl BusShared {
         }
     }
 
-    /// The machine says that a closed bus is through.
+    /// The machine says that a closed bus is through: nothing of it waits for its driver to be polled.
     pub(crate) fn closed(self: &Arc<Self>) {
         if self.is_driven() && !self.has_ended() {
             self.wake_driver();
-        } else {
-            self.end_if_closed();
         }
+        self.end_if_closed();
     }
 
     /// Takes a closed bus that is through out of the books.

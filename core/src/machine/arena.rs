@@ -164,6 +164,13 @@ impl<T, Tag> Arena<T, Tag> {
         Key::new(ix, self.slots[ix.slot()].generation)
     }
 
+    /// Gives back the room of entries that are gone, if all are. Their keys name nothing for good.
+    pub(super) fn let_go(&mut self) {
+        if self.len() == 0 {
+            (self.slots, self.free) = (Vec::new(), Vec::new());
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }
@@ -283,6 +290,19 @@ mod tests {
         let [second, third] = arena.both(second.ix(), third.ix());
         core::mem::swap(second, third);
         assert_eq!((&second[..], &third[..]), (&[1][..], &[2][..]));
+    }
+
+    #[test]
+    fn room_that_was_given_back_is_no_earlier_entrys() {
+        let mut arena: Arena<u32, Tag> = Arena::new();
+        let first = arena.insert(1);
+        arena.let_go();
+        assert_eq!(arena.get(first), Some(&1), "it is in use");
+        arena.remove(first.ix());
+        arena.let_go();
+        assert_eq!((arena.slots.capacity(), arena.get(first)), (0, None));
+        let second = arena.insert(2);
+        assert_eq!((arena.get(first), arena.get(second)), (None, Some(&2)));
     }
 
     #[test]

@@ -173,9 +173,21 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                     self.forget_completed(ix);
                     self.pass_hub_slot_on(ix);
                     *self.buses.remove(ix) = BusState::new(BusConfig::new(""), Arc::default());
+                    self.let_go_of_room();
                 }
                 _ => self.buses[ix].closed = true,
             }
+        }
+    }
+
+    /// A hub without buses holds no room for their events.
+    fn let_go_of_room(&mut self) {
+        if self.buses.len() == 0 && self.entries.len() == 0 {
+            self.entries.let_go();
+            self.works.let_go();
+            self.invocations.let_go();
+            self.kins.let_go();
+            self.waits.let_go();
         }
     }
 

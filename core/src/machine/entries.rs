@@ -113,6 +113,11 @@ impl<P> Entries<P> {
         self.arena.iter().map(|(ix, entry)| (ix, &entry.visit))
     }
 
+    /// Gives back the room of entries that are gone, if all are.
+    pub(super) fn let_go(&mut self) {
+        self.arena.let_go();
+    }
+
     /// How many stays on buses there are.
     pub(super) fn len(&self) -> usize {
         self.arena.len()
