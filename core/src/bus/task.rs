@@ -75,7 +75,7 @@ impl Running {
             }
             Err(panicked) => {
                 self.discard(span);
-                *outcome = Some(panicked.0);
+                guard::discard(outcome.replace(panicked.0));
                 Poll::Ready(())
             }
         }

@@ -402,7 +402,8 @@ impl<'a> Holder<'a> {
 
     #[inline]
     fn ended(&mut self, invocation: InvocationKey, verdict: Verdict) -> Option<InvocationKey> {
-        self.turn.outcome = Some(verdict.0);
+        // It may have had one before it panicked.
+        guard::discard(self.turn.outcome.replace(verdict.0));
         Some(invocation)
     }
 

@@ -1,43 +1,56 @@
 //! The system's time, told by the processor's counter between two looks at the system's clock.
 
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::fs;
 use std::sync::OnceLock;
 use std::time::Instant as StdInstant;
 
 use super::line::Line;
+use super::segment::Surveyor;
 use crate::sync::StaticMutex;
 
 /// What all clocks of the process share: it is about the machine, and nothing of a bus's is in it.
 pub(super) static COUNTER: Counter = Counter::new();
 
-/// How long the counter is watched before its rate is taken from that, in nanoseconds.
-const WATCHED: u64 = 10_000_000;
 /// A thread that is interrupted between its looks at both clocks takes more ticks than this; so does a
 /// counter or a clock that is slow to read.
 const AT_ONCE: u64 = 1_000;
-/// So often both clocks are looked at in vain before the counter is left alone.
+/// So often in a row they are not looked at at once, and the counter is left alone.
 const PATIENCE: u32 = 16;
 
 pub(super) struct Counter {
-    start: OnceLock<Start>,
+    start: OnceLock<StdInstant>,
+    /// Its ticks tell the time, as far as is known.
+    is_of_use: AtomicBool,
     line: Line,
-    /// Held while the line is drawn.
-    drawing: StaticMutex<()>,
+    drawing: StaticMutex<Drawing>,
 }
 
-/// The first look.
-struct Start {
-    at: StdInstant,
-    /// `None` when the counter is not to be trusted.
-    tick: Option<u64>,
+struct Drawing {
+    surveyor: Surveyor,
+    misses: u32,
 }
 
 impl Counter {
     const fn new() -> Self {
-        Self { start: OnceLock::new(), line: Line::new(), drawing: StaticMutex::new(()) }
+        let surveyor = Surveyor::new();
+        Self {
+            start: OnceLock::new(),
+            is_of_use: AtomicBool::new(false),
+            line: Line::new(),
+            drawing: StaticMutex::new(Drawing { surveyor, misses: 0 }),
+        }
     }
 
-    /// Nanoseconds since the first look.
+    /// The time from here on is counted.
+    pub(super) fn begin(&self) -> StdInstant {
+        *self.start.get_or_init(|| {
+            self.is_of_use.store(is_trusted(), Ordering::Relaxed);
+            StdInstant::now()
+        })
+    }
+
+    /// Nanoseconds since it began.
     #[inline]
     pub(super) fn now(&self) -> u64 {
         self.line.at(ticks).unwrap_or_else(|| self.look())
@@ -45,46 +58,35 @@ impl Counter {
 
     /// The same of another moment.
     pub(super) fn at(&self, moment: StdInstant) -> u64 {
-        let since = moment.saturating_duration_since(self.start().at);
+        let since = moment.saturating_duration_since(self.begin());
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Asks the system, and draws the line on from there.
     #[cold]
     fn look(&self) -> u64 {
-        let now = self.at(StdInstant::now());
-        let Some(first) = self.start().tick.filter(|_| now >= WATCHED) else { return now };
-        let _one = self.drawing.lock();
+        if !self.is_of_use.load(Ordering::Relaxed) {
+            return self.at(StdInstant::now());
+        }
+        let mut drawing = self.drawing.lock();
         // Somebody else may have drawn it meanwhile.
         if let Some(now) = self.line.at(ticks) {
             return now;
         }
-        let (_, moment, after) = both();
-        let now = self.at(moment);
-        if let Some(tick) = after {
-            self.line.draw(tick, now, tick.wrapping_sub(first));
+        let before = ticks();
+        let now = self.at(StdInstant::now());
+        let tick = ticks();
+        let Drawing { surveyor, misses } = &mut *drawing;
+        if tick.wrapping_sub(before) > AT_ONCE {
+            *misses += 1;
+            self.is_of_use.store(*misses < PATIENCE, Ordering::Relaxed);
+            return now;
         }
-        now
+        *misses = 0;
+        let piece = surveyor.survey(tick, now);
+        self.line.set(piece);
+        piece.at(tick).filter(|_| piece.rate > 0).unwrap_or(now)
     }
-
-    fn start(&self) -> &Start {
-        self.start.get_or_init(|| {
-            let mut looks = (0..PATIENCE).map(|_| both());
-            let at_once = looks.find(|(_, _, after)| after.is_some()).filter(|_| is_trusted());
-            match at_once {
-                Some((tick, at, _)) => Start { at, tick: Some(tick) },
-                None => Start { at: StdInstant::now(), tick: None },
-            }
-        })
-    }
-}
-
-/// The system's time between two ticks; no second one when they are far apart.
-fn both() -> (u64, StdInstant, Option<u64>) {
-    let before = ticks();
-    let now = StdInstant::now();
-    let after = ticks();
-    (before, now, (after.wrapping_sub(before) <= AT_ONCE).then_some(after))
 }
 
 /// The system keeps its own time by the counter: it has found it steady, and the same on all

@@ -2,6 +2,7 @@
 
 mod counter;
 mod line;
+mod segment;
 
 use std::time::Instant as StdInstant;
 
@@ -13,9 +14,19 @@ use crate::time::Instant;
 /// A bus reads the clock at least twice for an event, and to ask the system is a good part of what an
 /// event takes. On Linux on x86-64, where the system itself takes its time from the processor's
 /// counter (its `clocksource` is `tsc`), this clock asks it once in some tens of microseconds and
-/// counts on from there, a thousandth slower than the counter runs. So it is never ahead of the
-/// system's clock, never goes back, and is behind by less than a microsecond. Elsewhere it is the
-/// system's clock.
+/// counts on from there, a little slower than the system's time runs. Elsewhere it is the system's
+/// clock.
+///
+/// # What it promises
+///
+/// - It is behind the system's clock, by less than a microsecond: a timer of the system's fires when
+///   its time has come here too, or nearly so.
+/// - On one thread it never goes back. A processor reads its counter ahead of what else it is at: what
+///   another thread has read and told a moment ago may be later than what is read here, by some 100 ns.
+///   The machine takes the later of two times.
+/// - Where the system's time is slowed down at once by more than 2 parts in a thousand, it is ahead and
+///   goes back by up to some microseconds before it follows. Nothing else is asked of the system once
+///   it was found to keep its time by the counter, which is looked up when the first clock is made.
 ///
 /// ```
 /// use busway_core::SystemClock;
@@ -36,6 +47,8 @@ impl SystemClock {
     /// A clock whose epoch is now.
     #[must_use]
     pub fn new() -> Self {
+        // The counter is not to begin after the epoch.
+        COUNTER.begin();
         let epoch = StdInstant::now();
         Self { epoch, counted: COUNTER.at(epoch) }
     }

@@ -49,7 +49,8 @@ impl<P> Entries<P> {
         self.arena.renew(|entry, _| entry.visit.begin(event, bus, seq)).ix()
     }
 
-    /// Takes an event out, whose further stays are gone; what it owns is to be taken from it.
+    /// Takes an event out, with its first stay; what it owns is to be taken from it, and its further
+    /// stays are to be taken out too.
     #[inline]
     pub(super) fn remove(&mut self, event: EventIx) -> (&Visit, &mut EventState<P>) {
         let Entry { visit, event } = self.arena.remove(event.home());

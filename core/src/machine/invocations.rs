@@ -228,6 +228,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Invocation { work, row, tries, .. } = self.leave_list(ix);
         let row = self.works[work].rows.row_mut(row as usize);
         row.completed_at = Some(self.now);
+        debug_assert!(outcome.is_some(), "whoever has ended has an outcome");
         row.outcome = outcome.take();
         row.add_tries(tries);
     }

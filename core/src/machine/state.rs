@@ -167,6 +167,7 @@ pub(super) enum VisitState {
 
 /// The handlers of one event on one bus, while they run.
 pub(super) struct Work<R, H> {
+    /// None when all that are left are done for, or when the only one was handed on as it was started.
     pub(super) handlers: Option<Snapshot<H>>,
     /// The next handler to start, and how many there are.
     pub(super) next: u32,
