@@ -167,7 +167,7 @@ pub(super) enum VisitState {
 
 /// The handlers of one event on one bus, while they run.
 pub(super) struct Work<R, H> {
-    /// None when all that are left are done for, or when the only one was handed on as it was started.
+    /// None once the stay is over, and where the only one was handed on as it was started.
     pub(super) handlers: Option<Snapshot<H>>,
     /// The next handler to start, and how many there are.
     pub(super) next: u32,
@@ -390,8 +390,8 @@ impl Visit {
 }
 
 impl<R, H> Work<R, H> {
-    /// What a bus is to do for an event, as the event and the bus say, with so many handlers. Of the work that was
-    /// done in this place before nothing is left, but that it may have been in a queue.
+    /// What a bus is to do for an event with so many handlers, as the event and the bus say. Of the
+    /// work that was done in this place before nothing is left, but that it may have been in a queue.
     #[inline]
     pub(super) fn begin<P>(&mut self, handlers: usize, bus: &BusConfig, event: &EventState<P>) {
         debug_assert!(self.live == 0 && self.waiting == 0 && self.rows.is_empty());
