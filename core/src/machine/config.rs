@@ -50,15 +50,15 @@ pub enum Concurrency {
 }
 
 impl Concurrency {
-    /// The slots it takes, of the bus and of the hub.
+    /// Changes the slots it takes, of the bus and of the hub.
     #[inline]
-    pub(super) fn slots<'a>(
-        self,
-        bus: &'a mut Slot,
-        hub: &'a mut Slot,
-    ) -> impl Iterator<Item = &'a mut Slot> {
-        let bus = (self != Self::Parallel).then_some(bus);
-        bus.into_iter().chain((self == Self::HubSerial).then_some(hub))
+    pub(super) fn change_slots(self, bus: &mut Slot, hub: &mut Slot, change: impl Fn(&mut Slot)) {
+        if self != Self::Parallel {
+            change(bus);
+        }
+        if self == Self::HubSerial {
+            change(hub);
+        }
     }
 }
 

@@ -135,8 +135,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let (is_done, continues) = (state.is_done(), state.can_continue() && !state.continuing);
         state.continuing |= continues;
         if awake != core::mem::replace(&mut state.awake, awake) {
-            let slots = state.concurrency.slots(&mut bus.slot, hub_slot);
-            slots.for_each(|slot| match awake {
+            state.concurrency.change_slots(&mut bus.slot, hub_slot, |slot| match awake {
                 true => slot.busy += 1,
                 false => slot.busy -= 1,
             });
@@ -144,8 +143,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if is_done {
             // It has done all it had to, and gives its slots back.
             stay.state = VisitState::Done;
-            let slots = state.concurrency.slots(&mut bus.slot, hub_slot);
-            slots.for_each(|slot| slot.occupied -= 1);
+            state.concurrency.change_slots(&mut bus.slot, hub_slot, |slot| slot.occupied -= 1);
             if let Some(handlers) = state.handlers.take() {
                 self.let_go(handlers);
             }
@@ -247,7 +245,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
         let work = works.renew(|work, _| work.begin(handlers, &bus.config, event)).ix();
         let Work { concurrency, awake, .. } = works[work];
-        concurrency.slots(&mut bus.slot, hub_slot).for_each(|slot| {
+        concurrency.change_slots(&mut bus.slot, hub_slot, |slot| {
             slot.occupied += 1;
             slot.busy += usize::from(awake);
         });
