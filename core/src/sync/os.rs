@@ -7,9 +7,12 @@ use std::sync::{PoisonError, TryLockError};
 /// Looks at a lock that another thread has, before this one sleeps. The pause before each is
 /// twice as long as the one before it, up to the longest: in all some microseconds to some tens
 /// of them, which is what a handful of steps of a bus take.
-const ROUNDS: u32 = 10;
-/// The longest pause, as a power of two of the processor's shortest.
-const LONGEST: u32 = 7;
+const LOOKS: u32 = 4;
+/// The pause before the first look, as a power of two of the processor's shortest. Who looks again at
+/// once takes the lock from a thread that is about to come back for it, and what is behind it too.
+const FIRST: u32 = 6;
+/// The longest.
+const LONGEST: u32 = 8;
 
 pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
 
@@ -38,8 +41,8 @@ impl<T> Mutex<T> {
     /// core to the other each time.
     #[cold]
     fn lock_contended(&self) -> MutexGuard<'_, T> {
-        for round in 0..ROUNDS {
-            for _ in 0..1 << round.min(LONGEST) {
+        for look in 0..LOOKS {
+            for _ in 0..1 << (FIRST + look).min(LONGEST) {
                 core::hint::spin_loop();
             }
             if let Some(guard) = self.try_lock() {
