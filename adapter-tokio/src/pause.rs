@@ -2,14 +2,19 @@
 //! the build may ask.
 
 use std::any::Any;
+use std::sync::OnceLock;
 
 use tokio::runtime::Builder;
 
 /// Asks tokio's builder for what `test-util` adds to it. A method of its own goes before one of a trait.
 pub(crate) fn is_built_in() -> bool {
-    let mut builder = Builder::new_current_thread();
-    let answer: &dyn Any = builder.start_paused(true);
-    answer.is::<Builder>()
+    // It is one tokio for the whole process.
+    static IS_BUILT_IN: OnceLock<bool> = OnceLock::new();
+    *IS_BUILT_IN.get_or_init(|| {
+        let mut builder = Builder::new_current_thread();
+        let answer: &dyn Any = builder.start_paused(true);
+        answer.is::<Builder>()
+    })
 }
 
 #[allow(dead_code, reason = "nobody calls it where the builder has the method")]
