@@ -25,6 +25,7 @@ mod message;
 mod notices;
 mod pass;
 mod permit;
+mod polling;
 mod publish;
 mod record;
 mod report;

@@ -60,9 +60,6 @@ impl<Tag> Key<Tag> {
 }
 
 impl<Tag> Ix<Tag> {
-    /// Where no entry is: what stands in an entry that has not been used yet.
-    pub(super) const NOWHERE: Self = Self(NonZeroU32::MAX, PhantomData);
-
     /// Something else in the same place.
     #[inline]
     pub(super) const fn cast<Other>(self) -> Ix<Other> {
@@ -232,6 +229,12 @@ impl<Tag> fmt::Debug for Key<Tag> {
         let tag = core::any::type_name::<Tag>();
         let tag = tag.rsplit("::").next().unwrap_or(tag);
         write!(f, "{tag}#{}.{}", self.slot(), self.generation())
+    }
+}
+/// Where no entry is: what stands in one that has not been used yet.
+impl<Tag> Default for Ix<Tag> {
+    fn default() -> Self {
+        Self(NonZeroU32::MAX, PhantomData)
     }
 }
 impl<Tag> Copy for Ix<Tag> {}

@@ -3,8 +3,10 @@
 use alloc::format;
 use alloc::string::String;
 
+use super::event_state::VisitState;
 use super::results::EventStatus;
-use super::state::{EventIx, InvocationIx, Slot, VisitIx, VisitState, Work};
+use super::state::{EventIx, InvocationIx, Slot, VisitIx};
+use super::work::Work;
 use super::{Concurrency, Machine};
 
 impl<P: Clone, R, H> Machine<P, R, H> {

@@ -7,10 +7,11 @@ use alloc::vec::Vec;
 
 use super::config::BusConfig;
 use super::error::{BusGone, Refusal};
+use super::event_state::VisitState;
 use super::list::Links;
 use super::output::{Dropped, Output, Warning};
 use super::results::Cause;
-use super::state::{BusIx, BusState, Phase, Reservation, VisitState};
+use super::state::{BusIx, BusState, Phase, Reservation};
 use super::{BusKey, EventKey, InvocationKey, Machine, ReservationKey};
 use crate::time::Instant;
 

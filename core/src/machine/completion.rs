@@ -3,9 +3,10 @@
 use alloc::boxed::Box;
 
 use super::Machine;
+use super::event_state::{Counted, Visit};
 use super::output::{Done, Ended, Note, Output, Path};
 use super::results::{EventStatus, Rows};
-use super::state::{BusIx, Counted, EventIx, Timer, Visit, VisitIx, WorkIx};
+use super::state::{BusIx, EventIx, Timer, VisitIx, WorkIx};
 use super::timers::NOWHERE;
 
 impl<P: Clone, R, H> Machine<P, R, H> {

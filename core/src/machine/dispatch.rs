@@ -4,8 +4,9 @@ use alloc::boxed::Box;
 
 use super::config::Overrides;
 use super::error::{Refusal, Refused};
+use super::event_state::Counted;
 use super::registry::{Kind, Snapshot};
-use super::state::{BusIx, Counted, Timer, VisitIx};
+use super::state::{BusIx, Timer, VisitIx};
 use super::{BusKey, EventKey, Machine, ReservationKey};
 use crate::time::Instant;
 

@@ -4,7 +4,8 @@
 use core::ops::{Index, IndexMut};
 
 use super::arena::{Arena, Ix, Key};
-use super::state::{BusIx, EventIx, EventState, Visit, VisitIx};
+use super::event_state::{EventState, Visit};
+use super::state::{BusIx, EventIx, VisitIx};
 use super::{EventKey, VisitTag};
 
 pub(super) struct Entries<P> {

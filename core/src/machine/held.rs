@@ -1,8 +1,9 @@
 //! Events whose acceptance is written before they start: the write-ahead journal (R42, R44).
 
+use super::event_state::VisitState;
 use super::output::Output;
 use super::results::Cause;
-use super::state::{VisitIx, VisitState};
+use super::state::VisitIx;
 use super::{BusKey, EventKey, Machine};
 use crate::time::Instant;
 

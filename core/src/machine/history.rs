@@ -3,8 +3,9 @@
 use alloc::collections::BTreeMap;
 
 use super::entries::Entries;
+use super::event_state::{EventState, Visit, VisitState};
 use super::list::List;
-use super::state::{BusIx, BusState, EventIx, EventState, Visit, VisitIx, VisitState};
+use super::state::{BusIx, BusState, EventIx, VisitIx};
 use super::{BusKey, EventKey, Machine, VisitTag};
 
 /// What a bus remembers of those who came to it.

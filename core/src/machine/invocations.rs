@@ -4,10 +4,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::config::{Completion, Limit};
+use super::event_state::{Visit, VisitState};
 use super::output::{Output, Run};
 use super::registry::Handler;
 use super::results::{Cause, EventStatus, Outcome, Row};
-use super::state::{EventIx, Invocation, InvocationIx, Timer, Visit, VisitIx, VisitState, WorkIx};
+use super::state::{EventIx, InvocationIx, Timer, VisitIx, WorkIx};
+use super::work::Invocation;
 use super::{EventKey, HandlerKey, InvocationKey, Machine};
 use crate::time::Instant;
 

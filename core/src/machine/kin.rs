@@ -10,6 +10,7 @@ use super::{EventKey, KinTag, Machine, WaitTag};
 pub(super) type KinIx = super::arena::Ix<KinTag>;
 
 /// What ties an event to others.
+#[derive(Default)]
 pub(super) struct Kin {
     pub(super) event: EventIx,
     pub(super) parent: Option<EventKey>,
@@ -21,20 +22,6 @@ pub(super) struct Kin {
     pub(super) waits: List<WaitTag>,
     /// The newest wait that covers it; 0 when none does.
     pub(super) raise: u64,
-}
-
-impl Default for Kin {
-    fn default() -> Self {
-        Self {
-            event: EventIx::NOWHERE,
-            parent: None,
-            depth: 0,
-            siblings: Links::default(),
-            children: List::default(),
-            waits: List::default(),
-            raise: 0,
-        }
-    }
 }
 
 impl Kin {

@@ -86,6 +86,7 @@ mod config;
 mod dispatch;
 mod entries;
 mod error;
+mod event_state;
 mod forward;
 mod held;
 mod history;
@@ -107,6 +108,7 @@ mod timers;
 mod tries;
 mod waits;
 mod watch;
+mod work;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -134,15 +136,15 @@ pub use self::watch::Overflow;
 use self::arena::Arena;
 pub(crate) use self::dispatch::Offer;
 use self::entries::Entries;
+use self::event_state::EventState;
 use self::kin::Kin;
 pub(crate) use self::output::Done;
 use self::output::{Ended, Note, WideNote};
 use self::registry::{Kinds, Place};
 pub(crate) use self::schedule::Asked;
-use self::state::{
-    BusIx, BusState, EventIx, EventState, Invocation, Reservation, Slot, VisitIx, Wait, Work,
-};
+use self::state::{BusIx, BusState, EventIx, Reservation, Slot, VisitIx};
 use self::watch::Watch;
+use self::work::{Invocation, Wait, Work};
 use crate::time::Instant;
 
 macro_rules! tags {

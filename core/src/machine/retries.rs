@@ -4,7 +4,8 @@
 use super::Machine;
 use super::output::{Dropped, Output, Run};
 use super::results::Outcome;
-use super::state::{BusIx, Invocation, InvocationIx, Timer};
+use super::state::{BusIx, InvocationIx, Timer};
+use super::work::Invocation;
 use crate::time::Instant;
 
 impl<P: Clone, R, H> Machine<P, R, H> {

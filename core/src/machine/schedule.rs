@@ -3,12 +3,12 @@
 use alloc::sync::Arc;
 
 use super::config::Concurrency;
+use super::event_state::{Visit, VisitState};
 use super::output::{Dropped, Next, Note, Output, Run};
 use super::registry::{Action, Handler, Snapshot};
 use super::results::{EventStatus, HandlerInfo, Outcome, Row};
-use super::state::{
-    BusIx, BusState, EventIx, Line, Phase, Visit, VisitIx, VisitState, Work, WorkIx,
-};
+use super::state::{BusIx, BusState, EventIx, Line, Phase, VisitIx, WorkIx};
+use super::work::Work;
 use super::{BusKey, Machine};
 use crate::time::Instant;
 

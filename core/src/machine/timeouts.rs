@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 
 use super::output::Warning;
 use super::results::{Cause, HandlerInfo, Outcome};
-use super::state::{BusIx, EventIx, Invocation, InvocationIx, Timer};
+use super::state::{BusIx, EventIx, InvocationIx, Timer};
 use super::timers::NOWHERE;
+use super::work::Invocation;
 use super::{BusKey, InvocationKey, Machine};
 use crate::time::Instant;
 use alloc::sync::Arc;

@@ -9,10 +9,12 @@ use hashbrown::{HashMap, HashSet};
 
 use super::config::Concurrency;
 use super::error::Deadlock;
+use super::event_state::VisitState;
 use super::kin::KinIx;
 use super::output::Note;
 use super::raised::{RaiseOrder, Raised};
-use super::state::{BusIx, EventIx, Invocation, InvocationIx, VisitIx, VisitState, Wait, WaitIx};
+use super::state::{BusIx, EventIx, InvocationIx, VisitIx, WaitIx};
+use super::work::{Invocation, Wait};
 use super::{BusKey, EventKey, InvocationKey, Machine, WaitKey};
 
 /// The answer to a handler that wants to wait.

@@ -1,0 +1,139 @@
+//! What the holder of the turn does with one handler: calls it, polls it, keeps it until it is woken.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::num::NonZeroUsize;
+use core::task::Context;
+
+use super::context::{Current, Polled};
+use super::guard;
+use super::handler::{Beginning, Callable, FirstPoll, Started};
+use super::record::Erased;
+use super::send::ParentRef;
+use super::spawned::{Leash, SpawnedTask};
+use super::task::{self, Readiness, Running, Task};
+use super::turn::{Holder, Turn};
+use super::value::Verdict;
+use crate::machine::{Action, Beside, Handler, InvocationKey, Run};
+
+/// Wakers that are kept for invocations to come.
+const SPARE_WAKERS: usize = 64;
+
+impl Holder<'_> {
+    /// Calls a handler, and polls its future the first time.
+    pub(super) fn begin(
+        &mut self,
+        run: Run<Arc<dyn Erased>, Arc<dyn Callable>>,
+    ) -> Option<InvocationKey> {
+        let Run { invocation, event, beside, payload, handler: entry, .. } = run;
+        let Action::Call(handler) = &entry.action else { return None };
+        let head = payload.head();
+        let hub = self.bus.hub.address();
+        let key = Some(entry.info.key);
+        let parent = ParentRef { event: Some(event), id: head.id, depth: head.depth, handler: key };
+        let polled_with = |waker| {
+            let polled = Some(Polled { hub, invocation, waker });
+            Current { polled, hub, parent, in_scope: 0 }
+        };
+        let call = |first: FirstPoll<'_, '_>| handler.call(payload, self.bus, invocation, first);
+        let ended = if beside == Beside::Others && self.bus.spawns {
+            self.begin_spawned(polled_with(None), invocation, call)
+        } else {
+            let ready = self.turn.spare_wakers.pop().unwrap_or_else(|| Readiness::new(self.bus));
+            ready.assign(invocation);
+            let waker = NonZeroUsize::new(ready.waker().data().addr());
+            let mut cx = Context::from_waker(ready.waker());
+            let Turn { spare_box, outcome, .. } = &mut *self.turn;
+            let first = FirstPoll { place: Some((&mut cx, spare_box)), outcome };
+            match task::start(polled_with(waker), &self.bus.span, || call(first)) {
+                Ok(Started(Beginning::Ended)) => {
+                    self.keep(ready);
+                    Some(invocation)
+                }
+                Ok(Started(Beginning::Polled(future))) => {
+                    let running = Running::new(future, polled_with(waker));
+                    self.turn.tasks.insert(invocation, Task { running, ready });
+                    None
+                }
+                Ok(Started(Beginning::Unpolled(future))) => {
+                    let running = Running::new(future, polled_with(waker));
+                    self.turn.tasks.insert(invocation, Task { running, ready });
+                    self.poll_again(invocation)
+                }
+                Err(panicked) => {
+                    self.keep(ready);
+                    self.ended(invocation, panicked)
+                }
+            }
+        };
+        // It may be registered no more, and ours the last of it.
+        if let Some(entry) = Arc::into_inner(entry) {
+            discard_handler(entry);
+        }
+        ended
+    }
+
+    /// Calls a handler whose future is to be a task of the runtime.
+    #[inline(never)]
+    fn begin_spawned(
+        &mut self,
+        current: Current,
+        invocation: InvocationKey,
+        call: impl FnOnce(FirstPoll<'_, '_>) -> Started,
+    ) -> Option<InvocationKey> {
+        let first = FirstPoll { place: None, outcome: &mut self.turn.outcome };
+        match task::start(current, &self.bus.span, || call(first)) {
+            Ok(Started(Beginning::Ended)) => Some(invocation),
+            Ok(Started(Beginning::Polled(future) | Beginning::Unpolled(future))) => {
+                self.spawn(Running::new(future, current), invocation);
+                None
+            }
+            Err(panicked) => self.ended(invocation, panicked),
+        }
+    }
+
+    #[inline]
+    fn ended(&mut self, invocation: InvocationKey, verdict: Verdict) -> Option<InvocationKey> {
+        // It may have had one before it panicked.
+        guard::discard(self.turn.outcome.replace(verdict.0));
+        Some(invocation)
+    }
+
+    /// A wake-up for an invocation that has ended is nobody's.
+    #[inline(never)]
+    pub(super) fn poll_again(&mut self, invocation: InvocationKey) -> Option<InvocationKey> {
+        // It stays where it is, as it is large: it is looked for again only when it has ended.
+        let Turn { tasks, outcome, .. } = &mut *self.turn;
+        let Task { running, ready } = tasks.get_mut(invocation)?;
+        ready.rearm();
+        let mut cx = Context::from_waker(ready.waker());
+        if running.poll(&self.bus.span, &mut cx, outcome).is_pending() {
+            return None;
+        }
+        if let Some(task) = self.turn.tasks.remove(invocation) {
+            self.keep(task.ready);
+        }
+        Some(invocation)
+    }
+
+    /// Gives an invocation a task of its own, which tells its end itself.
+    fn spawn(&mut self, running: Running, invocation: InvocationKey) {
+        let leash = Arc::new(Leash::default());
+        self.turn.leashes.insert(invocation, leash.clone());
+        let task = SpawnedTask { bus: self.bus.clone(), running, invocation, leash };
+        self.latched.runtime.spawn(Box::pin(task));
+    }
+
+    /// Keeps a waker for another invocation if nobody else has it.
+    #[inline]
+    pub(super) fn keep(&mut self, ready: Readiness) {
+        if ready.is_ours_alone() && self.turn.spare_wakers.len() < SPARE_WAKERS {
+            self.turn.spare_wakers.push(ready);
+        }
+    }
+}
+
+#[cold]
+fn discard_handler(handler: Handler<Arc<dyn Callable>>) {
+    guard::discard(handler);
+}

@@ -1,0 +1,254 @@
+//! What a bus does for an event: its handlers, the invocations that run, and what those wait for.
+
+use alloc::sync::Arc;
+
+use super::arena::Arena;
+use super::config::{BusConfig, Completion, Concurrency, HandlerOrder};
+use super::event_state::{EventState, Visit};
+use super::list::{Links, List};
+use super::output::Beside;
+use super::registry::{Handler, Snapshot};
+use super::results::Rows;
+use super::state::{BusIx, EventIx, InvocationIx, VisitIx, WorkIx};
+use super::timers::NOWHERE;
+use super::{InvocationKey, InvocationTag, WaitTag, WorkTag};
+use crate::time::{Instant, Nanos};
+
+/// The handlers of one event on one bus, while they run.
+pub(super) struct Work<R, H> {
+    /// None once the stay is over, and where the only one was handed on as it was started.
+    pub(super) handlers: Option<Snapshot<H>>,
+    /// The next handler to start, and how many there are.
+    pub(super) next: u32,
+    pub(super) total: u32,
+    /// Running invocations, and those of them that wait.
+    pub(super) live: u32,
+    pub(super) waiting: u32,
+    pub(super) invocations: List<InvocationTag>,
+    pub(super) parallel: bool,
+    pub(super) concurrency: Concurrency,
+    pub(super) completion: Completion,
+    /// Counted in the `busy` of its slots.
+    pub(super) awake: bool,
+    /// In the `continuing` queue of its bus.
+    pub(super) continuing: bool,
+    pub(super) rows: Rows<R>,
+}
+
+#[derive(Clone, Copy, Default)]
+pub(super) struct Invocation {
+    pub(super) visit: VisitIx,
+    /// That of the visit.
+    pub(super) work: WorkIx,
+    pub(super) event: EventIx,
+    pub(super) bus: BusIx,
+    pub(super) row: u32,
+    /// Which of the event's handlers it is of.
+    pub(super) handler: u32,
+    pub(super) of_event: Links<InvocationTag>,
+    pub(super) waits: List<WaitTag>,
+    /// What else it waits for, counted: it raises nothing.
+    pub(super) lends: u32,
+    /// The number of its present waiting for events: waits begun together raise together.
+    pub(super) group: u64,
+    pub(super) started_at: Instant,
+    pub(super) limit: Nanos,
+    pub(super) slow_told: bool,
+    /// Which invocation of its row it is, from 1.
+    pub(super) number: u32,
+    /// The tries it makes itself; none while it rests.
+    pub(super) tries: u32,
+    /// It waits to be tried again; nothing runs.
+    pub(super) rests: bool,
+    pub(super) timer: u32,
+}
+
+#[derive(Clone, Copy, Default)]
+pub(super) struct Wait {
+    pub(super) invocation: InvocationIx,
+    pub(super) event: EventIx,
+    /// Its end is to be said.
+    pub(super) resumes: bool,
+    pub(super) of_invocation: Links<WaitTag>,
+    pub(super) of_event: Links<WaitTag>,
+}
+
+impl<R, H> Work<R, H> {
+    /// What a bus is to do for an event with so many handlers, as the event and the bus say. Of the
+    /// work that was done in this place before nothing is left, but that it may have been in a queue.
+    #[inline]
+    pub(super) fn begin<P>(&mut self, handlers: usize, bus: &BusConfig, event: &EventState<P>) {
+        debug_assert!(self.live == 0 && self.waiting == 0 && self.rows.is_empty());
+        debug_assert!(self.handlers.is_none());
+        self.next = 0;
+        self.total = handlers as u32;
+        let own = event.overrides.as_deref();
+        let order = own.and_then(|own| own.handler_order).unwrap_or(bus.handler_order);
+        self.parallel = order == HandlerOrder::Parallel;
+        self.concurrency = event.concurrency(bus);
+        self.completion = own.and_then(|own| own.completion).unwrap_or(bus.completion);
+        self.awake = handlers > 0;
+        self.continuing = false;
+        self.rows.reserve(handlers);
+    }
+
+    /// The next handler to start.
+    #[inline]
+    pub(super) fn next_handler(&mut self) -> Option<Arc<Handler<H>>> {
+        let handler = self.handlers.as_ref()?.get(self.next as usize)?.clone();
+        self.next += 1;
+        Some(handler)
+    }
+
+    /// Puts an invocation into the books.
+    #[inline(always)]
+    pub(super) fn enter(
+        &mut self,
+        invocations: &mut Arena<Invocation, InvocationTag>,
+        begin: impl FnOnce(&mut Invocation),
+    ) -> InvocationKey {
+        let key = invocations.renew(|invocation, _| begin(invocation));
+        self.invocations.push_back(invocations, key.ix(), Invocation::of_event);
+        self.live += 1;
+        key
+    }
+
+    /// Who may run at the same time as one of its invocations.
+    pub(super) fn beside(&self) -> Beside {
+        match self.parallel || self.concurrency == Concurrency::Parallel {
+            true => Beside::Others,
+            false => Beside::Nobody,
+        }
+    }
+
+    pub(super) fn take_rows(&mut self) -> Rows<R> {
+        core::mem::take(&mut self.rows)
+    }
+
+    /// Whether it has something running that does not wait, or something to start.
+    #[inline]
+    pub(super) fn is_awake(&self) -> bool {
+        let to_start = self.next < self.total;
+        match (self.parallel, self.live) {
+            (true, _) => to_start || self.live > self.waiting,
+            (false, 0) => to_start,
+            (false, _) => self.waiting == 0,
+        }
+    }
+
+    #[inline]
+    pub(super) fn can_continue(&self) -> bool {
+        self.next < self.total && (self.parallel || self.live == 0)
+    }
+
+    #[inline]
+    pub(super) fn is_done(&self) -> bool {
+        self.next == self.total && self.live == 0
+    }
+}
+
+// A derived impl would ask `R` and `H` for the same trait.
+impl<R, H> Default for Work<R, H> {
+    fn default() -> Self {
+        Self {
+            handlers: None,
+            next: 0,
+            total: 0,
+            live: 0,
+            waiting: 0,
+            invocations: List::default(),
+            parallel: false,
+            concurrency: Concurrency::default(),
+            completion: Completion::default(),
+            awake: false,
+            continuing: false,
+            rows: Rows::new(),
+        }
+    }
+}
+
+impl Invocation {
+    /// The first try of a handler, which stands in this row and is this one of the event's handlers.
+    #[inline(always)]
+    pub(super) fn begin(
+        &mut self,
+        (visit, work): (VisitIx, WorkIx),
+        stay: &Visit,
+        (row, handler): (u32, u32),
+        limit: Nanos,
+        started_at: Instant,
+    ) {
+        self.visit = visit;
+        self.work = work;
+        self.event = stay.event;
+        self.bus = stay.bus;
+        self.row = row;
+        self.handler = handler;
+        self.of_event = Links::default();
+        self.waits = List::default();
+        self.lends = 0;
+        self.group = 0;
+        self.started_at = started_at;
+        self.limit = limit;
+        self.slow_told = false;
+        self.number = 1;
+        self.tries = 1;
+        self.rests = false;
+        self.timer = NOWHERE;
+    }
+
+    pub(super) fn of_event(&mut self) -> &mut Links<InvocationTag> {
+        &mut self.of_event
+    }
+
+    #[inline]
+    pub(super) fn is_waiting(&self) -> bool {
+        self.lends > 0 || self.waits.first().is_some()
+    }
+
+    /// Has its work count it among those that wait, as it does after the change.
+    #[inline]
+    pub(super) fn change_waiting<R, H>(
+        &mut self,
+        works: &mut Arena<Work<R, H>, WorkTag>,
+        change: impl FnOnce(&mut Self),
+    ) {
+        let was_waiting = self.is_waiting();
+        change(self);
+        match (was_waiting, self.is_waiting()) {
+            (false, true) => works[self.work].waiting += 1,
+            (true, false) => works[self.work].waiting -= 1,
+            _ => {}
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        (self.started_at + self.limit).known()
+    }
+
+    /// When it has to be looked at: to report it as slow, or at its limit.
+    #[inline]
+    pub(super) fn alarm(&self, slow_after: Nanos) -> Instant {
+        let slow_after = if self.slow_told { Nanos::FOR_EVER } else { slow_after };
+        self.started_at + self.limit.min(slow_after)
+    }
+}
+
+impl Wait {
+    #[inline]
+    pub(super) fn begin(&mut self, invocation: InvocationIx, event: EventIx, resumes: bool) {
+        self.invocation = invocation;
+        self.event = event;
+        self.resumes = resumes;
+        self.of_invocation = Links::default();
+        self.of_event = Links::default();
+    }
+
+    pub(super) fn of_invocation(&mut self) -> &mut Links<WaitTag> {
+        &mut self.of_invocation
+    }
+
+    pub(super) fn of_event(&mut self) -> &mut Links<WaitTag> {
+        &mut self.of_event
+    }
+}
