@@ -16,7 +16,8 @@ pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// One runtime serves a hub and all its buses. The shape (`dyn`, a timer that is boxed once and
 /// then reset) is quinn's.
 pub trait Runtime: Send + Sync + fmt::Debug + 'static {
-    /// The time now. It never goes back.
+    /// The time now. It does not go back on a thread. Where it does all the same, or between threads
+    /// (by what a processor reads ahead), the books of the hub take the later of two times.
     fn now(&self) -> Instant;
 
     /// The same, on a thread where [`is_current`](Self::is_current) was true a moment ago: for

@@ -118,8 +118,8 @@ impl fmt::Debug for Instant {
 
 /// A point in wall time: nanoseconds since 1970-01-01T00:00:00Z.
 ///
-/// It is the runtime's time plus the offset that was taken when the hub got its runtime, so that
-/// times of one hub never run backwards, and tests with a paused clock see theirs.
+/// It is the runtime's time plus the offset that was taken when the hub got its runtime, so that it
+/// does not jump when the wall clock is set, and tests with a paused clock see theirs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(u64);
 
