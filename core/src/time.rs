@@ -119,7 +119,9 @@ impl fmt::Debug for Instant {
 /// A point in wall time: nanoseconds since 1970-01-01T00:00:00Z.
 ///
 /// It is the runtime's time plus the offset that was taken when the hub got its runtime, so that it
-/// does not jump when the wall clock is set, and tests with a paused clock see theirs.
+/// does not jump when the wall clock is set, and tests with a paused clock see theirs. It may be behind
+/// the system's clock by less than a microsecond (see `SystemClock`), and stays off by what that is set
+/// to later.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(u64);
 

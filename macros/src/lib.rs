@@ -39,7 +39,7 @@ use syn::{DeriveInput, parse_macro_input};
 ///
 /// | attribute | meaning | unless given |
 /// |---|---|---|
-/// | `output = Type` | what handlers answer with; they may return an `Option` or a `Result` of it, too | `()`: no value |
+/// | `output = Type` | what handlers answer with; they may return an `Option` or a `Result` of it, too; no bare parameter of a generic event | `()`: no value |
 /// | `name = "…"` | the name that handlers can be registered by | the type's name |
 /// | `timeout = "…"` | the limit of each invocation: a number with `ns`, `us`, `ms`, `s`, `m` or `h`; `"off"` for none | the bus's |
 /// | `version = "…"` | the version in the schema, `module.Type@version` | the crate's |

@@ -166,9 +166,10 @@ impl<E: Event> EventHandle<E> {
         self.clone().into_future()
     }
 
-    /// The same, as a wait of the handler that was given `handler`. With `std` every wait inside a
-    /// handler is; without it, only waits for the handler's own event and for what was dispatched
-    /// through it are known to be.
+    /// The same, as a wait of the handler that was given `handler`, while that is polled. With `std`
+    /// every wait inside a handler is; without it, only waits for the handler's own event and for what
+    /// was dispatched through it are known to be. In a task that a handler spawned it is the task's
+    /// (see [`scope`](Self::scope)).
     ///
     /// # Cancel safety
     /// As [`wait`](Self::wait).
@@ -218,6 +219,11 @@ impl<E: Event> EventHandle<E> {
 
     /// Makes this event the parent of what `future` dispatches, wherever it is polled: for tasks
     /// that a handler spawns.
+    ///
+    /// What is awaited in such a task is the task's wait, not the handler's (R14): it raises nothing,
+    /// and the handler lends nothing meanwhile. A handler that joins a task which awaits a child on the
+    /// same serial bus waits until its limit, and the cycle is not seen: have the child run
+    /// [`parallel`](EventBuilder::parallel), or await it in the handler.
     pub fn scope<F: Future>(&self, future: F) -> Scope<F> {
         let (hub, parent) = (self.bus.hub.address(), self.parent_ref());
         let scope = Current { polled: None, hub, parent, in_scope: 1 };
@@ -240,7 +246,8 @@ impl<E: Event> EventHandle<E> {
     ///
     /// # Errors
     /// The failures, all of them; the cause, when the event was ended; `Empty` when no handler
-    /// returned a value; `NotCompleted`.
+    /// returned a value; `NotCompleted`. An event without an output is always empty: whether all went
+    /// well with it is what [`result_opt`](Self::result_opt) says.
     pub fn result(&self) -> Result<E::Output, ResultError> {
         self.result_ref().cloned()
     }

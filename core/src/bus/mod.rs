@@ -247,6 +247,10 @@ impl EventBus {
     /// Sends events on to another bus of the hub (R17): those of a name, or `*` for all. One event
     /// then runs on both buses and completes when both are done.
     ///
+    /// It does not keep the target alive, and does not end with it: once the last [`EventBus`] of the
+    /// target is dropped, or it is stopped, each event has a failure for it among its results. Keep the
+    /// target, or take the forward [`off`](Subscription::off).
+    ///
     /// # Errors
     /// The buses are of different hubs.
     pub fn forward(&self, name: &str, target: &Self) -> Result<Subscription, ForwardError> {
@@ -284,6 +288,11 @@ impl EventBus {
 
     /// What is dispatched from now on, as a stream that keeps up to `capacity` unread events (R28).
     /// `overflow` says what happens when the reader is slow.
+    ///
+    /// [`Overflow::Wait`] keeps those too that are dispatched meanwhile, and holds back what has not
+    /// started on the bus, the last of it also after the last [`EventBus`] was dropped: a task that has
+    /// such a stream and awaits an event of the bus instead of reading waits for itself. Limits of
+    /// handlers do not count for what has not started; a deadline does. Drop a stream that is not read.
     pub fn events(&self, capacity: usize, overflow: Overflow) -> EventStream<AnyEvent> {
         EventStream::new(&self.shared, &Select::named("*".into()), capacity, overflow)
     }

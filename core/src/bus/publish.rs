@@ -15,7 +15,9 @@ use crate::runtime::NoRuntime;
 
 impl EventBus {
     /// Gives a value to every listener of a topic, to all at once, started in order of registration,
-    /// and waits until all are done. That nobody listens is fine.
+    /// and waits until all are done. That nobody listens is fine. Listeners that fail, or that take
+    /// values of another type than `B`, are no error of this: they are in
+    /// [`Published::failures`].
     ///
     /// # Errors
     /// The bus is stopped, or has no runtime yet.

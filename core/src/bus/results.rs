@@ -52,7 +52,10 @@ impl EventResult {
         self.row.status()
     }
 
-    /// When it started, by the runtime's clock; `None` when it has not, or never did.
+    /// When it started, by the runtime's clock, as other results tell it; `None` when it has not, or
+    /// never did. The time of day is that of the event ([`EventHandle::created_at`]).
+    ///
+    /// [`EventHandle::created_at`]: super::EventHandle::created_at
     #[must_use]
     pub fn started_at(&self) -> Option<Instant> {
         self.row.started_at

@@ -20,6 +20,9 @@ use crate::time::Instant;
 /// [`EventHandle::log_tree`](super::EventHandle::log_tree) and
 /// [`EventBus::log_tree`](super::EventBus::log_tree).
 ///
+/// The time in brackets is in UTC: of an event when it was dispatched, of a handler when it was started;
+/// behind it is how long it ran, of an event that never started how long it was there.
+///
 /// Events that are out of memory are not in it. Nothing is formatted before it is displayed.
 pub struct LogTree {
     bus: Arc<BusShared>,
