@@ -131,9 +131,14 @@ fn block_on<F: Future>(future: F) -> F::Output {
 /// Tries the orders in which a thread is interrupted twice at most, unless the environment says
 /// otherwise, and says how many there were.
 fn check(model: impl Fn() + Send + Sync + 'static) {
+    check_to(Builder::new().preemption_bound.unwrap_or(2), model);
+}
+
+/// The same for so many interruptions, whatever the environment says: for what fewer do not show.
+fn check_to(interruptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let tried = Arc::new(AtomicUsize::new(0));
     let mut builder = Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(2));
+    builder.preemption_bound = Some(interruptions);
     builder.max_branches = 10_000;
     let count = tried.clone();
     builder.check(move || {
@@ -448,6 +453,61 @@ fn a_slot_is_handed_on() {
         let (again, same) = (once.clone(), call.clone());
         let other = thread::spawn(move || block_on(again.run(same)).unwrap());
         block_on(once.run(call)).unwrap();
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn a_driver_ends_though_its_closed_bus_was_opened_again() {
+    check_to(3, || {
+        let (bus, driver) = builder(true).with_driver();
+        let kept = Arc::new(std::sync::Mutex::new(None));
+        let keep = kept.clone();
+        bus.on(move |add: EventHandle<Add>| {
+            *keep.lock().unwrap() = Some(add);
+            1
+        });
+        block_on(bus.run(Add(1))).unwrap();
+        let add = kept.lock().unwrap().take().unwrap();
+        let drives = thread::spawn(move || block_on(driver));
+        let other = thread::spawn(move || drop(add.bus()));
+        drop(bus);
+        other.join().unwrap();
+        drives.join().unwrap();
+    });
+}
+
+#[test]
+fn a_driver_ends_though_a_weak_bus_is_dispatched_on_as_it_closes() {
+    for helps in [false, true] {
+        check_to(3, move || {
+            let (bus, driver) = builder(helps).with_driver();
+            bus.on(|add: EventHandle<Add>| add.0 + 1);
+            let weak = bus.downgrade();
+            let drives = thread::spawn(move || block_on(driver));
+            let other = thread::spawn(move || {
+                let Some(bus) = weak.upgrade() else { return };
+                let add = bus.dispatch(Add(1)).unwrap();
+                drop(bus);
+                assert_eq!(value(&add), 2);
+            });
+            drop(bus);
+            other.join().unwrap();
+            drives.join().unwrap();
+        });
+    }
+}
+
+#[test]
+fn a_weak_bus_gives_one_that_takes_events() {
+    check_to(2, || {
+        let bus = bus(true);
+        assert_eq!(value(&bus.dispatch(Add(1)).unwrap()), 2);
+        let weak = bus.downgrade();
+        let other = thread::spawn(move || drop(bus));
+        if let Some(bus) = weak.upgrade() {
+            assert_eq!(value(&bus.dispatch(Add(2)).unwrap()), 3);
+        }
         other.join().unwrap();
     });
 }

@@ -412,3 +412,61 @@ fn r20_a_clock_that_panics() {
     assert_eq!(work.status(), EventStatus::Completed);
     rig.assert_alive();
 }
+
+/// Panics when it is polled, and again when it is dropped.
+struct Twice;
+
+impl Future for Twice {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        panic!("polled")
+    }
+}
+
+impl Drop for Twice {
+    fn drop(&mut self) {
+        panic!("dropped")
+    }
+}
+
+#[test]
+fn r20_a_future_that_panics_twice_has_panicked_once() {
+    let (bus, driver) = driven(Manual::helping(false).hub().bus("main"));
+    bus.on(|_: EventHandle<Work>| Twice);
+    bus.handler(|_: EventHandle<Work>| Twice).retry(busway::Retry::new()).register();
+    bus.on(|_: EventHandle<Work>| {
+        let (mut twice, mut is_late) = (Box::pin(Twice), false);
+        poll_fn(move |cx| {
+            if std::mem::replace(&mut is_late, true) {
+                return twice.as_mut().poll(cx);
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+    });
+    let work = bus.dispatch(Work).unwrap();
+    assert!(drive(&mut [driver]));
+    let messages = work.results().into_iter().map(|row| match row.error() {
+        Some(HandlerError::Panicked { message }) => message.to_string(),
+        other => panic!("it did not panic: {other:?}"),
+    });
+    assert_eq!(messages.collect::<Vec<_>>(), ["polled"; 3]);
+}
+
+#[test]
+fn a_closed_bus_ends_though_its_drivers_waker_panics() {
+    struct Bad;
+    impl Wake for Bad {
+        fn wake(self: Arc<Self>) {
+            panic!("woken")
+        }
+    }
+    let hub = Manual::helping(true).hub();
+    let (bus, driver) = hub.bus("main").with_driver();
+    let mut driver = pin!(driver);
+    let waker = Waker::from(Arc::new(Bad));
+    assert!(driver.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    drop(bus);
+    assert_eq!(hub.bus("main").build().name(), "main", "the name is free");
+}

@@ -30,3 +30,27 @@ fn r8_a_future_of_an_eighth_of_the_stack() {
     });
     thread.unwrap().join().unwrap();
 }
+
+#[derive(Event)]
+struct Small;
+
+/// Each bus is held by a handler of the one before it: they end one after the other, not within each
+/// other.
+#[test]
+fn r33_a_chain_of_buses_takes_no_stack() {
+    let thread = std::thread::Builder::new().stack_size(1 << 20).spawn(|| {
+        let hub = Manual::helping(true).hub();
+        let mut drivers = Vec::new();
+        let mut first = None;
+        for _ in 0..2_000 {
+            let (bus, mut driver) = driven(hub.bus("link"));
+            let next = first.replace(bus.clone());
+            bus.on(move |_: EventHandle<Small>| drop(next.clone()));
+            driver.step();
+            drivers.push(driver);
+        }
+        drop(first);
+        assert!(drive(&mut drivers));
+    });
+    thread.unwrap().join().unwrap();
+}

@@ -2,8 +2,9 @@
 
 use core::fmt;
 use core::pin::Pin;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll};
 
+use super::guard;
 use super::value::{Answer, Verdict};
 use crate::machine::Outcome;
 
@@ -18,8 +19,9 @@ pub(crate) trait HandlerFuture: Send {
 }
 
 pin_project_lite::pin_project! {
-    /// The future a handler returned, and what its value comes to. The future comes first: a processor
-    /// reads what was just written fast where it was written in the same pieces.
+    /// The future a handler returned, and what its value comes to. The future is not behind a tag: it
+    /// is read right after it was written here, and a processor forwards a store to a load only where
+    /// the load is within it.
     pub(crate) struct Answering<F, M> {
         #[pin]
         future: Option<F>,
@@ -39,7 +41,8 @@ where
     F: Future + Send,
     M: Fn(F::Output) -> Verdict + Send,
 {
-    /// The handler's future is dropped as soon as it has ended. Polled again, this is never ready.
+    /// The handler's future is dropped as soon as it has ended, and so is one that panicked, whose drop
+    /// may panic too: not while the first panic goes on. Polled again, this is never ready.
     #[inline]
     fn poll_into(
         self: Pin<&mut Self>,
@@ -48,9 +51,18 @@ where
     ) -> Poll<()> {
         let mut this = self.project();
         let Some(future) = this.future.as_mut().as_pin_mut() else { return Poll::Pending };
-        let output = ready!(future.poll(cx));
-        this.future.set(None);
-        *outcome = Some((this.verdict)(output).0);
+        let verdict = match guard::catch(|| future.poll(cx)) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(output)) => {
+                this.future.set(None);
+                (this.verdict)(output)
+            }
+            Err(panic) => {
+                let _ = guard::catch(|| this.future.set(None));
+                Verdict::panicked(&panic)
+            }
+        };
+        *outcome = Some(verdict.0);
         Poll::Ready(())
     }
 }

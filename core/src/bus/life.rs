@@ -13,16 +13,19 @@ use super::sleep::{Elapsed, with_timeout};
 use super::wakers::Place;
 
 impl BusShared {
-    /// Another handle to the bus, if it has not ended.
+    /// Another handle to the bus.
     pub(crate) fn own(self: &Arc<Self>) {
         if self.owners.fetch_add(1, Ordering::AcqRel) == 0 {
-            // A bus that was closed and is not gone yet is open again.
+            // A bus that was closed and is not gone yet is open again. One that is gone is stopped, and
+            // says so to whoever dispatches.
             self.hub.input(|hub| hub.books.reopen(self.key).is_ok());
         }
     }
 
-    pub(crate) fn is_owned(&self) -> bool {
-        self.owners.load(Ordering::Acquire) > 0
+    /// The same where there is one already; false when there is none.
+    pub(crate) fn own_if_owned(&self) -> bool {
+        let more = |owners| (owners > 0).then(|| owners + 1);
+        self.owners.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
     }
 
     /// One handle less; at the last, the bus ends when everything dispatched has completed.
@@ -36,12 +39,19 @@ impl BusShared {
         }
     }
 
-    /// The machine says that a closed bus is through: nothing of it waits for its driver to be polled.
+    /// The machine says that a closed bus is through. It ends here, without waiting for its driver to be
+    /// polled, and only then the driver is told: one that was polled in between, and found the bus open
+    /// again, is told by whoever ends it.
     pub(crate) fn closed(self: &Arc<Self>) {
-        if self.is_driven() && !self.has_ended() {
-            self.wake_driver();
+        // What one bus holds may hold the next one. That ends with its own driver, if it has one: a chain
+        // of them is to take no stack.
+        if context::is_ending() && self.is_driven() && !self.has_ended() {
+            return self.wake_driver();
         }
-        self.end_if_closed();
+        // What its handlers and events dispatch as they are dropped is nobody's child.
+        if context::outside(|| context::ending(|| self.end_if_closed())) {
+            self.driver.wake();
+        }
     }
 
     /// Takes a closed bus that is through out of the books.

@@ -422,7 +422,7 @@ impl WeakEventBus {
     #[must_use]
     pub fn upgrade(&self) -> Option<EventBus> {
         let shared = self.0.upgrade()?;
-        shared.is_owned().then(|| EventBus::from_shared(shared))
+        shared.own_if_owned().then(|| EventBus { shared })
     }
 }
 

@@ -249,7 +249,10 @@ impl BusShared {
             if let Ok(latched) = self.hub.runtime() {
                 latched.runtime.spawn(alloc::boxed::Box::pin(Driver::new(self.clone())));
             } else {
-                self.driver_state.store(NOT_DRIVEN, Ordering::Release);
+                // Unless the bus has ended meanwhile.
+                let (made, none) = (DRIVEN, NOT_DRIVEN);
+                let state = &self.driver_state;
+                let _ = state.compare_exchange(made, none, Ordering::AcqRel, Ordering::Acquire);
             }
             return;
         }

@@ -39,7 +39,9 @@ impl Segment {
     #[inline]
     const fn beyond(self, tick: u64) -> u64 {
         let ticks = tick.wrapping_sub(self.from) as u128;
-        self.base.saturating_add(((ticks * self.rate as u128) >> 32) as u64)
+        let time = (ticks * self.rate as u128) >> 32;
+        let most = u64::MAX as u128;
+        self.base.saturating_add(if time < most { time as u64 } else { u64::MAX })
     }
 }
 

@@ -4,14 +4,13 @@
 pub(crate) use std::sync::MutexGuard;
 use std::sync::{PoisonError, TryLockError};
 
-/// Looks at a lock that another thread has, before this one sleeps. The pause before each is
-/// twice as long as the one before it, up to the longest: in all some microseconds to some tens
-/// of them, which is what a handful of steps of a bus take.
+/// Looks at a lock that another thread has, before this one sleeps, after pauses of 64, 128, 256 and 256
+/// times the processor's shortest: in all some microseconds to some tens of them, which is what a
+/// handful of steps of a bus take. Who looks sooner takes the lock, and what is behind it, from a
+/// thread that is about to come back for it, and has it taken from him in turn.
 const LOOKS: u32 = 4;
-/// The pause before the first look, as a power of two of the processor's shortest. Who looks again at
-/// once takes the lock from a thread that is about to come back for it, and what is behind it too.
+/// The first pause and the longest one, as powers of two.
 const FIRST: u32 = 6;
-/// The longest.
 const LONGEST: u32 = 8;
 
 pub(crate) struct Mutex<T>(std::sync::Mutex<T>);

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use busway_core::journal::{DurableError, Entry, Feed, Receipt, Sink, SinkError};
-use busway_core::{BoxError, Cause, EventBus, EventHandle};
+use busway_core::{BoxError, Cause, EventBus, EventHandle, Hub};
+use busway_tokio::Tokio;
 
 use crate::events::{Job, Outcome, Step, builder, job, soon};
 
@@ -194,5 +195,42 @@ async fn r44_the_buses_of_a_hub_have_one_feed() -> Outcome {
     let same: Vec<_> = feeds.iter().map(|feed| feed.is_of_same_hub(&feeds[0])).collect();
     assert_eq!(same, [true, true, false]);
     drop((second, other));
+    Ok(())
+}
+
+/// Notes on which buses the events were that it has lines of.
+#[derive(Default)]
+struct Paths(Mutex<Vec<Vec<String>>>);
+
+impl Sink for Paths {
+    fn is_write_ahead(&self) -> bool {
+        false
+    }
+
+    fn accepted(&self, _: &Entry<'_>, _: Receipt) {}
+
+    fn completed(&self, entry: &Entry<'_>, receipt: Receipt) {
+        self.0.lock().unwrap().push(entry.path.clone());
+        receipt.durable();
+    }
+}
+
+/// A bus that is gone has left nothing that a later one could be taken for.
+#[tokio::test]
+async fn r41_a_bus_without_a_journal_writes_into_nobodys() -> Outcome {
+    let hub = Hub::builder().runtime_source(Tokio::latch).build();
+    let paths = Arc::new(Paths::default());
+    let sink: Arc<dyn Sink> = paths.clone();
+    let with = |n| hub.bus(format!("with{n:03}")).journal(sink.clone()).build();
+    let with: Vec<_> = (0..16).map(with).collect();
+    // Whoever expects something of a bus that is gone knows where it was.
+    let expects: Vec<_> = with.iter().map(|bus| bus.expect::<Step>()).collect();
+    drop(with);
+    let others: Vec<_> = (0..64).map(|n| hub.bus(format!("none{n:03}")).build()).collect();
+    for other in &others {
+        soon(other.run(job(1))).await?;
+    }
+    drop(expects);
+    assert_eq!(*paths.0.lock().unwrap(), Vec::<Vec<String>>::new());
     Ok(())
 }

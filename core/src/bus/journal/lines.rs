@@ -22,8 +22,8 @@ use crate::machine::Cause;
 #[derive(Default)]
 pub(crate) struct Lines {
     /// The buses that have a journal, by where their names are: a name is one bus's while that bus is
-    /// there, and taken from it, not copied.
-    buses: BTreeMap<usize, Weak<BusShared>>,
+    /// there, and taken from it, not copied. It is held here, so that its place is no later one's.
+    buses: BTreeMap<usize, (Arc<str>, Weak<BusShared>)>,
     /// With so many, those that are gone are looked for.
     many: usize,
     waiting: VecDeque<Line>,
@@ -52,10 +52,10 @@ enum What {
 impl Lines {
     pub(super) fn add(&mut self, name: &Arc<str>, bus: &Arc<BusShared>) {
         if self.buses.len() >= self.many {
-            self.buses.retain(|_, bus| bus.strong_count() > 0);
+            self.buses.retain(|_, (_, bus)| bus.strong_count() > 0);
             self.many = 2 * self.buses.len() + 16;
         }
-        self.buses.insert(place_of(name), Arc::downgrade(bus));
+        self.buses.insert(place_of(name), (name.clone(), Arc::downgrade(bus)));
     }
 
     pub(crate) fn accepted(&mut self, bus: Arc<BusShared>, record: Arc<dyn Erased>) {
@@ -73,7 +73,8 @@ impl Lines {
             return;
         }
         for name in record.head().frozen().into_iter().flat_map(|frozen| frozen.path()) {
-            if let Some(bus) = self.buses.get(&place_of(name)).and_then(Weak::upgrade) {
+            let bus = self.buses.get(&place_of(name)).and_then(|(_, bus)| bus.upgrade());
+            if let Some(bus) = bus {
                 self.add_line(Line { bus, record: record.clone(), what: What::Completed });
             }
         }
