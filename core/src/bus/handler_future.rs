@@ -2,7 +2,7 @@
 
 use core::fmt;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 
 use super::guard;
 use super::value::{Answer, Verdict};
@@ -50,20 +50,22 @@ where
         outcome: &mut Option<Outcome<Answer>>,
     ) -> Poll<()> {
         let mut this = self.project();
-        let Some(future) = this.future.as_mut().as_pin_mut() else { return Poll::Pending };
-        let verdict = match guard::catch(|| future.poll(cx)) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(output)) => {
-                this.future.set(None);
-                (this.verdict)(output)
-            }
-            Err(panic) => {
-                let _ = guard::catch(|| this.future.set(None));
-                Verdict::panicked(&panic)
-            }
-        };
-        *outcome = Some(verdict.0);
+        let mut future = Unless(this.future.as_mut());
+        let polled = future.0.as_mut().as_pin_mut().map_or(Poll::Pending, |future| future.poll(cx));
+        core::mem::forget(future);
+        let output = ready!(polled);
+        this.future.set(None);
+        *outcome = Some((this.verdict)(output).0);
         Poll::Ready(())
+    }
+}
+
+/// Drops a future, unless the poll came back.
+struct Unless<'a, F>(Pin<&'a mut Option<F>>);
+
+impl<F> Drop for Unless<'_, F> {
+    fn drop(&mut self) {
+        let _ = guard::catch(|| self.0.set(None));
     }
 }
 

@@ -284,10 +284,6 @@ impl<'a> Holder<'a> {
         {
             let mut hub = self.bus.hub.lock();
             if let Some(invocation) = ended {
-                if self.turn.run.is_none() {
-                    // It is asked what is next below: nobody has to be told of that.
-                    hub.books.attend(self.bus.key);
-                }
                 hub.books.finish(invocation, &mut self.turn.outcome, now);
             }
             self.ask_next(&mut hub, now);
