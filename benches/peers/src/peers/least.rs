@@ -1,8 +1,8 @@
 //! The least bus: a queue under a lock, worked off by whoever awaits an answer, and by nobody else. It
 //! keeps what an event of ours keeps (a shared record with an id and three times, the answer in it for
-//! whoever asks later, a history of fifty), takes a hundred at a time as ours does, and has nothing
-//! else: one handler that answers with a number and must not wait for anything outside, no children,
-//! no limits, no names, nobody else's panics.
+//! whoever asks later, a history of fifty), reads the clock that ours reads, takes a hundred at a time
+//! as ours does, and has nothing else: one handler that answers with a number and must not wait for
+//! anything outside, no children, no limits, no names, nobody else's panics.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -10,8 +10,8 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::task::{Context, Poll};
-use std::time::Instant;
 
+use busway::{Instant, SystemClock};
 use futures_util::task::AtomicWaker;
 
 use crate::peer::{Mailbox, Peer, Service};
@@ -37,6 +37,7 @@ struct Done {
 
 struct Shared {
     handler: Box<dyn Fn(Arc<Record>) -> BoxFuture + Send + Sync>,
+    clock: SystemClock,
     ids: AtomicU64,
     state: Mutex<State>,
 }
@@ -61,7 +62,8 @@ impl Bus {
         let (queue, history) = (VecDeque::new(), VecDeque::new());
         let state = Mutex::new(State { taken: false, pending: 0, limit, queue, history });
         let handler = Box::new(move |record| Box::pin(handler(record)) as BoxFuture);
-        Self(Arc::new(Shared { handler, ids: AtomicU64::new(1), state }))
+        let (clock, ids) = (SystemClock::new(), AtomicU64::new(1));
+        Self(Arc::new(Shared { handler, clock, ids, state }))
     }
 
     fn adder(limit: usize) -> Self {
@@ -72,9 +74,13 @@ impl Bus {
         self.0.state.lock().expect("nobody panics")
     }
 
+    fn now(&self) -> Instant {
+        self.0.clock.now()
+    }
+
     fn send(&self, n: u64) -> Reply {
         let id = self.0.ids.fetch_add(1, Ordering::Relaxed);
-        let (created_at, done, waiter) = (Instant::now(), OnceLock::new(), AtomicWaker::new());
+        let (created_at, done, waiter) = (self.now(), OnceLock::new(), AtomicWaker::new());
         let record = Arc::new(Record { id, created_at, n, done, waiter });
         let mut state = self.lock();
         assert!(state.pending < state.limit, "the bus has room");
@@ -95,12 +101,12 @@ impl Bus {
             state.taken = next.is_some();
             next
         };
-        let mut started_at = Instant::now();
+        let mut started_at = self.now();
         while let Some(record) = next {
             let Poll::Ready(value) = (self.0.handler)(record.clone()).as_mut().poll(cx) else {
                 panic!("a handler of the least bus does not wait");
             };
-            let completed_at = Instant::now();
+            let completed_at = self.now();
             // It may have been sent after the last one ended.
             started_at = started_at.max(record.created_at);
             next = self.ended(record, Done { started_at, completed_at, value });
