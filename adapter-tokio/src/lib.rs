@@ -16,7 +16,8 @@
 //! first handler that does not end at once stops the bus with tokio's panic, and a retry policy around
 //! a function panics in its caller as soon as it would wait: for a slot, for a try that has a timeout,
 //! or between two tries. So does a wait with a limit for a bus whose runtime was shut down before it
-//! had anything to do. A paused clock (`start_paused`) is followed. Whoever awaits an event may poll
+//! had anything to do. The clock is the system's ([`SystemClock`]), or tokio's where that is built with
+//! its `test-util`: then a paused clock (`start_paused`) is followed. Whoever awaits an event may poll
 //! the bus's handlers: those that call `block_in_place` fail where that is a `LocalSet`. This crate is
 //! **not** needed to use a bus from tokio when another runtime drives it: dispatching and awaiting work
 //! from anywhere.

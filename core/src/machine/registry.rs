@@ -1,6 +1,5 @@
 //! Who handles what: patterns, kinds of events, and the lists of handlers of one bus (R1–R4).
 
-use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -339,7 +338,7 @@ impl Kinds {
         if let Some(ix) = self.by_name.get(name) {
             return *ix;
         }
-        let (ix, name) = (self.names.len() as NameIx, Arc::<str>::from(name.to_owned()));
+        let (ix, name) = (self.names.len() as NameIx, Arc::<str>::from(name));
         self.names.push(name.clone());
         self.by_name.insert(name, ix);
         ix
