@@ -56,17 +56,16 @@ impl Tokio {
     /// The runtime of this handle; may be called from anywhere.
     #[must_use]
     pub fn new(handle: Handle) -> Self {
-        if !pause::is_built_in() {
-            let clock = SystemClock::new();
-            let epoch = TokioInstant::from_std(clock.epoch());
-            return Self { handle, epoch, clock: Some(clock) };
-        }
-        // Inside its runtime, so that a paused clock is the one that is read.
-        let epoch = {
-            let _inside = handle.enter();
-            TokioInstant::now()
-        };
-        Self { handle, epoch, clock: None }
+        let clock = (!pause::is_built_in()).then(SystemClock::new);
+        let epoch = clock.map_or_else(
+            || {
+                // Inside its runtime, so that a paused clock is the one that is read.
+                let _inside = handle.enter();
+                TokioInstant::now()
+            },
+            |clock| TokioInstant::from_std(clock.epoch()),
+        );
+        Self { handle, epoch, clock }
     }
 
     /// [`Tokio::current`] for builders that ask for a runtime when they need it.
@@ -81,11 +80,9 @@ impl Tokio {
 
 impl Runtime for Tokio {
     fn now(&self) -> Instant {
-        if let Some(clock) = &self.clock {
-            return clock.now();
-        }
         // Inside its runtime, so that a paused clock is the one that is read.
-        let _inside = (!self.is_current()).then(|| self.handle.enter());
+        let is_elsewhere = self.clock.is_none() && !self.is_current();
+        let _inside = is_elsewhere.then(|| self.handle.enter());
         self.now_here()
     }
 

@@ -23,7 +23,7 @@ pub struct EventBuilder<'a, E> {
 
 impl<'a, E: Event> EventBuilder<'a, E> {
     pub(crate) fn new(bus: &'a Arc<BusShared>, event: E, parentage: Parentage) -> Self {
-        Self { bus, event, options: Options { parentage, ..Options::default() } }
+        Self::with(bus, event, Options { parentage, ..Options::default() })
     }
 
     /// As it is after these options.

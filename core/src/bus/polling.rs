@@ -45,7 +45,7 @@ impl Holder<'_> {
             let mut cx = Context::from_waker(ready.waker());
             let Turn { spare_box, outcome, .. } = &mut *self.turn;
             let first = FirstPoll { place: Some((&mut cx, spare_box)), outcome };
-            match task::start(polled_with(waker), &self.bus.span, || call(first)) {
+            match task::guarded(polled_with(waker), &self.bus.span, || call(first)) {
                 Ok(Started(Beginning::Ended)) => {
                     self.keep(ready);
                     Some(invocation)
@@ -82,7 +82,7 @@ impl Holder<'_> {
         call: impl FnOnce(FirstPoll<'_, '_>) -> Started,
     ) -> Option<InvocationKey> {
         let first = FirstPoll { place: None, outcome: &mut self.turn.outcome };
-        match task::start(current, &self.bus.span, || call(first)) {
+        match task::guarded(current, &self.bus.span, || call(first)) {
             Ok(Started(Beginning::Ended)) => Some(invocation),
             Ok(Started(Beginning::Polled(future) | Beginning::Unpolled(future))) => {
                 self.spawn(Running::new(future, current), invocation);

@@ -26,6 +26,7 @@ pub(crate) struct Head {
     pub(crate) id: EventId,
     pub(crate) created_at: Instant,
     pub(crate) depth: u32,
+    /// Beside the id: an `Option` of it would be moved byte by byte.
     has_parent: bool,
     parent: EventId,
     /// The handler that dispatched it, when it was one.

@@ -162,9 +162,8 @@ impl BusShared {
         let record = Arc::new(Record { head, payload: event });
 
         let mut notices = Notices::default();
-        let mut offer = Offer::<Arc<dyn Erased>> { payload: None, spec };
+        let mut offer = Offer::<Arc<dyn Erased>> { payload: Some(record.clone()), spec };
         let accepted = {
-            offer.payload = Some(record.clone());
             let mut hub = self.hub.lock();
             offer.spec.kind = hub.books.kind(E::NAME, Some(TypeId::of::<E>()));
             let accepted = input(&mut hub, &mut offer, now);

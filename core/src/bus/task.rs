@@ -9,7 +9,6 @@ use core::task::{Context, Poll, Waker};
 
 use super::context::{self, Current};
 use super::guard;
-use super::handler::Started;
 use super::handler_future::HandlerFuture;
 use super::shared::BusShared;
 use super::span::Span;
@@ -92,19 +91,13 @@ impl Running {
     }
 }
 
-/// Calls a handler; one that panics has ended with that.
-#[inline]
-pub(crate) fn start(
-    current: Current,
-    span: &Span,
-    call: impl FnOnce() -> Started,
-) -> Result<Started, Verdict> {
-    guarded(current, span, call)
-}
-
 /// Runs the user's code of an invocation; `Err` is what it comes to when it panics.
 #[inline]
-fn guarded<T>(current: Current, span: &Span, code: impl FnOnce() -> T) -> Result<T, Verdict> {
+pub(crate) fn guarded<T>(
+    current: Current,
+    span: &Span,
+    code: impl FnOnce() -> T,
+) -> Result<T, Verdict> {
     let run = || guard::catch(|| span.enter(code));
     context::enter(current, run).map_err(|panic| Verdict::panicked(&panic))
 }

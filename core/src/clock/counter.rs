@@ -8,6 +8,7 @@ use std::time::Instant as StdInstant;
 use super::line::Line;
 use super::segment::Surveyor;
 use crate::sync::StaticMutex;
+use crate::time::Instant;
 
 /// What all clocks of the process share: it is about the machine, and nothing of a bus's is in it.
 pub(super) static COUNTER: Counter = Counter::new();
@@ -58,8 +59,7 @@ impl Counter {
 
     /// The same of another moment.
     pub(super) fn at(&self, moment: StdInstant) -> u64 {
-        let since = moment.saturating_duration_since(self.begin());
-        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+        (Instant::EPOCH + moment.saturating_duration_since(self.begin())).as_nanos()
     }
 
     /// Asks the system, and draws the line on from there.

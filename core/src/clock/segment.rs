@@ -63,15 +63,15 @@ impl Surveyor {
     /// The piece that starts at a tick at which it was `now` or a little later; none while the rate is
     /// not known.
     pub(super) fn survey(&mut self, tick: u64, now: u64) -> Segment {
-        let is_ahead = self.last.rate > 0 && self.last.beyond(tick) > now.saturating_add(OFF);
-        if is_ahead || !self.judge(tick, now) {
+        // Without a last piece it is 0.
+        let reached = self.last.beyond(tick);
+        if reached > now.saturating_add(OFF) || !self.judge(tick, now) {
             // It is another counter, or another time, than it was.
             *self = Self { since: Some((tick, now)), ..Self::new() };
         }
         if self.rate == 0 {
             return Segment::default();
         }
-        let reached = if self.last.rate > 0 { self.last.beyond(tick) } else { 0 };
         let rate = self.rate - self.rate / FLATTER;
         self.last = Segment { rate, from: tick, base: now.max(reached) };
         self.last

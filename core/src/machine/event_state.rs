@@ -143,17 +143,7 @@ impl Visit {
     /// An event has come to a bus.
     #[inline(always)]
     pub(super) fn begin(&mut self, event: EventIx, bus: BusIx, seq: u64) {
-        self.event = event;
-        self.bus = bus;
-        self.next = None;
-        self.seq = seq;
-        self.links = Links::default();
-        self.arrival = Links::default();
-        self.remembered = false;
-        self.state = VisitState::Queued;
-        self.started = false;
-        self.held = false;
-        self.work = None;
+        *self = Self { event, bus, seq, ..Self::default() };
     }
 
     pub(super) fn links(&mut self) -> &mut Links<VisitTag> {

@@ -136,8 +136,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             bus.history.completed.push_back(entries, visit, Visit::links);
             self.forget_surplus(ix);
         } else {
-            let bytes = u64::from(entries.pair(visit).1.bytes);
-            bus.unweigh(bytes);
+            bus.unweigh(entries.pair(visit).1.bytes);
         }
         if is_awaited {
             self.tell_of_less(ix);
@@ -192,8 +191,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         stay.remembered = false;
         of_event.remembered -= 1;
         let Visit { bus, event, seq, started, state, .. } = *stay;
-        let (is_complete, remembered) = (of_event.is_complete(), of_event.remembered);
-        let bytes = u64::from(of_event.bytes);
+        let EventState { remembered, bytes, .. } = *of_event;
+        let is_complete = of_event.is_complete();
         let bus = &mut buses[bus];
         let history = &mut bus.history;
         history.len -= 1;

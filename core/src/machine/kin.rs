@@ -25,18 +25,6 @@ pub(super) struct Kin {
 }
 
 impl Kin {
-    /// Nobody belongs to an event yet.
-    #[inline]
-    fn begin(&mut self, event: EventIx) {
-        self.event = event;
-        self.parent = None;
-        self.depth = 0;
-        self.siblings = Links::default();
-        self.children = List::default();
-        self.waits = List::default();
-        self.raise = 0;
-    }
-
     fn siblings(&mut self) -> &mut Links<KinTag> {
         &mut self.siblings
     }
@@ -163,7 +151,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if let Some(kin) = self.entries[event].kin {
             return kin;
         }
-        let kin = self.kins.renew(|kin, _| kin.begin(event)).ix();
+        let kin = self.kins.insert(Kin { event, ..Kin::default() }).ix();
         self.entries[event].kin = Some(kin);
         kin
     }

@@ -68,8 +68,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 impl<H> BusState<H> {
     /// The bus has nothing more to do with an event of so many bytes.
     #[inline]
-    pub(super) fn unweigh(&mut self, bytes: u64) {
+    pub(super) fn unweigh(&mut self, bytes: u32) {
         self.in_memory -= 1;
-        self.bytes -= bytes;
+        self.bytes -= u64::from(bytes);
     }
 }

@@ -70,7 +70,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             return Ok(Waiting::Over);
         };
         self.check_cycle(by, event)?;
-        let wait = self.waits.renew(|wait, _| wait.begin(by, event, resumes));
+        let wait = self.waits.insert(Wait { invocation: by, event, resumes, ..Wait::default() });
         self.note_wait(by, event, wait.ix());
         self.settle(self.invocations[by].visit);
         let group = self.invocations[by].group;

@@ -178,23 +178,21 @@ impl Invocation {
         limit: Nanos,
         started_at: Instant,
     ) {
-        self.visit = visit;
-        self.work = work;
-        self.event = stay.event;
-        self.bus = stay.bus;
-        self.row = row;
-        self.handler = handler;
-        self.of_event = Links::default();
-        self.waits = List::default();
-        self.lends = 0;
-        self.group = 0;
-        self.started_at = started_at;
-        self.limit = limit;
-        self.slow_told = false;
-        self.number = 1;
-        self.tries = 1;
-        self.rests = false;
-        self.timer = NOWHERE;
+        let Visit { event, bus, .. } = *stay;
+        *self = Self {
+            visit,
+            work,
+            event,
+            bus,
+            row,
+            handler,
+            started_at,
+            limit,
+            number: 1,
+            tries: 1,
+            timer: NOWHERE,
+            ..Self::default()
+        };
     }
 
     pub(super) fn of_event(&mut self) -> &mut Links<InvocationTag> {
@@ -235,15 +233,6 @@ impl Invocation {
 }
 
 impl Wait {
-    #[inline]
-    pub(super) fn begin(&mut self, invocation: InvocationIx, event: EventIx, resumes: bool) {
-        self.invocation = invocation;
-        self.event = event;
-        self.resumes = resumes;
-        self.of_invocation = Links::default();
-        self.of_event = Links::default();
-    }
-
     pub(super) fn of_invocation(&mut self) -> &mut Links<WaitTag> {
         &mut self.of_invocation
     }
