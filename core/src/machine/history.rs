@@ -222,7 +222,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
         self.lose(bytes);
         if let Some(payload) = payload {
-            self.forgotten.push_back(payload);
+            self.forgotten.push(payload);
         }
     }
 

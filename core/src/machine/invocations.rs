@@ -212,11 +212,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// The handlers that have not started get their rows, and are passed over.
     fn cancel_rest(&mut self, visit: VisitIx, cause: Cause) {
         let Visit { event, work, .. } = self.entries[visit];
-        let of_type = self.kinds.type_of(self.entries[event].kind);
+        let kind = self.entries[event].kind;
         let state = &mut self.works[work.expect("a running visit has work")];
         let Some(handlers) = &state.handlers else { return };
         let waiting = handlers.into_iter().skip(state.next as usize);
-        for handler in waiting.filter(|handler| handler.has_row(of_type)) {
+        for handler in waiting.filter(|handler| handler.has_row(kind)) {
             let outcome = Some(Outcome::Cancelled(cause));
             let completed_at = Some(self.now);
             state.rows.push(Row { outcome, completed_at, ..Row::pending(handler.info.clone()) });

@@ -102,6 +102,7 @@ mod registry;
 mod results;
 mod retries;
 mod schedule;
+mod short_queue;
 mod state;
 mod timeouts;
 mod timers;
@@ -142,6 +143,7 @@ pub(crate) use self::output::Done;
 use self::output::{Ended, Note, WideNote};
 use self::registry::{Kinds, Place};
 pub(crate) use self::schedule::Asked;
+use self::short_queue::ShortQueue;
 use self::state::{BusIx, BusState, EventIx, Reservation, Slot, VisitIx};
 use self::watch::Watch;
 use self::work::{Invocation, Wait, Work};
@@ -230,10 +232,10 @@ pub struct Machine<P, R, H = ()> {
     reservations: Arena<Reservation, ReservationTag>,
     handler_places: HashMap<HandlerKey, (BusKey, Place)>,
     /// What is to be said when it is asked for.
-    notes: VecDeque<Note>,
+    notes: ShortQueue<Note>,
     wide_notes: VecDeque<WideNote<P, R, H>>,
     /// The payloads of events that nothing remembers, to be handed out.
-    forgotten: VecDeque<P>,
+    forgotten: ShortQueue<P>,
     hub_slot: Slot,
     hub_lines: [VecDeque<BusKey>; 2],
     handler_count: u64,
@@ -263,9 +265,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             watches: Arena::new(),
             reservations: Arena::new(),
             handler_places: HashMap::new(),
-            notes: VecDeque::new(),
+            notes: ShortQueue::new(),
             wide_notes: VecDeque::new(),
-            forgotten: VecDeque::new(),
+            forgotten: ShortQueue::new(),
             hub_slot: Slot::default(),
             hub_lines: [VecDeque::new(), VecDeque::new()],
             handler_count: 0,
@@ -300,7 +302,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// [`Output::Dropped`] would say, without the way round.
     #[inline]
     pub(crate) fn next_forgotten(&mut self) -> Option<P> {
-        self.forgotten.pop_front()
+        self.forgotten.pop()
     }
 
     /// Takes the oldest output but for payloads that are forgotten. What is said of a completed
@@ -310,7 +312,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         &mut self,
         make: impl FnOnce(Done<'_, P, R>) -> C,
     ) -> Option<Output<P, R, H, C>> {
-        Some(match self.notes.pop_front()? {
+        Some(match self.notes.pop()? {
             Note::Completed(event) => Output::Completed(self.hand_out(event, None, make)),
             Note::Ready(bus) => Output::Ready { bus },
             Note::Resumed(bus, invocation) => Output::Resumed { bus, invocation },
@@ -366,12 +368,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     {
         let mut rows = Rows::new();
         let Some(event) = self.entries.find(event) else { return rows };
-        let of_type = self.kinds.type_of(self.entries[event].kind);
+        let kind = self.entries[event].kind;
         for work in self.visits_of(event).filter_map(|visit| self.entries[visit].work) {
             let work = &self.works[work];
             rows.append(work.rows.clone());
             let waiting = work.handlers.iter().flatten().skip(work.next as usize);
-            let waiting = waiting.filter(|handler| handler.has_row(of_type));
+            let waiting = waiting.filter(|handler| handler.has_row(kind));
             waiting.for_each(|handler| rows.push(Row::pending(handler.info.clone())));
         }
         rows
@@ -420,7 +422,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     #[inline]
     fn note(&mut self, note: Note) {
-        self.notes.push_back(note);
+        self.notes.push(note);
     }
 
     #[inline(never)]

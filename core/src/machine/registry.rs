@@ -46,7 +46,8 @@ pub struct Handler<H> {
     /// What to call, or where to send the event on.
     pub action: Action<H>,
     pub(super) limit: Limit,
-    pub(super) wanted: Option<TypeId>,
+    /// Of all events of its name those of one type, or all.
+    pub(super) wanted: Option<Kind>,
 }
 
 /// What a handler does.
@@ -287,15 +288,13 @@ impl Kinds {
         self.kinds[kind.0 as usize].0
     }
 
-    #[inline]
-    pub(super) fn type_of(&self, kind: Kind) -> Option<TypeId> {
-        self.kinds[kind.0 as usize].1
-    }
-
-    /// The name a pattern asks for, and the type; none of both is every event.
-    pub(super) fn pattern(&mut self, pattern: Pattern<'_>) -> (Option<NameIx>, Option<TypeId>) {
+    /// The name a pattern asks for, and the kind, if only one is wanted; none of both is every event.
+    pub(super) fn pattern(&mut self, pattern: Pattern<'_>) -> (Option<NameIx>, Option<Kind>) {
         match pattern {
-            Pattern::Type(name, of_type) => (Some(self.name(name)), Some(of_type)),
+            Pattern::Type(name, of_type) => {
+                let kind = self.kind(name, Some(of_type));
+                (Some(self.name_ix(kind)), Some(kind))
+            }
             Pattern::Name(name) => (Some(self.name(name)), None),
             Pattern::Any => (None, None),
         }
@@ -346,15 +345,15 @@ impl Kinds {
 }
 
 impl<H> Handler<H> {
-    /// Whether an event of this type is this handler's.
+    /// Whether an event of this kind, whose name is right, is this handler's.
     #[inline]
-    pub(super) fn accepts(&self, of_type: Option<TypeId>) -> bool {
-        self.wanted.is_none() || self.wanted == of_type
+    pub(super) fn accepts(&self, kind: Kind) -> bool {
+        self.wanted.is_none_or(|wanted| wanted == kind)
     }
 
-    /// Whether an event of this type has a result of this handler; a forward has none (R17).
-    pub(super) fn has_row(&self, of_type: Option<TypeId>) -> bool {
-        matches!(self.action, Action::Call(_)) && self.accepts(of_type)
+    /// Whether an event of this kind has a result of this handler; a forward has none (R17).
+    pub(super) fn has_row(&self, kind: Kind) -> bool {
+        matches!(self.action, Action::Call(_)) && self.accepts(kind)
     }
 }
 

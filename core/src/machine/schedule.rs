@@ -313,7 +313,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     ) {
         let (&Visit { event, work, .. }, of_event) = self.entries.pair(visit);
         let Some(work) = work else { return };
-        if !handler.accepts(self.kinds.type_of(of_event.kind)) {
+        if !handler.accepts(of_event.kind) {
             self.tell_other_type(event, &handler.info);
             return self.settle(visit);
         }

@@ -1,4 +1,5 @@
-//! A binary heap of deadlines that can be moved and removed: every timer knows its place.
+//! A binary heap of deadlines that can be moved and removed: every timer knows its place. The one that
+//! was set last stands apart from it: most are gone before another one is set.
 
 use alloc::vec::Vec;
 
@@ -6,49 +7,68 @@ use crate::time::Instant;
 
 /// Deadlines of one bus, earliest first; equal ones in order of insertion.
 pub(super) struct Timers<K> {
+    last: Option<(Instant, u64, K)>,
     heap: Vec<(Instant, u64, K)>,
     count: u64,
 }
 
-/// "In no heap".
+/// "Not set".
 pub(super) const NOWHERE: u32 = u32::MAX;
+/// The place of the one that was set last.
+const APART: u32 = u32::MAX - 1;
 
 impl<K: Copy> Timers<K> {
     pub(super) const fn new() -> Self {
-        Self { heap: Vec::new(), count: 0 }
+        Self { last: None, heap: Vec::new(), count: 0 }
     }
 
     #[inline]
     pub(super) fn next(&self) -> Option<(Instant, K)> {
-        self.heap.first().map(|&(at, _, key)| (at, key))
+        // Of equal ones that of the heap was set before.
+        let earlier = |at: Instant| self.heap.first().filter(|(first, ..)| *first <= at);
+        let last = self.last.as_ref();
+        let next = last.and_then(|(at, ..)| earlier(*at)).or(last).or_else(|| self.heap.first());
+        next.map(|&(at, _, key)| (at, key))
     }
 
     pub(super) fn len(&self) -> usize {
-        self.heap.len()
+        self.heap.len() + usize::from(self.last.is_some())
     }
 
     /// `place` is told where each moved timer now is.
     #[inline(always)]
     pub(super) fn insert(&mut self, at: Instant, key: K, mut place: impl FnMut(K, u32)) {
         self.count += 1;
-        self.heap.push((at, self.count, key));
-        match self.heap.len() {
-            1 => place(key, 0),
-            length => drop(self.rise(length - 1, &mut place)),
+        if let Some(before) = self.last.replace((at, self.count, key)) {
+            self.insert_into_heap(before, &mut place);
         }
+        place(key, APART);
     }
 
     #[inline(always)]
     pub(super) fn remove(&mut self, position: u32, mut place: impl FnMut(K, u32)) {
-        let position = position as usize;
+        match self.last {
+            Some((_, _, key)) if position == APART => {
+                self.last = None;
+                place(key, NOWHERE);
+            }
+            _ => self.remove_from_heap(position as usize, &mut place),
+        }
+    }
+
+    #[inline(never)]
+    fn insert_into_heap(&mut self, timer: (Instant, u64, K), place: &mut impl FnMut(K, u32)) {
+        self.heap.push(timer);
+        self.rise(self.heap.len() - 1, place);
+    }
+
+    #[inline(never)]
+    fn remove_from_heap(&mut self, position: usize, place: &mut impl FnMut(K, u32)) {
         let (_, _, key) = self.heap.swap_remove(position);
         place(key, NOWHERE);
-        if self.heap.is_empty() {
-            return;
-        }
         if position < self.heap.len() {
-            let position = self.rise(position, &mut place);
-            self.sink(position, &mut place);
+            let position = self.rise(position, place);
+            self.sink(position, place);
         }
     }
 
@@ -109,10 +129,11 @@ mod tests {
             expected.sort_by_key(|(key, at)| (**at, *key));
             let mut seen = Vec::new();
             while let Some((at, key)) = heap.next() {
-                assert_eq!(places[key], 0);
                 seen.push((key, at.as_nanos()));
-                heap.remove(0, |k, p| places[k] = p);
+                heap.remove(places[key], |k, p| places[k] = p);
+                assert_eq!(places[key], NOWHERE);
             }
+            assert_eq!(heap.len(), 0);
             let expected: Vec<_> = expected.into_iter().map(|(key, at)| (key, *at)).collect();
             assert_eq!(seen, expected);
         }

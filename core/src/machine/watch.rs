@@ -1,13 +1,11 @@
 //! Who waits for events to come: expectations and streams (R26–R28).
 
-use core::any::TypeId;
-
 use hashbrown::HashMap;
 
 use super::arena::Ix;
 use super::list::{Links, List};
 use super::output::Output;
-use super::registry::Pattern;
+use super::registry::{Kind, Pattern};
 use super::state::{BusIx, Phase, VisitIx};
 use super::{BusKey, Machine, WatchKey, WatchTag};
 
@@ -38,7 +36,7 @@ pub(super) struct Watches {
 pub(super) struct Watch {
     bus: BusKey,
     name: Option<u32>,
-    wanted: Option<TypeId>,
+    wanted: Option<Kind>,
     capacity: usize,
     overflow: Overflow,
     unread: usize,
@@ -153,7 +151,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             while let Some(watch) = next {
                 next = self.watches[watch].of_name.next();
                 let wanted = self.watches[watch].wanted;
-                if wanted.is_none() || wanted == self.kinds.type_of(kind) {
+                if wanted.is_none_or(|wanted| wanted == kind) {
                     self.tell_watcher(watch, visit);
                 }
             }
