@@ -100,9 +100,9 @@ impl<T, Tag> Arena<T, Tag> {
         Key::new(ix, generation)
     }
 
-    /// The same, written over what an entry that is gone has left, so that it need not be moved.
+    /// The same, to be written over what an entry that is gone has left, so that it need not be moved.
     #[inline(always)]
-    pub(super) fn renew(&mut self, renew: impl FnOnce(&mut T, Key<Tag>)) -> Key<Tag>
+    pub(super) fn renew(&mut self) -> (Key<Tag>, &mut T)
     where
         T: Default,
     {
@@ -113,9 +113,7 @@ impl<T, Tag> Arena<T, Tag> {
         }
         let slot = &mut self.slots[ix.slot()];
         slot.generation = generation;
-        let key = Key::new(ix, generation);
-        renew(&mut slot.value, key);
-        key
+        (Key::new(ix, generation), &mut slot.value)
     }
 
     /// The place of the next entry, and its generation.
@@ -282,17 +280,20 @@ mod tests {
     #[test]
     fn an_entry_is_made_of_what_one_before_it_has_left() {
         let mut arena: Arena<Vec<u32>, Tag> = Arena::new();
-        let first = arena.renew(|entry, _| entry.push(1));
+        let (first, entry) = arena.renew();
+        entry.push(1);
         let left = arena.remove(first.ix());
         left.clear();
         let capacity = left.capacity();
-        let second = arena.renew(|entry, _| entry.push(2));
+        let (second, entry) = arena.renew();
+        entry.push(2);
         assert_eq!((arena.get(first), arena.get(second)), (None, Some(&vec![2])));
         assert_eq!(arena[second.ix()].capacity(), capacity);
-        let third = arena.renew(|entry, key| entry.push(key.slot() as u32));
+        let (third, entry) = arena.renew();
+        entry.push(3);
         let [second, third] = arena.both(second.ix(), third.ix());
         core::mem::swap(second, third);
-        assert_eq!((&second[..], &third[..]), (&[1][..], &[2][..]));
+        assert_eq!((&second[..], &third[..]), (&[3][..], &[2][..]));
     }
 
     #[test]

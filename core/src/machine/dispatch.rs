@@ -147,17 +147,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             (None, true) => Counted::Child,
             (None, false) => Counted::Root,
         };
-        match counted {
-            Counted::Nothing => {}
-            Counted::Root => self.buses[bus].roots += 1,
-            Counted::Child => self.buses[bus].children += 1,
-        }
         let spec = &offer.spec;
         if let Some(permit) = spec.permit.filter(|_| !attached) {
             self.use_permit(permit, bus);
         }
         let deadline = spec.overrides.as_ref().and_then(|own| own.deadline);
         let parent = spec.parent.and_then(|parent| parent.event);
+        let bytes = spec.bytes;
+        self.gain(bytes);
         self.event_count += 1;
         let key = self.entries.insert(bus, self.event_count, |event| {
             event.begin(offer, attached, counted);
@@ -169,30 +166,43 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if let Some(deadline) = deadline {
             self.set_timer(bus, deadline, Timer::Event(event));
         }
+        match counted {
+            Counted::Nothing => {}
+            Counted::Root => self.buses[bus].roots += 1,
+            Counted::Child => self.buses[bus].children += 1,
+        }
         match handlers {
-            Some(handlers) => self.begin_past_queue(event.home(), handlers),
+            Some(handlers) => self.begin_past_queue(bus, event.home(), bytes, handlers),
             None => {
-                self.arrived(event.home());
-                self.kick(bus);
+                if parent.is_some() {
+                    self.place_raised(event.home());
+                }
+                self.arrived(bus, event.home(), bytes);
             }
         }
         key
     }
 
-    /// An event has reached a bus: it is queued, remembered, and raised if a wait covers it.
+    /// An event of so many bytes has reached a bus: it is queued and remembered.
     #[inline(always)]
-    pub(super) fn arrived(&mut self, visit: VisitIx) {
-        let bus = self.take_in(visit);
-        let state = &mut self.buses[bus];
-        state.queue.push_back(&mut self.entries, visit);
-        let (writes_ahead, is_watched) = (state.config.write_ahead, state.watches.are_there());
+    pub(super) fn arrived(&mut self, ix: BusIx, visit: VisitIx, bytes: u32) {
+        let Self { buses, entries, .. } = self;
+        let bus = &mut buses[ix];
+        bus.take_in(entries, visit, bytes);
+        bus.queue.push_back(entries, visit);
+        let (writes_ahead, is_watched) = (bus.config.write_ahead, bus.watches.are_there());
+        let (has_surplus, ready) = (bus.has_surplus(), bus.ready);
         if writes_ahead {
             self.hold(visit);
         }
-        self.forget_surplus(bus);
-        self.place_raised(visit);
+        if has_surplus {
+            self.forget_surplus(ix);
+        }
         if is_watched {
             self.tell_watchers(visit);
+        }
+        if !ready {
+            self.say_if_ready(ix);
         }
     }
 }

@@ -38,16 +38,18 @@ impl<P> Entries<P> {
         seq: u64,
         begin: impl FnOnce(&mut EventState<P>),
     ) -> EventKey {
-        let entry = self.arena.renew(|entry, key| {
-            entry.visit.begin(key.ix().cast(), bus, seq);
-            begin(&mut entry.event);
-        });
-        entry.cast()
+        let (key, entry) = self.arena.renew();
+        entry.visit.begin(key.ix().cast(), bus, seq);
+        begin(&mut entry.event);
+        key.cast()
     }
 
     /// A stay on a further bus.
     pub(super) fn insert_further(&mut self, event: EventIx, bus: BusIx, seq: u64) -> VisitIx {
-        self.arena.renew(|entry, _| entry.visit.begin(event, bus, seq)).ix()
+        self[event].remembered += 1;
+        let (key, entry) = self.arena.renew();
+        entry.visit.begin(event, bus, seq);
+        key.ix()
     }
 
     /// Takes an event out, with its first stay; what it owns is to be taken from it, and its further

@@ -110,7 +110,7 @@ impl<P> EventState<P> {
         self.counted = counted;
         self.kin = None;
         self.open = 1;
-        self.remembered = 0;
+        self.remembered = 1;
         self.started_at = Instant::FAR;
         self.timer = NOWHERE;
         self.bytes = spec.bytes;
@@ -140,10 +140,10 @@ impl<P> EventState<P> {
 }
 
 impl Visit {
-    /// An event has come to a bus.
+    /// An event has come to a bus, which remembers it.
     #[inline(always)]
     pub(super) fn begin(&mut self, event: EventIx, bus: BusIx, seq: u64) {
-        *self = Self { event, bus, seq, ..Self::default() };
+        *self = Self { event, bus, seq, remembered: true, ..Self::default() };
     }
 
     pub(super) fn links(&mut self) -> &mut Links<VisitTag> {

@@ -24,8 +24,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let last = self.visits_of(event).last().unwrap_or(first);
         self.entries[last].next = Some(visit);
         self.entries[event].open += 1;
-        self.arrived(visit);
-        self.kick(bus);
+        self.place_raised(visit);
+        self.arrived(bus, visit, self.entries[event].bytes);
         true
     }
 }

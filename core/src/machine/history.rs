@@ -91,27 +91,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.buses.get(bus).map_or(0, |bus| bus.history.len)
     }
 
-    /// An event has come to a bus: it is counted there, as open and as in memory, and remembered. It
-    /// has yet to enter a stage, and then the surplus is to be forgotten.
-    #[inline(always)]
-    pub(super) fn take_in(&mut self, visit: VisitIx) -> BusIx {
-        let (stay, event) = self.entries.pair_mut(visit);
-        stay.remembered = true;
-        event.remembered += 1;
-        let (bytes, is_new) = (u64::from(event.bytes), stay.event.home() == visit);
-        let ix = stay.bus;
-        let bus = &mut self.buses[ix];
-        bus.incomplete += 1;
-        bus.in_memory += 1;
-        bus.bytes += bytes;
-        bus.history.len += 1;
-        bus.history.arrivals.push_back(&mut self.entries, visit, Visit::arrival);
-        if is_new {
-            self.gain(bytes);
-        }
-        ix
-    }
-
     /// A visit has left the queue and will not start.
     pub(super) fn remember_cancelled(&mut self, visit: VisitIx) {
         let Visit { bus, seq, remembered, .. } = self.entries[visit];
@@ -134,9 +113,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let is_awaited = bus.idle_at.is_some() || bus.closed;
         if remembered {
             bus.history.completed.push_back(entries, visit, Visit::links);
-            self.forget_surplus(ix);
         } else {
             bus.unweigh(entries.pair(visit).1.bytes);
+        }
+        if bus.has_surplus() {
+            self.forget_surplus(ix);
         }
         if is_awaited {
             self.tell_of_less(ix);
@@ -146,65 +127,25 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Forgets all that has completed, whatever the limit.
     pub(super) fn forget_completed(&mut self, bus: BusIx) {
         while let Some(visit) = self.buses[bus].history.completed.first() {
-            self.forget(visit);
+            if let Some(forgotten) = self.buses[bus].forget(&mut self.entries, visit) {
+                self.remove_event(forgotten);
+            }
         }
     }
 
-    #[inline]
-    pub(super) fn forget_surplus(&mut self, bus: BusIx) {
-        let BusState { config, history, .. } = &self.buses[bus];
-        match config.max_history {
-            Some(limit) if history.len > limit => self.forget_down_to(limit, bus),
-            _ => {}
-        }
-    }
-
+    /// Forgets what is more than a bus has to remember.
     #[inline(never)]
-    fn forget_down_to(&mut self, limit: usize, bus: BusIx) {
-        while self.buses[bus].history.len > limit {
-            let oldest = match self.buses[bus].history.completed.first() {
-                None if limit == 0 => return,
-                None => self.oldest_open(bus),
+    pub(super) fn forget_surplus(&mut self, bus: BusIx) {
+        while self.buses[bus].has_surplus() {
+            let bus = &mut self.buses[bus];
+            let oldest = match bus.history.completed.first() {
+                None if bus.config.max_history == Some(0) => return,
+                None => bus.oldest_open(&self.entries),
                 completed => completed,
             };
             let Some(oldest) = oldest else { return };
-            self.forget(oldest);
-        }
-    }
-
-    /// Of those that have not completed: the first that was started, else the first that came.
-    #[inline(never)]
-    fn oldest_open(&mut self, bus: BusIx) -> Option<VisitIx> {
-        let Self { buses, entries, .. } = self;
-        let BusState { history, queue, started, .. } = &mut buses[bus];
-        let pending = |queue: &mut Stage| {
-            let queued = queue.oldest_remembered(entries);
-            let cancelled = history.cancelled.values().next().copied();
-            queued.into_iter().chain(cancelled).min_by_key(|visit| entries[*visit].seq)
-        };
-        started.oldest_remembered(entries).or_else(|| pending(queue))
-    }
-
-    fn forget(&mut self, visit: VisitIx) {
-        let Self { buses, entries, .. } = self;
-        let (stay, of_event) = entries.pair_mut(visit);
-        stay.remembered = false;
-        of_event.remembered -= 1;
-        let Visit { bus, event, seq, started, state, .. } = *stay;
-        let EventState { remembered, bytes, .. } = *of_event;
-        let is_complete = of_event.is_complete();
-        let bus = &mut buses[bus];
-        let history = &mut bus.history;
-        history.len -= 1;
-        history.arrivals.remove(entries, visit, Visit::arrival);
-        if state == VisitState::Done && !started {
-            history.cancelled.remove(&seq);
-        }
-        if is_complete {
-            history.completed.remove(entries, visit, Visit::links);
-            bus.unweigh(bytes);
-            if remembered == 0 {
-                self.remove_event(event);
+            if let Some(forgotten) = bus.forget(&mut self.entries, oldest) {
+                self.remove_event(forgotten);
             }
         }
     }
@@ -235,5 +176,57 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.forwarded.remove(&(event, bus));
             next = after;
         }
+    }
+}
+
+impl<H> BusState<H> {
+    /// An event of so many bytes has come: it is counted, as open and as in memory, and remembered. It
+    /// has yet to enter a stage, and then the surplus is to be forgotten.
+    #[inline(always)]
+    pub(super) fn take_in<P>(&mut self, entries: &mut Entries<P>, visit: VisitIx, bytes: u32) {
+        self.incomplete += 1;
+        self.in_memory += 1;
+        self.bytes += u64::from(bytes);
+        self.history.len += 1;
+        self.history.arrivals.push_back(entries, visit, Visit::arrival);
+    }
+
+    /// Whether it remembers more than it has to.
+    #[inline]
+    pub(super) fn has_surplus(&self) -> bool {
+        self.config.max_history.is_some_and(|limit| self.history.len > limit)
+    }
+
+    /// Of those that have not completed: the first that was started, else the first that came.
+    #[inline(never)]
+    fn oldest_open<P>(&mut self, entries: &Entries<P>) -> Option<VisitIx> {
+        let Self { history, queue, started, .. } = self;
+        let pending = |queue: &mut Stage| {
+            let queued = queue.oldest_remembered(entries);
+            let cancelled = history.cancelled.values().next().copied();
+            queued.into_iter().chain(cancelled).min_by_key(|visit| entries[*visit].seq)
+        };
+        started.oldest_remembered(entries).or_else(|| pending(queue))
+    }
+
+    /// Forgets a visit; returns its event, if that has completed and nothing remembers it any more.
+    #[inline(always)]
+    fn forget<P>(&mut self, entries: &mut Entries<P>, visit: VisitIx) -> Option<EventIx> {
+        let (stay, of_event) = entries.pair_mut(visit);
+        stay.remembered = false;
+        of_event.remembered -= 1;
+        let Visit { event, seq, started, state, .. } = *stay;
+        let EventState { remembered, bytes, .. } = *of_event;
+        let is_complete = of_event.is_complete();
+        self.history.len -= 1;
+        self.history.arrivals.remove(entries, visit, Visit::arrival);
+        if state == VisitState::Done && !started {
+            self.history.cancelled.remove(&seq);
+        }
+        if is_complete {
+            self.history.completed.remove(entries, visit, Visit::links);
+            self.unweigh(bytes);
+        }
+        (is_complete && remembered == 0).then_some(event)
     }
 }

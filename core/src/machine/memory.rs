@@ -40,8 +40,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// An event comes into the books.
     #[inline]
-    pub(super) fn gain(&mut self, bytes: u64) {
-        self.bytes += bytes;
+    pub(super) fn gain(&mut self, bytes: u32) {
+        self.bytes += u64::from(bytes);
         match self.config.memory_warning {
             Some(limit) if self.bytes > limit && !self.told_memory => self.tell_memory(limit),
             _ => {}

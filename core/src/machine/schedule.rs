@@ -100,7 +100,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     #[inline(never)]
-    fn say_if_ready(&mut self, bus: BusIx) {
+    pub(super) fn say_if_ready(&mut self, bus: BusIx) {
         let state = &self.buses[bus];
         let candidate = match state.continuing.is_empty() && state.resuming.is_empty() {
             true => self.candidate(bus),
@@ -226,8 +226,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// Starts a visit that never stood in the queue.
     #[inline(never)]
-    pub(super) fn begin_past_queue(&mut self, visit: VisitIx, handlers: Snapshot<H>) {
-        let bus = self.take_in(visit);
+    pub(super) fn begin_past_queue(
+        &mut self,
+        bus: BusIx,
+        visit: VisitIx,
+        bytes: u32,
+        handlers: Snapshot<H>,
+    ) {
+        self.buses[bus].take_in(&mut self.entries, visit, bytes);
         self.start_all(visit, handlers);
         self.forget_surplus(bus);
         self.settle(visit);
@@ -243,7 +249,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             event.status = EventStatus::Started;
             event.started_at = self.now;
         }
-        let work = works.renew(|work, _| work.begin(handlers, &bus.config, event)).ix();
+        let (work, begun) = works.renew();
+        begun.begin(handlers, &bus.config, event);
+        let work = work.ix();
         let Work { concurrency, awake, .. } = works[work];
         concurrency.change_slots(&mut bus.slot, hub_slot, |slot| {
             slot.occupied += 1;

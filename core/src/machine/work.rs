@@ -107,7 +107,8 @@ impl<R, H> Work<R, H> {
         invocations: &mut Arena<Invocation, InvocationTag>,
         begin: impl FnOnce(&mut Invocation),
     ) -> InvocationKey {
-        let key = invocations.renew(|invocation, _| begin(invocation));
+        let (key, invocation) = invocations.renew();
+        begin(invocation);
         self.invocations.push_back(invocations, key.ix(), Invocation::of_event);
         self.live += 1;
         key
