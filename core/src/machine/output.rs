@@ -96,7 +96,9 @@ pub enum Output<P, R, H, C = Completed<P, R>> {
 
 /// An output that waits to be taken. Those that most events leave are small, so that they are not
 /// moved piece by piece; the others wait in a queue of their own.
+// Its tag is as wide as a word, for what `Beside` is.
 #[derive(Clone, Copy)]
+#[repr(u64)]
 pub(super) enum Note {
     Ready(BusKey),
     Resumed(BusKey, InvocationKey),
