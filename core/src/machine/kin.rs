@@ -151,8 +151,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if let Some(kin) = self.entries[event].kin {
             return kin;
         }
-        let kin = self.kins.insert(Kin { event, ..Kin::default() }).ix();
-        self.entries[event].kin = Some(kin);
-        kin
+        let (key, kin) = self.kins.renew();
+        *kin = Kin { event, ..Kin::default() };
+        self.entries[event].kin = Some(key.ix());
+        key.ix()
     }
 }

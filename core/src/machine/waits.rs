@@ -70,12 +70,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             return Ok(Waiting::Over);
         };
         self.check_cycle(by, event)?;
-        let wait = self.waits.insert(Wait { invocation: by, event, resumes, ..Wait::default() });
-        self.note_wait(by, event, wait.ix());
+        let (key, wait) = self.waits.renew();
+        *wait = Wait { invocation: by, event, resumes, ..Wait::default() };
+        self.note_wait(by, event, key.ix());
         self.settle(self.invocations[by].visit);
         let group = self.invocations[by].group;
         self.raise(event, group);
-        Ok(Waiting::Begun(wait))
+        Ok(Waiting::Begun(key))
     }
 
     /// A wait is given up. What it raised and has not started returns to its place.
