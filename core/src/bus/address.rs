@@ -247,7 +247,7 @@ where
             let error = alloc::format!("the listener takes values of type {expected}");
             return first.ended(Verdict::failed(error));
         };
-        let handle = EventHandle::in_handler(record, bus.clone(), by);
+        let handle = EventHandle::in_handler(record, bus, by);
         let verdict = |answer: O| match answer.into_response() {
             Ok(reply) => Verdict::value(ReplyCell::new(reply)),
             Err(error) => Verdict::failed(error),

@@ -16,7 +16,8 @@ use super::handle::EventHandle;
 use super::record::{Erased, Head, downcast};
 use super::results::EventResult;
 use super::send::{Options, ParentRef};
-use super::shared::BusShared;
+use super::shared::{BusShared, HubShared};
+use super::vantage::Vantage;
 use super::view;
 use super::waiter::{Awaited, Waiter};
 use crate::event::Event;
@@ -30,18 +31,19 @@ use crate::time::Timestamp;
 #[derive(Clone)]
 pub struct AnyEvent {
     pub(crate) record: Arc<dyn Erased>,
-    bus: Arc<BusShared>,
-    by: Option<InvocationKey>,
+    seen: Vantage,
     claim: Claim,
 }
 
 impl AnyEvent {
-    pub(crate) fn new(
-        record: Arc<dyn Erased>,
-        bus: Arc<BusShared>,
-        by: Option<InvocationKey>,
-    ) -> Self {
-        Self { record, bus, by, claim: Claim::of(by) }
+    pub(crate) fn new(record: Arc<dyn Erased>, seen: Vantage) -> Self {
+        Self { record, seen, claim: Claim::of(None) }
+    }
+
+    /// As it is seen on a bus, outside of handlers.
+    pub(crate) fn on(record: Arc<dyn Erased>, bus: &Arc<BusShared>) -> Self {
+        let seen = Vantage::outside(record.head(), bus);
+        Self::new(record, seen)
     }
 
     /// Waits for it are this invocation's.
@@ -52,20 +54,22 @@ impl AnyEvent {
 
     pub(crate) fn in_handler(
         record: Arc<dyn Erased>,
-        bus: Arc<BusShared>,
+        bus: &Arc<BusShared>,
         by: InvocationKey,
     ) -> Self {
-        Self::new(record, bus, Some(by))
+        let seen = Vantage::inside(record.head(), bus, by);
+        Self { record, seen, claim: Claim::of(Some(by)) }
+    }
+
+    fn hub(&self) -> &HubShared {
+        &self.record.head().bus.hub
     }
 
     /// The event with its type, when that is `E`.
     #[must_use]
     pub fn downcast<E: Event>(&self) -> Option<EventHandle<E>> {
-        let record = downcast(self.record.clone())?;
-        Some(match self.by {
-            Some(by) => EventHandle::in_handler(record, self.bus.clone(), by),
-            None => EventHandle::new(record, self.bus.clone()).claimed(self.claim),
-        })
+        let record = downcast::<E>(self.record.clone())?;
+        Some(EventHandle::new(record, self.seen).claimed(self.claim))
     }
 
     /// The event's id.
@@ -104,7 +108,7 @@ impl AnyEvent {
     /// Where the event is in its life.
     #[must_use]
     pub fn status(&self) -> EventStatus {
-        view::status(self.record.head(), &self.bus)
+        view::status(self.record.head())
     }
 
     /// Why the event was ended before its handlers were.
@@ -116,19 +120,19 @@ impl AnyEvent {
     /// When it was dispatched.
     #[must_use]
     pub fn created_at(&self) -> Timestamp {
-        self.bus.hub.wall(self.record.head().created_at)
+        self.hub().wall(self.record.head().created_at)
     }
 
     /// When it was started.
     #[must_use]
     pub fn started_at(&self) -> Option<Timestamp> {
-        view::started_at(self.record.head(), &self.bus)
+        view::started_at(self.record.head())
     }
 
     /// When it and all its descendants were done.
     #[must_use]
     pub fn completed_at(&self) -> Option<Timestamp> {
-        Some(self.bus.hub.wall(self.record.head().frozen()?.completed_at))
+        Some(self.hub().wall(self.record.head().frozen()?.completed_at))
     }
 
     /// The id of the event whose handler dispatched this one.
@@ -146,25 +150,25 @@ impl AnyEvent {
     /// The names of the buses it has reached, in order of arrival.
     #[must_use]
     pub fn path(&self) -> Vec<String> {
-        view::path(self.record.head(), &self.bus)
+        view::path(self.record.head())
     }
 
     /// The children that are still in memory, in order of dispatch.
     #[must_use]
     pub fn children(&self) -> Vec<Self> {
-        view::children(self.record.head(), &self.bus)
+        view::children(self.record.head(), self.seen)
     }
 
     /// The results so far, in order of registration, bus by bus.
     #[must_use]
     pub fn results(&self) -> Vec<EventResult> {
-        view::results(self.record.head(), &self.bus)
+        view::results(self.record.head())
     }
 
-    /// The bus that is processing the event, inside a handler; `None` outside.
+    /// The bus that is processing the event, inside a handler; `None` outside, and when that bus is gone.
     #[must_use]
     pub fn bus(&self) -> Option<EventBus> {
-        self.by.map(|_| EventBus::from_shared(self.bus.clone()))
+        view::bus(self.record.head(), self.seen)
     }
 
     /// Waits for its completion.
@@ -191,17 +195,20 @@ impl AnyEvent {
     /// # Cancel safety
     /// Nothing is dispatched before the first poll; afterwards as [`wait`](Self::wait).
     pub async fn run<C: Event>(&self, child: C) -> Result<EventHandle<C>, RunError<C>> {
-        Ok(self.bus.dispatch_and_help(child, self.as_parent())?.await?)
+        let Some(bus) = self.seen.bus(self.record.head()) else {
+            return Err(DispatchError::Stopped { event: child }.into());
+        };
+        Ok(bus.dispatch_and_help(child, self.as_parent())?.await?)
     }
 
     /// A child with options of its own.
     pub fn event<C: Event>(&self, child: C) -> EventBuilder<'_, C> {
-        EventBuilder::with(&self.bus, child, self.as_parent())
+        EventBuilder::with(self.seen.bus(self.record.head()), child, self.as_parent())
     }
 
     /// What makes an event a child of this one.
     fn as_parent(&self) -> Options {
-        Options::child_of(ParentRef::of(self.record.head(), &self.bus, self.by), self.claim)
+        Options::child_of(ParentRef::of(self.record.head(), self.seen), self.claim)
     }
 }
 
@@ -239,10 +246,6 @@ pub struct AnyWait(Waiter<AnyEvent>);
 impl Awaited for AnyEvent {
     fn head(&self) -> &Head {
         self.record.head()
-    }
-
-    fn bus(&self) -> &Arc<BusShared> {
-        &self.bus
     }
 
     fn claim(&self) -> Claim {

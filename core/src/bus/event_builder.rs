@@ -8,6 +8,7 @@ use super::error::{DispatchError, RunError};
 use super::handle::EventHandle;
 use super::send::{Options, Parentage};
 use super::shared::BusShared;
+use super::vantage::BusRef;
 use crate::event::Event;
 use crate::id::EventId;
 use crate::machine::{Completion, Concurrency, HandlerOrder, Limit, Overrides};
@@ -16,18 +17,19 @@ use crate::machine::{Completion, Concurrency, HandlerOrder, Limit, Overrides};
 /// [`EventBus::event`](super::EventBus::event) and [`EventHandle::event`].
 #[must_use = "the event is not dispatched yet"]
 pub struct EventBuilder<'a, E> {
-    bus: &'a Arc<BusShared>,
+    /// None when it is gone.
+    bus: Option<BusRef<'a>>,
     event: E,
     options: Options,
 }
 
 impl<'a, E: Event> EventBuilder<'a, E> {
     pub(crate) fn new(bus: &'a Arc<BusShared>, event: E, parentage: Parentage) -> Self {
-        Self::with(bus, event, Options { parentage, ..Options::default() })
+        Self::with(Some(BusRef::Home(bus)), event, Options { parentage, ..Options::default() })
     }
 
     /// As it is after these options.
-    pub(crate) const fn with(bus: &'a Arc<BusShared>, event: E, options: Options) -> Self {
+    pub(crate) const fn with(bus: Option<BusRef<'a>>, event: E, options: Options) -> Self {
         Self { bus, event, options }
     }
 
@@ -35,7 +37,7 @@ impl<'a, E: Event> EventBuilder<'a, E> {
     /// depth, and does not wait.
     pub fn parent<T: Event>(mut self, parent: &EventHandle<T>) -> Self {
         let of = parent.parent_ref();
-        let is_here = parent.bus.shares_hub(self.bus);
+        let is_here = self.bus.as_ref().is_some_and(|bus| Arc::ptr_eq(&bus.hub, parent.hub()));
         self.options.parentage = Parentage::Of(if is_here { of } else { of.elsewhere() });
         self.options.claim = self.options.claim.or(parent.claim);
         self
@@ -101,7 +103,11 @@ impl<'a, E: Event> EventBuilder<'a, E> {
     /// # Errors
     /// The event comes back when it is not accepted.
     pub fn dispatch(self) -> Result<EventHandle<E>, DispatchError<E>> {
-        self.bus.dispatch(self.event, self.options)
+        let Self { bus, event, options } = self;
+        match bus {
+            Some(bus) => bus.dispatch(event, options),
+            None => Err(DispatchError::Stopped { event }),
+        }
     }
 
     /// Waits for a place and dispatches it. Inside a handler of the hub it answers at once, as
@@ -113,7 +119,11 @@ impl<'a, E: Event> EventBuilder<'a, E> {
     /// # Cancel safety
     /// Dropping it before it is ready drops the event, which was not dispatched.
     pub async fn dispatch_wait(self) -> Result<EventHandle<E>, DispatchError<E>> {
-        super::permit::dispatch_wait(self.bus, self.event, self.options).await
+        let Self { bus, event, options } = self;
+        match bus {
+            Some(bus) => super::permit::dispatch_wait(&bus, event, options).await,
+            None => Err(DispatchError::Stopped { event }),
+        }
     }
 
     /// Dispatches it and waits for its completion.
@@ -125,7 +135,11 @@ impl<'a, E: Event> EventBuilder<'a, E> {
     /// Nothing is dispatched before the first poll. Once it is, dropping the future ends the wait,
     /// not the event.
     pub async fn run(self) -> Result<EventHandle<E>, RunError<E>> {
-        Ok(self.bus.dispatch_and_help(self.event, self.options)?.await?)
+        let Self { bus, event, options } = self;
+        match bus {
+            Some(bus) => Ok(bus.dispatch_and_help(event, options)?.await?),
+            None => Err(DispatchError::Stopped { event }.into()),
+        }
     }
 
     fn overrides(&mut self) -> &mut Overrides {

@@ -180,7 +180,7 @@ impl<In: Send + 'static> Expectation<In> {
         if !self.about.iter().all(|about| about(&bus, &*record)) {
             return;
         }
-        let Some(event) = (self.select.convert)(record, bus) else { return };
+        let Some(event) = (self.select.convert)(record, &bus) else { return };
         match self.test.as_ref().map_or(Ok(true), |test| guard::catch(|| test(&event))) {
             Ok(true) => self.settle(|| Ok(event)),
             Ok(false) => {}

@@ -39,12 +39,12 @@ impl<'a, In: Send + 'static> Find<'a, In> {
     /// [`next`](Self::next) finds nothing, and [`newest_or_next`](Self::newest_or_next) nothing but
     /// what is there.
     pub fn status(self, status: EventStatus) -> Self {
-        self.about(move |bus, record| super::view::status(record.head(), bus) == status)
+        self.about(move |_, record| super::view::status(record.head()) == status)
     }
 
     /// Events below this one: its children, and theirs, as far as the links are still in memory.
     pub fn child_of<E: Event>(self, ancestor: &EventHandle<E>) -> Self {
-        let is_here = ancestor.bus.shares_hub(self.bus);
+        let is_here = Arc::ptr_eq(ancestor.hub(), &self.bus.hub);
         let ancestor: EventKey = ancestor.record.head.key();
         self.about(move |bus, record| {
             is_here && bus.hub.lock().books.is_below(record.head().key(), ancestor)
@@ -73,7 +73,7 @@ impl<'a, In: Send + 'static> Find<'a, In> {
         let matches = candidates
             .into_iter()
             .filter(|record| about.iter().all(|about| about(bus, &**record)))
-            .filter_map(|record| (select.convert)(record, bus.clone()))
+            .filter_map(|record| (select.convert)(record, bus))
             .filter(|event| tests.iter().all(|test| test(event)));
         matches.take(limit).collect()
     }

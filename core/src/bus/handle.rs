@@ -20,10 +20,11 @@ use super::merge::{FlatDict, FlatList};
 use super::record::{Frozen, Head, Record};
 use super::results::{EventResult, Selection, first_value};
 use super::send::{Options, ParentRef};
-use super::shared::BusShared;
+use super::shared::{BusShared, HubShared};
 use super::sleep::{Elapsed, with_timeout};
 use super::spawned::Scope;
 use super::tree::LogTree;
+use super::vantage::{BusRef, Vantage};
 use super::view;
 use super::waiter::{Awaited, Waiter};
 use crate::event::Event;
@@ -38,15 +39,14 @@ use crate::time::Timestamp;
 /// results. Inside a handler, awaiting an event moves it ahead of the queue (R13).
 pub struct EventHandle<E> {
     pub(crate) record: Arc<Record<E>>,
-    pub(crate) bus: Arc<BusShared>,
-    /// The invocation this handle was made for.
-    by: Option<InvocationKey>,
+    /// The bus and the invocation this handle was made for.
+    seen: Vantage,
     pub(crate) claim: Claim,
 }
 
 impl<E: Event> EventHandle<E> {
-    pub(crate) const fn new(record: Arc<Record<E>>, bus: Arc<BusShared>) -> Self {
-        Self { record, bus, by: None, claim: Claim::of(None) }
+    pub(crate) const fn new(record: Arc<Record<E>>, seen: Vantage) -> Self {
+        Self { record, seen, claim: Claim::of(None) }
     }
 
     /// Waits for it are this invocation's.
@@ -55,12 +55,24 @@ impl<E: Event> EventHandle<E> {
         self
     }
 
-    pub(crate) const fn in_handler(
+    #[inline]
+    pub(crate) fn in_handler(
         record: Arc<Record<E>>,
-        bus: Arc<BusShared>,
+        bus: &Arc<BusShared>,
         by: InvocationKey,
     ) -> Self {
-        Self { record, bus, by: Some(by), claim: Claim::of(Some(by)) }
+        let seen = Vantage::inside(&record.head, bus, by);
+        Self { record, seen, claim: Claim::of(Some(by)) }
+    }
+
+    /// The bus it belongs to; `None` when that is gone.
+    pub(crate) fn place(&self) -> Option<BusRef<'_>> {
+        self.seen.bus(&self.record.head)
+    }
+
+    /// The hub of all buses that the event comes to.
+    pub(crate) fn hub(&self) -> &Arc<HubShared> {
+        &self.record.head.bus.hub
     }
 
     /// The payload, where a method of the handle hides one of the payload's.
@@ -84,13 +96,13 @@ impl<E: Event> EventHandle<E> {
     /// The event without its type.
     #[must_use]
     pub fn as_any(&self) -> AnyEvent {
-        AnyEvent::new(self.record.clone(), self.bus.clone(), self.by).claimed(self.claim)
+        AnyEvent::new(self.record.clone(), self.seen).claimed(self.claim)
     }
 
     /// Where the event is in its life.
     #[must_use]
     pub fn status(&self) -> EventStatus {
-        view::status(&self.record.head, &self.bus)
+        view::status(&self.record.head)
     }
 
     /// Why the event was ended before its handlers were; `None` while it runs, or when it ran to
@@ -103,19 +115,19 @@ impl<E: Event> EventHandle<E> {
     /// When it was dispatched.
     #[must_use]
     pub fn created_at(&self) -> Timestamp {
-        self.bus.hub.wall(self.record.head.created_at)
+        self.hub().wall(self.record.head.created_at)
     }
 
     /// When it was started; `None` while it is pending, or when it was ended before.
     #[must_use]
     pub fn started_at(&self) -> Option<Timestamp> {
-        view::started_at(&self.record.head, &self.bus)
+        view::started_at(&self.record.head)
     }
 
     /// When it and all its descendants were done.
     #[must_use]
     pub fn completed_at(&self) -> Option<Timestamp> {
-        Some(self.bus.hub.wall(self.record.head.frozen()?.completed_at))
+        Some(self.hub().wall(self.record.head.frozen()?.completed_at))
     }
 
     /// How long it took from its start to its completion; `None` before that, and when it never
@@ -141,20 +153,21 @@ impl<E: Event> EventHandle<E> {
     /// The names of the buses it has reached, in order of arrival.
     #[must_use]
     pub fn path(&self) -> Vec<String> {
-        view::path(&self.record.head, &self.bus)
+        view::path(&self.record.head)
     }
 
     /// The children that are still in memory, in order of dispatch: those in flight, and those that
     /// some bus of the hub remembers.
     #[must_use]
     pub fn children(&self) -> Vec<AnyEvent> {
-        view::children(&self.record.head, &self.bus)
+        view::children(&self.record.head, self.seen)
     }
 
-    /// The bus that is processing the event, of a handle that a handler was given; else `None`.
+    /// The bus that is processing the event, of a handle that a handler was given; else `None`, and when
+    /// that bus is gone.
     #[must_use]
     pub fn bus(&self) -> Option<EventBus> {
-        self.by.map(|_| EventBus::from_shared(self.bus.clone()))
+        view::bus(&self.record.head, self.seen)
     }
 
     /// Waits for its completion: the plain future, for `join!` and `select!`.
@@ -185,7 +198,7 @@ impl<E: Event> EventHandle<E> {
     /// # Cancel safety
     /// As [`wait`](Self::wait).
     pub async fn wait_for(&self, limit: Duration) -> Result<Self, WaitError> {
-        match with_timeout(&self.bus.hub, Some(limit), self.wait()).await {
+        match with_timeout(self.hub(), Some(limit), self.wait()).await {
             Ok(done) => done,
             Err(Elapsed) => Err(WaitError::TimedOut { limit }),
         }
@@ -209,12 +222,15 @@ impl<E: Event> EventHandle<E> {
     /// Nothing is dispatched before the first poll; afterwards as [`wait`](Self::wait).
     pub async fn run<C: Event>(&self, child: C) -> Result<EventHandle<C>, RunError<C>> {
         // Not by way of a builder, which would be moved into a future of its own.
-        Ok(self.bus.dispatch_and_help(child, self.as_parent())?.await?)
+        let Some(bus) = self.place() else {
+            return Err(DispatchError::Stopped { event: child }.into());
+        };
+        Ok(bus.dispatch_and_help(child, self.as_parent())?.await?)
     }
 
     /// A child with options of its own.
     pub fn event<C: Event>(&self, child: C) -> EventBuilder<'_, C> {
-        EventBuilder::with(&self.bus, child, self.as_parent())
+        EventBuilder::with(self.place(), child, self.as_parent())
     }
 
     /// Makes this event the parent of what `future` dispatches, wherever it is polled: for tasks
@@ -225,21 +241,21 @@ impl<E: Event> EventHandle<E> {
     /// same serial bus waits until its limit, and the cycle is not seen: have the child run
     /// [`parallel`](EventBuilder::parallel), or await it in the handler.
     pub fn scope<F: Future>(&self, future: F) -> Scope<F> {
-        let (hub, parent) = (self.bus.hub.address(), self.parent_ref());
+        let (hub, parent) = (self.hub().address(), self.parent_ref());
         let scope = Current { polled: None, hub, parent, in_scope: 1 };
-        Scope::new(future, scope, self.bus.clone())
+        Scope::new(future, scope, self.hub().clone())
     }
 
     /// The event and everything below it as a tree of text.
     #[must_use]
     pub fn log_tree(&self) -> LogTree {
-        LogTree::new(self.bus.clone(), alloc::vec![self.record.clone()])
+        LogTree::new(self.hub().clone(), alloc::vec![self.record.clone()])
     }
 
     /// The results so far, those to come included, in order of registration, bus by bus.
     #[must_use]
     pub fn results(&self) -> Vec<EventResult> {
-        view::results(&self.record.head, &self.bus)
+        view::results(&self.record.head)
     }
 
     /// The first value that is not none, when no handler failed.
@@ -332,7 +348,7 @@ impl<E: Event> EventHandle<E> {
     }
 
     pub(crate) fn parent_ref(&self) -> ParentRef {
-        ParentRef::of(&self.record.head, &self.bus, self.by)
+        ParentRef::of(&self.record.head, self.seen)
     }
 
     pub(crate) fn is_complete(&self) -> bool {
@@ -354,8 +370,8 @@ impl<E: Event> Deref for EventHandle<E> {
 
 impl<E> Clone for EventHandle<E> {
     fn clone(&self) -> Self {
-        let Self { by, claim, .. } = *self;
-        Self { record: self.record.clone(), bus: self.bus.clone(), by, claim }
+        let Self { seen, claim, .. } = *self;
+        Self { record: self.record.clone(), seen, claim }
     }
 }
 
@@ -393,10 +409,6 @@ pub struct Wait<E>(Waiter<EventHandle<E>>);
 impl<E> Awaited for EventHandle<E> {
     fn head(&self) -> &Head {
         &self.record.head
-    }
-
-    fn bus(&self) -> &Arc<BusShared> {
-        &self.bus
     }
 
     fn claim(&self) -> Claim {

@@ -360,7 +360,7 @@ impl<E: Event, M, F: Handler<EventHandle<E>, M>> Callable for Typed<E, M, F> {
         first: FirstPoll<'_, '_>,
     ) -> Started {
         let record = downcast(event).expect("the machine checked the type");
-        self.0.start(EventHandle::in_handler(record, bus.clone(), by), first)
+        self.0.start(EventHandle::in_handler(record, bus, by), first)
     }
 }
 
@@ -372,7 +372,7 @@ impl<M, F: Handler<AnyEvent, M>> Callable for Untyped<M, F> {
         by: InvocationKey,
         first: FirstPoll<'_, '_>,
     ) -> Started {
-        self.0.start(AnyEvent::in_handler(event, bus.clone(), by), first)
+        self.0.start(AnyEvent::in_handler(event, bus, by), first)
     }
 }
 

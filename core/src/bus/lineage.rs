@@ -42,7 +42,7 @@ impl Caller {
     /// An invocation that is being polled.
     pub(crate) fn invocation(bus: &BusShared, event: &dyn Erased, by: InvocationKey) -> Self {
         let head = event.head();
-        let handler = context::handler_of(&bus.hub, Some(by));
+        let handler = context::handler_of(&bus.hub, by);
         let own = handler.map(|handler| (head.id, handler));
         Self { inside: Vec::new(), own, above: above(&bus.hub, head.key()) }
     }

@@ -46,6 +46,7 @@ mod tasks;
 mod tree;
 mod turn;
 mod value;
+mod vantage;
 mod view;
 mod waiter;
 mod wakers;
@@ -315,7 +316,7 @@ impl EventBus {
             let keys: Vec<_> = hub.books.history(shared.key).collect();
             keys.into_iter().filter_map(|key| hub.books.payload(key).cloned()).collect()
         };
-        records.into_iter().map(|record| AnyEvent::new(record, shared.clone(), None)).collect()
+        records.into_iter().map(|record| AnyEvent::on(record, shared)).collect()
     }
 
     /// The events the bus remembers, as trees of text: those whose parents it does not remember are
@@ -330,7 +331,7 @@ impl EventBus {
         };
         let roots = hub.books.history(shared.key).filter(|event| is_root(*event));
         let roots = roots.filter_map(|event| hub.books.payload(event).cloned()).collect();
-        LogTree::new(shared.clone(), roots)
+        LogTree::new(shared.hub.clone(), roots)
     }
 
     /// The number of events that have not completed.

@@ -6,7 +6,7 @@ use core::any::{Any, TypeId};
 use core::task::Waker;
 
 use super::report;
-use super::shared::HubShared;
+use super::shared::BusShared;
 use super::value::Answer;
 use super::wakers::{Seat, Wakers};
 use crate::event::Event;
@@ -23,6 +23,9 @@ pub(crate) struct Record<E> {
 
 /// What a record holds whatever its payload.
 pub(crate) struct Head {
+    /// The bus it was dispatched on. What a bus remembers holds it so, until the bus is taken out of
+    /// the books.
+    pub(crate) bus: Arc<BusShared>,
     pub(crate) id: EventId,
     pub(crate) created_at: Instant,
     pub(crate) depth: u32,
@@ -148,12 +151,14 @@ pub(crate) fn freeze(done: Done<'_, Arc<dyn Erased>, Answer>) -> Option<Arc<dyn 
 impl Head {
     #[inline(always)]
     pub(crate) fn new(
+        bus: Arc<BusShared>,
         id: EventId,
         created_at: Instant,
         depth: u32,
         parent: Option<ParentLink>,
     ) -> Self {
         Self {
+            bus,
             id,
             created_at,
             depth,
@@ -202,9 +207,9 @@ impl Head {
 
     /// Has `waker` woken at the end, in the place of what `seat` registered before. True when the
     /// event has ended already.
-    pub(crate) fn register(&self, waker: &Waker, seat: &mut Option<Seat>, hub: &HubShared) -> bool {
+    pub(crate) fn register(&self, waker: &Waker, seat: &mut Option<Seat>) -> bool {
         if !self.is_awaited.load(Ordering::Acquire) {
-            let _under = hub.lock();
+            let _under = self.bus.hub.lock();
             self.is_awaited.store(true, Ordering::Release);
         }
         self.waiters.register(waker, seat, || self.is_complete());
@@ -220,12 +225,14 @@ impl Head {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bus::EventBus;
 
     #[test]
     fn any_uuid_may_be_a_parents() {
         let id = EventId::from(uuid::Uuid::nil());
         let link = ParentLink { id, handler: None };
-        let head = |parent| Head::new(id, Instant::EPOCH, 0, parent);
+        let bus = EventBus::builder("bus").build();
+        let head = |parent| Head::new(bus.shared.clone(), id, Instant::EPOCH, 0, parent);
         assert_eq!(head(Some(link)).parent().map(|parent| parent.id), Some(id));
         assert!(head(None).parent().is_none());
     }

@@ -50,7 +50,8 @@ impl Default for DeliveryOptions {
 /// [`EventBus::request`] and [`EventBus::call`].
 #[must_use = "a request is sent when it is awaited"]
 pub struct Request<B, R> {
-    bus: Arc<BusShared>,
+    /// None when it is gone.
+    bus: Option<Arc<BusShared>>,
     parentage: Parentage,
     claim: Claim,
     address: Arc<str>,
@@ -137,7 +138,7 @@ impl EventBus {
         B: Send + Sync + 'static,
         R: Send + 'static,
     {
-        Request::new(self.shared.clone(), Parentage::Ambient, address.into(), body)
+        Request::new(Some(self.shared.clone()), Parentage::Ambient, address.into(), body)
     }
 
     /// Asks the consumer of a typed address.
@@ -158,15 +159,18 @@ impl<E: Event> EventHandle<E> {
         R: Send + 'static,
     {
         let parentage = Parentage::Of(self.parent_ref());
-        Request {
-            claim: self.claim,
-            ..Request::new(self.bus.clone(), parentage, address.into(), body)
-        }
+        let bus = self.place().map(|bus| bus.clone());
+        Request { claim: self.claim, ..Request::new(bus, parentage, address.into(), body) }
     }
 }
 
 impl<B: Send + Sync + 'static, R: Send + 'static> Request<B, R> {
-    fn new(bus: Arc<BusShared>, parentage: Parentage, address: Arc<str>, body: B) -> Self {
+    fn new(
+        bus: Option<Arc<BusShared>>,
+        parentage: Parentage,
+        address: Arc<str>,
+        body: B,
+    ) -> Self {
         let (options, claim) = (DeliveryOptions::default(), Claim::default());
         Self { bus, parentage, claim, address, body, options, reply: PhantomData }
     }
@@ -206,6 +210,9 @@ impl<B: Send + Sync + 'static, R: Send + 'static> Request<B, R> {
     /// Nothing is sent before the first poll. Dropping it then ends the wait; the consumer goes on.
     pub async fn send(self) -> Result<R, RequestError> {
         let Self { bus, parentage, claim, address, body, options, .. } = self;
+        let Some(bus) = bus else {
+            return Err(RequestError::Stopped { address: String::from(&*address) });
+        };
         let DeliveryOptions { timeout, retries, wait, headers } = options;
         let overrides = Overrides {
             limit: timeout.map_or(Limit::Off, Limit::After),

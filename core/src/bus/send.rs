@@ -12,10 +12,11 @@ use super::notices::Notices;
 use super::record::{Erased, Head, ParentLink, Record};
 use super::shared::{BusShared, HubState, Latched};
 use super::turn::Holder;
+use super::vantage::Vantage;
 use crate::event::Event;
 use crate::id::EventId;
 use crate::machine::{
-    Dispatch, EventKey, HandlerKey, InvocationKey, Kind, Limit, Offer, Overrides, Parent, Refusal,
+    Dispatch, EventKey, HandlerKey, Kind, Limit, Offer, Overrides, Parent, Refusal,
     ReservationKey,
 };
 use crate::runtime::NoRuntime;
@@ -33,9 +34,13 @@ pub(crate) struct ParentRef {
 
 impl ParentRef {
     /// An event as a parent; its handler is known while that invocation of it runs.
-    pub(crate) fn of(head: &Head, bus: &BusShared, by: Option<InvocationKey>) -> Self {
-        let handler =
-            context::handler_of(&bus.hub, by).or_else(|| bus.hub.lock().books.handler_of(by?));
+    pub(crate) fn of(head: &Head, seen: Vantage) -> Self {
+        let hub = &head.bus.hub;
+        let handler = match seen.by() {
+            Some(by) => context::handler_of(hub, by).or_else(|| hub.lock().books.handler_of(by)),
+            None if seen.is_inside() => context::handler_for(hub, head.key()),
+            None => None,
+        };
         Self { event: Some(head.key()), id: head.id, depth: head.depth, handler }
     }
 
@@ -181,7 +186,7 @@ impl BusShared {
             self.notify();
         }
         match accepted {
-            Ok(_) => Ok(EventHandle::new(record, self.clone()).claimed(claim)),
+            Ok(_) => Ok(EventHandle::new(record, Vantage::HOME).claimed(claim)),
             Err(reason) => {
                 drop(offer);
                 let record = Arc::into_inner(record).expect("nobody else has seen it");
@@ -193,7 +198,7 @@ impl BusShared {
     // Inlined, so that it is made where the record stays.
     #[inline(always)]
     fn head(
-        &self,
+        self: &Arc<Self>,
         latched: &Latched,
         now: Instant,
         parent: Option<ParentRef>,
@@ -202,7 +207,7 @@ impl BusShared {
         let link = parent.map(|parent| ParentLink { id: parent.id, handler: parent.handler });
         let depth = parent.map_or(0, |parent| parent.depth.saturating_add(1));
         let id = id.unwrap_or_else(|| self.hub.ids.next(latched.unix_millis(now)));
-        Head::new(id, now, depth, link)
+        Head::new(self.clone(), id, now, depth, link)
     }
 
     /// Has the driver look at what nobody was told of.

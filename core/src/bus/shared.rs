@@ -226,11 +226,6 @@ impl BusShared {
         }
     }
 
-    /// Whether the keys of one are keys of the other.
-    pub(crate) fn shares_hub(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.hub, &other.hub)
-    }
-
     pub(crate) fn name(&self) -> String {
         self.hub.lock().books.bus_name(self.key).map_or_else(String::new, |name| name.to_string())
     }

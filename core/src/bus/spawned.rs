@@ -8,7 +8,7 @@ use core::task::{Context, Poll, ready};
 
 use super::context::{self, Current};
 use super::guard;
-use super::shared::BusShared;
+use super::shared::{BusShared, HubShared};
 use super::task::Running;
 use super::value::Answer;
 use crate::machine::{InvocationKey, Outcome};
@@ -94,12 +94,12 @@ pub struct Scope<F> {
     future: Pin<Box<F>>,
     scope: Current,
     /// Held so that the hub is known by its address.
-    _bus: Arc<BusShared>,
+    _hub: Arc<HubShared>,
 }
 
 impl<F> Scope<F> {
-    pub(crate) fn new(future: F, scope: Current, bus: Arc<BusShared>) -> Self {
-        Self { future: Box::pin(future), scope, _bus: bus }
+    pub(crate) fn new(future: F, scope: Current, hub: Arc<HubShared>) -> Self {
+        Self { future: Box::pin(future), scope, _hub: hub }
     }
 }
 

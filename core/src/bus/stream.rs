@@ -23,7 +23,7 @@ use crate::sync::{AtomicWaker, Mutex};
 pub struct EventStream<In> {
     bus: Arc<BusShared>,
     watch: Option<WatchKey>,
-    convert: fn(Arc<dyn Erased>, Arc<BusShared>) -> Option<In>,
+    convert: fn(Arc<dyn Erased>, &Arc<BusShared>) -> Option<In>,
     queue: Arc<Queue>,
 }
 
@@ -97,7 +97,7 @@ impl<In> Stream for EventStream<In> {
                 next = self.take();
             }
             let Some(record) = ready!(next) else { return Poll::Ready(None) };
-            if let Some(event) = (self.convert)(record, self.bus.clone()) {
+            if let Some(event) = (self.convert)(record, &self.bus) {
                 return Poll::Ready(Some(event));
             }
         }

@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use super::record::Erased;
 use super::results::EventResult;
-use super::shared::BusShared;
+use super::shared::HubShared;
 use super::view;
 use crate::machine::{Cause, EventStatus, HandlerKey, ResultStatus};
 use crate::time::Instant;
@@ -25,7 +25,7 @@ use crate::time::Instant;
 ///
 /// Events that are out of memory are not in it. Nothing is formatted before it is displayed.
 pub struct LogTree {
-    bus: Arc<BusShared>,
+    hub: Arc<HubShared>,
     roots: Vec<Arc<dyn Erased>>,
 }
 
@@ -33,8 +33,8 @@ pub struct LogTree {
 const WIDTH: usize = 80;
 
 impl LogTree {
-    pub(crate) const fn new(bus: Arc<BusShared>, roots: Vec<Arc<dyn Erased>>) -> Self {
-        Self { bus, roots }
+    pub(crate) const fn new(hub: Arc<HubShared>, roots: Vec<Arc<dyn Erased>>) -> Self {
+        Self { hub, roots }
     }
 }
 
@@ -80,7 +80,7 @@ impl LogTree {
     /// `✅ UserLogin#3f9a [20:22:50.123 (0.004s)]`
     fn event_line(&self, f: &mut fmt::Formatter<'_>, record: &dyn Erased) -> fmt::Result {
         let head = record.head();
-        let status = view::status(head, &self.bus);
+        let status = view::status(head);
         let id = format!("{}", head.id);
         let tail = id.get(id.len().saturating_sub(4)..).unwrap_or(&id);
         write!(
@@ -129,12 +129,12 @@ impl LogTree {
     fn below_event(&self, record: &Arc<dyn Erased>) -> Vec<Node> {
         let head = record.head();
         let mut by_handler: BTreeMap<Option<HandlerKey>, Vec<Arc<dyn Erased>>> = BTreeMap::new();
-        for child in view::child_records(head, &self.bus) {
+        for child in view::child_records(head) {
             let handler = child.head().parent().and_then(|parent| parent.handler);
             by_handler.entry(handler).or_default().push(child);
         }
         let mut nodes = Vec::new();
-        for result in view::results(head, &self.bus) {
+        for result in view::results(head) {
             let children = by_handler.remove(&Some(result.handler_id())).unwrap_or_default();
             nodes.push(Node::Handler(result, children));
         }
@@ -143,7 +143,7 @@ impl LogTree {
     }
 
     fn event_mark(&self, record: &dyn Erased, status: EventStatus) -> &'static str {
-        let results = || view::results(record.head(), &self.bus);
+        let results = || view::results(record.head());
         match (status, record.head().frozen().and_then(|frozen| frozen.cause)) {
             (_, Some(Cause::Deadline)) => "⏰",
             (_, Some(_)) => "🛑",
@@ -156,7 +156,7 @@ impl LogTree {
 
     /// The time of day, to milliseconds.
     fn clock(&self, at: Instant) -> String {
-        let text = format!("{}", self.bus.hub.wall(at));
+        let text = format!("{}", self.hub.wall(at));
         text.get(11..23).map_or_else(String::new, String::from)
     }
 }

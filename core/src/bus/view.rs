@@ -4,51 +4,64 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::EventBus;
 use super::any::AnyEvent;
 use super::record::{Erased, Head};
 use super::results::{EventResult, names};
-use super::shared::BusShared;
+use super::vantage::Vantage;
 use crate::machine::EventStatus;
 use crate::time::Timestamp;
 
-pub(crate) fn status(head: &Head, bus: &BusShared) -> EventStatus {
+pub(crate) fn status(head: &Head) -> EventStatus {
     if head.is_complete() {
         return EventStatus::Completed;
     }
-    bus.hub.lock().books.status(head.key())
+    head.bus.hub.lock().books.status(head.key())
 }
 
-pub(crate) fn started_at(head: &Head, bus: &BusShared) -> Option<Timestamp> {
+pub(crate) fn started_at(head: &Head) -> Option<Timestamp> {
+    let hub = &head.bus.hub;
     let at = match head.frozen() {
         Some(frozen) => frozen.started_at?,
-        None => bus.hub.lock().books.started_at(head.key())?,
+        None => hub.lock().books.started_at(head.key())?,
     };
-    Some(bus.hub.wall(at))
+    Some(hub.wall(at))
 }
 
-pub(crate) fn path(head: &Head, bus: &BusShared) -> Vec<String> {
+pub(crate) fn path(head: &Head) -> Vec<String> {
     if let Some(frozen) = head.frozen() {
         return names(frozen.path());
     }
-    let path = bus.hub.lock().books.path(head.key());
+    let path = head.bus.hub.lock().books.path(head.key());
     // It may have completed in between, and then its path is here.
     head.frozen().map_or_else(|| names(&path), |frozen| names(frozen.path()))
 }
 
-pub(crate) fn children(head: &Head, bus: &Arc<BusShared>) -> Vec<AnyEvent> {
-    let children = child_records(head, bus).into_iter();
-    children.map(|child| AnyEvent::new(child, bus.clone(), None)).collect()
+/// The bus that is processing an event, as a handler of it sees it.
+pub(crate) fn bus(head: &Head, seen: Vantage) -> Option<EventBus> {
+    let bus = seen.is_inside().then(|| seen.bus(head))??;
+    Some(EventBus::from_shared(bus.clone()))
 }
 
-pub(crate) fn child_records(head: &Head, bus: &BusShared) -> Vec<Arc<dyn Erased>> {
-    let hub = bus.hub.lock();
+/// They are seen from where the parent is seen.
+pub(crate) fn children(head: &Head, seen: Vantage) -> Vec<AnyEvent> {
+    let bus = seen.bus(head);
+    let child = |child| match &bus {
+        Some(bus) => AnyEvent::on(child, bus),
+        None => AnyEvent::new(child, Vantage::HOME),
+    };
+    child_records(head).into_iter().map(child).collect()
+}
+
+pub(crate) fn child_records(head: &Head) -> Vec<Arc<dyn Erased>> {
+    let hub = head.bus.hub.lock();
     let keys = hub.books.children(head.key());
     keys.into_iter().filter_map(|key| hub.books.payload(key).cloned()).collect()
 }
 
-pub(crate) fn results(head: &Head, bus: &BusShared) -> Vec<EventResult> {
+pub(crate) fn results(head: &Head) -> Vec<EventResult> {
     if head.frozen().is_none() {
-        let rows = bus.hub.lock().books.results(head.key());
+        let rows = head.bus.hub.lock().books.results(head.key());
         if head.frozen().is_none() {
             return rows.into_iter().map(EventResult::new).collect();
         }

@@ -15,7 +15,6 @@ use crate::machine::{InvocationKey, WaitKey, Waiting};
 /// A handle that is waited with, and given back at the end of the wait.
 pub(crate) trait Awaited {
     fn head(&self) -> &Head;
-    fn bus(&self) -> &Arc<BusShared>;
     /// Whose wait it is, where the thread does not know.
     fn claim(&self) -> Claim;
 }
@@ -64,7 +63,7 @@ impl<T: Awaited> Waiter<T> {
     #[allow(clippy::needless_pass_by_ref_mut)]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, WaitError>> {
         let handle = self.handle.as_ref().expect(NOT_AFTER);
-        ready!(self.place.poll(handle.head(), handle.bus(), handle.claim(), cx))?;
+        ready!(self.place.poll(handle.head(), handle.claim(), cx))?;
         Poll::Ready(Ok(self.handle.take().expect(NOT_AFTER)))
     }
 }
@@ -72,7 +71,7 @@ impl<T: Awaited> Waiter<T> {
 impl<T: Awaited> Drop for Waiter<T> {
     fn drop(&mut self) {
         if let Some(handle) = &self.handle {
-            self.place.leave(handle.head(), handle.bus());
+            self.place.leave(handle.head());
         }
     }
 }
@@ -82,10 +81,10 @@ impl Place {
     fn poll(
         &mut self,
         head: &Head,
-        bus: &Arc<BusShared>,
         claim: Claim,
         cx: &Context<'_>,
     ) -> Poll<Result<(), WaitError>> {
+        let bus = &head.bus;
         if self.is_over(head) {
             return Poll::Ready(Ok(()));
         }
@@ -98,7 +97,7 @@ impl Place {
         match poller {
             Poller::Invocation(invocation, waker) => {
                 let is_own = waker.is_some_and(|own| own.get() == cx.waker().data().addr());
-                self.note(head, bus, invocation, is_own)?;
+                self.note(head, invocation, is_own)?;
                 is_resumed = is_own && self.resumes == Resumes::Yes && self.wait.is_some();
             }
             // Never while an invocation is polled on this thread.
@@ -112,7 +111,7 @@ impl Place {
         }
         let is_over = self.is_over(head)
             || (!is_resumed
-                && head.register(cx.waker(), &mut self.seat, &bus.hub)
+                && head.register(cx.waker(), &mut self.seat)
                 && self.is_over(head));
         if is_over { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
@@ -133,16 +132,15 @@ impl Place {
     fn note(
         &mut self,
         head: &Head,
-        bus: &BusShared,
         invocation: InvocationKey,
         resumes: bool,
     ) -> Result<(), WaitError> {
         if self.noted == Some(invocation) {
             return Ok(());
         }
-        self.end_wait(bus);
+        self.end_wait(&head.bus);
         let event = head.key();
-        let waiting = bus.hub.input(|hub| {
+        let waiting = head.bus.hub.input(|hub| {
             let waiting = hub.books.begin_wait(invocation, event, resumes);
             waiting.map_err(|deadlock| WaitError::deadlock(&hub.books, &deadlock))
         })?;
@@ -154,11 +152,11 @@ impl Place {
         Ok(())
     }
 
-    fn leave(&mut self, head: &Head, bus: &BusShared) {
+    fn leave(&mut self, head: &Head) {
         if let Some(seat) = self.seat.take() {
             head.unregister(seat);
         }
-        self.end_wait(bus);
+        self.end_wait(&head.bus);
     }
 
     fn end_wait(&mut self, bus: &BusShared) {

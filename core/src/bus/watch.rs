@@ -8,6 +8,7 @@ use super::handle::EventHandle;
 use super::message::MESSAGE;
 use super::record::{Erased, downcast};
 use super::shared::{BusShared, HubState};
+use super::vantage::Vantage;
 use crate::event::Event;
 use crate::machine::{Overflow, Pattern, WatchKey};
 
@@ -29,7 +30,7 @@ pub(crate) struct Select<In> {
     name: Option<&'static str>,
     of_type: Option<TypeId>,
     owned_name: alloc::string::String,
-    pub(crate) convert: fn(Arc<dyn Erased>, Arc<BusShared>) -> Option<In>,
+    pub(crate) convert: fn(Arc<dyn Erased>, &Arc<BusShared>) -> Option<In>,
 }
 
 impl<E: Event> Select<EventHandle<E>> {
@@ -38,7 +39,10 @@ impl<E: Event> Select<EventHandle<E>> {
             name: Some(E::NAME),
             of_type: Some(TypeId::of::<E>()),
             owned_name: alloc::string::String::new(),
-            convert: |record, bus| Some(EventHandle::new(downcast(record)?, bus)),
+            convert: |record, bus| {
+                let seen = Vantage::outside(record.head(), bus);
+                Some(EventHandle::new(downcast(record)?, seen))
+            },
         }
     }
 }
@@ -50,7 +54,7 @@ impl Select<AnyEvent> {
             name: None,
             of_type: None,
             owned_name: name,
-            convert: |record, bus| Some(AnyEvent::new(record, bus, None)),
+            convert: |record, bus| Some(AnyEvent::on(record, bus)),
         }
     }
 }

@@ -286,7 +286,7 @@ fn entry<'a>(bus: &BusShared, record: &'a dyn Erased, what: What, payload: &'a s
         schema: record.schema(),
         timeout: ticket.map_or_else(|| duration(limit), |ticket| ticket.timeout),
         id: head.id,
-        path: view::path(head, bus),
+        path: view::path(head),
         parent_id: head.parent().map(|parent| parent.id),
         created_at: bus.hub.wall(head.created_at),
         completed_at: ended.map(|ended| bus.hub.wall(ended.completed_at)),

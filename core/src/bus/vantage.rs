@@ -1,0 +1,130 @@
+//! From where a handle sees its event: the bus and the invocation it belongs to, in one word.
+//!
+//! A handle is two words then, its record and this, which are returned and moved in registers. One of
+//! three is copied by way of the stack, and not in the pieces it was written in, which a processor has
+//! to wait for.
+
+use alloc::sync::Arc;
+use core::ops::Deref;
+
+use super::record::Head;
+use super::shared::BusShared;
+use crate::machine::{BusKey, InvocationKey, Key};
+
+/// 0 is the bus the event was dispatched on, outside of handlers; the key of an invocation is that
+/// handler, on that bus. A mark makes it the key of another bus, which the event was forwarded to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Vantage(u64);
+
+/// The highest bits of a key's slot: so many buses, and so many handlers that run, there never are.
+const MARKS: u64 = 0b11 << 30;
+const ABROAD: u64 = 0b01 << 30;
+/// In a handler there. Which run of it, is not known.
+const INSIDE_ABROAD: u64 = 0b10 << 30;
+
+/// A bus: the one of the record, or one that was looked for.
+pub(crate) enum BusRef<'a> {
+    Home(&'a Arc<BusShared>),
+    Abroad(Arc<BusShared>),
+}
+
+impl Vantage {
+    /// That of who has dispatched the event.
+    pub(crate) const HOME: Self = Self(0);
+
+    /// That of somebody on `bus`, outside of handlers.
+    pub(crate) fn outside(head: &Head, bus: &Arc<BusShared>) -> Self {
+        match Arc::ptr_eq(&head.bus, bus) {
+            true => Self::HOME,
+            false => Self::marked(bus, ABROAD),
+        }
+    }
+
+    /// That of a handler of `bus`.
+    #[inline]
+    pub(crate) fn inside(head: &Head, bus: &Arc<BusShared>, by: InvocationKey) -> Self {
+        match Arc::ptr_eq(&head.bus, bus) && by.to_bits() & MARKS == 0 {
+            true => Self(by.to_bits()),
+            false => Self::marked(bus, INSIDE_ABROAD),
+        }
+    }
+
+    #[cold]
+    fn marked(bus: &BusShared, mark: u64) -> Self {
+        match bus.key.to_bits() {
+            bits if bits & MARKS == 0 => Self(bits | mark),
+            _ => Self::HOME,
+        }
+    }
+
+    /// Whether it is a handler's.
+    pub(crate) const fn is_inside(self) -> bool {
+        self.0 != 0 && self.0 & MARKS != ABROAD
+    }
+
+    /// The run of a handler, where that is known.
+    pub(crate) fn by(self) -> Option<InvocationKey> {
+        Key::from_bits(self.0).filter(|_| self.0 & MARKS == 0)
+    }
+
+    /// The bus; `None` when it is gone.
+    pub(crate) fn bus(self, head: &Head) -> Option<BusRef<'_>> {
+        if self.0 & MARKS == 0 {
+            return Some(BusRef::Home(&head.bus));
+        }
+        let key: BusKey = Key::from_bits(self.0 & !MARKS)?;
+        head.bus.hub.lock().shell(key).map(BusRef::Abroad)
+    }
+}
+
+impl Deref for BusRef<'_> {
+    type Target = Arc<BusShared>;
+
+    fn deref(&self) -> &Arc<BusShared> {
+        match self {
+            Self::Home(bus) => bus,
+            Self::Abroad(bus) => bus,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::EventBus;
+    use crate::id::EventId;
+    use crate::time::Instant;
+
+    fn key(slot: u64, generation: u64) -> InvocationKey {
+        Key::from_bits(generation << 32 | slot).expect("a key")
+    }
+
+    #[test]
+    fn a_word_tells_the_bus_and_the_handler() {
+        let home = EventBus::builder("home").build();
+        let other = home.hub().bus("other").build();
+        let id = EventId::from(uuid::Uuid::nil());
+        let head = Head::new(home.shared.clone(), id, Instant::EPOCH, 0, None);
+        let is_of = |seen: Vantage, bus: &EventBus| {
+            seen.bus(&head).is_some_and(|seen| Arc::ptr_eq(&seen, &bus.shared))
+        };
+
+        let outside = [&home, &other].map(|bus| Vantage::outside(&head, &bus.shared));
+        assert!(outside[0] == Vantage::HOME && is_of(outside[0], &home) && is_of(outside[1], &other));
+        assert!(outside.iter().all(|seen| !seen.is_inside() && seen.by().is_none()));
+
+        for by in [key(1, 1), key(1, u64::from(u32::MAX)), key((1 << 30) - 1, 7)] {
+            let inside = [&home, &other].map(|bus| Vantage::inside(&head, &bus.shared, by));
+            assert!(is_of(inside[0], &home) && is_of(inside[1], &other));
+            assert!(inside.iter().all(|seen| seen.is_inside()));
+            assert_eq!(inside.map(Vantage::by), [Some(by), None]);
+        }
+        for by in [key(1 << 30, 1), key(1 << 31, 1), key(u64::from(u32::MAX), 1)] {
+            let beyond = Vantage::inside(&head, &home.shared, by);
+            assert!(is_of(beyond, &home) && beyond.is_inside() && beyond.by().is_none());
+        }
+
+        drop(other);
+        assert!(outside[1].bus(&head).is_none(), "it is gone");
+    }
+}
