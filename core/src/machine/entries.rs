@@ -73,7 +73,7 @@ impl<P> Entries<P> {
     }
 
     /// A stay and its event.
-    #[inline]
+    #[inline(always)]
     pub(super) fn pair(&self, visit: VisitIx) -> (&Visit, &EventState<P>) {
         let Entry { visit: stay, event } = &self.arena[visit];
         match stay.event.home() == visit {
@@ -83,7 +83,7 @@ impl<P> Entries<P> {
     }
 
     /// A stay and its event.
-    #[inline]
+    #[inline(always)]
     pub(super) fn pair_mut(&mut self, visit: VisitIx) -> (&mut Visit, &mut EventState<P>) {
         let event = self.arena[visit].visit.event;
         if event.home() == visit {
@@ -106,6 +106,12 @@ impl<P> Entries<P> {
     #[inline]
     pub(super) fn key<Tag>(&self, ix: Ix<Tag>) -> Key<Tag> {
         self.arena.key(ix.cast()).cast()
+    }
+
+    /// The key of a stay's event.
+    #[inline]
+    pub(super) fn key_of(&self, visit: VisitIx) -> EventKey {
+        self.key(self.arena[visit].visit.event)
     }
 
     pub(super) fn events(&self) -> impl Iterator<Item = (EventIx, &EventState<P>)> {

@@ -4,13 +4,14 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::config::{Completion, Limit};
-use super::event_state::{Visit, VisitState};
+use super::arena::Arena;
+use super::event_state::{EventState, Visit, VisitState};
 use super::output::{Output, Run};
 use super::registry::Handler;
 use super::results::{Cause, EventStatus, Outcome, Row};
-use super::state::{EventIx, InvocationIx, Timer, VisitIx, WorkIx};
-use super::work::Invocation;
-use super::{EventKey, HandlerKey, InvocationKey, Machine};
+use super::state::{BusState, EventIx, InvocationIx, Timer, VisitIx, WorkIx};
+use super::work::{Invocation, Work};
+use super::{EventKey, HandlerKey, InvocationKey, InvocationTag, Machine};
 use crate::time::Instant;
 
 impl<P: Clone, R, H> Machine<P, R, H> {
@@ -73,8 +74,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Gives a handler that starts its row, and its place in the books.
-    #[inline(always)]
+    /// Starts a handler of a visit.
     pub(super) fn begin(
         &mut self,
         visit: VisitIx,
@@ -84,17 +84,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     ) -> InvocationKey {
         let Self { buses, entries, works, invocations, .. } = self;
         let (stay, event) = entries.pair(visit);
-        let on = &buses[stay.bus];
-        let of_event = event.overrides.as_ref().map_or(Limit::Inherit, |own| own.limit);
-        let limit = Limit::resolve(handler.limit, of_event, on.limit);
-        let state = &mut works[work];
-        let place = (state.rows.len() as u32, index);
-        state.rows.push(Row { started_at: Some(self.now), ..Row::pending(handler.info.clone()) });
-        let (bus, mut alarm) = (stay.bus, Instant::FAR);
-        let invocation = state.enter(invocations, |invocation| {
-            invocation.begin((visit, work), stay, place, limit, self.now);
-            alarm = invocation.alarm(on.slow_after);
-        });
+        let bus = stay.bus;
+        let start = Start { handler, index, at: self.now };
+        let at = (visit, stay, event);
+        let (invocation, alarm) = start.begin(&buses[bus], at, &mut works[work], invocations);
         if alarm != Instant::FAR {
             self.set_timer(bus, alarm, Timer::Invocation(invocation.ix()));
         }
@@ -246,5 +239,36 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         work.invocations.remove_linked(invocations, invocation.of_event, Invocation::of_event);
         work.live -= 1;
         invocation
+    }
+}
+
+/// A handler that starts, and which one of the event's it is.
+pub(super) struct Start<'a, H> {
+    pub(super) handler: &'a Handler<H>,
+    pub(super) index: u32,
+    pub(super) at: Instant,
+}
+
+impl<H> Start<'_, H> {
+    /// Gives it its row and its place in the books; says when that has to be looked at.
+    #[inline(always)]
+    pub(super) fn begin<P, R>(
+        &self,
+        bus: &BusState<H>,
+        (visit, stay, event): (VisitIx, &Visit, &EventState<P>),
+        work: &mut Work<R, H>,
+        invocations: &mut Arena<Invocation, InvocationTag>,
+    ) -> (InvocationKey, Instant) {
+        let of_event = event.overrides.as_ref().map_or(Limit::Inherit, |own| own.limit);
+        let limit = Limit::resolve(self.handler.limit, of_event, bus.limit);
+        let place = (work.rows.len() as u32, self.index);
+        let pending = Row::pending(self.handler.info.clone());
+        work.rows.push(Row { started_at: Some(self.at), ..pending });
+        let mut alarm = Instant::FAR;
+        let invocation = work.enter(invocations, |invocation| {
+            invocation.begin(visit, stay, place, limit, self.at);
+            alarm = invocation.alarm(bus.slow_after);
+        });
+        (invocation, alarm)
     }
 }

@@ -38,7 +38,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Self { entries, works, invocations, .. } = self;
         works[work].rows.row_mut(row as usize).add_tries(ended.tries);
         let next = works[work].enter(invocations, |again| {
-            again.begin((visit, work), &entries[visit], (row, handler), limit, self.now);
+            again.begin(visit, &entries[visit], (row, handler), limit, self.now);
             again.number = ended.number + 1;
             again.tries = 0;
             again.slow_told = ended.slow_told;

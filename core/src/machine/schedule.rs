@@ -3,11 +3,12 @@
 use alloc::sync::Arc;
 
 use super::config::Concurrency;
-use super::event_state::{Visit, VisitState};
+use super::event_state::{EventState, Visit, VisitState};
+use super::invocations::Start;
 use super::output::{Dropped, Next, Note, Output, Run};
 use super::registry::{Action, Handler, Snapshot};
 use super::results::{EventStatus, HandlerInfo, Outcome, Row};
-use super::state::{BusIx, BusState, EventIx, Line, Phase, VisitIx, WorkIx};
+use super::state::{BusIx, BusState, EventIx, Line, Phase, Slot, Timer, VisitIx, WorkIx};
 use super::work::Work;
 use super::{BusKey, Machine};
 use crate::time::Instant;
@@ -71,10 +72,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         match continuing {
             Some(visit) => self.start_next(visit, run),
             None => match self.candidate(ix) {
-                Candidate::Start(visit) => match self.start(visit) {
-                    Some(only) => self.start_handler(visit, only, 0, run),
-                    None => self.start_next(visit, run),
-                },
+                Candidate::Start(visit) => self.start(ix, visit, run),
                 waiting => return self.idle(ix, waiting),
             },
         }
@@ -170,13 +168,15 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Some(head) = state.queue.first() else {
             return Candidate::None;
         };
-        match self.concurrency(head) {
-            Concurrency::Parallel => self.unless_held(head),
+        let (stay, event) = self.entries.pair(head);
+        let unless_held = if stay.held { Candidate::None } else { Candidate::Start(head) };
+        match event.concurrency(&state.config) {
+            Concurrency::Parallel => unless_held,
             _ if state.slot.occupied > 0 => Candidate::None,
             Concurrency::HubSerial if self.hub_slot.occupied > 0 => {
                 Candidate::AwaitsHub(Line::Queued)
             }
-            _ => self.unless_held(head),
+            _ => unless_held,
         }
     }
 
@@ -196,32 +196,60 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Starts a visit. If it has one handler, which is started once, that is started next: it is handed
-    /// on instead of kept.
+    /// Starts a visit, and the first of its handlers. If there is one alone, which is started once, it is
+    /// handed on instead of kept. Most visits pass through here, and what they need is looked up once.
     #[inline(always)]
-    fn start(&mut self, visit: VisitIx) -> Option<Arc<Handler<H>>> {
-        self.unqueue(visit);
-        let (stay, event) = self.entries.pair(visit);
-        let name = self.kinds.name_ix(event.kind);
-        let registry = &self.buses[stay.bus].handlers;
-        match registry.only(name).filter(|_| !event.is_retried()).cloned() {
-            Some(only) => {
-                let work = self.start_with(visit, 1);
-                self.works[work].next = 1;
-                Some(only)
-            }
-            None => {
-                let handlers = registry.snapshot(name);
-                self.start_all(visit, handlers);
-                None
-            }
+    fn start(&mut self, ix: BusIx, visit: VisitIx, run: &mut Option<Run<P, H>>) {
+        self.unplace_raised(visit);
+        let Self { buses, entries, works, invocations, kinds, hub_slot, now, .. } = self;
+        let bus = &mut buses[ix];
+        bus.queue.remove(entries, visit);
+        let (_, event) = entries.pair(visit);
+        let (kind, is_retried) = (event.kind, event.is_retried());
+        let only = bus.handlers.only(kinds.name_ix(kind));
+        let Some(handler) = only.filter(|only| !is_retried && only.has_row(kind)).cloned() else {
+            return self.start_first(ix, visit, run);
+        };
+        bus.started.push_back(entries, visit);
+        let event_key = entries.key_of(visit);
+        let (stay, event) = entries.pair_mut(visit);
+        let (work_key, work) = works.renew();
+        begin_work(bus, hub_slot, (stay, event), (work_key.ix(), work), 1, *now);
+        work.next = 1;
+        let start = Start { handler: &handler, index: 0, at: *now };
+        let (invocation, alarm) = start.begin(bus, (visit, stay, event), work, invocations);
+        let (beside, payload) = (work.beside(), event.payload().clone());
+        let is_parallel = work.parallel;
+        *run = Some(Run { invocation, event: event_key, beside, payload, handler });
+        if alarm != Instant::FAR {
+            self.set_timer(ix, alarm, Timer::Invocation(invocation.ix()));
+        }
+        match is_parallel {
+            // It runs, which is what its slots count already; others may use the hub's.
+            false => self.call_lines(),
+            true => self.settle(visit),
         }
     }
 
+    /// The same for whatever handlers it has.
+    #[inline(never)]
+    fn start_first(&mut self, ix: BusIx, visit: VisitIx, run: &mut Option<Run<P, H>>) {
+        let name = self.kinds.name_ix(self.entries.pair(visit).1.kind);
+        let handlers = self.buses[ix].handlers.snapshot(name);
+        self.start_all(visit, handlers);
+        self.start_next(visit, run);
+    }
+
+    /// From now on the handlers of a visit are fixed (R3).
     #[inline(never)]
     fn start_all(&mut self, visit: VisitIx, handlers: Snapshot<H>) {
-        let work = self.start_with(visit, handlers.len());
-        self.works[work].handlers = Some(handlers);
+        let Self { buses, entries, works, hub_slot, now, .. } = self;
+        let (stay, event) = entries.pair_mut(visit);
+        let bus = &mut buses[stay.bus];
+        let (key, work) = works.renew();
+        begin_work(bus, hub_slot, (stay, event), (key.ix(), work), handlers.len(), *now);
+        work.handlers = Some(handlers);
+        bus.started.push_back(entries, visit);
     }
 
     /// Starts a visit that never stood in the queue.
@@ -237,34 +265,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.start_all(visit, handlers);
         self.forget_surplus(bus);
         self.settle(visit);
-    }
-
-    /// From now on the handlers of a visit are fixed (R3): so many.
-    #[inline(always)]
-    fn start_with(&mut self, visit: VisitIx, handlers: usize) -> WorkIx {
-        let Self { buses, entries, works, hub_slot, .. } = self;
-        let (stay, event) = entries.pair_mut(visit);
-        let bus = &mut buses[stay.bus];
-        if event.status == EventStatus::Pending {
-            event.status = EventStatus::Started;
-            event.started_at = self.now;
-        }
-        let (work, begun) = works.renew();
-        begun.begin(handlers, &bus.config, event);
-        let work = work.ix();
-        let Work { concurrency, awake, .. } = works[work];
-        concurrency.change_slots(&mut bus.slot, hub_slot, |slot| {
-            slot.occupied += 1;
-            slot.busy += usize::from(awake);
-        });
-        if concurrency == Concurrency::HubSerial {
-            bus.called_to_hub = false;
-        }
-        stay.work = Some(work);
-        stay.state = VisitState::Running;
-        stay.started = true;
-        bus.started.push_back(entries, visit);
-        work
     }
 
     /// Takes a visit that will not wait any longer out of its queue.
@@ -311,7 +311,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Starts this handler of a visit, or forwards or skips.
-    #[inline(always)]
     fn start_handler(
         &mut self,
         visit: VisitIx,
@@ -331,7 +330,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
         let invocation = self.begin(visit, work, &handler, index);
         match self.works[work].parallel {
-            // It runs, which is what its slots count already; others may use the hub's.
             false => self.call_lines(),
             true => self.settle(visit),
         }
@@ -354,6 +352,33 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.works[work].rows.push(row);
         }
     }
+}
+
+/// A visit starts, with so many handlers; it has yet to enter the stage of those that have.
+#[inline(always)]
+fn begin_work<P, R, H>(
+    bus: &mut BusState<H>,
+    hub_slot: &mut Slot,
+    (stay, event): (&mut Visit, &mut EventState<P>),
+    (ix, work): (WorkIx, &mut Work<R, H>),
+    handlers: usize,
+    now: Instant,
+) {
+    if event.status == EventStatus::Pending {
+        event.status = EventStatus::Started;
+        event.started_at = now;
+    }
+    work.begin(handlers, &bus.config, event);
+    work.concurrency.change_slots(&mut bus.slot, hub_slot, |slot| {
+        slot.occupied += 1;
+        slot.busy += usize::from(handlers > 0);
+    });
+    if work.concurrency == Concurrency::HubSerial {
+        bus.called_to_hub = false;
+    }
+    stay.work = Some(ix);
+    stay.state = VisitState::Running;
+    stay.started = true;
 }
 
 /// What came of asking, beside what is to be run.

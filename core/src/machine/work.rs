@@ -173,13 +173,14 @@ impl Invocation {
     #[inline(always)]
     pub(super) fn begin(
         &mut self,
-        (visit, work): (VisitIx, WorkIx),
+        visit: VisitIx,
         stay: &Visit,
         (row, handler): (u32, u32),
         limit: Nanos,
         started_at: Instant,
     ) {
         let Visit { event, bus, .. } = *stay;
+        let work = stay.work.expect("a visit whose handlers run has work");
         *self = Self {
             visit,
             work,
