@@ -6,7 +6,7 @@ use super::Machine;
 use super::event_state::{Counted, Visit};
 use super::output::{Done, Ended, Note, Output, Path};
 use super::results::{EventStatus, Rows};
-use super::state::{BusIx, EventIx, Timer, VisitIx, WorkIx};
+use super::state::{BusIx, BusState, EventIx, Timer, VisitIx, WorkIx};
 use super::timers::NOWHERE;
 
 impl<P: Clone, R, H> Machine<P, R, H> {
@@ -26,30 +26,36 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Returns the parent that waited for it.
     #[inline(always)]
     fn complete(&mut self, event: EventIx) -> Option<EventIx> {
-        let (stay, state) = self.entries.home_mut(event);
+        let Self { buses, entries, works, now, .. } = self;
+        let (stay, state) = entries.home_mut(event);
         state.status = EventStatus::Completed;
-        state.completed_at = self.now;
+        state.completed_at = *now;
         // It stays in the books until this is said and the last history has forgotten it.
         state.remembered += 1;
-        let Visit { bus, next, work, .. } = *stay;
+        let Visit { bus: ix, next, work, .. } = *stay;
         let (counted, kin, timer) = (state.counted, state.kin, state.timer);
-        if timer != NOWHERE {
-            self.disarm(Timer::Event(event));
-        }
+        let bus = &mut buses[ix];
+        bus.give_capacity_back(counted);
+        bus.remember_completed(entries, event.home());
+        let tells_of_less = bus.tells_of_less();
         // The rows of an event that was on one bus alone tell its path, if there are any.
         match work {
-            Some(work) if next.is_none() && !self.works[work].rows.is_empty() => {
+            Some(work) if next.is_none() && !works[work].rows.is_empty() => {
                 self.note(Note::Completed(event));
             }
             _ => self.say_completed(event),
+        }
+        if timer != NOWHERE {
+            self.disarm(Timer::Event(event));
         }
         let parent = kin.and_then(|kin| {
             let parent = self.leave_parent(event, kin);
             self.end_waits_for(kin);
             parent
         });
-        self.give_capacity_back(bus, counted);
-        self.remember_completed(event.home());
+        if tells_of_less {
+            self.tell_of_less(ix);
+        }
         if next.is_some() {
             self.remember_further(next);
         }
@@ -60,8 +66,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     fn remember_further(&mut self, first: Option<VisitIx>) {
         let mut next = first;
         while let Some(visit) = next {
-            next = self.entries[visit].next;
-            self.remember_completed(visit);
+            let Visit { bus, next: further, .. } = self.entries[visit];
+            self.buses[bus].remember_completed(&mut self.entries, visit);
+            if self.buses[bus].tells_of_less() {
+                self.tell_of_less(bus);
+            }
+            next = further;
         }
     }
 
@@ -87,15 +97,15 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         make: impl FnOnce(Done<'_, P, R>) -> C,
     ) -> C {
         let key = self.entries.key(event);
-        let (stay, _) = self.entries.home_mut(event);
-        let (further, work) = (stay.next, stay.work.take());
+        let Visit { next: further, work, .. } = self.entries[event.home()];
         if let Some((home, further)) = work.zip(further) {
             self.gather_results(home, further);
         }
         let Self { entries, works, .. } = self;
         let mut none = Rows::new();
         let results = work.map_or(&mut none, |work| &mut works.remove(work).rows);
-        let state = &mut entries[event];
+        let (stay, state) = entries.home_mut(event);
+        stay.work = None;
         state.remembered -= 1;
         let is_remembered = state.remembered > 0;
         let said = make(Done {
@@ -128,24 +138,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.works[home].rows = results;
     }
 
-    #[inline]
-    fn give_capacity_back(&mut self, bus: BusIx, counted: Counted) {
-        let state = &mut self.buses[bus];
-        match counted {
-            Counted::Nothing => {}
-            Counted::Root => {
-                state.roots -= 1;
-                if state.reservations.first().is_some() {
-                    self.grant(bus);
-                }
-            }
-            Counted::Child => state.children -= 1,
-        }
-    }
-
-    /// A bus has an event less to do, which somebody may wait for.
+    /// A bus has an event less to do, which somebody may wait for, or may have to remember one less.
     #[inline(never)]
-    pub(super) fn tell_of_less(&mut self, bus: BusIx) {
+    fn tell_of_less(&mut self, bus: BusIx) {
+        self.grant(bus);
+        self.forget_surplus(bus);
         let state = &mut self.buses[bus];
         let is_idle = state.idle_at.take_if(|at_most| state.incomplete <= *at_most).is_some();
         let is_closed = state.incomplete == 0 && state.closed;
@@ -155,5 +152,23 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if is_closed {
             self.say(Output::Closed { bus: self.buses.key(bus) });
         }
+    }
+}
+
+impl<H> BusState<H> {
+    #[inline]
+    fn give_capacity_back(&mut self, counted: Counted) {
+        match counted {
+            Counted::Nothing => {}
+            Counted::Root => self.roots -= 1,
+            Counted::Child => self.children -= 1,
+        }
+    }
+
+    /// Whether something follows from an event less.
+    #[inline]
+    fn tells_of_less(&self) -> bool {
+        let is_awaited = self.idle_at.is_some() || self.reservations.first().is_some();
+        is_awaited || self.closed || self.has_surplus()
     }
 }

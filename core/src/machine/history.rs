@@ -99,31 +99,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// The event of a visit has completed.
-    #[inline(always)]
-    pub(super) fn remember_completed(&mut self, visit: VisitIx) {
-        let Self { buses, entries, .. } = self;
-        let Visit { bus: ix, seq, started, remembered, .. } = entries[visit];
-        let bus = &mut buses[ix];
-        match started {
-            true => bus.started.remove(entries, visit),
-            false => drop(bus.history.cancelled.remove(&seq)),
-        }
-        bus.incomplete -= 1;
-        let is_awaited = bus.idle_at.is_some() || bus.closed;
-        if remembered {
-            bus.history.completed.push_back(entries, visit, Visit::links);
-        } else {
-            bus.unweigh(entries.pair(visit).1.bytes);
-        }
-        if bus.has_surplus() {
-            self.forget_surplus(ix);
-        }
-        if is_awaited {
-            self.tell_of_less(ix);
-        }
-    }
-
     /// Forgets all that has completed, whatever the limit.
     pub(super) fn forget_completed(&mut self, bus: BusIx) {
         while let Some(visit) = self.buses[bus].history.completed.first() {
@@ -189,6 +164,22 @@ impl<H> BusState<H> {
         self.bytes += u64::from(bytes);
         self.history.len += 1;
         self.history.arrivals.push_back(entries, visit, Visit::arrival);
+    }
+
+    /// The event of a visit has completed. The surplus is to be forgotten then.
+    #[inline(always)]
+    pub(super) fn remember_completed<P>(&mut self, entries: &mut Entries<P>, visit: VisitIx) {
+        let Visit { seq, started, remembered, .. } = entries[visit];
+        match started {
+            true => self.started.remove(entries, visit),
+            false => drop(self.history.cancelled.remove(&seq)),
+        }
+        self.incomplete -= 1;
+        if remembered {
+            self.history.completed.push_back(entries, visit, Visit::links);
+        } else {
+            self.unweigh(entries.pair(visit).1.bytes);
+        }
     }
 
     /// Whether it remembers more than it has to.

@@ -39,9 +39,10 @@ impl<K: Copy> Timers<K> {
     #[inline(always)]
     pub(super) fn insert(&mut self, at: Instant, key: K, mut place: impl FnMut(K, u32)) {
         self.count += 1;
-        if let Some(before) = self.last.replace((at, self.count, key)) {
-            self.insert_into_heap(before, &mut place);
+        if self.last.is_some() {
+            self.put_last_into_heap(&mut place);
         }
+        self.last = Some((at, self.count, key));
         place(key, APART);
     }
 
@@ -57,8 +58,8 @@ impl<K: Copy> Timers<K> {
     }
 
     #[inline(never)]
-    fn insert_into_heap(&mut self, timer: (Instant, u64, K), place: &mut impl FnMut(K, u32)) {
-        self.heap.push(timer);
+    fn put_last_into_heap(&mut self, place: &mut impl FnMut(K, u32)) {
+        self.heap.extend(self.last.take());
         self.rise(self.heap.len() - 1, place);
     }
 
