@@ -9,10 +9,10 @@ use super::guard;
 use super::handler::Callable;
 use super::record::{Erased, freeze};
 use super::report;
-use super::shared::{BookOutput, BusShared, HubShared, HubState};
+use super::shared::{BookOutput, BusShared, HubShared, HubState, Lines};
 use super::value::Answer;
 use super::watch::Watcher;
-use crate::machine::{Dropped, InvocationKey, Output, Warning};
+use crate::machine::{Done, Dropped, InvocationKey, Output, Warning};
 
 /// What is to be done once the hub's lock is released, in order. Nothing of the user's is called,
 /// cloned or dropped before.
@@ -54,7 +54,12 @@ impl Notices {
         mut resumed: Option<&mut Vec<InvocationKey>>,
     ) {
         let is_own = |bus| own.is_some_and(|own| own.key == bus);
-        while let Some(output) = hub.next_said() {
+        loop {
+            // As most that are said: not worth a call.
+            while let Some(awaited) = hub.next_completed() {
+                self.todo.extend(awaited.map(Todo::Complete));
+            }
+            let Some(output) = hub.next_said() else { break };
             let todo = match output {
                 Output::Ready { bus } if is_own(bus) => {
                     self.own_ready = true;
@@ -67,8 +72,6 @@ impl Notices {
                     }
                     None => hub.todo(output),
                 },
-                // As most are: not worth a call.
-                Output::Completed(None) => continue,
                 output => hub.todo(output),
             };
             self.todo.extend(todo);
@@ -133,20 +136,17 @@ impl Todo {
 
 impl HubState {
     /// The next output of the machine; the end of an event is noted, and left of it is whom to wake.
-    #[inline]
+    #[inline(never)]
     fn next_said(&mut self) -> Option<BookOutput> {
-        #[cfg(feature = "journal")]
         let Self { books, lines, .. } = self;
-        #[cfg(not(feature = "journal"))]
-        let Self { books, .. } = self;
-        books.next_said(|done| {
-            #[cfg(feature = "journal")]
-            let record = done.payload;
-            let awaited = freeze(done);
-            #[cfg(feature = "journal")]
-            lines.completed(record);
-            awaited
-        })
+        books.next_said(|done| lines.end(done))
+    }
+
+    /// The same, if it is the end of an event.
+    #[inline]
+    fn next_completed(&mut self) -> Option<Option<Arc<dyn Erased>>> {
+        let Self { books, lines, .. } = self;
+        books.next_completed(|done| lines.end(done))
     }
 
     /// What an output asks for. What can be noted without the user's code is noted here.
@@ -181,6 +181,17 @@ impl HubState {
             Output::Warning(warning) => Todo::Warn(warning),
             Output::Dropped(dropped) => Todo::Drop(dropped),
         })
+    }
+}
+
+impl Lines {
+    /// Notes the end of an event, also for journals; left of it is whom to wake.
+    #[inline]
+    fn end(&mut self, done: Done<'_, Arc<dyn Erased>, Answer>) -> Option<Arc<dyn Erased>> {
+        let record = done.payload;
+        let awaited = freeze(done);
+        self.completed(record);
+        awaited
     }
 }
 

@@ -140,8 +140,10 @@ pub(crate) fn downcast<E: Event>(record: Arc<dyn Erased>) -> Option<Arc<Record<E
 pub(crate) fn freeze(done: Done<'_, Arc<dyn Erased>, Answer>) -> Option<Arc<dyn Erased>> {
     let Done { payload, started_at, completed_at, cause, results, path, .. } = done;
     // An event completes once.
-    let frozen =
-        || Frozen { rows: core::mem::take(results), path, started_at, completed_at, cause };
+    let frozen = || {
+        let rows = results.map_or_else(Rows::new, Rows::take);
+        Frozen { rows, path, started_at, completed_at, cause }
+    };
     let head = payload.head();
     head.frozen.init(frozen);
     let is_of_use = head.is_awaited.load(Ordering::Relaxed) || report::is_due(head);

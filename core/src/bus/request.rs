@@ -165,12 +165,7 @@ impl<E: Event> EventHandle<E> {
 }
 
 impl<B: Send + Sync + 'static, R: Send + 'static> Request<B, R> {
-    fn new(
-        bus: Option<Arc<BusShared>>,
-        parentage: Parentage,
-        address: Arc<str>,
-        body: B,
-    ) -> Self {
+    fn new(bus: Option<Arc<BusShared>>, parentage: Parentage, address: Arc<str>, body: B) -> Self {
         let (options, claim) = (DeliveryOptions::default(), Claim::default());
         Self { bus, parentage, claim, address, body, options, reply: PhantomData }
     }

@@ -16,8 +16,7 @@ use super::vantage::Vantage;
 use crate::event::Event;
 use crate::id::EventId;
 use crate::machine::{
-    Dispatch, EventKey, HandlerKey, Kind, Limit, Offer, Overrides, Parent, Refusal,
-    ReservationKey,
+    Dispatch, EventKey, HandlerKey, Kind, Limit, Offer, Overrides, Parent, Refusal, ReservationKey,
 };
 use crate::runtime::NoRuntime;
 use crate::time::Instant;

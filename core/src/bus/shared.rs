@@ -11,6 +11,8 @@ use super::builder::WarningSink;
 use super::driver::Driver;
 use super::gate::{Gate, Marked};
 use super::handler::Callable;
+#[cfg(feature = "journal")]
+pub(crate) use super::journal::Lines;
 use super::record::Erased;
 use super::span::Span;
 use super::task::Inbox;
@@ -64,8 +66,18 @@ pub(crate) struct HubState {
     /// Who watches for events to come.
     pub(crate) watchers: HashMap<WatchKey, Arc<dyn Watcher>>,
     /// What is to be handed to journals.
-    #[cfg(feature = "journal")]
-    pub(crate) lines: super::journal::Lines,
+    pub(crate) lines: Lines,
+}
+
+/// There are no journals.
+#[cfg(not(feature = "journal"))]
+#[derive(Default)]
+pub(crate) struct Lines(());
+
+#[cfg(not(feature = "journal"))]
+impl Lines {
+    #[allow(clippy::unused_self, clippy::needless_pass_by_ref_mut)]
+    pub(crate) const fn completed(&mut self, _record: &Arc<dyn Erased>) {}
 }
 
 /// The runtime, once there is one, and its epoch in wall time.
@@ -115,8 +127,7 @@ impl HubShared {
                 shells: Vec::new(),
                 reserved: HashMap::new(),
                 watchers: HashMap::new(),
-                #[cfg(feature = "journal")]
-                lines: Default::default(),
+                lines: Lines::default(),
             }),
             runtime: OnceLock::new(),
             source,

@@ -110,7 +110,9 @@ mod tests {
         };
 
         let outside = [&home, &other].map(|bus| Vantage::outside(&head, &bus.shared));
-        assert!(outside[0] == Vantage::HOME && is_of(outside[0], &home) && is_of(outside[1], &other));
+        assert!(
+            outside[0] == Vantage::HOME && is_of(outside[0], &home) && is_of(outside[1], &other)
+        );
         assert!(outside.iter().all(|seen| !seen.is_inside() && seen.by().is_none()));
 
         for by in [key(1, 1), key(1, u64::from(u32::MAX)), key((1 << 30) - 1, 7)] {

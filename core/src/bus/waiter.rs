@@ -78,12 +78,7 @@ impl<T: Awaited> Drop for Waiter<T> {
 
 impl Place {
     /// Ready when the wait is over; if not, our waker is registered, or who polls us is polled again.
-    fn poll(
-        &mut self,
-        head: &Head,
-        claim: Claim,
-        cx: &Context<'_>,
-    ) -> Poll<Result<(), WaitError>> {
+    fn poll(&mut self, head: &Head, claim: Claim, cx: &Context<'_>) -> Poll<Result<(), WaitError>> {
         let bus = &head.bus;
         if self.is_over(head) {
             return Poll::Ready(Ok(()));
@@ -110,9 +105,7 @@ impl Place {
             Poller::Task => bus.help(head),
         }
         let is_over = self.is_over(head)
-            || (!is_resumed
-                && head.register(cx.waker(), &mut self.seat)
-                && self.is_over(head));
+            || (!is_resumed && head.register(cx.waker(), &mut self.seat) && self.is_over(head));
         if is_over { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 

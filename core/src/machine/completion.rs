@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use super::Machine;
 use super::event_state::{Counted, Visit};
 use super::output::{Done, Ended, Note, Output, Path};
-use super::results::{EventStatus, Rows};
+use super::results::EventStatus;
 use super::state::{BusIx, BusState, EventIx, Timer, VisitIx, WorkIx};
 use super::timers::NOWHERE;
 
@@ -102,8 +102,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.gather_results(home, further);
         }
         let Self { entries, works, .. } = self;
-        let mut none = Rows::new();
-        let results = work.map_or(&mut none, |work| &mut works.remove(work).rows);
+        let results = work.map(|work| &mut works.remove(work).rows);
         let (stay, state) = entries.home_mut(event);
         stay.work = None;
         state.remembered -= 1;
@@ -126,13 +125,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Puts the results of an event's further stays to those of the first, which has had it sent on.
     #[inline(never)]
     fn gather_results(&mut self, home: WorkIx, further: VisitIx) {
-        let mut results = self.works[home].take_rows();
+        let mut results = self.works[home].rows.take();
         let mut next = Some(further);
         while let Some(visit) = next {
             let stay = &mut self.entries[visit];
             next = stay.next;
             if let Some(work) = stay.work.take() {
-                results.append(self.works.remove(work).take_rows());
+                results.append(self.works.remove(work).rows.take());
             }
         }
         self.works[home].rows = results;

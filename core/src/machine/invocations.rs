@@ -3,13 +3,14 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::config::{Completion, Limit};
 use super::arena::Arena;
+use super::config::{Completion, Limit};
 use super::event_state::{EventState, Visit, VisitState};
 use super::output::{Output, Run};
 use super::registry::Handler;
 use super::results::{Cause, EventStatus, Outcome, Row};
 use super::state::{BusState, EventIx, InvocationIx, Timer, VisitIx, WorkIx};
+use super::timers::NOWHERE;
 use super::work::{Invocation, Work};
 use super::{EventKey, HandlerKey, InvocationKey, InvocationTag, Machine};
 use crate::time::Instant;
@@ -220,25 +221,32 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Takes an invocation out of the books. Its visit is still to be settled.
     #[inline(always)]
     pub(super) fn end(&mut self, ix: InvocationIx, outcome: &mut Option<Outcome<R>>) {
-        let Invocation { work, row, tries, .. } = self.leave_list(ix);
-        let row = self.works[work].rows.row_mut(row as usize);
-        row.completed_at = Some(self.now);
-        debug_assert!(outcome.is_some(), "whoever has ended has an outcome");
-        row.outcome = outcome.take();
+        self.drop_waits(ix);
+        let now = self.now;
+        let (Invocation { row, tries, .. }, work) = self.leave_list(ix);
+        let row = work.rows.row_mut(row as usize);
+        row.completed_at = Some(now);
+        debug_assert!(outcome.is_some() && row.outcome.is_none(), "who has ended has an outcome");
+        core::mem::swap(&mut row.outcome, outcome);
         row.add_tries(tries);
     }
 
-    /// Takes an invocation out of the books, its waits and its timer included.
+    /// Takes an invocation that waits for nothing out of the books, and its timer.
     #[inline(always)]
-    pub(super) fn leave_list(&mut self, ix: InvocationIx) -> Invocation {
-        self.disarm(Timer::Invocation(ix));
-        self.drop_waits(ix);
-        let Self { invocations, works, .. } = self;
-        let invocation = *invocations.remove(ix);
+    pub(super) fn leave_list(&mut self, ix: InvocationIx) -> (Invocation, &mut Work<R, H>) {
+        let Self { buses, entries, invocations, works, .. } = self;
+        let invocation = invocations[ix];
+        if invocation.timer != NOWHERE {
+            buses[invocation.bus].timers.remove(invocation.timer, |timer, place| match timer {
+                Timer::Invocation(ix) => invocations[ix].timer = place,
+                Timer::Event(ix) => entries[ix].timer = place,
+            });
+        }
         let work = &mut works[invocation.work];
         work.invocations.remove_linked(invocations, invocation.of_event, Invocation::of_event);
         work.live -= 1;
-        invocation
+        invocations.remove(ix);
+        (invocation, work)
     }
 }
 

@@ -305,9 +305,19 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.forgotten.pop()
     }
 
+    /// The same of an event that has completed, if that is what is said next, and its rows tell its path.
+    #[inline]
+    pub(crate) fn next_completed<C>(
+        &mut self,
+        make: impl FnOnce(Done<'_, P, R>) -> C,
+    ) -> Option<C> {
+        let Some(&Note::Completed(event)) = self.notes.first() else { return None };
+        self.notes.pop();
+        Some(self.hand_out(event, None, make))
+    }
+
     /// Takes the oldest output but for payloads that are forgotten. What is said of a completed
     /// event is made of it where it lies.
-    #[inline]
     pub(crate) fn next_said<C>(
         &mut self,
         make: impl FnOnce(Done<'_, P, R>) -> C,

@@ -166,8 +166,8 @@ pub(crate) struct Done<'a, P, R> {
     pub(crate) started_at: Option<Instant>,
     pub(crate) completed_at: Instant,
     pub(crate) cause: Option<Cause>,
-    /// To be taken.
-    pub(crate) results: &'a mut Rows<R>,
+    /// To be taken; `None` when it did not start.
+    pub(crate) results: Option<&'a mut Rows<R>>,
     /// `None` when it was on one bus alone and its results name that.
     pub(crate) path: Option<Box<Path>>,
 }
@@ -175,7 +175,7 @@ pub(crate) struct Done<'a, P, R> {
 impl<P: Clone, R> Done<'_, P, R> {
     pub(super) fn into_completed(self) -> Completed<P, R> {
         let Self { event, payload, started_at, completed_at, cause, results, path } = self;
-        let (payload, results) = (payload.clone(), core::mem::take(results));
+        let (payload, results) = (payload.clone(), results.map(Rows::take).unwrap_or_default());
         let of_rows = || results.bus_name().cloned().map(Path::new);
         let path = path.map(|path| *path).or_else(of_rows).expect("one of both tells");
         Completed { event, payload, started_at, completed_at, cause, results, path }

@@ -182,6 +182,10 @@ impl<R> Rows<R> {
         }
     }
 
+    pub(crate) fn take(&mut self) -> Self {
+        core::mem::take(self)
+    }
+
     /// The number of rows.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -33,10 +33,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if let Some(Outcome::Failed(result)) = outcome.take() {
             self.say(Output::Dropped(Dropped::Result(result)));
         }
-        let ended = self.leave_list(ix);
+        self.drop_waits(ix);
+        let (ended, of_event) = self.leave_list(ix);
         let Invocation { visit, work, bus, row, handler, limit, .. } = ended;
+        of_event.rows.row_mut(row as usize).add_tries(ended.tries);
         let Self { entries, works, invocations, .. } = self;
-        works[work].rows.row_mut(row as usize).add_tries(ended.tries);
         let next = works[work].enter(invocations, |again| {
             again.begin(visit, &entries[visit], (row, handler), limit, self.now);
             again.number = ended.number + 1;

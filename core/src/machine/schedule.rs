@@ -129,9 +129,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let (VisitState::Running, Some(work)) = (stay.state, stay.work) else { return };
         let (event, ix) = (stay.event, stay.bus);
         let (bus, state) = (&mut buses[ix], &mut works[work]);
-        let awake = state.is_awake();
-        let (is_done, continues) = (state.is_done(), state.can_continue() && !state.continuing);
-        state.continuing |= continues;
+        let is_done = state.is_done();
+        let awake = !is_done && state.is_awake();
         if awake != core::mem::replace(&mut state.awake, awake) {
             state.concurrency.change_slots(&mut bus.slot, hub_slot, |slot| match awake {
                 true => slot.busy += 1,
@@ -146,7 +145,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 self.let_go(handlers);
             }
             self.close_one(event);
-        } else if continues {
+        } else if state.can_continue() && !state.continuing {
+            state.continuing = true;
             bus.continuing.push_back(entries.key(visit));
         }
         self.kick(ix);

@@ -20,6 +20,11 @@ impl<T> ShortQueue<T> {
     }
 
     #[inline]
+    pub(super) const fn first(&self) -> Option<&T> {
+        self.first.as_ref()
+    }
+
+    #[inline]
     pub(super) fn push(&mut self, last: T) {
         match self.first {
             None => self.first = Some(last),
@@ -54,6 +59,7 @@ mod tests {
                 } else {
                     assert_eq!(queue.pop(), model.pop_front());
                 }
+                assert_eq!(queue.first(), model.front());
                 assert_eq!(queue.is_empty(), model.is_empty());
             }
         }

@@ -89,8 +89,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     pub(super) fn disarm(&mut self, timer: Timer) {
         let Self { buses, invocations, entries, .. } = self;
         let (place, bus) = match timer {
-            Timer::Invocation(ix) => (invocations[ix].timer, invocations[ix].bus),
-            Timer::Event(ix) => (entries[ix].timer, entries[ix.home()].bus),
+            Timer::Invocation(ix) => {
+                let invocation = &mut invocations[ix];
+                (core::mem::replace(&mut invocation.timer, NOWHERE), invocation.bus)
+            }
+            Timer::Event(ix) => {
+                let (stay, event) = entries.home_mut(ix);
+                (core::mem::replace(&mut event.timer, NOWHERE), stay.bus)
+            }
         };
         if place != NOWHERE {
             buses[bus].timers.remove(place, |timer, place| match timer {

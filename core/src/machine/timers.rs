@@ -35,7 +35,7 @@ impl<K: Copy> Timers<K> {
         self.heap.len() + usize::from(self.last.is_some())
     }
 
-    /// `place` is told where each moved timer now is.
+    /// `place` is told where it is, and where each timer is that moves.
     #[inline(always)]
     pub(super) fn insert(&mut self, at: Instant, key: K, mut place: impl FnMut(K, u32)) {
         self.count += 1;
@@ -46,13 +46,11 @@ impl<K: Copy> Timers<K> {
         place(key, APART);
     }
 
+    /// Whoever has it removed knows that it is nowhere; `place` is told of those that move.
     #[inline(always)]
     pub(super) fn remove(&mut self, position: u32, mut place: impl FnMut(K, u32)) {
-        match self.last {
-            Some((_, _, key)) if position == APART => {
-                self.last = None;
-                place(key, NOWHERE);
-            }
+        match position {
+            APART => self.last = None,
             _ => self.remove_from_heap(position as usize, &mut place),
         }
     }
@@ -65,8 +63,7 @@ impl<K: Copy> Timers<K> {
 
     #[inline(never)]
     fn remove_from_heap(&mut self, position: usize, place: &mut impl FnMut(K, u32)) {
-        let (_, _, key) = self.heap.swap_remove(position);
-        place(key, NOWHERE);
+        self.heap.swap_remove(position);
         if position < self.heap.len() {
             let position = self.rise(position, place);
             self.sink(position, place);
@@ -124,15 +121,18 @@ mod tests {
             for (key, at) in times.iter().enumerate() {
                 heap.insert(Instant::from_nanos(*at), key, |k, p| places[k] = p);
             }
-            heap.remove(places[removed], |k, p| places[k] = p);
+            let mut remove = |heap: &mut Timers<usize>, key: usize| {
+                let place = core::mem::replace(&mut places[key], NOWHERE);
+                heap.remove(place, |k, p| places[k] = p);
+            };
+            remove(&mut heap, removed);
             let mut expected: Vec<_> =
                 times.iter().enumerate().filter(|(key, _)| *key != removed).collect();
             expected.sort_by_key(|(key, at)| (**at, *key));
             let mut seen = Vec::new();
             while let Some((at, key)) = heap.next() {
                 seen.push((key, at.as_nanos()));
-                heap.remove(places[key], |k, p| places[k] = p);
-                assert_eq!(places[key], NOWHERE);
+                remove(&mut heap, key);
             }
             assert_eq!(heap.len(), 0);
             let expected: Vec<_> = expected.into_iter().map(|(key, at)| (key, *at)).collect();

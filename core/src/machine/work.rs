@@ -122,10 +122,6 @@ impl<R, H> Work<R, H> {
         }
     }
 
-    pub(super) fn take_rows(&mut self) -> Rows<R> {
-        core::mem::take(&mut self.rows)
-    }
-
     /// Whether it has something running that does not wait, or something to start.
     #[inline]
     pub(super) fn is_awake(&self) -> bool {
