@@ -160,10 +160,13 @@ impl BusShared {
         spec.bytes = bytes_of(&event);
         spec.parent = parent.map(|ParentRef { event, depth, .. }| Parent { event, depth });
         spec.overrides = overrides::<E>(options, now);
-        let head = self.head(latched, now, parent, id);
-        #[cfg(feature = "journal")]
-        let head = head.with_ticket(ticket);
-        let record = Arc::new(Record { head, payload: event });
+        // Of no cycle, but in this way it is made where it stays, and not moved there.
+        let record = Arc::new_cyclic(|_| {
+            let head = self.head(latched, now, parent, id);
+            #[cfg(feature = "journal")]
+            let head = head.with_ticket(ticket);
+            Record { head, payload: event }
+        });
 
         let mut notices = Notices::default();
         let mut offer = Offer::<Arc<dyn Erased>> { payload: Some(record.clone()), spec };
