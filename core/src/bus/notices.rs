@@ -54,10 +54,11 @@ impl Notices {
         mut resumed: Option<&mut Vec<InvocationKey>>,
     ) {
         let is_own = |bus| own.is_some_and(|own| own.key == bus);
-        loop {
-            // As most that are said: not worth a call.
-            while let Some(awaited) = hub.next_completed() {
+        while hub.books.has_said() {
+            // Most that are said are of these.
+            if let Some(awaited) = hub.next_completed() {
                 self.todo.extend(awaited.map(Todo::Complete));
+                continue;
             }
             let Some(output) = hub.next_said() else { break };
             let todo = match output {

@@ -290,6 +290,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         !self.notes.is_empty() || !self.forgotten.is_empty()
     }
 
+    /// The same, but for payloads that are forgotten.
+    #[inline]
+    pub(crate) const fn has_said(&self) -> bool {
+        !self.notes.is_empty()
+    }
+
     /// Takes the oldest of them.
     #[inline]
     pub fn next_output(&mut self) -> Option<Output<P, R, H>> {
