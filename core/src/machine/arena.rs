@@ -71,6 +71,9 @@ impl<Tag> Ix<Tag> {
     }
 }
 
+/// Room for so many is made first.
+const FEW: usize = 8;
+
 pub(super) struct Arena<T, Tag> {
     slots: Vec<Slot<T>>,
     free: Vec<Ix<Tag>>,
@@ -93,7 +96,7 @@ impl<T, Tag> Arena<T, Tag> {
         let (ix, generation) = self.vacant();
         self.generation = generation;
         if self.free.pop().is_none() {
-            self.append(generation, value);
+            self.append(|| Slot { generation, value });
         } else {
             self.slots[ix.slot()] = Slot { generation, value };
         }
@@ -109,7 +112,7 @@ impl<T, Tag> Arena<T, Tag> {
         let (ix, generation) = self.vacant();
         self.generation = generation;
         if self.free.pop().is_none() {
-            self.append(generation, T::default());
+            self.append(|| Slot { generation, value: T::default() });
         }
         let slot = &mut self.slots[ix.slot()];
         slot.generation = generation;
@@ -178,13 +181,23 @@ impl<T, Tag> Arena<T, Tag> {
         })
     }
 
-    /// Grows by an eighth where a vector would double: most of a long queue is entries.
-    #[cold]
-    fn append(&mut self, generation: u32, value: T) {
-        if self.slots.len() == self.slots.capacity() && self.slots.len() >= 1024 {
-            self.slots.reserve_exact(self.slots.len() / 8);
+    // Not inlined, and the entry made in here, where it stays.
+    #[inline(never)]
+    fn append(&mut self, make: impl FnOnce() -> Slot<T>) {
+        if self.slots.len() == self.slots.capacity() {
+            self.grow();
         }
-        self.slots.push(Slot { generation, value });
+        self.slots.push(make());
+    }
+
+    /// By an eighth where a vector would double: most of a long queue is entries. Few are made at once.
+    #[cold]
+    fn grow(&mut self) {
+        match self.slots.len() {
+            0 => self.slots.reserve_exact(FEW),
+            few if few < 1024 => self.slots.reserve(1),
+            many => self.slots.reserve_exact(many / 8),
+        }
     }
 }
 
