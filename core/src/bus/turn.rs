@@ -286,9 +286,15 @@ impl<'a> Holder<'a> {
             if let Some(invocation) = ended {
                 hub.books.finish(invocation, &mut self.turn.outcome, now);
             }
-            self.ask_next(&mut hub, now);
-            let Turn { notices, resumed, .. } = &mut *self.turn;
+            self.tell_time(&mut hub, now);
+            // Who goes on is polled first: what is next is asked together with what comes of that.
+            let goes_on = hub.books.resumes();
+            if !goes_on {
+                self.ask_next(&mut hub, now);
+            }
+            let Turn { notices, resumed, asks, .. } = &mut *self.turn;
             notices.collect(&mut hub, Some(self.bus), Some(resumed));
+            *asks |= goes_on;
         }
         if !self.turn.resumed.is_empty() {
             self.resume();
@@ -300,12 +306,17 @@ impl<'a> Holder<'a> {
         }
     }
 
-    /// Asks the machine what is next, if nothing is to be run yet.
+    /// Has the machine end what is over its limit.
     #[inline]
-    pub(crate) fn ask_next(&mut self, hub: &mut HubState, now: Instant) {
+    pub(crate) fn tell_time(&self, hub: &mut HubState, now: Instant) {
         if hub.books.next_deadline(self.bus.key).is_some_and(|at| at <= now) {
             hub.books.timed_out(self.bus.key, now);
         }
+    }
+
+    /// Asks the machine what is next, if nothing is to be run yet.
+    #[inline]
+    pub(crate) fn ask_next(&mut self, hub: &mut HubState, now: Instant) {
         let turn = &mut *self.turn;
         if turn.run.is_none() {
             // The machine says `Ready` once: it is asked until it has said that it is idle.

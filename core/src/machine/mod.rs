@@ -234,6 +234,8 @@ pub struct Machine<P, R, H = ()> {
     /// What is to be said when it is asked for.
     notes: ShortQueue<Note>,
     wide_notes: VecDeque<WideNote<P, R, H>>,
+    /// Notes of invocations that go on.
+    resumed: usize,
     /// The payloads of events that nothing remembers, to be handed out.
     forgotten: ShortQueue<P>,
     hub_slot: Slot,
@@ -267,6 +269,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             handler_places: HashMap::new(),
             notes: ShortQueue::new(),
             wide_notes: VecDeque::new(),
+            resumed: 0,
             forgotten: ShortQueue::new(),
             hub_slot: Slot::default(),
             hub_lines: [VecDeque::new(), VecDeque::new()],
@@ -294,6 +297,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[inline]
     pub(crate) const fn has_said(&self) -> bool {
         !self.notes.is_empty()
+    }
+
+    /// Whether some invocation is said to go on.
+    #[inline]
+    pub(crate) const fn resumes(&self) -> bool {
+        self.resumed > 0
     }
 
     /// Takes the oldest of them.
@@ -331,7 +340,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         Some(match self.notes.pop()? {
             Note::Completed(event) => Output::Completed(self.hand_out(event, None, make)),
             Note::Ready(bus) => Output::Ready { bus },
-            Note::Resumed(bus, invocation) => Output::Resumed { bus, invocation },
+            Note::Resumed(bus, invocation) => {
+                self.resumed -= 1;
+                Output::Resumed { bus, invocation }
+            }
             Note::Wide => return self.next_wide(make),
         })
     }

@@ -167,6 +167,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             let Invocation { visit, bus, .. } = self.invocations[by];
             if resumes {
                 let (bus, invocation) = (self.buses.key(bus), self.invocations.key(by));
+                self.resumed += 1;
                 self.note(Note::Resumed(bus, invocation));
             }
             self.settle(visit);
