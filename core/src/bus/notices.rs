@@ -19,7 +19,7 @@ use crate::machine::{Done, Dropped, InvocationKey, Output, Warning};
 #[derive(Default)]
 pub(crate) struct Notices {
     /// The bus of whoever collects has something to do.
-    pub(crate) own_ready: bool,
+    own_ready: bool,
     todo: Vec<Todo>,
     /// An event that nothing remembers: most inputs leave one, once a history is full.
     forgotten: Option<Arc<dyn Erased>>,
@@ -44,6 +44,23 @@ enum Todo {
 }
 
 impl Notices {
+    /// The outputs, if there are any; `own` is the bus that the caller looks after itself.
+    #[inline]
+    pub(crate) fn of(hub: &mut HubState, own: Option<&Arc<BusShared>>) -> Option<Self> {
+        hub.books.has_outputs().then(|| {
+            let mut notices = Self::default();
+            notices.collect(hub, own, None);
+            notices
+        })
+    }
+
+    /// Does what was collected; true when the bus of whoever collected has something to do.
+    #[inline(never)]
+    pub(crate) fn carried_out(mut self, hub: &HubShared) -> bool {
+        self.carry_out(hub);
+        self.own_ready
+    }
+
     /// Takes the outputs; `own` is the bus that the caller looks after itself, and `resumed` what he
     /// polls again if he has its turn.
     #[inline]
@@ -87,6 +104,16 @@ impl Notices {
         {
             self.lines = hub.lines.are_waiting();
         }
+    }
+
+    /// Whether there is something to be done.
+    #[inline]
+    pub(crate) fn are_there(&self) -> bool {
+        #[cfg(feature = "journal")]
+        if self.lines {
+            return true;
+        }
+        self.forgotten.is_some() || !self.todo.is_empty()
     }
 
     /// Does what was collected; nothing is left of it afterwards.
@@ -199,14 +226,14 @@ impl Lines {
 impl HubShared {
     /// Makes an input to the machine and carries out what follows from it.
     pub(crate) fn input<T>(&self, input: impl FnOnce(&mut HubState) -> T) -> T {
-        let mut notices = Notices::default();
-        let answer = {
+        let (answer, notices) = {
             let mut hub = self.lock();
             let answer = input(&mut hub);
-            notices.collect(&mut hub, None, None);
-            answer
+            (answer, Notices::of(&mut hub, None))
         };
-        notices.carry_out(self);
+        if let Some(notices) = notices {
+            notices.carried_out(self);
+        }
         answer
     }
 }

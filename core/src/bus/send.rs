@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use super::context::{self, Claim};
 use super::error::DispatchError;
+use super::guard;
 use super::handle::EventHandle;
 use super::notices::Notices;
 use super::record::{Erased, Head, ParentLink, Record};
@@ -169,23 +170,23 @@ impl BusShared {
             Record { head, payload: event }
         });
 
-        let mut notices = Notices::default();
         let mut offer = Offer::<Arc<dyn Erased>> { payload: Some(record.clone()), spec };
-        let accepted = {
+        let (accepted, forgotten, notices) = {
             let mut hub = self.hub.lock();
             offer.spec.kind = hub.books.kind(E::NAME, Some(TypeId::of::<E>()));
             let accepted = input(&mut hub, &mut offer, now);
             if let Ok(key) = accepted {
                 record.head.set_key(key);
             }
-            if hub.books.has_outputs() {
-                notices.collect(&mut hub, Some(self), None);
-            }
-            accepted
+            // Most leave one that is forgotten, and nothing else.
+            let forgotten = hub.books.next_forgotten();
+            (accepted, forgotten, Notices::of(&mut hub, Some(self)))
         };
-        let is_news = notices.own_ready || (has_deadline && accepted.is_ok());
-        notices.carry_out(&self.hub);
-        if is_news {
+        if let Some(forgotten) = forgotten {
+            guard::discard(forgotten);
+        }
+        let own_ready = notices.is_some_and(|notices| notices.carried_out(&self.hub));
+        if own_ready || (has_deadline && accepted.is_ok()) {
             self.notify();
         }
         match accepted {

@@ -299,7 +299,9 @@ impl<'a> Holder<'a> {
         if !self.turn.resumed.is_empty() {
             self.resume();
         }
-        self.turn.notices.carry_out(&self.bus.hub);
+        if self.turn.notices.are_there() {
+            self.turn.notices.carry_out(&self.bus.hub);
+        }
         // An invocation that was ended meanwhile has its result already.
         if let Some(refused) = self.turn.outcome.take() {
             guard::discard(refused);
