@@ -260,7 +260,14 @@ pub(crate) fn invocation_of(hub: &HubShared) -> Option<InvocationKey> {
     Some(polled.invocation)
 }
 
+/// Whether anything is being polled on this thread, or in a scope.
+#[inline]
+pub(crate) fn is_anywhere() -> bool {
+    current().is_some()
+}
+
 /// The parent of what is dispatched in this hub on this thread.
+#[inline(never)]
 pub(crate) fn parent_in(hub: &HubShared) -> Option<ParentRef> {
     let current = current().filter(|current| current.hub == hub.address())?;
     (current.in_scope > 0 || hub.ambient_parent).then_some(current.parent)

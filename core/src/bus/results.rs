@@ -221,7 +221,19 @@ impl<'a, E: Event> Selection<'a, E> {
 }
 
 /// The first value of an event, without a list of its rows.
+#[inline]
 pub(crate) fn first_value<E: Event>(frozen: &Frozen) -> Result<Option<&E::Output>, ResultError> {
+    // Most events are asked for the value of the one handler they have.
+    if let (None, [only]) = (frozen.cause, frozen.rows.as_slice())
+        && let Some(value) = value_of(only)
+    {
+        return Ok(Some(value));
+    }
+    first_of_all::<E>(frozen)
+}
+
+#[inline(never)]
+fn first_of_all<E: Event>(frozen: &Frozen) -> Result<Option<&E::Output>, ResultError> {
     check(frozen.rows.iter(), frozen.cause)?;
     Ok(frozen.rows.iter().find_map(value_of))
 }
@@ -282,6 +294,7 @@ fn show(value: &Value) -> String {
     reply_type(name).unwrap_or(name).into()
 }
 
+#[inline]
 fn value_of<T: 'static>(row: &Row<Answer>) -> Option<&T> {
     match &row.outcome {
         Some(Outcome::Value(Answer::Value(value))) => value.get(),

@@ -173,7 +173,7 @@ impl BusShared {
         let mut offer = Offer::<Arc<dyn Erased>> { payload: Some(record.clone()), spec };
         let (accepted, forgotten, notices) = {
             let mut hub = self.hub.lock();
-            offer.spec.kind = hub.books.kind(E::NAME, Some(TypeId::of::<E>()));
+            offer.spec.kind = hub.books.kind_of(E::NAME, TypeId::of::<E>());
             let accepted = input(&mut hub, &mut offer, now);
             if let Ok(key) = accepted {
                 record.head.set_key(key);
@@ -221,10 +221,13 @@ impl BusShared {
         }
     }
 
+    #[inline]
     pub(crate) fn parent(&self, parentage: Parentage) -> Option<ParentRef> {
         match parentage {
             Parentage::Detached => None,
             Parentage::Of(parent) => Some(parent),
+            // Most events are dispatched outside of handlers.
+            Parentage::Ambient if !context::is_anywhere() => None,
             Parentage::Ambient => context::parent_in(&self.hub),
         }
     }

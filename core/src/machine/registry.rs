@@ -120,9 +120,17 @@ impl Hasher for AsItIs {
 
 impl<P: Clone, R, H> Machine<P, R, H> {
     /// The kind of events of this name and, for typed events, this type.
-    #[inline]
     pub fn kind(&mut self, name: &str, of_type: Option<TypeId>) -> Kind {
-        self.kinds.kind(name, of_type)
+        self.kinds.find_kind(name, of_type)
+    }
+
+    /// The same for whoever gives a type one name only, which is then not compared.
+    #[inline]
+    pub(crate) fn kind_of(&mut self, name: &'static str, of_type: TypeId) -> Kind {
+        match self.kinds.last {
+            Some((last, kind)) if last == of_type => kind,
+            _ => self.kinds.find_kind(name, Some(of_type)),
+        }
     }
 
     /// Registers a handler on a bus (R2). It sees the events that start from now on.
@@ -292,7 +300,7 @@ impl Kinds {
     pub(super) fn pattern(&mut self, pattern: Pattern<'_>) -> (Option<NameIx>, Option<Kind>) {
         match pattern {
             Pattern::Type(name, of_type) => {
-                let kind = self.kind(name, Some(of_type));
+                let kind = self.find_kind(name, Some(of_type));
                 (Some(self.name_ix(kind)), Some(kind))
             }
             Pattern::Name(name) => (Some(self.name(name)), None),
@@ -300,16 +308,7 @@ impl Kinds {
         }
     }
 
-    #[inline]
-    fn kind(&mut self, name: &str, of_type: Option<TypeId>) -> Kind {
-        match (self.last, of_type) {
-            (Some((last, kind)), Some(of_type)) if last == of_type && self.is_named(kind, name) => {
-                kind
-            }
-            _ => self.find_kind(name, of_type),
-        }
-    }
-
+    #[inline(never)]
     fn find_kind(&mut self, name: &str, of_type: Option<TypeId>) -> Kind {
         let known = of_type.and_then(|of_type| Some((of_type, *self.by_type.get(&of_type)?)));
         if let Some((_, kind)) = known.filter(|(_, kind)| self.is_named(*kind, name)) {
@@ -328,7 +327,6 @@ impl Kinds {
         kind
     }
 
-    #[inline]
     fn is_named(&self, kind: Kind, name: &str) -> bool {
         **self.name_of(kind) == *name
     }
