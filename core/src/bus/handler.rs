@@ -13,7 +13,7 @@ use super::handle::EventHandle;
 use super::handler_future::{Answering, HandlerFuture};
 use super::record::{Erased, downcast};
 use super::shared::BusShared;
-use super::spare::SpareBox;
+use super::spare::{SMALL, SpareBoxes};
 use super::value::{Answer, Reply, Verdict};
 use crate::event::Event;
 use crate::machine::{InvocationKey, Outcome};
@@ -205,10 +205,6 @@ pub(crate) enum Beginning {
     Unpolled(Pin<Box<dyn HandlerFuture>>),
 }
 
-/// Larger futures are not polled on top of the frames that they were made in, which hold copies of
-/// them.
-const SMALL: usize = 1024;
-
 impl Started {
     /// A handler's future, polled the first time here, where its type is known, if it is to be and
     /// is not large.
@@ -230,7 +226,7 @@ impl Started {
     fn polled<F: HandlerFuture + 'static>(
         make: impl FnOnce() -> F,
         cx: &mut Context<'_>,
-        spare: &mut SpareBox,
+        spare: &mut SpareBoxes,
         outcome: &mut Option<Outcome<Answer>>,
     ) -> Self {
         match spare.poll(make, cx, outcome) {
@@ -379,14 +375,14 @@ impl<M, F: Handler<AnyEvent, M>> Callable for Untyped<M, F> {
 pub(crate) use self::sealed::FirstPoll;
 
 mod sealed {
-    use super::{Answer, Beginning, Context, Outcome, SpareBox, Started, Verdict};
+    use super::{Answer, Beginning, Context, Outcome, SpareBoxes, Started, Verdict};
 
     pub trait Sealed {}
     /// What polls the future of a handler that is started, unless that is to be polled elsewhere, and
     /// where the outcome of one that ends at once is put. Nobody outside can name it, nor implement
     /// what takes it.
     pub struct FirstPoll<'a, 'b> {
-        pub(crate) place: Option<(&'a mut Context<'b>, &'a mut SpareBox)>,
+        pub(crate) place: Option<(&'a mut Context<'b>, &'a mut SpareBoxes)>,
         pub(crate) outcome: &'a mut Option<Outcome<Answer>>,
     }
 

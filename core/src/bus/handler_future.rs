@@ -1,10 +1,12 @@
 //! The future of a handler, whose outcome is put where it stays.
 
+use alloc::boxed::Box;
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
 use super::guard;
+use super::spare::SpareBoxes;
 use super::value::{Answer, Verdict};
 use crate::machine::Outcome;
 
@@ -16,6 +18,9 @@ pub(crate) trait HandlerFuture: Send {
         cx: &mut Context<'_>,
         outcome: &mut Option<Outcome<Answer>>,
     ) -> Poll<()>;
+
+    /// It has ended: its box can be used again.
+    fn give_back(self: Pin<Box<Self>>, spare: &mut SpareBoxes);
 }
 
 pin_project_lite::pin_project! {
@@ -38,8 +43,8 @@ impl<F, M> Answering<F, M> {
 
 impl<F, M> HandlerFuture for Answering<F, M>
 where
-    F: Future + Send,
-    M: Fn(F::Output) -> Verdict + Send,
+    F: Future + Send + 'static,
+    M: Fn(F::Output) -> Verdict + Send + 'static,
 {
     /// The handler's future is dropped as soon as it has ended, and so is one that panicked, whose drop
     /// may panic too: not while the first panic goes on. Polled again, this is never ready.
@@ -57,6 +62,10 @@ where
         this.future.set(None);
         *outcome = Some((this.verdict)(output).0);
         Poll::Ready(())
+    }
+
+    fn give_back(self: Pin<Box<Self>>, spare: &mut SpareBoxes) {
+        spare.keep(self);
     }
 }
 

@@ -43,8 +43,8 @@ impl Holder<'_> {
             ready.assign(invocation);
             let waker = NonZeroUsize::new(ready.waker().data().addr());
             let mut cx = Context::from_waker(ready.waker());
-            let Turn { spare_box, outcome, .. } = &mut *self.turn;
-            let first = FirstPoll { place: Some((&mut cx, spare_box)), outcome };
+            let Turn { spare_boxes, outcome, .. } = &mut *self.turn;
+            let first = FirstPoll { place: Some((&mut cx, spare_boxes)), outcome };
             match task::guarded(polled_with(waker), &self.bus.span, || call(first)) {
                 Ok(Started(Beginning::Ended)) => {
                     self.keep(ready);
@@ -103,11 +103,11 @@ impl Holder<'_> {
     #[inline(never)]
     pub(super) fn poll_again(&mut self, invocation: InvocationKey) -> Option<InvocationKey> {
         // It stays where it is, as it is large: it is looked for again only when it has ended.
-        let Turn { tasks, outcome, .. } = &mut *self.turn;
+        let Turn { tasks, outcome, spare_boxes, .. } = &mut *self.turn;
         let Task { running, ready } = tasks.get_mut(invocation)?;
         ready.rearm();
         let mut cx = Context::from_waker(ready.waker());
-        if running.poll(&self.bus.span, &mut cx, outcome).is_pending() {
+        if running.poll(&self.bus.span, &mut cx, outcome, Some(spare_boxes)).is_pending() {
             return None;
         }
         if let Some(task) = self.turn.tasks.remove(invocation) {

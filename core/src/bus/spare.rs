@@ -1,5 +1,5 @@
-//! The box of a future that has ended, kept for the next one of its type: most buses run the same few
-//! handlers again and again.
+//! The boxes of futures that have ended, kept for the next ones of their types: most buses run the same
+//! few handlers again and again.
 
 use alloc::boxed::Box;
 use core::any::Any;
@@ -10,19 +10,23 @@ use super::handler_future::HandlerFuture;
 use super::value::Answer;
 use crate::machine::Outcome;
 
-/// A box, or none.
+/// Larger futures are not polled on top of the frames that they were made in, which hold copies of
+/// them, and their boxes are not kept.
+pub(crate) const SMALL: usize = 1024;
+
+/// Boxes of two types: of a handler, and of one that it awaits.
 #[derive(Debug, Default)]
-pub(crate) struct SpareBox {
-    /// An `Option<Pin<Box<F>>>` of some type of future.
-    place: Option<Box<dyn Any + Send>>,
-    /// Futures of other types that have ended since one of this type has.
+pub(crate) struct SpareBoxes {
+    /// An `Option<Pin<Box<F>>>` of some type of future, each.
+    places: [Option<Box<dyn Any + Send>>; 2],
+    /// Futures of other types that have ended since one of these types has.
     others: u8,
 }
 
-/// So many of other types, and the place is theirs: it takes an allocation to make it so.
+/// So many of other types, and the last place is theirs: it takes an allocation to make it so.
 const PATIENCE: u8 = 64;
 
-impl SpareBox {
+impl SpareBoxes {
     /// Makes a future and polls it, in a box that was kept if there is one of its type. That of a
     /// future that has ended, and owns nothing any more, is kept.
     ///
@@ -35,8 +39,7 @@ impl SpareBox {
         cx: &mut Context<'_>,
         outcome: &mut Option<Outcome<Answer>>,
     ) -> Result<(), Pin<Box<F>>> {
-        let Self { place, others } = self;
-        let Some(place) = place.as_mut().and_then(|place| place.downcast_mut()) else {
+        let Some(place) = self.place() else {
             return self.poll_other(Box::pin(make()), cx, outcome);
         };
         let mut pinned = match Option::take(place) {
@@ -50,13 +53,28 @@ impl SpareBox {
             Poll::Pending => Err(pinned),
             Poll::Ready(()) => {
                 *place = Some(pinned);
-                *others = 0;
+                self.others = 0;
                 Ok(())
             }
         }
     }
 
-    /// The same where the place is another type's.
+    /// Keeps the box of a future that has ended, and owns nothing any more.
+    pub(crate) fn keep<F: HandlerFuture + 'static>(&mut self, ended: Pin<Box<F>>) {
+        match self.place() {
+            _ if size_of::<F>() > SMALL => {}
+            Some(place) => *place = Some(ended),
+            None => self.keep_other(ended),
+        }
+    }
+
+    /// Where boxes of a type of future are kept.
+    #[inline]
+    fn place<F: 'static>(&mut self) -> Option<&mut Option<Pin<Box<F>>>> {
+        self.places.iter_mut().flatten().find_map(|place| place.downcast_mut())
+    }
+
+    /// The same where the places are other types'.
     #[inline(never)]
     fn poll_other<F: HandlerFuture + 'static>(
         &mut self,
@@ -75,8 +93,11 @@ impl SpareBox {
 
     fn keep_other<F: Send + 'static>(&mut self, ended: Pin<Box<F>>) {
         self.others += 1;
-        if self.place.is_none() || self.others >= PATIENCE {
-            *self = Self { place: Some(Box::new(Some(ended))), others: 0 };
+        let [first, last] = &mut self.places;
+        let place = if first.is_none() { first } else { last };
+        if place.is_none() || self.others >= PATIENCE {
+            *place = Some(Box::new(Some(ended)));
+            self.others = 0;
         }
     }
 }
@@ -101,44 +122,83 @@ mod tests {
             *outcome = Some(Outcome::Empty);
             Poll::Ready(())
         }
-    }
 
-    /// Where one that waits, or does not, has come to lie: of the latter, the box that is kept.
-    fn poll<const WORDS: usize>(spare: &mut SpareBox, waits: bool) -> Option<usize> {
-        let (mut cx, mut outcome) = (Context::from_waker(Waker::noop()), None);
-        let polled = spare.poll(|| Of::<WORDS>(waits, [7; WORDS]), &mut cx, &mut outcome);
-        assert_eq!(outcome.is_some(), !waits);
-        match polled {
-            Err(pending) => Some(core::ptr::from_ref(&*pending).addr()),
-            Ok(()) => kept::<WORDS>(spare),
+        fn give_back(self: Pin<Box<Self>>, spare: &mut SpareBoxes) {
+            spare.keep(self);
         }
     }
 
-    fn kept<const WORDS: usize>(spare: &SpareBox) -> Option<usize> {
-        let place: &Option<Pin<Box<Of<WORDS>>>> = spare.place.as_ref()?.downcast_ref()?;
-        Some(core::ptr::from_ref(&**place.as_ref()?).addr())
+    fn start<const WORDS: usize>(
+        spare: &mut SpareBoxes,
+        waits: bool,
+    ) -> Result<(), Pin<Box<Of<WORDS>>>> {
+        let (mut cx, mut outcome) = (Context::from_waker(Waker::noop()), None);
+        let polled = spare.poll(|| Of(waits, [7; WORDS]), &mut cx, &mut outcome);
+        assert_eq!(outcome.is_some(), !waits);
+        polled
+    }
+
+    /// Where one that ends at once has come to lie, if that is kept.
+    fn run<const WORDS: usize>(spare: &mut SpareBoxes) -> Option<usize> {
+        assert!(start::<WORDS>(spare, false).is_ok());
+        kept::<WORDS>(spare)
+    }
+
+    /// One that waits, and where it lies.
+    fn wait<const WORDS: usize>(spare: &mut SpareBoxes) -> (usize, Pin<Box<dyn HandlerFuture>>) {
+        let pending = start::<WORDS>(spare, true).expect_err("it waits");
+        (core::ptr::from_ref(&*pending).addr(), pending)
+    }
+
+    fn kept<const WORDS: usize>(spare: &mut SpareBoxes) -> Option<usize> {
+        let kept = spare.place::<Of<WORDS>>()?.as_ref()?;
+        Some(core::ptr::from_ref(&**kept).addr())
     }
 
     #[test]
     fn a_box_is_used_again_for_a_future_of_its_type() {
-        let mut spare = SpareBox::default();
-        let first = poll::<1>(&mut spare, false);
-        assert!(first.is_some());
-        assert_eq!(poll::<4>(&mut spare, false), None, "the place is another type's");
-        assert_eq!(poll::<1>(&mut spare, false), first);
-        assert_eq!(poll::<1>(&mut spare, true), first, "one that waits goes with its box");
-        assert_eq!(kept::<1>(&spare), None);
-        assert!(poll::<1>(&mut spare, false).is_some(), "the next one brings its own");
+        let mut spare = SpareBoxes::default();
+        let (first, second) = (run::<1>(&mut spare), run::<4>(&mut spare));
+        assert!(first.is_some() && second.is_some());
+        assert_eq!((run::<1>(&mut spare), run::<4>(&mut spare)), (first, second));
+        assert_eq!(run::<5>(&mut spare), None, "the places are other types'");
+    }
+
+    #[test]
+    fn one_that_waits_has_its_box_until_it_has_ended() {
+        let mut spare = SpareBoxes::default();
+        let first = run::<1>(&mut spare);
+        let (at, waiting) = wait::<1>(&mut spare);
+        assert_eq!((Some(at), kept::<1>(&mut spare)), (first, None));
+        let next = run::<1>(&mut spare);
+        assert!(next.is_some() && next != first, "the next one brings its own");
+        waiting.give_back(&mut spare);
+        assert_eq!(run::<1>(&mut spare), first);
+
+        let (at, waiting) = wait::<4>(&mut spare);
+        assert_eq!(kept::<4>(&mut spare), None);
+        waiting.give_back(&mut spare);
+        assert_eq!(run::<4>(&mut spare), Some(at), "also the first of its type");
     }
 
     #[test]
     fn a_place_that_nobody_wants_goes_to_those_who_come() {
-        let mut spare = SpareBox::default();
-        poll::<1>(&mut spare, false);
+        let mut spare = SpareBoxes::default();
+        run::<1>(&mut spare);
+        run::<4>(&mut spare);
         for _ in 1..PATIENCE {
-            assert_eq!(poll::<4>(&mut spare, false), None);
+            assert_eq!(run::<5>(&mut spare), None);
         }
-        assert!(poll::<4>(&mut spare, false).is_some());
-        assert_eq!(poll::<1>(&mut spare, false), None);
+        assert!(run::<5>(&mut spare).is_some());
+        assert_eq!(run::<4>(&mut spare), None);
+        assert!(run::<1>(&mut spare).is_some());
+    }
+
+    #[test]
+    fn a_large_box_is_not_kept() {
+        let mut spare = SpareBoxes::default();
+        let (_, waiting) = wait::<{ SMALL / 8 }>(&mut spare);
+        waiting.give_back(&mut spare);
+        assert_eq!(kept::<{ SMALL / 8 }>(&mut spare), None);
     }
 }

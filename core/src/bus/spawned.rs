@@ -51,7 +51,7 @@ impl Future for SpawnedTask {
         }
         let Self { running, bus, .. } = &mut *self;
         let mut outcome = None;
-        ready!(context::outside(|| running.poll(&bus.span, cx, &mut outcome)));
+        ready!(context::outside(|| running.poll(&bus.span, cx, &mut outcome, None)));
         self.bus.spawned_ended(self.invocation, outcome);
         Poll::Ready(())
     }

@@ -12,6 +12,7 @@ use super::guard;
 use super::handler_future::HandlerFuture;
 use super::shared::BusShared;
 use super::span::Span;
+use super::spare::SpareBoxes;
 use super::value::{Answer, Verdict};
 use crate::machine::{InvocationKey, Key, Outcome};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -57,19 +58,22 @@ impl Running {
         Self { future: Some(future), current }
     }
 
-    /// Polls the future; it is dropped when it has ended, and its outcome is in `outcome`.
+    /// Polls the future; when it has ended, its outcome is in `outcome`, and its box goes to `spare`.
     #[inline]
     pub(crate) fn poll(
         &mut self,
         span: &Span,
         cx: &mut Context<'_>,
         outcome: &mut Option<Outcome<Answer>>,
+        spare: Option<&mut SpareBoxes>,
     ) -> Poll<()> {
         let Some(future) = &mut self.future else { return Poll::Pending };
         match guarded(self.current, span, || future.as_mut().poll_into(cx, outcome)) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(())) => {
-                self.future = None;
+                if let Some((ended, spare)) = self.future.take().zip(spare) {
+                    ended.give_back(spare);
+                }
                 Poll::Ready(())
             }
             Err(panicked) => {

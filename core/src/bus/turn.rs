@@ -14,7 +14,7 @@ use super::notices::Notices;
 use super::pass::Pass;
 use super::record::Erased;
 use super::shared::{BusShared, HubState, Latched};
-use super::spare::SpareBox;
+use super::spare::SpareBoxes;
 use super::spawned::Leash;
 use super::task::Readiness;
 use super::tasks::Tasks;
@@ -40,7 +40,7 @@ pub(crate) struct Turn {
     woken_was_last: bool,
     deadline: Instant,
     pub(super) spare_wakers: Vec<Readiness>,
-    pub(super) spare_box: SpareBox,
+    pub(super) spare_boxes: SpareBoxes,
     /// Of the invocation that has ended and that the machine was not told of yet.
     pub(super) outcome: Option<Outcome<Answer>>,
     notices: Notices,
@@ -130,7 +130,7 @@ impl Turn {
             woken_was_last: false,
             deadline: Instant::FAR,
             spare_wakers: Vec::new(),
-            spare_box: SpareBox::default(),
+            spare_boxes: SpareBoxes::default(),
             outcome: None,
             notices: Notices::default(),
         }
