@@ -198,7 +198,7 @@ impl AnyEvent {
         let Some(bus) = self.seen.bus(self.record.head()) else {
             return Err(DispatchError::Stopped { event: child }.into());
         };
-        Ok(bus.dispatch_and_help(child, self.as_parent())?.await?)
+        Ok(bus.dispatch_and_help(child, self.as_parent())?.helped().await?)
     }
 
     /// A child with options of its own.

@@ -70,6 +70,13 @@ impl<E: Event> EventHandle<E> {
         self.seen.bus(&self.record.head)
     }
 
+    /// Waits for it after it was dispatched by somebody who has worked for it, and has to give way to
+    /// others now and then, also when it is done.
+    #[inline]
+    pub(crate) fn helped(self) -> Wait<E> {
+        Wait(Waiter::after_help(self))
+    }
+
     /// The hub of all buses that the event comes to.
     pub(crate) fn hub(&self) -> &Arc<HubShared> {
         &self.record.head.bus.hub
@@ -225,7 +232,7 @@ impl<E: Event> EventHandle<E> {
         let Some(bus) = self.place() else {
             return Err(DispatchError::Stopped { event: child }.into());
         };
-        Ok(bus.dispatch_and_help(child, self.as_parent())?.await?)
+        Ok(bus.dispatch_and_help(child, self.as_parent())?.helped().await?)
     }
 
     /// A child with options of its own.

@@ -42,7 +42,7 @@ impl EventBus {
             NotSent::Refused(Refusal::TooDeep { limit, .. }) => PublishError::TooDeep { limit },
             _ => PublishError::Stopped,
         })?;
-        let handle = handle.await.map_err(PublishError::Deadlock)?;
+        let handle = handle.helped().await.map_err(PublishError::Deadlock)?;
         Ok(Published::new(&handle.results()))
     }
 }

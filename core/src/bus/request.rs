@@ -236,7 +236,7 @@ impl<B: Send + Sync + 'static, R: Send + 'static> Request<B, R> {
             }
         });
         let handle = sent.map_err(|(_, reason)| not_sent::<B, R>(&address, reason, other))?;
-        let handle = handle.await.map_err(|source| {
+        let handle = handle.helped().await.map_err(|source| {
             let address = String::from(&*address);
             RequestError::Deadlock { address, source }
         })?;

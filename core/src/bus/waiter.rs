@@ -35,17 +35,20 @@ struct Place {
     wait: Option<WaitKey>,
     /// The invocation that has been told of.
     noted: Option<InvocationKey>,
-    /// The end of the wait has it polled again.
-    resumes: Resumes,
+    manner: Manner,
 }
 
+/// What a wait does beside waiting.
 // As wide as a word: a wait is moved often, and a `bool` in it would be moved apart from the rest.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 #[repr(u64)]
-enum Resumes {
+enum Manner {
     #[default]
-    No,
-    Yes,
+    Plain,
+    /// Its end has the invocation polled again that waits.
+    Resumes,
+    /// Its first poll gives way to other tasks.
+    GivesWay,
 }
 
 const NOT_AFTER: &str = "a wait is not polled after its end";
@@ -53,6 +56,16 @@ const NOT_AFTER: &str = "a wait is not polled after its end";
 impl<T: Awaited> Waiter<T> {
     pub(crate) fn new(handle: T) -> Self {
         Self { handle: Some(handle), place: Place::default() }
+    }
+
+    /// For an event that the one who waits has worked for. When that is done already, and he has done so
+    /// much that he has to give way, that is all he does at first: nothing is left to be told of.
+    #[inline]
+    pub(crate) fn after_help(handle: T) -> Self {
+        let head = handle.head();
+        let gives_way = head.is_complete() && head.bus.has_helped_enough();
+        let manner = if gives_way { Manner::GivesWay } else { Manner::Plain };
+        Self { handle: Some(handle), place: Place { manner, ..Place::default() } }
     }
 
     pub(crate) fn handle(&self) -> Option<&T> {
@@ -80,6 +93,11 @@ impl Place {
     /// Ready when the wait is over; if not, our waker is registered, or who polls us is polled again.
     fn poll(&mut self, head: &Head, claim: Claim, cx: &Context<'_>) -> Poll<Result<(), WaitError>> {
         let bus = &head.bus;
+        if self.manner == Manner::GivesWay {
+            self.manner = Manner::Plain;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if self.is_over(head) {
             return Poll::Ready(Ok(()));
         }
@@ -93,12 +111,11 @@ impl Place {
             Poller::Invocation(invocation, waker) => {
                 let is_own = waker.is_some_and(|own| own.get() == cx.waker().data().addr());
                 self.note(head, invocation, is_own)?;
-                is_resumed = is_own && self.resumes == Resumes::Yes && self.wait.is_some();
+                is_resumed = is_own && self.manner == Manner::Resumes && self.wait.is_some();
             }
             // Never while an invocation is polled on this thread.
             Poller::Handler => bus.pass_on(),
             Poller::Task if bus.has_helped_enough() => {
-                // A task that finds every event done at its first poll never gives way to others.
                 bus.pass_on();
                 cx.waker().wake_by_ref();
             }
@@ -138,7 +155,7 @@ impl Place {
             waiting.map_err(|deadlock| WaitError::deadlock(&hub.books, &deadlock))
         })?;
         self.noted = Some(invocation);
-        self.resumes = if resumes { Resumes::Yes } else { Resumes::No };
+        self.manner = if resumes { Manner::Resumes } else { Manner::Plain };
         if let Waiting::Begun(wait) = waiting {
             self.wait = Some(wait);
         }
@@ -176,7 +193,7 @@ impl BusShared {
 
     /// The runtime, if whoever waits on this thread may work for the bus now.
     pub(crate) fn helper(&self) -> Option<&Latched> {
-        if context::is_in_handler() || self.helped.load(Ordering::Relaxed) >= ENOUGH {
+        if context::is_in_handler() {
             return None;
         }
         self.hub.runtime().ok().filter(|latched| latched.runtime.is_current())
@@ -195,6 +212,7 @@ impl BusShared {
 
     /// Whether so much was done for the bus by tasks that wait that one has to give way; then it is
     /// counted anew.
+    #[inline]
     fn has_helped_enough(&self) -> bool {
         let is_enough = self.helped.load(Ordering::Relaxed) >= ENOUGH;
         if is_enough {
