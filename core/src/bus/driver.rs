@@ -78,7 +78,7 @@ impl Future for Driver {
             // Who has it sees at the end of his turn that our timer is not set, and tells us; when there
             // was more to do, we were told.
             TurnEnd::SomebodyLooks => {}
-            TurnEnd::Idle(deadline) => {
+            TurnEnd::Idle(deadline, _) => {
                 if this.is_due(deadline, cx) {
                     this.bus.notify();
                 }

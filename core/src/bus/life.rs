@@ -115,11 +115,6 @@ impl BusShared {
         self.stop_now(clear);
     }
 
-    /// Whether something is left of the bus to do.
-    pub(crate) fn goes_on(&self) -> bool {
-        self.hub.lock().books.incomplete(self.key) > 0
-    }
-
     /// Waits until no more events than this are incomplete.
     async fn at_most(&self, events: usize) {
         let is_so = |hub: &HubState| hub.books.incomplete(self.key) <= events;

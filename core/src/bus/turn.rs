@@ -38,7 +38,9 @@ pub(crate) struct Turn {
     asks: bool,
     /// Whose turn it was last: a woken task's, or a new one's. They alternate.
     woken_was_last: bool,
+    /// As it was when the machine was idle last, and whether events had not completed.
     deadline: Instant,
+    goes_on: bool,
     pub(super) spare_wakers: Vec<Readiness>,
     pub(super) spare_boxes: SpareBoxes,
     /// Of the invocation that has ended and that the machine was not told of yet.
@@ -57,8 +59,8 @@ pub(crate) enum Clock {
 /// How a turn ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TurnEnd {
-    /// Nothing is left to do before this deadline, a wake-up or an input.
-    Idle(Instant),
+    /// Nothing is left to do before this deadline, a wake-up or an input; whether something goes on.
+    Idle(Instant, bool),
     /// Something may be left, and somebody looks: who has the turn, or, when it was long enough, the
     /// driver, who was told, or whoever comes first.
     SomebodyLooks,
@@ -129,6 +131,7 @@ impl Turn {
             asks: false,
             woken_was_last: false,
             deadline: Instant::FAR,
+            goes_on: false,
             spare_wakers: Vec::new(),
             spare_boxes: SpareBoxes::default(),
             outcome: None,
@@ -185,7 +188,7 @@ impl<'a> Holder<'a> {
                     let Self { bus, turn, pass, .. } = self;
                     pass.given_back();
                     bus.has_helped(made);
-                    return TurnEnd::Idle(turn.deadline);
+                    return TurnEnd::Idle(turn.deadline, turn.goes_on);
                 }
                 self.look();
             }
@@ -327,6 +330,7 @@ impl<'a> Holder<'a> {
         // A turn that ends idle has asked once more, with nothing to be run.
         if turn.run.is_none() {
             turn.deadline = hub.books.next_deadline(self.bus.key).unwrap_or(Instant::FAR);
+            turn.goes_on = hub.books.incomplete(self.bus.key) > 0;
         }
     }
 

@@ -203,10 +203,10 @@ impl BusShared {
     pub(crate) fn turn_ended(self: &Arc<Self>, end: TurnEnd) {
         match end {
             TurnEnd::SomebodyLooks => {}
-            TurnEnd::Idle(deadline) if deadline < self.armed() => self.wake_driver(),
+            TurnEnd::Idle(deadline, _) if deadline < self.armed() => self.wake_driver(),
             // What goes on needs somebody whose end is told to those who wait for it.
-            TurnEnd::Idle(_) if !self.is_driven() && self.goes_on() => self.wake_driver(),
-            TurnEnd::Idle(_) => {}
+            TurnEnd::Idle(_, goes_on) if goes_on && !self.is_driven() => self.wake_driver(),
+            TurnEnd::Idle(..) => {}
         }
     }
 
