@@ -75,26 +75,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Starts a handler of a visit.
-    pub(super) fn begin(
-        &mut self,
-        visit: VisitIx,
-        work: WorkIx,
-        handler: &Handler<H>,
-        index: u32,
-    ) -> InvocationKey {
-        let Self { buses, entries, works, invocations, .. } = self;
-        let (stay, event) = entries.pair(visit);
-        let bus = stay.bus;
-        let start = Start { handler, index, at: self.now };
-        let at = (visit, stay, event);
-        let (invocation, alarm) = start.begin(&buses[bus], at, &mut works[work], invocations);
-        if alarm != Instant::FAR {
-            self.set_timer(bus, alarm, Timer::Invocation(invocation.ix()));
-        }
-        invocation
-    }
-
     /// What the shell is told of an invocation that starts.
     #[inline]
     pub(super) fn run(
@@ -250,33 +230,47 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 }
 
-/// A handler that starts, and which one of the event's it is.
-pub(super) struct Start<'a, H> {
-    pub(super) handler: &'a Handler<H>,
-    pub(super) index: u32,
-    pub(super) at: Instant,
+/// What is looked up for a handler that starts.
+pub(super) struct Start<'a, P, R, H> {
+    pub(super) now: Instant,
+    pub(super) bus: &'a BusState<H>,
+    pub(super) visit: (VisitIx, &'a Visit),
+    pub(super) event: (EventKey, &'a EventState<P>),
+    pub(super) work: &'a mut Work<R, H>,
+    pub(super) invocations: &'a mut Arena<Invocation, InvocationTag>,
 }
 
-impl<H> Start<'_, H> {
-    /// Gives it its row and its place in the books; says when that has to be looked at.
+/// What is left to do for a handler that has started.
+pub(super) struct Started {
+    pub(super) invocation: InvocationIx,
+    /// When it has to be looked at.
+    pub(super) alarm: Instant,
+    /// Others of its event may start too.
+    pub(super) is_parallel: bool,
+}
+
+impl<P: Clone, R, H> Start<'_, P, R, H> {
+    /// Gives the handler, which is this one of the event's, its row and its place in the books, and
+    /// says what to run.
     #[inline(always)]
-    pub(super) fn begin<P, R>(
-        &self,
-        bus: &BusState<H>,
-        (visit, stay, event): (VisitIx, &Visit, &EventState<P>),
-        work: &mut Work<R, H>,
-        invocations: &mut Arena<Invocation, InvocationTag>,
-    ) -> (InvocationKey, Instant) {
+    pub(super) fn begin(
+        self,
+        handler: Arc<Handler<H>>,
+        index: u32,
+        run: &mut Option<Run<P, H>>,
+    ) -> Started {
+        let Self { now, bus, visit: (visit, stay), event: (key, event), work, invocations } = self;
         let of_event = event.overrides.as_ref().map_or(Limit::Inherit, |own| own.limit);
-        let limit = Limit::resolve(self.handler.limit, of_event, bus.limit);
-        let place = (work.rows.len() as u32, self.index);
-        let pending = Row::pending(self.handler.info.clone());
-        work.rows.push(Row { started_at: Some(self.at), ..pending });
+        let limit = Limit::resolve(handler.limit, of_event, bus.limit);
+        let place = (work.rows.len() as u32, index);
+        work.rows.push(Row { started_at: Some(now), ..Row::pending(handler.info.clone()) });
         let mut alarm = Instant::FAR;
         let invocation = work.enter(invocations, |invocation| {
-            invocation.begin(visit, stay, place, limit, self.at);
+            invocation.begin(visit, stay, place, limit, now);
             alarm = invocation.alarm(bus.slow_after);
         });
-        (invocation, alarm)
+        let (beside, payload) = (work.beside(), event.payload().clone());
+        *run = Some(Run { invocation, event: key, beside, payload, handler });
+        Started { invocation: invocation.ix(), alarm, is_parallel: work.parallel }
     }
 }

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use super::config::Concurrency;
 use super::event_state::{EventState, Visit, VisitState};
-use super::invocations::Start;
+use super::invocations::{Start, Started};
 use super::output::{Dropped, Next, Note, Output, Run};
 use super::registry::{Action, Handler, Snapshot};
 use super::results::{EventStatus, HandlerInfo, Outcome, Row};
@@ -216,13 +216,21 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let (work_key, work) = works.renew();
         begin_work(bus, hub_slot, (stay, event), (work_key.ix(), work), 1, *now);
         work.next = 1;
-        let start = Start { handler: &handler, index: 0, at: *now };
-        let (invocation, alarm) = start.begin(bus, (visit, stay, event), work, invocations);
-        let (beside, payload) = (work.beside(), event.payload().clone());
-        let is_parallel = work.parallel;
-        *run = Some(Run { invocation, event: event_key, beside, payload, handler });
+        let (at, event) = ((visit, &*stay), (event_key, &*event));
+        let start = Start { now: *now, bus, visit: at, event, work, invocations };
+        let started = start.begin(handler, 0, run);
+        self.has_started(ix, visit, started);
+    }
+
+    #[inline(always)]
+    fn has_started(
+        &mut self,
+        bus: BusIx,
+        visit: VisitIx,
+        Started { invocation, alarm, is_parallel }: Started,
+    ) {
         if alarm != Instant::FAR {
-            self.set_timer(ix, alarm, Timer::Invocation(invocation.ix()));
+            self.set_timer(bus, alarm, Timer::Invocation(invocation));
         }
         match is_parallel {
             // It runs, which is what its slots count already; others may use the hub's.
@@ -300,44 +308,43 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// Starts the next handler of a visit.
     fn start_next(&mut self, visit: VisitIx, run: &mut Option<Run<P, H>>) {
-        let Some(work) = self.entries[visit].work else { return };
-        let work = &mut self.works[work];
+        let Self { buses, entries, works, invocations, now, .. } = self;
+        let key = entries.key_of(visit);
+        let (stay, event) = entries.pair(visit);
+        let Some(ix) = stay.work else { return };
+        let work = &mut works[ix];
         let index = work.next;
         match work.next_handler() {
-            Some(handler) => self.start_handler(visit, handler, index, run),
+            Some(handler) if handler.has_row(event.kind) => {
+                let bus = stay.bus;
+                let (at, event) = ((visit, stay), (key, event));
+                let start =
+                    Start { now: *now, bus: &buses[bus], visit: at, event, work, invocations };
+                let started = start.begin(handler, index, run);
+                self.has_started(bus, visit, started);
+            }
+            Some(other) => {
+                let event = stay.event;
+                self.pass_by(event, ix, &other);
+                self.settle(visit);
+            }
             // Nobody handles it: it is done as soon as it is started (R7).
             None => self.settle(visit),
         }
     }
 
-    /// Starts this handler of a visit, or forwards or skips.
-    fn start_handler(
-        &mut self,
-        visit: VisitIx,
-        handler: Arc<Handler<H>>,
-        index: u32,
-        run: &mut Option<Run<P, H>>,
-    ) {
-        let (&Visit { event, work, .. }, of_event) = self.entries.pair(visit);
-        let Some(work) = work else { return };
-        if !handler.accepts(of_event.kind) {
-            self.tell_other_type(event, &handler.info);
-            return self.settle(visit);
+    /// A handler that is not run: it is for events of another type, or forwards.
+    #[inline(never)]
+    fn pass_by(&mut self, event: EventIx, work: WorkIx, handler: &Handler<H>) {
+        match handler.action {
+            Action::Forward(target) if handler.accepts(self.entries[event].kind) => {
+                self.send_on(event, work, target, &handler.info);
+            }
+            _ => self.tell_other_type(event, &handler.info),
         }
-        if let Action::Forward(target) = handler.action {
-            self.send_on(event, work, target, &handler.info);
-            return self.settle(visit);
-        }
-        let invocation = self.begin(visit, work, &handler, index);
-        match self.works[work].parallel {
-            false => self.call_lines(),
-            true => self.settle(visit),
-        }
-        *run = Some(self.run(invocation, event, work, handler));
     }
 
     /// Forwards an event; one that cannot be has a row that says so.
-    #[inline(never)]
     fn send_on(
         &mut self,
         event: EventIx,
