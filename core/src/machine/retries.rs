@@ -53,13 +53,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.disarm(Timer::Invocation(ix));
         let bus = self.invocations[ix].bus;
         let key = self.invocations.key(ix);
-        self.buses[bus].resuming.push_back(key);
+        self.buses[bus].resuming.push(key);
         self.kick(bus);
     }
 
     #[cold]
     pub(super) fn resume(&mut self, bus: BusIx) -> Option<Run<P, H>> {
-        while let Some(key) = self.buses[bus].resuming.pop_front() {
+        while let Some(key) = self.buses[bus].resuming.pop() {
             let Some(ix) = self.invocations.find(key) else { continue };
             let now = self.now;
             let state = &mut self.invocations[ix];

@@ -147,7 +147,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.close_one(event);
         } else if state.can_continue() && !state.continuing {
             state.continuing = true;
-            bus.continuing.push_back(entries.key(visit));
+            bus.continuing.push(entries.key(visit));
         }
         self.kick(ix);
         self.call_lines();
@@ -295,7 +295,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// The next started visit that has a handler to start.
     #[inline(never)]
     pub(super) fn pop_continuing(&mut self, bus: BusIx) -> Option<VisitIx> {
-        while let Some(key) = self.buses[bus].continuing.pop_front() {
+        while let Some(key) = self.buses[bus].continuing.pop() {
             let Some(visit) = self.entries.find(key) else { continue };
             let Some(work) = self.entries[visit].work else { continue };
             self.works[work].continuing = false;

@@ -1,6 +1,5 @@
 //! A bus in the books, and the places of all records.
 
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
 use super::arena::Ix;
@@ -9,6 +8,7 @@ use super::history::{History, Stage};
 use super::list::{Links, List};
 use super::raised::Raised;
 use super::registry::Registry;
+use super::short_queue::ShortQueue;
 use super::timers::Timers;
 use super::watch::Watches;
 use super::{
@@ -45,9 +45,9 @@ pub(super) struct BusState<H> {
     pub(super) raised: Raised,
     pub(super) raised_parallel: Raised,
     /// Started visits with a handler to start now.
-    pub(super) continuing: VecDeque<VisitKey>,
+    pub(super) continuing: ShortQueue<VisitKey>,
     /// Invocations that have rested and are to be tried again.
-    pub(super) resuming: VecDeque<InvocationKey>,
+    pub(super) resuming: ShortQueue<InvocationKey>,
     pub(super) slot: Slot,
     /// `Output::Ready` was said and `next` has not been idle since.
     pub(super) ready: bool,
@@ -125,8 +125,8 @@ impl<H> BusState<H> {
             started: Stage::default(),
             raised: Raised::default(),
             raised_parallel: Raised::default(),
-            continuing: VecDeque::new(),
-            resuming: VecDeque::new(),
+            continuing: ShortQueue::new(),
+            resuming: ShortQueue::new(),
             slot: Slot::default(),
             ready: false,
             in_line: [false; 2],
