@@ -184,7 +184,10 @@ impl AnyEvent {
     /// # Errors
     /// The child comes back when it is not accepted.
     pub fn dispatch<C: Event>(&self, child: C) -> Result<EventHandle<C>, DispatchError<C>> {
-        self.event(child).dispatch()
+        match self.seen.bus(self.record.head()) {
+            Some(bus) => bus.dispatch(child, self.as_parent()),
+            None => Err(DispatchError::Stopped { event: child }),
+        }
     }
 
     /// Dispatches a child and waits for it.

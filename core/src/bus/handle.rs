@@ -217,7 +217,11 @@ impl<E: Event> EventHandle<E> {
     /// # Errors
     /// The child comes back when it is not accepted.
     pub fn dispatch<C: Event>(&self, child: C) -> Result<EventHandle<C>, DispatchError<C>> {
-        self.event(child).dispatch()
+        // Not by way of a builder, which would have to be moved.
+        match self.place() {
+            Some(bus) => bus.dispatch(child, self.as_parent()),
+            None => Err(DispatchError::Stopped { event: child }),
+        }
     }
 
     /// Dispatches a child and waits for it. Inside a handler the child moves ahead of the queue.
@@ -228,7 +232,6 @@ impl<E: Event> EventHandle<E> {
     /// # Cancel safety
     /// Nothing is dispatched before the first poll; afterwards as [`wait`](Self::wait).
     pub async fn run<C: Event>(&self, child: C) -> Result<EventHandle<C>, RunError<C>> {
-        // Not by way of a builder, which would be moved into a future of its own.
         let Some(bus) = self.place() else {
             return Err(DispatchError::Stopped { event: child }.into());
         };
