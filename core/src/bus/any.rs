@@ -114,7 +114,7 @@ impl AnyEvent {
     /// Why the event was ended before its handlers were.
     #[must_use]
     pub fn cause(&self) -> Option<Cause> {
-        self.record.head().frozen()?.cause
+        self.record.head().cause()
     }
 
     /// When it was dispatched.

@@ -7,7 +7,7 @@ use core::num::NonZeroUsize;
 
 use super::send::ParentRef;
 use super::shared::HubShared;
-use crate::machine::{EventKey, HandlerKey, InvocationKey};
+use crate::machine::{HandlerKey, InvocationKey};
 
 /// What is being polled, as those see it who are called by it.
 #[derive(Clone, Copy)]
@@ -276,12 +276,4 @@ pub(crate) fn parent_in(hub: &HubShared) -> Option<ParentRef> {
 /// The handler that is being polled, when it is this invocation's.
 pub(crate) fn handler_of(hub: &HubShared, by: InvocationKey) -> Option<HandlerKey> {
     polled(hub, by).filter(|current| current.in_scope == 0)?.parent.handler
-}
-
-/// The handler that is being polled on this thread, when it is one of this event. Without `std` nothing
-/// is known of it.
-pub(crate) fn handler_for(hub: &HubShared, event: EventKey) -> Option<HandlerKey> {
-    let current = current().filter(|current| current.hub == hub.address())?;
-    let is_it = current.in_scope == 0 && current.parent.event == Some(event);
-    current.parent.handler.filter(|_| is_it)
 }

@@ -116,7 +116,7 @@ impl<E: Event> EventHandle<E> {
     /// its end.
     #[must_use]
     pub fn cause(&self) -> Option<Cause> {
-        self.record.head.frozen()?.cause
+        self.record.head.cause()
     }
 
     /// When it was dispatched.
@@ -283,7 +283,7 @@ impl<E: Event> EventHandle<E> {
     /// # Errors
     /// As [`result`](Self::result).
     pub fn result_ref(&self) -> Result<&E::Output, ResultError> {
-        first_value::<E>(self.frozen()?)?.ok_or_else(|| ResultError::Empty)
+        self.first_value()?.ok_or_else(|| ResultError::Empty)
     }
 
     /// The same, with `None` when no handler returned a value.
@@ -291,7 +291,7 @@ impl<E: Event> EventHandle<E> {
     /// # Errors
     /// As [`result`](Self::result), but `Empty`.
     pub fn result_opt(&self) -> Result<Option<E::Output>, ResultError> {
-        first_value::<E>(self.frozen()?).map(Option::<&E::Output>::cloned)
+        self.first_value().map(Option::<&E::Output>::cloned)
     }
 
     /// All values, in order of registration, bus by bus.
@@ -299,7 +299,7 @@ impl<E: Event> EventHandle<E> {
     /// # Errors
     /// As [`result`](Self::result), but `Empty`.
     pub fn results_list(&self) -> Result<Vec<E::Output>, ResultError> {
-        Selection::<E>::all(self.frozen()?).list()
+        self.select_all()?.list()
     }
 
     /// The maps that the handlers returned, merged into one: of two values for one key the later
@@ -312,7 +312,7 @@ impl<E: Event> EventHandle<E> {
     where
         E::Output: FlatDict,
     {
-        Selection::<E>::all(self.frozen()?).flat_dict()
+        self.select_all()?.flat_dict()
     }
 
     /// The lists that the handlers returned, one after the other.
@@ -323,7 +323,7 @@ impl<E: Event> EventHandle<E> {
     where
         E::Output: FlatList,
     {
-        Selection::<E>::all(self.frozen()?).flat_list()
+        self.select_all()?.flat_list()
     }
 
     /// The results by registration, to look one up. In the order of the handlers they are in
@@ -365,6 +365,16 @@ impl<E: Event> EventHandle<E> {
         self.record.head.is_complete()
     }
 
+    #[inline]
+    fn first_value(&self) -> Result<Option<&E::Output>, ResultError> {
+        first_value::<E>(self.frozen()?, self.record.head.cause())
+    }
+
+    fn select_all(&self) -> Result<Selection<'_, E>, ResultError> {
+        Ok(Selection::all(self.frozen()?, self.record.head.cause()))
+    }
+
+    #[inline]
     fn frozen(&self) -> Result<&Frozen, ResultError> {
         self.record.head.frozen().ok_or_else(|| ResultError::NotCompleted)
     }

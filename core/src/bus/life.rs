@@ -31,11 +31,18 @@ impl BusShared {
     /// One handle less; at the last, the bus ends when everything dispatched has completed.
     pub(crate) fn disown(self: &Arc<Self>) {
         if self.owners.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.hub.input(|hub| {
-                if self.owners.load(Ordering::Acquire) == 0 {
+            let goes_on = self.hub.input(|hub| {
+                let is_last = self.owners.load(Ordering::Acquire) == 0;
+                if is_last {
                     hub.books.close(self.key);
                 }
+                is_last && hub.books.incomplete(self.key) > 0
             });
+            // Events may have come to it from other buses alone. From now on it is its driver that brings
+            // them to an end, or has them end with the runtime.
+            if goes_on && !self.is_driven() {
+                self.wake_driver();
+            }
         }
     }
 
@@ -57,13 +64,14 @@ impl BusShared {
     /// Takes a closed bus that is through out of the books.
     pub(crate) fn end_if_closed(&self) -> bool {
         let now = self.hub.now();
-        let ends = self.hub.input(|hub| {
+        let (ends, shell) = self.hub.input(|hub| {
             let ends = hub.books.is_through(self.key);
             if ends {
                 hub.books.remove_bus(self.key, now);
             }
-            ends
+            (ends, ends.then(|| hub.take_shell(self.key)).flatten())
         });
+        drop(shell);
         if ends {
             self.driver_ended();
             self.drop_tasks();

@@ -8,12 +8,13 @@ use core::task::Waker;
 use super::report;
 use super::shared::BusShared;
 use super::value::Answer;
+use super::vantage::Abroad;
 use super::wakers::{Seat, Wakers};
 use crate::event::Event;
 use crate::id::EventId;
 use crate::machine::{Cause, Done, EventKey, HandlerKey, Key, Path, Rows};
-use crate::sync::OnceLock;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Mutex, OnceLock};
 use crate::time::Instant;
 
 pub(crate) struct Record<E> {
@@ -35,8 +36,12 @@ pub(crate) struct Head {
     /// The handler that dispatched it, when it was one.
     by: Option<HandlerKey>,
     key: AtomicU64,
+    /// Why it was ended, if it was: set before `frozen`.
+    cause: OnceLock<Cause>,
     /// Set at completion, and then read without a lock.
     frozen: OnceLock<Frozen>,
+    /// Of an event that was forwarded: who handles it elsewhere.
+    pub(crate) abroad: Mutex<Abroad>,
     /// A waker may be registered for the end. Written under the hub's lock, under which the end is
     /// noted too.
     is_awaited: AtomicBool,
@@ -61,7 +66,6 @@ pub(crate) struct Frozen {
     path: Option<Box<Path>>,
     pub(crate) started_at: Option<Instant>,
     pub(crate) completed_at: Instant,
-    pub(crate) cause: Option<Cause>,
 }
 
 /// A record whose payload type is not known.
@@ -142,9 +146,12 @@ pub(crate) fn freeze(done: Done<'_, Arc<dyn Erased>, Answer>) -> Option<Arc<dyn 
     // An event completes once.
     let frozen = || {
         let rows = results.map_or_else(Rows::new, Rows::take);
-        Frozen { rows, path, started_at, completed_at, cause }
+        Frozen { rows, path, started_at, completed_at }
     };
     let head = payload.head();
+    if let Some(cause) = cause {
+        head.cause.init(|| cause);
+    }
     head.frozen.init(frozen);
     let is_of_use = head.is_awaited.load(Ordering::Relaxed) || report::is_due(head);
     is_of_use.then(|| payload.clone())
@@ -168,7 +175,9 @@ impl Head {
             parent: parent.map_or(EventId::NIL, |parent| parent.id),
             by: parent.and_then(|parent| parent.handler),
             key: AtomicU64::new(0),
+            cause: OnceLock::new(),
             frozen: OnceLock::new(),
+            abroad: Mutex::new(Abroad::default()),
             is_awaited: AtomicBool::new(false),
             waiters: Wakers::new(),
             #[cfg(feature = "journal")]
@@ -194,6 +203,12 @@ impl Head {
     #[inline]
     pub(crate) fn frozen(&self) -> Option<&Frozen> {
         self.frozen.get()
+    }
+
+    /// Why it was ended before its handlers were, once it has completed.
+    #[inline]
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        self.frozen().and_then(|_| self.cause.get().copied())
     }
 
     #[inline]

@@ -15,7 +15,8 @@ use super::context::Claim;
 use super::error::{HandlerError, WaitError, cause_text};
 use super::handle::EventHandle;
 use super::message::{Envelope, Headers};
-use super::record::Frozen;
+
+use super::record::Head;
 use super::results::EventResult;
 use super::send::{NotSent, Options, Parentage};
 use super::shared::BusShared;
@@ -240,7 +241,7 @@ impl<B: Send + Sync + 'static, R: Send + 'static> Request<B, R> {
             let address = String::from(&*address);
             RequestError::Deadlock { address, source }
         })?;
-        reply(&address, handle.record.head.frozen())
+        reply(&address, &handle.record.head)
     }
 }
 
@@ -267,9 +268,9 @@ fn not_sent<B: 'static, R: 'static>(
 }
 
 /// Takes the reply out of the results: it is the caller's alone.
-fn reply<R: Send + 'static>(address: &str, frozen: Option<&Frozen>) -> Result<R, RequestError> {
+fn reply<R: Send + 'static>(address: &str, head: &Head) -> Result<R, RequestError> {
     let address = String::from(address);
-    let row = frozen.and_then(|frozen| frozen.rows.iter().next());
+    let row = head.frozen().and_then(|frozen| frozen.rows.iter().next());
     let outcome = row.and_then(|row| row.outcome.as_ref());
     if let Some(Outcome::Value(Answer::Value(value))) = outcome {
         let cell = value.get::<ReplyCell<R>>();
@@ -278,7 +279,7 @@ fn reply<R: Send + 'static>(address: &str, frozen: Option<&Frozen>) -> Result<R,
         }
     }
     let failed = row.and_then(|row| EventResult::new(row.clone()).error());
-    let cause = frozen.and_then(|frozen| frozen.cause).unwrap_or(Cause::Stopped);
+    let cause = head.cause().unwrap_or(Cause::Stopped);
     let Some(source) = failed else { return Err(RequestError::Ended { address, cause }) };
     Err(match *source.last() {
         HandlerError::TimedOut { limit } => RequestError::TimedOut { address, limit },

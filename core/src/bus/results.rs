@@ -124,9 +124,9 @@ pub struct Selection<'a, E> {
 }
 
 impl<'a, E: Event> Selection<'a, E> {
-    pub(crate) fn all(frozen: &'a Frozen) -> Self {
+    pub(crate) fn all(frozen: &'a Frozen, cause: Option<Cause>) -> Self {
         let rows = frozen.rows.iter().collect();
-        Self { rows, cause: frozen.cause, of_type: PhantomData }
+        Self { rows, cause, of_type: PhantomData }
     }
 
     pub(crate) fn filtered(frozen: &'a Frozen, filter: impl Fn(&EventResult) -> bool) -> Self {
@@ -222,19 +222,25 @@ impl<'a, E: Event> Selection<'a, E> {
 
 /// The first value of an event, without a list of its rows.
 #[inline]
-pub(crate) fn first_value<E: Event>(frozen: &Frozen) -> Result<Option<&E::Output>, ResultError> {
+pub(crate) fn first_value<E: Event>(
+    frozen: &Frozen,
+    cause: Option<Cause>,
+) -> Result<Option<&E::Output>, ResultError> {
     // Most events are asked for the value of the one handler they have.
-    if let (None, [only]) = (frozen.cause, frozen.rows.as_slice())
+    if let (None, [only]) = (cause, frozen.rows.as_slice())
         && let Some(value) = value_of(only)
     {
         return Ok(Some(value));
     }
-    first_of_all::<E>(frozen)
+    first_of_all::<E>(frozen, cause)
 }
 
 #[inline(never)]
-fn first_of_all<E: Event>(frozen: &Frozen) -> Result<Option<&E::Output>, ResultError> {
-    check(frozen.rows.iter(), frozen.cause)?;
+fn first_of_all<E: Event>(
+    frozen: &Frozen,
+    cause: Option<Cause>,
+) -> Result<Option<&E::Output>, ResultError> {
+    check(frozen.rows.iter(), cause)?;
     Ok(frozen.rows.iter().find_map(value_of))
 }
 

@@ -36,11 +36,9 @@ impl ParentRef {
     /// An event as a parent; its handler is known while that invocation of it runs.
     pub(crate) fn of(head: &Head, seen: Vantage) -> Self {
         let hub = &head.bus.hub;
-        let handler = match seen.by() {
-            Some(by) => context::handler_of(hub, by).or_else(|| hub.lock().books.handler_of(by)),
-            None if seen.is_inside() => context::handler_for(hub, head.key()),
-            None => None,
-        };
+        let handler = seen.by(head).and_then(|by| {
+            context::handler_of(hub, by).or_else(|| hub.lock().books.handler_of(by))
+        });
         Self { event: Some(head.key()), id: head.id, depth: head.depth, handler }
     }
 

@@ -1,7 +1,7 @@
 //! What the handles, the driver and the handlers of a bus share, and what its hub holds.
 
 use alloc::string::{String, ToString};
-use alloc::sync::{Arc, Weak};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::task::Waker;
 
@@ -59,8 +59,9 @@ pub(crate) struct Outside {
 
 pub(crate) struct HubState {
     pub(crate) books: Books,
-    /// The shells of the buses, by the slots of their keys.
-    shells: Vec<Weak<BusShared>>,
+    /// The shells of the buses, by the slots of their keys, as long as the buses are in the books: what is
+    /// said of a bus finds it, whoever else still holds it.
+    shells: Vec<Option<Arc<BusShared>>>,
     /// Who waits for a place in a full bus.
     pub(crate) reserved: HashMap<ReservationKey, Waker>,
     /// Who watches for events to come.
@@ -202,15 +203,21 @@ impl Latched {
 
 impl HubState {
     pub(crate) fn shell(&self, bus: BusKey) -> Option<Arc<BusShared>> {
-        self.shells.get(bus.slot())?.upgrade().filter(|shell| shell.key == bus)
+        self.shells.get(bus.slot())?.as_ref().filter(|shell| shell.key == bus).cloned()
     }
 
     pub(crate) fn set_shell(&mut self, bus: &Arc<BusShared>) {
         let slot = bus.key.slot();
         if self.shells.len() <= slot {
-            self.shells.resize_with(slot + 1, Weak::new);
+            self.shells.resize_with(slot + 1, || None);
         }
-        self.shells[slot] = Arc::downgrade(bus);
+        self.shells[slot] = Some(bus.clone());
+    }
+
+    /// Lets go of the shell of a bus that is out of the books. It is given out, to be dropped outside of
+    /// the lock.
+    pub(crate) fn take_shell(&mut self, bus: BusKey) -> Option<Arc<BusShared>> {
+        self.shells.get_mut(bus.slot())?.take_if(|shell| shell.key == bus)
     }
 }
 

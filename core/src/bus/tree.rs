@@ -95,7 +95,7 @@ impl LogTree {
             write!(f, " ({})", seconds(frozen.completed_at.since(since)))?;
         }
         f.write_char(']')?;
-        match head.frozen().and_then(|frozen| frozen.cause) {
+        match head.cause() {
             Some(cause) => write!(f, " {}", super::error::cause_text(cause)),
             None => Ok(()),
         }
@@ -144,7 +144,7 @@ impl LogTree {
 
     fn event_mark(&self, record: &dyn Erased, status: EventStatus) -> &'static str {
         let results = || view::results(record.head());
-        match (status, record.head().frozen().and_then(|frozen| frozen.cause)) {
+        match (status, record.head().cause()) {
             (_, Some(Cause::Deadline)) => "⏰",
             (_, Some(_)) => "🛑",
             (EventStatus::Pending, _) => "⏳",

@@ -4,7 +4,9 @@
 //! three is copied by way of the stack, and not in the pieces it was written in, which a processor has
 //! to wait for.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::ops::Deref;
 
 use super::record::Head;
@@ -12,15 +14,21 @@ use super::shared::BusShared;
 use crate::machine::{BusKey, InvocationKey, Key};
 
 /// 0 is the bus the event was dispatched on, outside of handlers; the key of an invocation is that
-/// handler, on that bus. A mark makes it the key of another bus, which the event was forwarded to.
+/// handler, on that bus. A mark makes it the key of another bus, which the event was forwarded to, or a
+/// place in what the record notes of handlers there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Vantage(u64);
 
-/// The highest bits of a key's slot: so many buses, and so many handlers that run, there never are.
+/// The highest bits of a key's slot: so many buses, and so many handlers that run, there hardly are.
 const MARKS: u64 = 0b11 << 30;
 const ABROAD: u64 = 0b01 << 30;
-/// In a handler there. Which run of it, is not known.
 const INSIDE_ABROAD: u64 = 0b10 << 30;
+
+/// The handlers of an event on buses that it was forwarded to, as their handles name them.
+#[derive(Default)]
+// A box, so that other events have no room for it.
+#[allow(clippy::box_collection)]
+pub(crate) struct Abroad(Option<Box<Vec<(BusKey, InvocationKey)>>>);
 
 /// A bus: the one of the record, or one that was looked for.
 pub(crate) enum BusRef<'a> {
@@ -34,9 +42,10 @@ impl Vantage {
 
     /// That of somebody on `bus`, outside of handlers.
     pub(crate) fn outside(head: &Head, bus: &Arc<BusShared>) -> Self {
-        match Arc::ptr_eq(&head.bus, bus) {
+        let bits = bus.key.to_bits();
+        match Arc::ptr_eq(&head.bus, bus) || bits & MARKS != 0 {
             true => Self::HOME,
-            false => Self::marked(bus, ABROAD),
+            false => Self(bits | ABROAD),
         }
     }
 
@@ -45,16 +54,20 @@ impl Vantage {
     pub(crate) fn inside(head: &Head, bus: &Arc<BusShared>, by: InvocationKey) -> Self {
         match Arc::ptr_eq(&head.bus, bus) && by.to_bits() & MARKS == 0 {
             true => Self(by.to_bits()),
-            false => Self::marked(bus, INSIDE_ABROAD),
+            false => Self::noted(head, bus.key, by),
         }
     }
 
     #[cold]
-    fn marked(bus: &BusShared, mark: u64) -> Self {
-        match bus.key.to_bits() {
-            bits if bits & MARKS == 0 => Self(bits | mark),
-            _ => Self::HOME,
+    fn noted(head: &Head, bus: BusKey, by: InvocationKey) -> Self {
+        let mut abroad = head.abroad.lock();
+        let noted = abroad.0.get_or_insert_default();
+        // Of one that is tried again it is there.
+        if noted.last() != Some(&(bus, by)) {
+            noted.push((bus, by));
         }
+        let place = noted.len() as u64 - 1;
+        Self(place | INSIDE_ABROAD)
     }
 
     /// Whether it is a handler's.
@@ -62,18 +75,28 @@ impl Vantage {
         self.0 != 0 && self.0 & MARKS != ABROAD
     }
 
-    /// The run of a handler, where that is known.
-    pub(crate) fn by(self) -> Option<InvocationKey> {
-        Key::from_bits(self.0).filter(|_| self.0 & MARKS == 0)
+    /// The run of the handler whose it is.
+    pub(crate) fn by(self, head: &Head) -> Option<InvocationKey> {
+        match self.0 & MARKS {
+            0 => Key::from_bits(self.0),
+            ABROAD => None,
+            _ => Some(self.of_noted(head)?.1),
+        }
     }
 
     /// The bus; `None` when it is gone.
     pub(crate) fn bus(self, head: &Head) -> Option<BusRef<'_>> {
-        if self.0 & MARKS == 0 {
-            return Some(BusRef::Home(&head.bus));
-        }
-        let key: BusKey = Key::from_bits(self.0 & !MARKS)?;
+        let key = match self.0 & MARKS {
+            0 => return Some(BusRef::Home(&head.bus)),
+            ABROAD => Key::from_bits(self.0 & !MARKS)?,
+            _ => self.of_noted(head)?.0,
+        };
         head.bus.hub.lock().shell(key).map(BusRef::Abroad)
+    }
+
+    fn of_noted(self, head: &Head) -> Option<(BusKey, InvocationKey)> {
+        let place = (self.0 & !MARKS) as usize;
+        head.abroad.lock().0.as_ref()?.get(place).copied()
     }
 }
 
@@ -113,17 +136,17 @@ mod tests {
         assert!(
             outside[0] == Vantage::HOME && is_of(outside[0], &home) && is_of(outside[1], &other)
         );
-        assert!(outside.iter().all(|seen| !seen.is_inside() && seen.by().is_none()));
+        assert!(outside.iter().all(|seen| !seen.is_inside() && seen.by(&head).is_none()));
 
         for by in [key(1, 1), key(1, u64::from(u32::MAX)), key((1 << 30) - 1, 7)] {
             let inside = [&home, &other].map(|bus| Vantage::inside(&head, &bus.shared, by));
             assert!(is_of(inside[0], &home) && is_of(inside[1], &other));
             assert!(inside.iter().all(|seen| seen.is_inside()));
-            assert_eq!(inside.map(Vantage::by), [Some(by), None]);
+            assert!(inside.iter().all(|seen| seen.by(&head) == Some(by)));
         }
         for by in [key(1 << 30, 1), key(1 << 31, 1), key(u64::from(u32::MAX), 1)] {
             let beyond = Vantage::inside(&head, &home.shared, by);
-            assert!(is_of(beyond, &home) && beyond.is_inside() && beyond.by().is_none());
+            assert!(is_of(beyond, &home) && beyond.is_inside() && beyond.by(&head) == Some(by));
         }
 
         drop(other);

@@ -221,7 +221,7 @@ impl Line {
         let dispatched_here = head.ticket.as_ref().filter(|ticket| ticket.bus == bus.key);
         let settles = (what == What::Accepted) == link.sink.is_write_ahead();
         let ticket = dispatched_here.filter(|_| settles).cloned();
-        let cause = head.frozen().and_then(|end| end.cause);
+        let cause = head.cause();
         // Where another bus of its way could not write it, it did not run there.
         let is_cut_short = cause == Some(Cause::Stopped)
             || (cause == Some(Cause::NotWritten) && link.sink.is_write_ahead());
