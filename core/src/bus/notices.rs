@@ -44,14 +44,12 @@ enum Todo {
 }
 
 impl Notices {
-    /// The outputs, if there are any; `own` is the bus that the caller looks after itself.
-    #[inline]
-    pub(crate) fn of(hub: &mut HubState, own: Option<&Arc<BusShared>>) -> Option<Self> {
-        hub.books.has_outputs().then(|| {
-            let mut notices = Self::default();
-            notices.collect(hub, own, None);
-            notices
-        })
+    /// The outputs; `own` is the bus that the caller looks after itself.
+    #[inline(never)]
+    pub(crate) fn of(hub: &mut HubState, own: Option<&Arc<BusShared>>) -> Self {
+        let mut notices = Self::default();
+        notices.collect(hub, own, None);
+        notices
     }
 
     /// Does what was collected; true when the bus of whoever collected has something to do.
@@ -226,10 +224,14 @@ impl Lines {
 impl HubShared {
     /// Makes an input to the machine and carries out what follows from it.
     pub(crate) fn input<T>(&self, input: impl FnOnce(&mut HubState) -> T) -> T {
-        let (answer, notices) = {
+        let mut notices = None;
+        let answer = {
             let mut hub = self.lock();
             let answer = input(&mut hub);
-            (answer, Notices::of(&mut hub, None))
+            if hub.books.has_outputs() {
+                notices = Some(Notices::of(&mut hub, None));
+            }
+            answer
         };
         if let Some(notices) = notices {
             notices.carried_out(self);

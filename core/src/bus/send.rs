@@ -169,7 +169,10 @@ impl BusShared {
         });
 
         let mut offer = Offer::<Arc<dyn Erased>> { payload: Some(record.clone()), spec };
-        let (accepted, forgotten, notices) = {
+        // Not given out of the block, as they would be moved.
+        let forgotten;
+        let mut notices = None;
+        let accepted = {
             let mut hub = self.hub.lock();
             offer.spec.kind = hub.books.kind_of(E::NAME, TypeId::of::<E>());
             let accepted = input(&mut hub, &mut offer, now);
@@ -177,8 +180,11 @@ impl BusShared {
                 record.head.set_key(key);
             }
             // Most leave one that is forgotten, and nothing else.
-            let forgotten = hub.books.next_forgotten();
-            (accepted, forgotten, Notices::of(&mut hub, Some(self)))
+            forgotten = hub.books.next_forgotten();
+            if hub.books.has_outputs() {
+                notices = Some(Notices::of(&mut hub, Some(self)));
+            }
+            accepted
         };
         if let Some(forgotten) = forgotten {
             guard::discard(forgotten);
