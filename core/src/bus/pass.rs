@@ -5,35 +5,42 @@ use alloc::sync::Arc;
 use super::guard;
 use super::shared::BusShared;
 
-/// Held by whoever has the turn. It is dropped with the turn by a panic alone, of a clock or of a waker:
-/// then the driver is told to go on.
-pub(crate) struct Pass<'a>(&'a Arc<BusShared>);
+/// Held by whoever has the turn, and dropped after it. Unless the turn was given back with nothing left
+/// to do, the driver is told to go on: also after a panic, of a clock or of a waker.
+pub(crate) struct Pass<'a> {
+    bus: &'a Arc<BusShared>,
+    is_given_back: bool,
+}
 
 impl<'a> Pass<'a> {
     /// Takes the turn, unless somebody has it.
     #[inline]
     pub(crate) fn get(bus: &'a Arc<BusShared>) -> Option<Self> {
-        bus.gate.enter().then(|| Self(bus))
+        bus.gate.enter().then(|| Self { bus, is_given_back: false })
     }
 
-    /// The turn was given back, with nothing left to do.
+    /// Gives the turn back, unless there is more to do: then it is kept.
     #[inline]
-    pub(crate) fn given_back(self) {
-        core::mem::forget(self);
-    }
-
-    /// Gives the turn back with something left to do, which the driver is told.
-    pub(crate) fn give_back_with_more(self) {
-        let bus = self.0;
-        self.given_back();
-        bus.gate.leave_with_more();
-        bus.wake_driver();
+    pub(crate) fn give_back(&mut self) -> bool {
+        self.is_given_back = self.bus.gate.leave();
+        self.is_given_back
     }
 }
 
 impl Drop for Pass<'_> {
+    #[inline]
     fn drop(&mut self) {
-        // A panic here would be the second.
-        let _ = guard::catch(|| Self(self.0).give_back_with_more());
+        if !self.is_given_back {
+            leave_with_more(self.bus);
+        }
     }
+}
+
+#[inline(never)]
+fn leave_with_more(bus: &Arc<BusShared>) {
+    // A panic here may be the second.
+    let _ = guard::catch(|| {
+        bus.gate.leave_with_more();
+        bus.wake_driver();
+    });
 }

@@ -126,8 +126,11 @@ impl BusShared {
             accepted
         });
         let is_done = || sent.as_ref().map_or(true, |handle| handle.is_complete());
-        if let Some(holder) = holder {
-            self.turn_ended(holder.work(is_done));
+        // Not moved, as it is large.
+        let end = holder.as_mut().map(|holder| holder.work(is_done));
+        drop(holder);
+        if let Some(end) = end {
+            self.turn_ended(end);
         }
         sent
     }

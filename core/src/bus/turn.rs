@@ -82,7 +82,7 @@ impl BusShared {
         is_enough: impl Fn() -> bool,
     ) -> TurnEnd {
         match Holder::new(self, latched, clock) {
-            Some(holder) => holder.work(is_enough),
+            Some(mut holder) => holder.work(is_enough),
             None => TurnEnd::SomebodyLooks,
         }
     }
@@ -172,23 +172,21 @@ impl<'a> Holder<'a> {
     }
 
     /// Works until nothing is left or its share is used up, and not much longer than until
-    /// `is_enough`; then it gives the turn back.
-    pub(crate) fn work(self, is_enough: impl Fn() -> bool) -> TurnEnd {
+    /// `is_enough`; then the turn is to be dropped.
+    pub(crate) fn work(&mut self, is_enough: impl Fn() -> bool) -> TurnEnd {
         // Whoever lends a hand is not the parent of what drops and hooks dispatch here.
         context::outside(|| self.work_through(is_enough))
     }
 
     #[inline]
-    fn work_through(mut self, is_enough: impl Fn() -> bool) -> TurnEnd {
+    fn work_through(&mut self, is_enough: impl Fn() -> bool) -> TurnEnd {
         let (mut made, mut left) = (0, STEPS);
         while left > 0 {
             self.look();
             while !self.has_work() {
-                if self.bus.gate.leave() {
-                    let Self { bus, turn, pass, .. } = self;
-                    pass.given_back();
-                    bus.has_helped(made);
-                    return TurnEnd::Idle(turn.deadline, turn.goes_on);
+                if self.pass.give_back() {
+                    self.bus.has_helped(made);
+                    return TurnEnd::Idle(self.turn.deadline, self.turn.goes_on);
                 }
                 self.look();
             }
@@ -198,10 +196,7 @@ impl<'a> Holder<'a> {
             self.step();
             (made, left) = (made + 1, left - 1);
         }
-        let Self { bus, turn, pass, .. } = self;
-        bus.has_helped(made);
-        drop(turn);
-        pass.give_back_with_more();
+        self.bus.has_helped(made);
         TurnEnd::SomebodyLooks
     }
 
