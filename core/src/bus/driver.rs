@@ -8,7 +8,7 @@ use core::sync::atomic::Ordering;
 use core::task::{Context, Poll};
 
 use super::shared::BusShared;
-use super::turn::{Clock, TurnEnd};
+use super::turn::Clock;
 use crate::runtime::Timer;
 use crate::time::Instant;
 
@@ -74,15 +74,12 @@ impl Future for Driver {
         let clock = if latched.runtime.is_current() { Clock::Here } else { Clock::Elsewhere };
         let end = this.bus.take_turn(latched, clock, || false);
         this.bus.helped.store(0, Ordering::Relaxed);
-        match end {
-            // Who has it sees at the end of his turn that our timer is not set, and tells us; when there
-            // was more to do, we were told.
-            TurnEnd::SomebodyLooks => {}
-            TurnEnd::Idle(deadline, _) => {
-                if this.is_due(deadline, cx) {
-                    this.bus.notify();
-                }
-            }
+        // Who has the turn instead sees at its end that our timer is not set, and tells us; when there
+        // was more to do, we were told.
+        if let Some(deadline) = end.idle_until
+            && this.is_due(deadline, cx)
+        {
+            this.bus.notify();
         }
         this.poll_closed()
     }

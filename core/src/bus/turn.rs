@@ -57,13 +57,19 @@ pub(crate) enum Clock {
 }
 
 /// How a turn ended.
+// Two words, which are given back in registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TurnEnd {
-    /// Nothing is left to do before this deadline, a wake-up or an input; whether something goes on.
-    Idle(Instant, bool),
-    /// Something may be left, and somebody looks: who has the turn, or, when it was long enough, the
-    /// driver, who was told, or whoever comes first.
-    SomebodyLooks,
+pub(crate) struct TurnEnd {
+    /// Nothing is left to do before this deadline, a wake-up or an input. If there is none, something may
+    /// be left, and somebody looks: who has the turn, or, when it was long enough, the driver, who was
+    /// told, or whoever comes first.
+    pub(crate) idle_until: Option<Instant>,
+    /// Events have not completed.
+    pub(crate) goes_on: bool,
+}
+
+impl TurnEnd {
+    const SOMEBODY_LOOKS: Self = Self { idle_until: None, goes_on: true };
 }
 
 /// Steps in one turn at most; in each, one handler is polled. A model comes to the end of it soon.
@@ -83,7 +89,7 @@ impl BusShared {
     ) -> TurnEnd {
         match Holder::new(self, latched, clock) {
             Some(mut holder) => holder.work(is_enough),
-            None => TurnEnd::SomebodyLooks,
+            None => TurnEnd::SOMEBODY_LOOKS,
         }
     }
 
@@ -152,7 +158,8 @@ pub(crate) struct Holder<'a> {
 
 impl<'a> Holder<'a> {
     /// Takes the turn, unless somebody has it.
-    #[inline]
+    // Inlined, so that it is made where it stays.
+    #[inline(always)]
     fn new(bus: &'a Arc<BusShared>, latched: &'a Latched, clock: Clock) -> Option<Self> {
         let pass = Pass::get(bus)?;
         Some(Holder { bus, latched, clock, turn: bus.turn.lock(), pass })
@@ -160,6 +167,7 @@ impl<'a> Holder<'a> {
 
     /// The same, on this runtime's thread and under the hub's lock, for an input that is made next.
     /// The turn is not waited for: who left the gate needs no lock any more to let go of it.
+    #[inline(always)]
     pub(crate) fn attending(
         bus: &'a Arc<BusShared>,
         latched: &'a Latched,
@@ -186,7 +194,8 @@ impl<'a> Holder<'a> {
             while !self.has_work() {
                 if self.pass.give_back() {
                     self.bus.has_helped(made);
-                    return TurnEnd::Idle(self.turn.deadline, self.turn.goes_on);
+                    let Turn { deadline, goes_on, .. } = *self.turn;
+                    return TurnEnd { idle_until: Some(deadline), goes_on };
                 }
                 self.look();
             }
@@ -197,7 +206,7 @@ impl<'a> Holder<'a> {
             (made, left) = (made + 1, left - 1);
         }
         self.bus.has_helped(made);
-        TurnEnd::SomebodyLooks
+        TurnEnd::SOMEBODY_LOOKS
     }
 
     /// Reads what was left since the last look.

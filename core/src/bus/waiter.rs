@@ -201,12 +201,10 @@ impl BusShared {
 
     /// Leaves the rest to the driver, when it does not know of it.
     pub(crate) fn turn_ended(self: &Arc<Self>, end: TurnEnd) {
-        match end {
-            TurnEnd::SomebodyLooks => {}
-            TurnEnd::Idle(deadline, _) if deadline < self.armed() => self.wake_driver(),
-            // What goes on needs somebody whose end is told to those who wait for it.
-            TurnEnd::Idle(_, goes_on) if goes_on && !self.is_driven() => self.wake_driver(),
-            TurnEnd::Idle(..) => {}
+        let Some(deadline) = end.idle_until else { return };
+        // What goes on needs somebody whose end is told to those who wait for it.
+        if deadline < self.armed() || (end.goes_on && !self.is_driven()) {
+            self.wake_driver();
         }
     }
 
