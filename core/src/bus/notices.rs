@@ -68,29 +68,25 @@ impl Notices {
         own: Option<&Arc<BusShared>>,
         mut resumed: Option<&mut Vec<InvocationKey>>,
     ) {
-        let is_own = |bus| own.is_some_and(|own| own.key == bus);
         while hub.books.has_said() {
             // Most that are said are of these.
             if let Some(awaited) = hub.next_completed() {
                 self.todo.extend(awaited.map(Todo::Complete));
                 continue;
             }
-            let Some(output) = hub.next_said() else { break };
-            let todo = match output {
-                Output::Ready { bus } if is_own(bus) => {
+            if let Some((own, resumed)) = own.zip(resumed.as_mut())
+                && let Some(invocation) = hub.books.next_resumed(own.key)
+            {
+                resumed.push(invocation);
+                continue;
+            }
+            match hub.next_said() {
+                Some(Output::Ready { bus }) if own.is_some_and(|own| own.key == bus) => {
                     self.own_ready = true;
-                    continue;
                 }
-                Output::Resumed { bus, invocation } if is_own(bus) => match &mut resumed {
-                    Some(resumed) => {
-                        resumed.push(invocation);
-                        continue;
-                    }
-                    None => hub.todo(output),
-                },
-                output => hub.todo(output),
-            };
-            self.todo.extend(todo);
+                Some(output) => self.todo.extend(hub.todo(output)),
+                None => break,
+            }
         }
         while let Some(payload) = hub.books.next_forgotten() {
             match self.forgotten {

@@ -331,6 +331,19 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         Some(self.hand_out(event, None, make))
     }
 
+    /// The same of an invocation of this bus that goes on.
+    #[inline]
+    pub(crate) fn next_resumed(&mut self, of: BusKey) -> Option<InvocationKey> {
+        match self.notes.first() {
+            Some(&Note::Resumed(bus, invocation)) if bus == of => {
+                self.notes.pop();
+                self.resumed -= 1;
+                Some(invocation)
+            }
+            _ => None,
+        }
+    }
+
     /// Takes the oldest output but for payloads that are forgotten. What is said of a completed
     /// event is made of it where it lies.
     pub(crate) fn next_said<C>(
