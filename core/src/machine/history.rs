@@ -138,7 +138,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
         self.lose(bytes);
         if let Some(payload) = payload {
-            self.forgotten.push(payload);
+            self.said.forgotten.push(payload);
         }
     }
 

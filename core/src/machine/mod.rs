@@ -101,6 +101,7 @@ mod raised;
 mod registry;
 mod results;
 mod retries;
+mod said;
 mod schedule;
 mod short_queue;
 mod state;
@@ -111,7 +112,6 @@ mod waits;
 mod watch;
 mod work;
 
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -140,10 +140,9 @@ use self::entries::Entries;
 use self::event_state::EventState;
 use self::kin::Kin;
 pub(crate) use self::output::Done;
-use self::output::{Ended, Note, WideNote};
 use self::registry::{Kinds, Place};
+use self::said::Said;
 pub(crate) use self::schedule::Asked;
-use self::short_queue::ShortQueue;
 use self::state::{BusIx, BusState, EventIx, Reservation, Slot, VisitIx};
 use self::watch::Watch;
 use self::work::{Invocation, Wait, Work};
@@ -231,13 +230,7 @@ pub struct Machine<P, R, H = ()> {
     watches: Arena<Watch, WatchTag>,
     reservations: Arena<Reservation, ReservationTag>,
     handler_places: HashMap<HandlerKey, (BusKey, Place)>,
-    /// What is to be said when it is asked for.
-    notes: ShortQueue<Note>,
-    wide_notes: VecDeque<WideNote<P, R, H>>,
-    /// Notes of invocations that go on.
-    resumed: usize,
-    /// The payloads of events that nothing remembers, to be handed out.
-    forgotten: ShortQueue<P>,
+    said: Said<P, R, H>,
     hub_slot: Slot,
     hub_lines: [VecDeque<BusKey>; 2],
     handler_count: u64,
@@ -267,10 +260,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             watches: Arena::new(),
             reservations: Arena::new(),
             handler_places: HashMap::new(),
-            notes: ShortQueue::new(),
-            wide_notes: VecDeque::new(),
-            resumed: 0,
-            forgotten: ShortQueue::new(),
+            said: Said::default(),
             hub_slot: Slot::default(),
             hub_lines: [VecDeque::new(), VecDeque::new()],
             handler_count: 0,
@@ -278,96 +268,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             wait_count: 0,
             told_other_type: HashSet::new(),
         }
-    }
-
-    /// Takes what the inputs so far have left to act on, in order. What is not taken stays: an event
-    /// that has completed is held until its [`Output::Completed`] is.
-    pub fn outputs(&mut self) -> impl Iterator<Item = Output<P, R, H>> {
-        core::iter::from_fn(|| self.next_output())
-    }
-
-    /// Whether there is something to act on.
-    #[must_use]
-    #[inline]
-    pub fn has_outputs(&self) -> bool {
-        !self.notes.is_empty() || !self.forgotten.is_empty()
-    }
-
-    /// The same, but for payloads that are forgotten.
-    #[inline]
-    pub(crate) const fn has_said(&self) -> bool {
-        !self.notes.is_empty()
-    }
-
-    /// Whether some invocation is said to go on.
-    #[inline]
-    pub(crate) const fn resumes(&self) -> bool {
-        self.resumed > 0
-    }
-
-    /// Takes the oldest of them.
-    #[inline]
-    pub fn next_output(&mut self) -> Option<Output<P, R, H>> {
-        self.next_said(|done| done.into_completed()).or_else(|| {
-            self.next_forgotten().map(|payload| Output::Dropped(Dropped::Payload(payload)))
-        })
-    }
-
-    /// Takes the payload of an event that nothing remembers any more, if there is one: what
-    /// [`Output::Dropped`] would say, without the way round.
-    #[inline]
-    pub(crate) fn next_forgotten(&mut self) -> Option<P> {
-        self.forgotten.pop()
-    }
-
-    /// The same of an event that has completed, if that is what is said next, and its rows tell its path.
-    #[inline]
-    pub(crate) fn next_completed<C>(
-        &mut self,
-        make: impl FnOnce(Done<'_, P, R>) -> C,
-    ) -> Option<C> {
-        let Some(&Note::Completed(event)) = self.notes.first() else { return None };
-        self.notes.pop();
-        Some(self.hand_out(event, None, make))
-    }
-
-    /// The same of an invocation of this bus that goes on.
-    #[inline]
-    pub(crate) fn next_resumed(&mut self, of: BusKey) -> Option<InvocationKey> {
-        match self.notes.first() {
-            Some(&Note::Resumed(bus, invocation)) if bus == of => {
-                self.notes.pop();
-                self.resumed -= 1;
-                Some(invocation)
-            }
-            _ => None,
-        }
-    }
-
-    /// Takes the oldest output but for payloads that are forgotten. What is said of a completed
-    /// event is made of it where it lies.
-    pub(crate) fn next_said<C>(
-        &mut self,
-        make: impl FnOnce(Done<'_, P, R>) -> C,
-    ) -> Option<Output<P, R, H, C>> {
-        Some(match self.notes.pop()? {
-            Note::Completed(event) => Output::Completed(self.hand_out(event, None, make)),
-            Note::Ready(bus) => Output::Ready { bus },
-            Note::Resumed(bus, invocation) => {
-                self.resumed -= 1;
-                Output::Resumed { bus, invocation }
-            }
-            Note::Wide => return self.next_wide(make),
-        })
-    }
-
-    #[inline(never)]
-    fn next_wide<C>(
-        &mut self,
-        make: impl FnOnce(Done<'_, P, R>) -> C,
-    ) -> Option<Output<P, R, H, C>> {
-        let note = self.wide_notes.pop_front()?;
-        Some(note.map_completed(|Ended { event, path }| self.hand_out(event, Some(path), make)))
     }
 
     /// Where an event is in its life. One that is not remembered any more has completed.
@@ -459,21 +359,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[inline]
     fn advance(&mut self, now: Instant) {
         self.now = self.now.max(now);
-    }
-
-    #[inline]
-    fn note(&mut self, note: Note) {
-        self.notes.push(note);
-    }
-
-    #[inline(never)]
-    fn say(&mut self, note: WideNote<P, R, H>) {
-        self.wide_notes.push_back(note);
-        self.note(Note::Wide);
-    }
-
-    fn warn(&mut self, warning: Warning) {
-        self.say(Output::Warning(Box::new(warning)));
     }
 
     #[inline]

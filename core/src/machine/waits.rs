@@ -11,7 +11,6 @@ use super::config::Concurrency;
 use super::error::Deadlock;
 use super::event_state::VisitState;
 use super::kin::KinIx;
-use super::output::Note;
 use super::raised::{RaiseOrder, Raised};
 use super::state::{BusIx, EventIx, InvocationIx, VisitIx, WaitIx};
 use super::work::{Invocation, Wait};
@@ -167,8 +166,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             let Invocation { visit, bus, .. } = self.invocations[by];
             if resumes {
                 let (bus, invocation) = (self.buses.key(bus), self.invocations.key(by));
-                self.resumed += 1;
-                self.note(Note::Resumed(bus, invocation));
+                self.say_resumed(bus, invocation);
             }
             self.settle(visit);
         }

@@ -1,0 +1,139 @@
+//! What the machine says, from when it is said until it is taken.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+
+use super::output::{Done, Dropped, Ended, Note, Output, Warning, WideNote};
+use super::short_queue::ShortQueue;
+use super::{BusKey, InvocationKey, Machine};
+
+/// What was said and not taken yet.
+pub(super) struct Said<P, R, H> {
+    notes: ShortQueue<Note>,
+    wide: VecDeque<WideNote<P, R, H>>,
+    /// Notes of invocations that go on.
+    resumed: usize,
+    /// The payloads of events that nothing remembers, to be handed out.
+    pub(super) forgotten: ShortQueue<P>,
+}
+
+// A derived impl would ask `P`, `R` and `H` for the same trait.
+impl<P, R, H> Default for Said<P, R, H> {
+    fn default() -> Self {
+        let (notes, forgotten) = (ShortQueue::new(), ShortQueue::new());
+        Self { notes, wide: VecDeque::new(), resumed: 0, forgotten }
+    }
+}
+
+impl<P: Clone, R, H> Machine<P, R, H> {
+    /// Takes what the inputs so far have left to act on, in order. What is not taken stays: an event
+    /// that has completed is held until its [`Output::Completed`] is.
+    pub fn outputs(&mut self) -> impl Iterator<Item = Output<P, R, H>> {
+        core::iter::from_fn(|| self.next_output())
+    }
+
+    /// Whether there is something to act on.
+    #[must_use]
+    #[inline]
+    pub fn has_outputs(&self) -> bool {
+        !self.said.notes.is_empty() || !self.said.forgotten.is_empty()
+    }
+
+    /// The same, but for payloads that are forgotten.
+    #[inline]
+    pub(crate) const fn has_said(&self) -> bool {
+        !self.said.notes.is_empty()
+    }
+
+    /// Whether some invocation is said to go on.
+    #[inline]
+    pub(crate) const fn resumes(&self) -> bool {
+        self.said.resumed > 0
+    }
+
+    /// Takes the oldest of them.
+    #[inline]
+    pub fn next_output(&mut self) -> Option<Output<P, R, H>> {
+        self.next_said(|done| done.into_completed()).or_else(|| {
+            self.next_forgotten().map(|payload| Output::Dropped(Dropped::Payload(payload)))
+        })
+    }
+
+    /// Takes the payload of an event that nothing remembers any more, if there is one: what
+    /// [`Output::Dropped`] would say, without the way round.
+    #[inline]
+    pub(crate) fn next_forgotten(&mut self) -> Option<P> {
+        self.said.forgotten.pop()
+    }
+
+    /// The same of an event that has completed, if that is what is said next, and its rows tell its path.
+    #[inline]
+    pub(crate) fn next_completed<C>(
+        &mut self,
+        make: impl FnOnce(Done<'_, P, R>) -> C,
+    ) -> Option<C> {
+        let Some(&Note::Completed(event)) = self.said.notes.first() else { return None };
+        self.said.notes.pop();
+        Some(self.hand_out(event, None, make))
+    }
+
+    /// The same of an invocation of this bus that goes on.
+    #[inline]
+    pub(crate) fn next_resumed(&mut self, of: BusKey) -> Option<InvocationKey> {
+        match self.said.notes.first() {
+            Some(&Note::Resumed(bus, invocation)) if bus == of => {
+                self.said.notes.pop();
+                self.said.resumed -= 1;
+                Some(invocation)
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes the oldest output but for payloads that are forgotten. What is said of a completed
+    /// event is made of it where it lies.
+    pub(crate) fn next_said<C>(
+        &mut self,
+        make: impl FnOnce(Done<'_, P, R>) -> C,
+    ) -> Option<Output<P, R, H, C>> {
+        Some(match self.said.notes.pop()? {
+            Note::Completed(event) => Output::Completed(self.hand_out(event, None, make)),
+            Note::Ready(bus) => Output::Ready { bus },
+            Note::Resumed(bus, invocation) => {
+                self.said.resumed -= 1;
+                Output::Resumed { bus, invocation }
+            }
+            Note::Wide => return self.next_wide(make),
+        })
+    }
+
+    #[inline(never)]
+    fn next_wide<C>(
+        &mut self,
+        make: impl FnOnce(Done<'_, P, R>) -> C,
+    ) -> Option<Output<P, R, H, C>> {
+        let note = self.said.wide.pop_front()?;
+        Some(note.map_completed(|Ended { event, path }| self.hand_out(event, Some(path), make)))
+    }
+
+    #[inline]
+    pub(super) fn note(&mut self, note: Note) {
+        self.said.notes.push(note);
+    }
+
+    /// An invocation that waited goes on.
+    pub(super) fn say_resumed(&mut self, bus: BusKey, invocation: InvocationKey) {
+        self.said.resumed += 1;
+        self.note(Note::Resumed(bus, invocation));
+    }
+
+    #[inline(never)]
+    pub(super) fn say(&mut self, note: WideNote<P, R, H>) {
+        self.said.wide.push_back(note);
+        self.note(Note::Wide);
+    }
+
+    pub(super) fn warn(&mut self, warning: Warning) {
+        self.say(Output::Warning(Box::new(warning)));
+    }
+}
