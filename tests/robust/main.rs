@@ -2,6 +2,7 @@
 //! panics where it hurts, threads, wake-ups in every order.
 
 mod drops;
+mod forwarded;
 mod hubs;
 mod hygiene;
 mod ledger;
@@ -10,6 +11,8 @@ mod manual;
 mod panics;
 mod random;
 mod runtimes;
+mod seeds;
 mod slots;
 mod stack;
+mod teardown;
 mod threads;

@@ -2,18 +2,25 @@
 //! seed; `BUSWAY_SEED=n cargo test --test robust random` plays that one again, as far as threads let
 //! it.
 
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use busway::tokio::Tokio;
-use busway::{Concurrency, EventHandle, EventStatus, Hub, Limit, Overflow, WeakEventBus};
+use busway::{
+    BoxError, Concurrency, Event, EventBus, EventHandle, EventStatus, Hub, Limit, Overflow,
+    WeakEventBus,
+};
 use futures_util::future::{join, select};
 use futures_util::{FutureExt, StreamExt};
+use tokio::runtime::Builder;
+use tokio::time::timeout;
 
 use crate::ledger::{Alive, Token};
+use crate::seeds::{Random, play_seeds};
 
-#[derive(busway::Event)]
+#[derive(Event)]
 #[event(output = Token)]
 struct Step {
     seed: u64,
@@ -22,26 +29,11 @@ struct Step {
     token: Token,
 }
 
-/// Splitmix64.
-#[derive(Clone)]
-struct Random(u64);
+/// Long enough for anything that ends at all.
+const LONG: Duration = Duration::from_secs(20);
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-
-    fn pause(&mut self) -> Duration {
-        Duration::from_micros(self.below(300))
-    }
+fn pause(random: &mut Random) -> Duration {
+    Duration::from_micros(random.below(300))
 }
 
 /// The buses, as handlers and tasks see them.
@@ -51,11 +43,13 @@ struct World {
     alive: Alive,
     dispatched: Arc<AtomicU64>,
     started: Arc<AtomicU64>,
+    /// Handlers that were told of another bus than theirs.
+    misplaced: Arc<AtomicU64>,
 }
 
 impl World {
-    fn bus(&self, random: &mut Random) -> Option<busway::EventBus> {
-        self.buses[random.below(self.buses.len() as u64) as usize].upgrade()
+    fn bus(&self, random: &mut Random) -> Option<EventBus> {
+        self.buses[random.index(self.buses.len())].upgrade()
     }
 
     fn step(&self, random: &mut Random, depth: u32) -> Step {
@@ -89,7 +83,7 @@ impl World {
             }
             5 => {
                 if let Some(event) = self.send(random, depth) {
-                    let _ = event.wait_for(random.pause()).await;
+                    let _ = event.wait_for(pause(random)).await;
                 }
             }
             6 => {
@@ -100,29 +94,38 @@ impl World {
                     _ => drop(select(one.wait(), two.wait()).await),
                 }
             }
-            7 => drop(bus.expect::<Step>().within(random.pause()).await),
+            7 => drop(bus.expect::<Step>().within(pause(random)).await),
             8 => {
-                let overflow = [Overflow::Wait, Overflow::DropOldest, Overflow::DropNewest];
-                let overflow = overflow[random.below(3) as usize];
-                let mut events = bus.events(1, overflow);
+                let all = [Overflow::Wait, Overflow::DropOldest, Overflow::DropNewest];
+                let mut events = bus.events(1, random.one_of(all));
                 drop(self.send(random, depth));
-                let _ = tokio::time::timeout(random.pause(), events.next()).await;
+                let _ = timeout(pause(random), events.next()).await;
             }
             _ => {
                 let place = bus.reserve().map(drop);
-                let _ = tokio::time::timeout(random.pause(), place).await;
+                let _ = timeout(pause(random), place).await;
                 drop((bus.history(), bus.log_tree().to_string()));
             }
         }
     }
 
-    async fn handle(self, event: EventHandle<Step>) -> Result<Token, busway::BoxError> {
+    async fn have_a_child(&self, random: &mut Random, event: &EventHandle<Step>) {
+        let Ok(child) = event.dispatch(self.step(random, event.depth - 1)) else { return };
+        self.dispatched.fetch_add(1, Ordering::SeqCst);
+        match random.below(2) {
+            0 => drop(child.await),
+            _ => drop(child.wait_for(pause(random)).await),
+        }
+    }
+
+    async fn handle(self, event: EventHandle<Step>) -> Result<Token, BoxError> {
         self.started.fetch_add(1, Ordering::SeqCst);
         let mut random = Random(event.seed);
         for _ in 0..random.below(3) {
             match random.below(4) {
                 0 => tokio::task::yield_now().await,
-                1 => tokio::time::sleep(random.pause()).await,
+                1 => tokio::time::sleep(pause(&mut random)).await,
+                2 if event.depth > 0 => self.have_a_child(&mut random, &event).await,
                 _ if event.depth > 0 => self.act(&mut random, event.depth - 1).await,
                 _ => {}
             }
@@ -130,105 +133,119 @@ impl World {
         match random.below(12) {
             0 => Err("as it happens".into()),
             // A panic without the noise of its hook.
-            1 => std::panic::resume_unwind(Box::new("as it happens")),
+            1 => resume_unwind(Box::new("as it happens")),
             _ => Ok(self.alive.token()),
         }
     }
 }
 
-fn play(seed: u64) {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let mut random = Random(seed);
-    let latch = Tokio::new(runtime.handle().clone());
-    let hub = Hub::builder().runtime(latch).build();
+fn three_buses(hub: &Hub, random: &mut Random) -> Vec<EventBus> {
     let buses: Vec<_> = (0..3)
         .map(|n| {
-            let mut settings =
-                hub.bus(format!("bus{n}")).max_history(Some(random.below(20) as usize));
+            let mut settings = hub.bus(format!("bus{n}")).max_history(Some(random.index(20)));
             settings = settings.limit(Limit::After(Duration::from_millis(20)));
-            if random.below(2) == 0 {
+            if random.one_in(2) {
                 settings = settings.parallel_handlers();
             }
-            if random.below(3) == 0 {
+            if random.one_in(3) {
                 settings = settings.spawn_parallel();
             }
-            settings.max_pending(Some(4 + random.below(20) as usize)).build()
+            settings.max_pending(Some(4 + random.index(20))).build()
         })
         .collect();
+    // All three forwards are a ring.
+    for (bus, next) in buses.iter().zip(buses.iter().cycle().skip(1)) {
+        if random.one_in(2) {
+            bus.forward("*", next).unwrap();
+        }
+    }
+    buses
+}
+
+fn world(buses: &[EventBus]) -> World {
     let world = World {
-        buses: Arc::new(buses.iter().map(busway::EventBus::downgrade).collect()),
+        buses: Arc::new(buses.iter().map(EventBus::downgrade).collect()),
         alive: Alive::default(),
         dispatched: Arc::default(),
         started: Arc::default(),
+        misplaced: Arc::default(),
     };
-    for bus in &buses {
+    for bus in buses {
         for _ in 0..2 {
-            let world = world.clone();
-            bus.on(move |event: EventHandle<Step>| world.clone().handle(event));
+            let (world, name) = (world.clone(), bus.name());
+            bus.on(move |event: EventHandle<Step>| {
+                if event.bus().is_none_or(|bus| bus.name() != name) {
+                    world.misplaced.fetch_add(1, Ordering::SeqCst);
+                }
+                world.clone().handle(event)
+            });
         }
     }
+    world
+}
+
+fn play(seed: u64) {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let mut random = Random(seed);
+    let hub = Hub::builder().runtime(Tokio::new(runtime.handle().clone())).build();
+    let buses = three_buses(&hub, &mut random);
+    let world = world(&buses);
     runtime.block_on(async {
         let tasks: Vec<_> = (0..6)
             .map(|_| {
                 let (world, mut random) = (world.clone(), Random(random.next()));
                 tokio::spawn(async move {
-                    for _ in 0..25 {
-                        let act = std::panic::AssertUnwindSafe(world.act(&mut random, 3));
+                    for _ in 0..10 {
+                        let act = AssertUnwindSafe(world.act(&mut random, 3));
                         act.catch_unwind().await.expect("a task panicked");
                     }
                 })
             })
             .collect();
         for task in tasks {
-            let done = tokio::time::timeout(Duration::from_secs(20), task).await;
-            done.expect("a task is stuck").unwrap();
+            timeout(LONG, task).await.expect("a task is stuck").unwrap();
         }
-        // A handler of one bus may still dispatch on another that was idle before: all of them are
-        // idle when one look at the hub says so.
-        while hub.memory().iter().any(|bus| bus.incomplete > 0) {
-            for bus in &buses {
-                let idle = bus.wait_until_idle(Duration::from_secs(20)).await;
-                assert_eq!(idle, Ok(true), "{} is stuck:\n{}", bus.name(), bus.log_tree());
-            }
-        }
-        for bus in &buses {
-            assert_eq!(bus.pending(), 0);
-            assert!(bus.history().iter().all(|event| event.status() == EventStatus::Completed));
-        }
-        let held = hub.held();
-        let open = (held.invocations, held.waits, held.reservations, held.timers);
-        assert_eq!(open, (0, 0, 0, 0), "{held:?}");
-        // A handler that was aborted is dropped, with what it watched for, by whoever has the turn.
-        let unwatched = async {
-            while hub.held().watches > 0 {
-                tokio::task::yield_now().await;
-            }
-        };
-        let unwatched = tokio::time::timeout(Duration::from_secs(20), unwatched).await;
-        assert!(unwatched.is_ok(), "{:?}", hub.held());
-        assert!(
-            world.started.load(Ordering::SeqCst) <= 2 * world.dispatched.load(Ordering::SeqCst)
-        );
+        assert_all_comes_to_rest(&hub, &buses).await;
+        let ran = world.started.load(Ordering::SeqCst);
+        assert!(ran <= 6 * world.dispatched.load(Ordering::SeqCst), "on each bus each runs once");
+        assert_eq!(world.misplaced.load(Ordering::SeqCst), 0);
         drop(buses);
-        let gone = async {
-            while hub.held().buses > 0 || world.alive.count() > 0 {
-                tokio::task::yield_now().await;
-            }
-        };
-        let gone = tokio::time::timeout(Duration::from_secs(20), gone).await;
-        assert!(gone.is_ok(), "left: {:?}, {} values", hub.held(), world.alive.count());
+        let is_gone = until(|| hub.held().buses == 0 && world.alive.count() == 0).await;
+        assert!(is_gone, "left: {:?}, {} values", hub.held(), world.alive.count());
     });
+}
+
+async fn assert_all_comes_to_rest(hub: &Hub, buses: &[EventBus]) {
+    // A handler of one bus may still dispatch on another that was idle before: all of them are idle
+    // when one look at the hub says so.
+    while hub.memory().iter().any(|bus| bus.incomplete > 0) {
+        for bus in buses {
+            let idle = bus.wait_until_idle(LONG).await;
+            assert_eq!(idle, Ok(true), "{} is stuck:\n{}", bus.name(), bus.log_tree());
+        }
+    }
+    for bus in buses {
+        assert_eq!(bus.pending(), 0);
+        assert!(bus.history().iter().all(|event| event.status() == EventStatus::Completed));
+    }
+    let held = hub.held();
+    let open = (held.invocations, held.waits, held.reservations, held.timers);
+    assert_eq!(open, (0, 0, 0, 0), "{held:?}");
+    // A handler that was aborted is dropped, with what it watched for, by whoever has the turn.
+    assert!(until(|| hub.held().watches == 0).await, "{:?}", hub.held());
+}
+
+/// Whether it is so in time.
+async fn until(is_so: impl Fn() -> bool) -> bool {
+    let waits = async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, waits).await.is_ok()
 }
 
 #[test]
 fn random_tasks() {
-    let given = std::env::var("BUSWAY_SEED").ok().map(|seed| seed.parse().expect("a number"));
-    let seeds = given.map_or(1..=12, |seed| seed..=seed);
-    for seed in seeds {
-        if let Err(panic) = std::panic::catch_unwind(|| play(seed)) {
-            eprintln!("failed with BUSWAY_SEED={seed}");
-            std::panic::resume_unwind(panic);
-        }
-    }
+    play_seeds(1..=12, play);
 }
