@@ -190,14 +190,16 @@ impl<T, Tag> Arena<T, Tag> {
         self.slots.push(make());
     }
 
-    /// By an eighth where a vector would double: most of a long queue is entries. Few are made at once.
+    /// By an eighth where a vector would double: most of a long queue is entries. At first by more, as most
+    /// arenas come to some hundred.
     #[cold]
     fn grow(&mut self) {
-        match self.slots.len() {
-            0 => self.slots.reserve_exact(FEW),
-            few if few < 1024 => self.slots.reserve(1),
-            many => self.slots.reserve_exact(many / 8),
-        }
+        self.slots.reserve_exact(match self.slots.len() {
+            0 => FEW,
+            few if few < 64 => 3 * few,
+            some if some < 1024 => some,
+            many => many / 8,
+        });
     }
 }
 
