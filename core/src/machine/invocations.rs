@@ -9,7 +9,7 @@ use super::event_state::{EventState, Visit, VisitState};
 use super::output::{Output, Run};
 use super::registry::Handler;
 use super::results::{Cause, EventStatus, Outcome, Row};
-use super::state::{BusState, EventIx, InvocationIx, Timer, VisitIx, WorkIx};
+use super::state::{BusState, EventIx, InvocationIx, VisitIx, WorkIx};
 use super::timers::NOWHERE;
 use super::work::{Invocation, Work};
 use super::{EventKey, HandlerKey, InvocationKey, InvocationTag, Machine};
@@ -217,10 +217,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Self { buses, entries, invocations, works, .. } = self;
         let invocation = invocations[ix];
         if invocation.timer != NOWHERE {
-            buses[invocation.bus].timers.remove(invocation.timer, |timer, place| match timer {
-                Timer::Invocation(ix) => invocations[ix].timer = place,
-                Timer::Event(ix) => entries[ix].timer = place,
-            });
+            let timers = &mut buses[invocation.bus].timers;
+            timers.remove(invocation.timer, |timer, at| timer.stands(at, invocations, entries));
         }
         let work = &mut works[invocation.work];
         work.invocations.remove_linked(invocations, invocation.of_event, Invocation::of_event);

@@ -2,12 +2,14 @@
 
 use alloc::vec::Vec;
 
+use super::arena::Arena;
+use super::entries::Entries;
 use super::output::Warning;
 use super::results::{Cause, HandlerInfo, Outcome};
 use super::state::{BusIx, EventIx, InvocationIx, Timer};
 use super::timers::NOWHERE;
 use super::work::Invocation;
-use super::{BusKey, InvocationKey, Machine};
+use super::{BusKey, InvocationKey, InvocationTag, Machine};
 use crate::time::Instant;
 use alloc::sync::Arc;
 
@@ -79,10 +81,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[inline(always)]
     pub(super) fn set_timer(&mut self, bus: BusIx, at: Instant, timer: Timer) {
         let Self { buses, invocations, entries, .. } = self;
-        buses[bus].timers.insert(at, timer, |timer, place| match timer {
-            Timer::Invocation(ix) => invocations[ix].timer = place,
-            Timer::Event(ix) => entries[ix].timer = place,
-        });
+        buses[bus].timers.insert(at, timer, |timer, at| timer.stands(at, invocations, entries));
     }
 
     #[inline(always)]
@@ -99,10 +98,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             }
         };
         if place != NOWHERE {
-            buses[bus].timers.remove(place, |timer, place| match timer {
-                Timer::Invocation(ix) => invocations[ix].timer = place,
-                Timer::Event(ix) => entries[ix].timer = place,
-            });
+            buses[bus].timers.remove(place, |timer, at| timer.stands(at, invocations, entries));
         }
     }
 
@@ -133,6 +129,22 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             let event_type = self.kinds.name_of(self.entries[event].kind).clone();
             let handler = handler.clone();
             self.warn(Warning::OtherTypeOfSameName { handler, event_type });
+        }
+    }
+}
+
+impl Timer {
+    /// It stands in this place among the timers of its bus.
+    #[inline(always)]
+    pub(super) fn stands<P>(
+        self,
+        place: u32,
+        invocations: &mut Arena<Invocation, InvocationTag>,
+        entries: &mut Entries<P>,
+    ) {
+        match self {
+            Self::Invocation(ix) => invocations[ix].timer = place,
+            Self::Event(ix) => entries[ix].timer = place,
         }
     }
 }
