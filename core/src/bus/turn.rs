@@ -192,9 +192,10 @@ impl<'a> Holder<'a> {
         while left > 0 {
             self.look();
             while !self.has_work() {
+                // Whoever takes the turn next waits for its lock: nothing is left to do then but to drop that.
+                let Turn { deadline, goes_on, .. } = *self.turn;
+                self.bus.has_helped(core::mem::take(&mut made));
                 if self.pass.give_back() {
-                    self.bus.has_helped(made);
-                    let Turn { deadline, goes_on, .. } = *self.turn;
                     return TurnEnd { idle_until: Some(deadline), goes_on };
                 }
                 self.look();
