@@ -150,10 +150,18 @@ impl Place {
         }
         self.end_wait(&head.bus);
         let event = head.key();
+        // The error apart, so that what is nearly always answered is two words.
+        let mut error = None;
         let waiting = head.bus.hub.input(|hub| {
             let waiting = hub.books.begin_wait(invocation, event, resumes);
-            waiting.map_err(|deadlock| WaitError::deadlock(&hub.books, &deadlock))
-        })?;
+            waiting.unwrap_or_else(|deadlock| {
+                error = Some(WaitError::deadlock(&hub.books, &deadlock));
+                Waiting::Nobodys
+            })
+        });
+        if let Some(error) = error {
+            return Err(error);
+        }
         self.noted = Some(invocation);
         self.manner = if resumes { Manner::Resumes } else { Manner::Plain };
         if let Waiting::Begun(wait) = waiting {
