@@ -16,10 +16,15 @@ pub(crate) struct Tasks {
 impl Tasks {
     #[inline]
     pub(crate) fn insert(&mut self, invocation: InvocationKey, task: Task) {
-        if let Some((before, other)) = self.last.take() {
-            self.others.insert(before, other);
+        if self.last.is_some() {
+            self.make_place();
         }
         self.last = Some((invocation, task));
+    }
+
+    #[inline(never)]
+    fn make_place(&mut self) {
+        self.others.extend(self.last.take());
     }
 
     #[inline]

@@ -36,7 +36,10 @@ impl Raised {
     pub(super) fn remove(&mut self, order: &RaiseOrder) {
         if self.first.is_some_and(|(first, _)| first == *order) {
             // Most often it was the only one: not worth a call.
-            self.first = if self.rest.is_empty() { None } else { self.rest.pop_first() };
+            self.first = None;
+            if !self.rest.is_empty() {
+                self.first = self.rest.pop_first();
+            }
         } else {
             self.rest.remove(order);
         }
