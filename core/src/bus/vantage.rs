@@ -27,8 +27,15 @@ const INSIDE_ABROAD: u64 = 0b10 << 30;
 /// The handlers of an event on buses that it was forwarded to, as their handles name them.
 #[derive(Default)]
 // A box, so that other events have no room for it.
-#[allow(clippy::box_collection)]
-pub(crate) struct Abroad(Option<Box<Vec<(BusKey, InvocationKey)>>>);
+pub(crate) struct Abroad(Option<Box<Noted>>);
+
+/// Where a handler runs, and which run of it that is.
+type There = (BusKey, InvocationKey);
+
+struct Noted {
+    first: There,
+    others: Vec<There>,
+}
 
 /// A bus: the one of the record, or one that was looked for.
 pub(crate) enum BusRef<'a> {
@@ -60,14 +67,15 @@ impl Vantage {
 
     #[cold]
     fn noted(head: &Head, bus: BusKey, by: InvocationKey) -> Self {
+        let there = (bus, by);
         let mut abroad = head.abroad.lock();
-        let noted = abroad.0.get_or_insert_default();
+        let new = || Box::new(Noted { first: there, others: Vec::new() });
+        let Noted { first, others } = &mut **abroad.0.get_or_insert_with(new);
         // Of one that is tried again it is there.
-        if noted.last() != Some(&(bus, by)) {
-            noted.push((bus, by));
+        if *others.last().unwrap_or(first) != there {
+            others.push(there);
         }
-        let place = noted.len() as u64 - 1;
-        Self(place | INSIDE_ABROAD)
+        Self(others.len() as u64 | INSIDE_ABROAD)
     }
 
     /// Whether it is a handler's.
@@ -94,9 +102,13 @@ impl Vantage {
         head.bus.hub.lock().shell(key).map(BusRef::Abroad)
     }
 
-    fn of_noted(self, head: &Head) -> Option<(BusKey, InvocationKey)> {
-        let place = (self.0 & !MARKS) as usize;
-        head.abroad.lock().0.as_ref()?.get(place).copied()
+    fn of_noted(self, head: &Head) -> Option<There> {
+        let abroad = head.abroad.lock();
+        let Noted { first, others } = &**abroad.0.as_ref()?;
+        match (self.0 & !MARKS) as usize {
+            0 => Some(*first),
+            place => others.get(place - 1).copied(),
+        }
     }
 }
 
@@ -148,6 +160,11 @@ mod tests {
             let beyond = Vantage::inside(&head, &home.shared, by);
             assert!(is_of(beyond, &home) && beyond.is_inside() && beyond.by(&head) == Some(by));
         }
+
+        let again =
+            [key(1, 1), key(2, 1), key(2, 1)].map(|by| Vantage::inside(&head, &other.shared, by));
+        assert_eq!(again.map(|seen| seen.by(&head)), [key(1, 1), key(2, 1), key(2, 1)].map(Some));
+        assert!(again[1] == again[2] && again.iter().all(|seen| is_of(*seen, &other)));
 
         drop(other);
         assert!(outside[1].bus(&head).is_none(), "it is gone");
