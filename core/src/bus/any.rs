@@ -165,7 +165,7 @@ impl AnyEvent {
         view::results(self.record.head())
     }
 
-    /// The bus that is processing the event, inside a handler; `None` outside, and when that bus is gone.
+    /// The bus that is processing the event, inside a handler; `None` outside.
     #[must_use]
     pub fn bus(&self) -> Option<EventBus> {
         view::bus(self.record.head(), self.seen)

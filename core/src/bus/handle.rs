@@ -170,8 +170,7 @@ impl<E: Event> EventHandle<E> {
         view::children(&self.record.head, self.seen)
     }
 
-    /// The bus that is processing the event, of a handle that a handler was given; else `None`, and when
-    /// that bus is gone.
+    /// The bus that is processing the event, of a handle that a handler was given; else `None`.
     #[must_use]
     pub fn bus(&self) -> Option<EventBus> {
         view::bus(&self.record.head, self.seen)

@@ -11,7 +11,7 @@ use core::ops::Deref;
 
 use super::record::Head;
 use super::shared::BusShared;
-use crate::machine::{BusKey, InvocationKey, Key};
+use crate::machine::{InvocationKey, Key};
 
 /// 0 is the bus the event was dispatched on, outside of handlers; the key of an invocation is that
 /// handler, on that bus. A mark makes it the key of another bus, which the event was forwarded to, or a
@@ -29,8 +29,8 @@ const INSIDE_ABROAD: u64 = 0b10 << 30;
 // A box, so that other events have no room for it.
 pub(crate) struct Abroad(Option<Box<Noted>>);
 
-/// Where a handler runs, and which run of it that is.
-type There = (BusKey, InvocationKey);
+/// Where a handler runs, and which run of it that is. What it is given is of that bus for good.
+type There = (Arc<BusShared>, InvocationKey);
 
 struct Noted {
     first: There,
@@ -61,19 +61,18 @@ impl Vantage {
     pub(crate) fn inside(head: &Head, bus: &Arc<BusShared>, by: InvocationKey) -> Self {
         match Arc::ptr_eq(&head.bus, bus) && by.to_bits() & MARKS == 0 {
             true => Self(by.to_bits()),
-            false => Self::noted(head, bus.key, by),
+            false => Self::noted(head, bus, by),
         }
     }
 
     #[cold]
-    fn noted(head: &Head, bus: BusKey, by: InvocationKey) -> Self {
-        let there = (bus, by);
+    fn noted(head: &Head, bus: &Arc<BusShared>, by: InvocationKey) -> Self {
         let mut abroad = head.abroad.lock();
-        let new = || Box::new(Noted { first: there, others: Vec::new() });
+        let new = || Box::new(Noted { first: (bus.clone(), by), others: Vec::new() });
         let Noted { first, others } = &mut **abroad.0.get_or_insert_with(new);
         // Of one that is tried again it is there.
-        if *others.last().unwrap_or(first) != there {
-            others.push(there);
+        if others.last().unwrap_or(first).1 != by {
+            others.push((bus.clone(), by));
         }
         Self(others.len() as u64 | INSIDE_ABROAD)
     }
@@ -88,26 +87,26 @@ impl Vantage {
         match self.0 & MARKS {
             0 => Key::from_bits(self.0),
             ABROAD => None,
-            _ => Some(self.of_noted(head)?.1),
+            _ => self.of_noted(head, |there| there.1),
         }
     }
 
-    /// The bus; `None` when it is gone.
+    /// The bus; `None` when it is another one, outside of handlers, and gone.
     pub(crate) fn bus(self, head: &Head) -> Option<BusRef<'_>> {
         let key = match self.0 & MARKS {
             0 => return Some(BusRef::Home(&head.bus)),
             ABROAD => Key::from_bits(self.0 & !MARKS)?,
-            _ => self.of_noted(head)?.0,
+            _ => return self.of_noted(head, |there| BusRef::Abroad(there.0.clone())),
         };
         head.bus.hub.lock().shell(key).map(BusRef::Abroad)
     }
 
-    fn of_noted(self, head: &Head) -> Option<There> {
+    fn of_noted<T>(self, head: &Head, what: impl FnOnce(&There) -> T) -> Option<T> {
         let abroad = head.abroad.lock();
         let Noted { first, others } = &**abroad.0.as_ref()?;
         match (self.0 & !MARKS) as usize {
-            0 => Some(*first),
-            place => others.get(place - 1).copied(),
+            0 => Some(what(first)),
+            place => others.get(place - 1).map(what),
         }
     }
 }
@@ -166,7 +165,9 @@ mod tests {
         assert_eq!(again.map(|seen| seen.by(&head)), [key(1, 1), key(2, 1), key(2, 1)].map(Some));
         assert!(again[1] == again[2] && again.iter().all(|seen| is_of(*seen, &other)));
 
+        let kept = other.shared.clone();
         drop(other);
         assert!(outside[1].bus(&head).is_none(), "it is gone");
+        assert!(again[0].bus(&head).is_some_and(|seen| Arc::ptr_eq(&seen, &kept)), "it is kept");
     }
 }
