@@ -188,7 +188,8 @@ impl<'a> Holder<'a> {
 
     #[inline]
     fn work_through(&mut self, is_enough: impl Fn() -> bool) -> TurnEnd {
-        let (mut made, mut left) = (0, STEPS);
+        // To take the turn counts as a step: what nobody handles is done with that alone.
+        let (mut made, mut left) = (1, STEPS);
         while left > 0 {
             self.look();
             while !self.has_work() {

@@ -47,10 +47,15 @@ pub(super) async fn a_handler_that_is_always_ready_starves_no_task(rt: Rt) {
 
 pub(super) async fn a_task_that_runs_events_starves_no_other(rt: Rt) {
     let bus = bus(&rt);
+    run_until_another_runs(&rt, &bus).await;
     bus.on(|job: EventHandle<Job>| job.0);
+    run_until_another_runs(&rt, &bus).await;
+}
+
+async fn run_until_another_runs(rt: &Rt, bus: &EventBus) {
     let gate = Gate::default();
     let opens = gate.clone();
-    let other = task(&rt, async move { opens.open() });
+    let other = task(rt, async move { opens.open() });
     while !gate.is_open() {
         bus.run(Job(0)).await.unwrap();
     }
