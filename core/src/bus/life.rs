@@ -102,10 +102,10 @@ impl BusShared {
     /// Waits until nothing of the bus is left to do.
     pub(crate) async fn wait_until_idle(&self, limit: Option<Duration>) -> Result<bool, WaitError> {
         if let Some(invocation) = context::invocation_of(&self.hub) {
-            let hub = self.hub.lock();
-            if let Err(deadlock) = hub.books.check_idle_wait(invocation, self.key) {
-                return Err(WaitError::deadlock(&hub.books, &deadlock));
-            }
+            self.hub.input(|hub| {
+                let checked = hub.books.check_idle_wait(invocation, self.key);
+                checked.map_err(|deadlock| WaitError::deadlock(&hub.books, &deadlock))
+            })?;
         }
         let idle = with_timeout(&self.hub, limit, self.at_most(0));
         Ok(idle.await.is_ok())

@@ -12,7 +12,8 @@ use super::report;
 use super::shared::{BookOutput, BusShared, HubShared, HubState, Lines};
 use super::value::Answer;
 use super::watch::Watcher;
-use crate::machine::{Done, Dropped, InvocationKey, Output, Warning};
+use crate::machine::{Done, Dropped, InvocationKey, Outcome, Output, Warning};
+use crate::time::Instant;
 
 /// What is to be done once the hub's lock is released, in order. Nothing of the user's is called,
 /// cloned or dropped before.
@@ -100,6 +101,12 @@ impl Notices {
         }
     }
 
+    /// Takes whom to wake for an event that has completed.
+    #[inline]
+    pub(crate) fn completed(&mut self, awaited: Option<Arc<dyn Erased>>) {
+        self.todo.extend(awaited.map(Todo::Complete));
+    }
+
     /// Whether there is something to be done.
     #[inline]
     pub(crate) fn are_there(&self) -> bool {
@@ -169,6 +176,18 @@ impl HubState {
     fn next_completed(&mut self) -> Option<Option<Arc<dyn Erased>>> {
         let Self { books, lines, .. } = self;
         books.next_completed(|done| lines.end(done))
+    }
+
+    /// An invocation has ended. If that ends its event too, that is noted, and left of it is whom to wake.
+    #[inline(always)]
+    pub(crate) fn finish(
+        &mut self,
+        invocation: InvocationKey,
+        outcome: &mut Option<Outcome<Answer>>,
+        now: Instant,
+    ) -> Option<Arc<dyn Erased>> {
+        let Self { books, lines, .. } = self;
+        books.finish(invocation, outcome, now, |done| lines.end(done)).flatten()
     }
 
     /// What an output asks for. What can be noted without the user's code is noted here.

@@ -145,7 +145,7 @@ pub(crate) fn freeze(done: Done<'_, Arc<dyn Erased>, Answer>) -> Option<Arc<dyn 
     let Done { payload, started_at, completed_at, cause, results, path, .. } = done;
     // An event completes once.
     let frozen = || {
-        let rows = results.map_or_else(Rows::new, Rows::take);
+        let rows = results.take(started_at, completed_at);
         Frozen { rows, path, started_at, completed_at }
     };
     let head = payload.head();

@@ -73,12 +73,13 @@ impl BusShared {
     fn spawned_ended(
         self: &Arc<Self>,
         invocation: InvocationKey,
-        mut outcome: Option<Outcome<Answer>>,
+        outcome: Option<Outcome<Answer>>,
     ) {
         let now = self.hub.now();
-        self.hub.input(|hub| hub.books.finish(invocation, &mut outcome, now));
+        let refused = outcome
+            .and_then(|outcome| self.hub.input(|hub| hub.books.finished(invocation, outcome, now)));
         // One that was ended meanwhile has its result already.
-        guard::discard(outcome);
+        guard::discard(refused);
         // Its leash is to be let go of.
         self.mail(|inbox| inbox.cancelled.push(invocation));
     }

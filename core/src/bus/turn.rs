@@ -293,7 +293,8 @@ impl<'a> Holder<'a> {
         {
             let mut hub = self.bus.hub.lock();
             if let Some(invocation) = ended {
-                hub.books.finish(invocation, &mut self.turn.outcome, now);
+                let Turn { notices, outcome, .. } = &mut *self.turn;
+                notices.completed(hub.finish(invocation, outcome, now));
             }
             self.tell_time(&mut hub, now);
             // Who goes on is polled first: what is next is asked together with what comes of that.

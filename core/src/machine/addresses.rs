@@ -110,6 +110,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         now: Instant,
     ) -> Result<EventKey, Refusal> {
         self.advance(now);
+        self.land();
         let list = self.bus(bus).and_then(|ix| self.buses[ix].handlers.at(address)).cloned();
         let is_nowhere = list.is_none() && matches!(address, Address::Consumer(_));
         let admitted = self.admit(bus, &offer.spec, true)?;

@@ -109,14 +109,33 @@ impl<T, Tag> Arena<T, Tag> {
     where
         T: Default,
     {
+        let key = self.foretell();
+        (key, self.renew_as(key))
+    }
+
+    /// The key of the next entry, which no other one will have. It names nothing before
+    /// [`renew_as`](Self::renew_as), and for good when that is not asked for.
+    #[inline(always)]
+    pub(super) fn foretell(&mut self) -> Key<Tag> {
         let (ix, generation) = self.vacant();
         self.generation = generation;
+        Key::new(ix, generation)
+    }
+
+    /// The entry whose key was foretold; no other one has come or gone since.
+    #[inline(always)]
+    pub(super) fn renew_as(&mut self, key: Key<Tag>) -> &mut T
+    where
+        T: Default,
+    {
+        let (ix, generation) = (key.ix(), key.generation());
+        debug_assert!(self.vacant().0 == ix);
         if self.free.pop().is_none() {
             self.append(|| Slot { generation, value: T::default() });
         }
         let slot = &mut self.slots[ix.slot()];
         slot.generation = generation;
-        (Key::new(ix, generation), &mut slot.value)
+        &mut slot.value
     }
 
     /// The place of the next entry, and its generation.
@@ -309,6 +328,23 @@ mod tests {
         let [second, third] = arena.both(second.ix(), third.ix());
         core::mem::swap(second, third);
         assert_eq!((&second[..], &third[..]), (&[3][..], &[2][..]));
+    }
+
+    #[test]
+    fn a_key_that_was_foretold_is_nobody_elses() {
+        let mut arena: Arena<u32, Tag> = Arena::new();
+        for came_before in [false, true] {
+            let foretold = arena.foretell();
+            assert_eq!(arena.get(foretold), None);
+            if came_before {
+                *arena.renew_as(foretold) = 7;
+                assert_eq!(arena.get(foretold), Some(&7));
+                arena.remove(foretold.ix());
+            }
+            let (next, _) = arena.renew();
+            assert_eq!((next.slot(), arena.get(foretold)), (foretold.slot(), None));
+            arena.remove(next.ix());
+        }
     }
 
     #[test]

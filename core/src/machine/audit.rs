@@ -22,7 +22,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             let mut incomplete = 0;
             let mut raised = 0;
             for (_, visit) in self.entries.visits().filter(|(_, visit)| visit.bus == ix) {
-                queued += usize::from(visit.state == VisitState::Queued);
+                let is_in_flight = visit.state == VisitState::Running && visit.work.is_none();
+                queued += usize::from(visit.state == VisitState::Queued || is_in_flight);
                 let event = &self.entries[visit.event];
                 incomplete += usize::from(!event.is_complete());
                 raised += usize::from(

@@ -57,6 +57,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// The events of a bus that have not started there, in order of arrival.
     pub fn queued(&self, bus: BusKey) -> impl Iterator<Item = EventKey> {
         let queued = self.buses.get(bus).into_iter().flat_map(|bus| bus.queue.iter(&self.entries));
+        // What is in flight stands there too.
+        let queued = queued.filter(|visit| self.entries[*visit].state == VisitState::Queued);
         queued.map(|visit| self.entries.key(self.entries[visit].event))
     }
 
@@ -76,6 +78,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Answers how many incomplete events of the bus cannot complete before the invocation that
     /// asks.
     pub fn drain_but(&mut self, bus: BusKey, by: Option<InvocationKey>) -> usize {
+        self.land();
         let Some(ix) = self.bus(bus) else { return 0 };
         if self.buses[ix].phase == Phase::Open {
             self.buses[ix].phase = Phase::Draining;
@@ -96,6 +99,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Stops a bus: what runs is aborted, what is queued is cancelled, on this bus (R32).
     pub fn stop(&mut self, bus: BusKey, now: Instant) {
         self.advance(now);
+        self.land();
         let Some(ix) = self.bus(bus) else { return };
         self.buses[ix].phase = Phase::Stopped;
         self.answer_reservations(ix);

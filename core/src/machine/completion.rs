@@ -4,7 +4,8 @@ use alloc::boxed::Box;
 
 use super::Machine;
 use super::event_state::{Counted, Visit};
-use super::output::{Done, Ended, Note, Output, Path};
+use super::kin::KinIx;
+use super::output::{Done, Ended, Note, Output, Path, Results};
 use super::results::EventStatus;
 use super::state::{BusIx, BusState, EventIx, Timer, VisitIx, WorkIx};
 use super::timers::NOWHERE;
@@ -45,14 +46,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             }
             _ => self.say_completed(event),
         }
-        if timer != NOWHERE {
-            self.disarm(Timer::Event(event));
-        }
-        let parent = kin.and_then(|kin| {
-            let parent = self.leave_parent(event, kin);
-            self.end_waits_for(kin);
-            parent
-        });
+        let parent = self.has_completed(event, (kin, timer));
         if tells_of_less {
             self.tell_of_less(ix);
         }
@@ -60,6 +54,24 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.remember_further(next);
         }
         parent
+    }
+
+    /// Takes back what was left with others for an event that has completed. Returns the parent that
+    /// waited for it.
+    #[inline(always)]
+    pub(super) fn has_completed(
+        &mut self,
+        event: EventIx,
+        (kin, timer): (Option<KinIx>, u32),
+    ) -> Option<EventIx> {
+        if timer != NOWHERE {
+            self.disarm(Timer::Event(event));
+        }
+        kin.and_then(|kin| {
+            let parent = self.leave_parent(event, kin);
+            self.end_waits_for(kin);
+            parent
+        })
     }
 
     #[inline(never)]
@@ -78,7 +90,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[inline(never)]
     fn say_completed(&mut self, event: EventIx) {
         let path = Box::new(self.path_of(event));
-        self.say(Output::Completed(Ended { event, path }));
+        self.say(Output::Completed(Ended::Held(event, path)));
     }
 
     pub(super) fn path_of(&self, event: EventIx) -> Path {
@@ -102,7 +114,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.gather_results(home, further);
         }
         let Self { entries, works, .. } = self;
-        let results = work.map(|work| &mut works.remove(work).rows);
+        let rows = work.map(|work| &mut works.remove(work).rows);
         let (stay, state) = entries.home_mut(event);
         stay.work = None;
         state.remembered -= 1;
@@ -113,7 +125,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             started_at: state.started_at.known(),
             completed_at: state.completed_at,
             cause: state.cause,
-            results,
+            results: rows.map_or(Results::None, Results::Rows),
             path,
         });
         if !is_remembered {
@@ -139,7 +151,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// A bus has an event less to do, which somebody may wait for, or may have to remember one less.
     #[inline(never)]
-    fn tell_of_less(&mut self, bus: BusIx) {
+    pub(super) fn tell_of_less(&mut self, bus: BusIx) {
         self.grant(bus);
         self.forget_surplus(bus);
         let state = &mut self.buses[bus];
@@ -156,7 +168,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
 impl<H> BusState<H> {
     #[inline]
-    fn give_capacity_back(&mut self, counted: Counted) {
+    pub(super) fn give_capacity_back(&mut self, counted: Counted) {
         match counted {
             Counted::Nothing => {}
             Counted::Root => self.roots -= 1,
@@ -166,7 +178,7 @@ impl<H> BusState<H> {
 
     /// Whether something follows from an event less.
     #[inline]
-    fn tells_of_less(&self) -> bool {
+    pub(super) fn tells_of_less(&self) -> bool {
         let is_awaited = self.idle_at.is_some() || self.reservations.first().is_some();
         is_awaited || self.closed || self.has_surplus()
     }

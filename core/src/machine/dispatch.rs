@@ -97,6 +97,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         now: Instant,
     ) -> Result<EventKey, Refusal> {
         self.advance(now);
+        if offer.spec.parent.is_some() {
+            self.land();
+        }
         let admitted = self.admit(bus, &offer.spec, false)?;
         Ok(self.accept(offer, admitted, None))
     }

@@ -117,18 +117,21 @@ impl<P> EventState<P> {
         self.overrides = spec.overrides.take();
     }
 
+    /// The first handler of it begins, on whichever bus.
+    #[inline(always)]
+    pub(super) fn begin_to_run(&mut self, now: Instant) {
+        if self.status == EventStatus::Pending {
+            self.status = EventStatus::Started;
+            self.started_at = now;
+        }
+    }
+
     pub(super) fn payload(&self) -> &P {
         self.payload.as_ref().expect("it is there as long as the event")
     }
 
     pub(super) fn is_complete(&self) -> bool {
         self.status == EventStatus::Completed
-    }
-
-    /// Whether a handler of it that fails is tried again.
-    #[inline]
-    pub(super) fn is_retried(&self) -> bool {
-        self.overrides.as_ref().is_some_and(|own| own.retries.is_some())
     }
 
     /// How it excludes others: its own word, else its bus's.
@@ -144,6 +147,13 @@ impl Visit {
     #[inline(always)]
     pub(super) fn begin(&mut self, event: EventIx, bus: BusIx, seq: u64) {
         *self = Self { event, bus, seq, remembered: true, ..Self::default() };
+    }
+
+    /// The bus begins with it.
+    #[inline(always)]
+    pub(super) fn begin_to_run(&mut self) {
+        self.state = VisitState::Running;
+        self.started = true;
     }
 
     pub(super) fn links(&mut self) -> &mut Links<VisitTag> {

@@ -112,12 +112,15 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[inline(never)]
     pub(super) fn forget_surplus(&mut self, bus: BusIx) {
         while self.buses[bus].has_surplus() {
-            let bus = &mut self.buses[bus];
-            let oldest = match bus.history.completed.first() {
-                None if bus.config.max_history == Some(0) => return,
-                None => bus.oldest_open(&self.entries),
+            let oldest = match self.buses[bus].history.completed.first() {
+                None if self.buses[bus].config.max_history == Some(0) => return,
+                None => {
+                    self.land();
+                    self.buses[bus].oldest_open(&self.entries)
+                }
                 completed => completed,
             };
+            let bus = &mut self.buses[bus];
             let Some(oldest) = oldest else { return };
             if let Some(forgotten) = bus.forget(&mut self.entries, oldest) {
                 self.remove_event(forgotten);
@@ -169,13 +172,19 @@ impl<H> BusState<H> {
     /// The event of a visit has completed. The surplus is to be forgotten then.
     #[inline(always)]
     pub(super) fn remember_completed<P>(&mut self, entries: &mut Entries<P>, visit: VisitIx) {
-        let Visit { seq, started, remembered, .. } = entries[visit];
+        let Visit { seq, started, .. } = entries[visit];
         match started {
             true => self.started.remove(entries, visit),
             false => drop(self.history.cancelled.remove(&seq)),
         }
+        self.keep_completed(entries, visit);
+    }
+
+    /// The same for one that is in no stage any more.
+    #[inline(always)]
+    pub(super) fn keep_completed<P>(&mut self, entries: &mut Entries<P>, visit: VisitIx) {
         self.incomplete -= 1;
-        if remembered {
+        if entries[visit].remembered {
             self.history.completed.push_back(entries, visit, Visit::links);
         } else {
             self.unweigh(entries.pair(visit).1.bytes);

@@ -4,16 +4,17 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::arena::Arena;
-use super::config::{Completion, Limit};
-use super::event_state::{EventState, Visit, VisitState};
-use super::output::{Output, Run};
+use super::config::Completion;
+use super::event_state::{Visit, VisitState};
+use super::output::{Done, Output, Run};
 use super::registry::Handler;
-use super::results::{Cause, EventStatus, Outcome, Row};
+use super::results::{Cause, EventStatus, HandlerInfo, Outcome, Row};
+use super::said::Said;
 use super::state::{BusState, EventIx, InvocationIx, VisitIx, WorkIx};
 use super::timers::NOWHERE;
 use super::work::{Invocation, Work};
 use super::{EventKey, HandlerKey, InvocationKey, InvocationTag, Machine};
-use crate::time::Instant;
+use crate::time::{Instant, Nanos};
 
 impl<P: Clone, R, H> Machine<P, R, H> {
     /// A handler has returned. An invocation that was ended before is not there any more, and its
@@ -25,20 +26,46 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         now: Instant,
     ) -> Option<Outcome<R>> {
         let mut outcome = Some(outcome);
-        self.finish(invocation, &mut outcome, now);
+        self.finish_with(invocation, &mut outcome, now, |said, done| said.completed(done));
         outcome
     }
 
     /// The same with an outcome that lies where it was made until it has its row, so that it is moved
-    /// once. One that is handed back is left there.
+    /// once. One that is handed back is left there. What an output would say of an event that has
+    /// completed, before all others, may be made here, and is then not said.
     #[inline(always)]
-    pub(crate) fn finish(
+    pub(crate) fn finish<C>(
         &mut self,
         invocation: InvocationKey,
         outcome: &mut Option<Outcome<R>>,
         now: Instant,
-    ) {
+        make: impl FnOnce(Done<'_, P, R>) -> C,
+    ) -> Option<C> {
+        self.finish_with(invocation, outcome, now, |_, done| make(done))
+    }
+
+    #[inline(always)]
+    fn finish_with<C>(
+        &mut self,
+        invocation: InvocationKey,
+        outcome: &mut Option<Outcome<R>>,
+        now: Instant,
+        make: impl FnOnce(&mut Said<P, R, H>, Done<'_, P, R>) -> C,
+    ) -> Option<C> {
         self.advance(now);
+        match self.flight.take_if(|flight| flight.invocation == invocation) {
+            Some(flight) => Some(self.touch_down(flight, outcome, make)),
+            None => {
+                self.land();
+                self.finish_entered(invocation, outcome);
+                None
+            }
+        }
+    }
+
+    /// The same of what is in the books.
+    #[inline(never)]
+    fn finish_entered(&mut self, invocation: InvocationKey, outcome: &mut Option<Outcome<R>>) {
         let Some(ix) = self.invocations.find(invocation) else { return };
         let Invocation { visit, work, .. } = self.invocations[ix];
         let is_value = matches!(outcome, Some(Outcome::Value(_)));
@@ -53,6 +80,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Which handler an invocation is of, while it is in the books.
     #[must_use]
     pub fn handler_of(&self, invocation: InvocationKey) -> Option<HandlerKey> {
+        if let Some(flight) = self.flight_of(invocation) {
+            return Some(flight.handler.key);
+        }
         let Invocation { work, row, .. } = self.invocations.get(invocation)?;
         Some(self.works[*work].rows.as_slice().get(*row as usize)?.handler.key)
     }
@@ -68,6 +98,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Ends an event that has not completed: what runs is aborted, what has not started cancelled.
     pub fn abort(&mut self, event: EventKey, cause: Cause, now: Instant) {
         self.advance(now);
+        self.land();
         if let Some(event) = self.entries.find(event) {
             let mut ends = Vec::new();
             self.end_event(event, cause, &mut ends);
@@ -229,11 +260,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 }
 
 /// What is looked up for a handler that starts.
-pub(super) struct Start<'a, P, R, H> {
+pub(super) struct Start<'a, R, H> {
     pub(super) now: Instant,
     pub(super) bus: &'a BusState<H>,
     pub(super) visit: (VisitIx, &'a Visit),
-    pub(super) event: (EventKey, &'a EventState<P>),
     pub(super) work: &'a mut Work<R, H>,
     pub(super) invocations: &'a mut Arena<Invocation, InvocationTag>,
 }
@@ -247,28 +277,25 @@ pub(super) struct Started {
     pub(super) is_parallel: bool,
 }
 
-impl<P: Clone, R, H> Start<'_, P, R, H> {
-    /// Gives the handler, which is this one of the event's, its row and its place in the books, and
-    /// says what to run.
+impl<R, H> Start<'_, R, H> {
+    /// Gives the handler, which is this one of the event's, its row, and its invocation, whose key was
+    /// foretold, its place in the books.
     #[inline(always)]
-    pub(super) fn begin(
+    pub(super) fn enter(
         self,
-        handler: Arc<Handler<H>>,
+        invocation: InvocationKey,
+        handler: Arc<HandlerInfo>,
         index: u32,
-        run: &mut Option<Run<P, H>>,
+        limit: Nanos,
     ) -> Started {
-        let Self { now, bus, visit: (visit, stay), event: (key, event), work, invocations } = self;
-        let of_event = event.overrides.as_ref().map_or(Limit::Inherit, |own| own.limit);
-        let limit = Limit::resolve(handler.limit, of_event, bus.limit);
+        let Self { now, bus, visit: (visit, stay), work, invocations } = self;
         let place = (work.rows.len() as u32, index);
-        work.rows.push(Row { started_at: Some(now), ..Row::pending(handler.info.clone()) });
+        work.rows.push(Row { started_at: Some(now), ..Row::pending(handler) });
         let mut alarm = Instant::FAR;
-        let invocation = work.enter(invocations, |invocation| {
-            invocation.begin(visit, stay, place, limit, now);
-            alarm = invocation.alarm(bus.slow_after);
+        work.enter(invocations, invocation, |entry| {
+            entry.begin(visit, stay, place, limit, now);
+            alarm = entry.alarm(bus.slow_after);
         });
-        let (beside, payload) = (work.beside(), event.payload().clone());
-        *run = Some(Run { invocation, event: key, beside, payload, handler });
         Started { invocation: invocation.ix(), alarm, is_parallel: work.parallel }
     }
 }

@@ -12,6 +12,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     ///
     /// It raises nothing and is part of no cycle: what it waits for is not known here.
     pub fn lend(&mut self, invocation: InvocationKey) {
+        self.land();
         if let Some(ix) = self.invocations.find(invocation) {
             self.set_lends(ix, self.invocations[ix].lends + 1);
             self.settle(self.invocations[ix].visit);
@@ -21,6 +22,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// One of the waits that [`lend`](Self::lend) has begun is over. After the last of them the
     /// invocation has its slot again, unless it waits for an event too.
     pub fn retake(&mut self, invocation: InvocationKey) {
+        self.land();
         if let Some(ix) = self.invocations.find(invocation)
             && let Some(left) = self.invocations[ix].lends.checked_sub(1)
         {

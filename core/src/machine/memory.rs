@@ -28,12 +28,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// What each bus of the hub holds in memory.
     #[must_use]
     pub fn memory(&self) -> Vec<BusMemory> {
-        let memory = self.buses.iter().map(|(_, bus)| BusMemory {
+        let in_flight = |bus| self.flight_on(bus).iter().count();
+        let memory = self.buses.iter().map(|(ix, bus)| BusMemory {
             name: bus.name.clone(),
             events: bus.in_memory,
             bytes: bus.bytes,
             incomplete: bus.incomplete,
-            queued: bus.queue.len(),
+            queued: bus.queue.len() - in_flight(ix),
         });
         memory.collect()
     }

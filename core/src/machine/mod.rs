@@ -87,6 +87,7 @@ mod dispatch;
 mod entries;
 mod error;
 mod event_state;
+mod flight;
 mod forward;
 mod held;
 mod history;
@@ -138,6 +139,7 @@ use self::arena::Arena;
 pub(crate) use self::dispatch::Offer;
 use self::entries::Entries;
 use self::event_state::EventState;
+use self::flight::Flight;
 use self::kin::Kin;
 pub(crate) use self::output::Done;
 use self::registry::{Kinds, Place};
@@ -221,6 +223,7 @@ pub struct Machine<P, R, H = ()> {
     kins: Arena<Kin, KinTag>,
     works: Arena<Work<R, H>, WorkTag>,
     invocations: Arena<Invocation, InvocationTag>,
+    flight: Option<Flight>,
     waits: Arena<Wait, WaitTag>,
     /// The buses an event was forwarded to.
     forwarded: HashSet<(EventIx, BusIx)>,
@@ -253,6 +256,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             kins: Arena::new(),
             works: Arena::new(),
             invocations: Arena::new(),
+            flight: None,
             waits: Arena::new(),
             forwarded: HashSet::new(),
             bytes: 0,
@@ -309,6 +313,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     {
         let mut rows = Rows::new();
         let Some(event) = self.entries.find(event) else { return rows };
+        if let Some(flight) = self.flight_for(event) {
+            rows.push(self.row(flight));
+        }
         let kind = self.entries[event].kind;
         for work in self.visits_of(event).filter_map(|visit| self.entries[visit].work) {
             let work = &self.works[work];
@@ -336,15 +343,18 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// nothing leaked.
     #[must_use]
     pub fn held(&self) -> Held {
+        let in_flight = self.flight.iter().count();
+        let alarm = self.flight.as_ref().and_then(|flight| self.alarm(flight));
         Held {
             buses: self.buses.len(),
             events: self.events_len(),
-            visits: self.entries.len() + self.works.len() + self.kins.len(),
-            invocations: self.invocations.len(),
+            visits: self.entries.len() + self.works.len() + self.kins.len() + in_flight,
+            invocations: self.invocations.len() + in_flight,
             waits: self.waits.len(),
             watches: self.watches.len(),
             reservations: self.reservations.len(),
-            timers: self.buses.iter().map(|(_, bus)| bus.timers.len()).sum(),
+            timers: self.buses.iter().map(|(_, bus)| bus.timers.len()).sum::<usize>()
+                + alarm.iter().count(),
         }
     }
 

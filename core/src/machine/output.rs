@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::registry::{Handler, HandlerList};
-use super::results::{Cause, HandlerInfo, Rows};
+use super::results::{Cause, HandlerInfo, Outcome, Row, Rows};
 use super::state::EventIx;
 use super::{BusKey, EventKey, InvocationKey, ReservationKey, WatchKey};
 use crate::time::Instant;
@@ -109,12 +109,13 @@ pub(super) enum Note {
     Wide,
 }
 
-pub(super) type WideNote<P, R, H> = Output<P, R, H, Ended>;
+pub(super) type WideNote<P, R, H> = Output<P, R, H, Ended<P, R>>;
 
 /// A completed event in a wide note.
-pub(super) struct Ended {
-    pub(super) event: EventIx,
-    pub(super) path: Box<Path>,
+pub(super) enum Ended<P, R> {
+    /// What else is said of it is in the books.
+    Held(EventIx, Box<Path>),
+    Told(Box<Completed<P, R>>),
 }
 
 impl<P, R, H, C> Output<P, R, H, C> {
@@ -166,16 +167,54 @@ pub(crate) struct Done<'a, P, R> {
     pub(crate) started_at: Option<Instant>,
     pub(crate) completed_at: Instant,
     pub(crate) cause: Option<Cause>,
-    /// To be taken; `None` when it did not start.
-    pub(crate) results: Option<&'a mut Rows<R>>,
+    pub(crate) results: Results<'a, R>,
     /// `None` when it was on one bus alone and its results name that.
     pub(crate) path: Option<Box<Path>>,
+}
+
+/// The results of a completed event, to be taken.
+pub(crate) enum Results<'a, R> {
+    /// It did not start.
+    None,
+    Rows(&'a mut Rows<R>),
+    /// Of this handler alone, which took as long as the event.
+    One(Arc<HandlerInfo>, &'a mut Option<Outcome<R>>),
+}
+
+impl<R> Results<'_, R> {
+    #[inline(always)]
+    pub(crate) fn take(self, started_at: Option<Instant>, completed_at: Instant) -> Rows<R> {
+        match self {
+            Self::None => Rows::new(),
+            Self::Rows(rows) => rows.take(),
+            Self::One(handler, outcome) => {
+                let (completed_at, outcome) = (Some(completed_at), outcome.take());
+                Rows::of(Row { handler, started_at, completed_at, tries: 1, outcome })
+            }
+        }
+    }
+}
+
+impl<P, R> Completed<P, R> {
+    /// The same, where it lies.
+    pub(super) fn as_done(&mut self) -> Done<'_, P, R> {
+        let Self { event, payload, started_at, completed_at, cause, results, path } = self;
+        Done {
+            event: *event,
+            payload,
+            started_at: *started_at,
+            completed_at: *completed_at,
+            cause: *cause,
+            results: Results::Rows(results),
+            path: Some(Box::new(path.clone())),
+        }
+    }
 }
 
 impl<P: Clone, R> Done<'_, P, R> {
     pub(super) fn into_completed(self) -> Completed<P, R> {
         let Self { event, payload, started_at, completed_at, cause, results, path } = self;
-        let (payload, results) = (payload.clone(), results.map(Rows::take).unwrap_or_default());
+        let (payload, results) = (payload.clone(), results.take(started_at, completed_at));
         let of_rows = || results.bus_name().cloned().map(Path::new);
         let path = path.map(|path| *path).or_else(of_rows).expect("one of both tells");
         Completed { event, payload, started_at, completed_at, cause, results, path }

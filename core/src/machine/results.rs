@@ -172,6 +172,12 @@ impl<R> Rows<R> {
         Self(Few::Any(Vec::new()))
     }
 
+    /// This one.
+    #[inline(always)]
+    pub(super) const fn of(row: Row<R>) -> Self {
+        Self(Few::One(row))
+    }
+
     /// Makes room for as many, where there are none yet.
     #[inline]
     pub(super) fn reserve(&mut self, rows: usize) {

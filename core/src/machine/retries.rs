@@ -38,7 +38,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Invocation { visit, work, bus, row, handler, limit, .. } = ended;
         of_event.rows.row_mut(row as usize).add_tries(ended.tries);
         let Self { entries, works, invocations, .. } = self;
-        let next = works[work].enter(invocations, |again| {
+        let next = invocations.foretell();
+        works[work].enter(invocations, next, |again| {
             again.begin(visit, &entries[visit], (row, handler), limit, self.now);
             again.number = ended.number + 1;
             again.tries = 0;

@@ -25,9 +25,17 @@ impl<P, R, H> Default for Said<P, R, H> {
     }
 }
 
+impl<P: Clone, R, H> Said<P, R, H> {
+    /// An event has completed of which nothing else is in the books.
+    pub(super) fn completed(&mut self, done: Done<'_, P, R>) {
+        let told = Ended::Told(Box::new(done.into_completed()));
+        self.wide.push_back(Output::Completed(told));
+        self.notes.push(Note::Wide);
+    }
+}
+
 impl<P: Clone, R, H> Machine<P, R, H> {
-    /// Takes what the inputs so far have left to act on, in order. What is not taken stays: an event
-    /// that has completed is held until its [`Output::Completed`] is.
+    /// Takes what the inputs so far have left to act on, in order. What is not taken stays.
     pub fn outputs(&mut self) -> impl Iterator<Item = Output<P, R, H>> {
         core::iter::from_fn(|| self.next_output())
     }
@@ -113,7 +121,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         make: impl FnOnce(Done<'_, P, R>) -> C,
     ) -> Option<Output<P, R, H, C>> {
         let note = self.said.wide.pop_front()?;
-        Some(note.map_completed(|Ended { event, path }| self.hand_out(event, Some(path), make)))
+        Some(note.map_completed(|ended| match ended {
+            Ended::Held(event, path) => self.hand_out(event, Some(path), make),
+            Ended::Told(mut completed) => make(completed.as_done()),
+        }))
     }
 
     #[inline]

@@ -2,12 +2,13 @@
 
 use alloc::sync::Arc;
 
-use super::config::Concurrency;
+use super::config::{Concurrency, Limit};
 use super::event_state::{EventState, Visit, VisitState};
+use super::flight::may_fly;
 use super::invocations::{Start, Started};
 use super::output::{Dropped, Next, Note, Output, Run};
 use super::registry::{Action, Handler, Snapshot};
-use super::results::{EventStatus, HandlerInfo, Outcome, Row};
+use super::results::{HandlerInfo, Outcome, Row};
 use super::state::{BusIx, BusState, EventIx, Line, Phase, Slot, Timer, VisitIx, WorkIx};
 use super::work::Work;
 use super::{BusKey, Machine};
@@ -38,6 +39,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         run: &mut Option<Run<P, H>>,
     ) -> Asked {
         self.advance(now);
+        self.land();
         let Some(ix) = self.bus(bus) else {
             return Asked::Idle;
         };
@@ -196,30 +198,19 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Starts a visit, and the first of its handlers. If there is one alone, which is started once, it is
-    /// handed on instead of kept. Most visits pass through here, and what they need is looked up once.
+    /// Starts a visit, and the first of its handlers.
     #[inline(always)]
     fn start(&mut self, ix: BusIx, visit: VisitIx, run: &mut Option<Run<P, H>>) {
         self.unplace_raised(visit);
-        let Self { buses, entries, works, invocations, kinds, hub_slot, now, .. } = self;
-        let bus = &mut buses[ix];
-        bus.queue.remove(entries, visit);
-        let (_, event) = entries.pair(visit);
-        let (kind, is_retried) = (event.kind, event.is_retried());
-        let only = bus.handlers.only(kinds.name_ix(kind));
-        let Some(handler) = only.filter(|only| !is_retried && only.has_row(kind)).cloned() else {
-            return self.start_first(ix, visit, run);
-        };
-        bus.started.push_back(entries, visit);
-        let event_key = entries.key_of(visit);
-        let (stay, event) = entries.pair_mut(visit);
-        let (work_key, work) = works.renew();
-        begin_work(bus, hub_slot, (stay, event), (work_key.ix(), work), 1, *now);
-        work.next = 1;
-        let (at, event) = ((visit, &*stay), (event_key, &*event));
-        let start = Start { now: *now, bus, visit: at, event, work, invocations };
-        let started = start.begin(handler, 0, run);
-        self.has_started(ix, visit, started);
+        let bus = &self.buses[ix];
+        let (stay, event) = self.entries.pair(visit);
+        let kind = event.kind;
+        let only = || bus.handlers.only(self.kinds.name_ix(kind));
+        let may_fly = may_fly(bus, visit, stay, event);
+        match may_fly.then(only).flatten().filter(|only| only.has_row(kind)).cloned() {
+            Some(handler) => self.take_off(ix, visit, handler, run),
+            None => self.start_first(ix, visit, run),
+        }
     }
 
     #[inline(always)]
@@ -242,6 +233,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// The same for whatever handlers it has.
     #[inline(never)]
     fn start_first(&mut self, ix: BusIx, visit: VisitIx, run: &mut Option<Run<P, H>>) {
+        self.buses[ix].queue.remove(&mut self.entries, visit);
         let name = self.kinds.name_ix(self.entries.pair(visit).1.kind);
         let handlers = self.buses[ix].handlers.snapshot(name);
         self.start_all(visit, handlers);
@@ -254,8 +246,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Self { buses, entries, works, hub_slot, now, .. } = self;
         let (stay, event) = entries.pair_mut(visit);
         let bus = &mut buses[stay.bus];
+        event.begin_to_run(*now);
+        stay.begin_to_run();
         let (key, work) = works.renew();
-        begin_work(bus, hub_slot, (stay, event), (key.ix(), work), handlers.len(), *now);
+        begin_work(bus, hub_slot, (stay, event), (key.ix(), work), handlers.len());
         work.handlers = Some(handlers);
         bus.started.push_back(entries, visit);
     }
@@ -316,12 +310,16 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let index = work.next;
         match work.next_handler() {
             Some(handler) if handler.has_row(event.kind) => {
-                let bus = stay.bus;
-                let (at, event) = ((visit, stay), (key, event));
-                let start =
-                    Start { now: *now, bus: &buses[bus], visit: at, event, work, invocations };
-                let started = start.begin(handler, index, run);
-                self.has_started(bus, visit, started);
+                let ix = stay.bus;
+                let bus = &buses[ix];
+                let of_event = event.overrides.as_ref().map_or(Limit::Inherit, |own| own.limit);
+                let limit = Limit::resolve(handler.limit, of_event, bus.limit);
+                let (invocation, info) = (invocations.foretell(), handler.info.clone());
+                let (beside, payload) = (work.beside(), event.payload().clone());
+                *run = Some(Run { invocation, event: key, beside, payload, handler });
+                let start = Start { now: *now, bus, visit: (visit, stay), work, invocations };
+                let started = start.enter(invocation, info, index, limit);
+                self.has_started(ix, visit, started);
             }
             Some(other) => {
                 let event = stay.event;
@@ -361,20 +359,15 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 }
 
-/// A visit starts, with so many handlers; it has yet to enter the stage of those that have.
+/// The work of a visit that runs, with so many handlers; it has yet to enter the stage of those that do.
 #[inline(always)]
-fn begin_work<P, R, H>(
+pub(super) fn begin_work<P, R, H>(
     bus: &mut BusState<H>,
     hub_slot: &mut Slot,
     (stay, event): (&mut Visit, &mut EventState<P>),
     (ix, work): (WorkIx, &mut Work<R, H>),
     handlers: usize,
-    now: Instant,
 ) {
-    if event.status == EventStatus::Pending {
-        event.status = EventStatus::Started;
-        event.started_at = now;
-    }
     work.begin(handlers, &bus.config, event);
     work.concurrency.change_slots(&mut bus.slot, hub_slot, |slot| {
         slot.occupied += 1;
@@ -384,8 +377,6 @@ fn begin_work<P, R, H>(
         bus.called_to_hub = false;
     }
     stay.work = Some(ix);
-    stay.state = VisitState::Running;
-    stay.started = true;
 }
 
 /// What came of asking, beside what is to be run.

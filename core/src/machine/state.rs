@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 
 use super::arena::Ix;
-use super::config::BusConfig;
+use super::config::{BusConfig, Concurrency, HandlerOrder};
 use super::history::{History, Stage};
 use super::list::{Links, List};
 use super::raised::Raised;
@@ -29,6 +29,8 @@ pub(super) struct BusState<H> {
     /// Of its configuration, in the form they are used in.
     pub(super) limit: Nanos,
     pub(super) slow_after: Nanos,
+    /// An event that says nothing of it, and its handlers, have others wait.
+    pub(super) is_serial: bool,
     pub(super) name: Arc<str>,
     pub(super) handlers: Registry<H>,
     pub(super) phase: Phase,
@@ -115,6 +117,8 @@ impl<H> BusState<H> {
         Self {
             limit: config.limit.nanos(),
             slow_after: config.slow_after.map_or(Nanos::FOR_EVER, Nanos::of),
+            is_serial: config.concurrency == Concurrency::BusSerial
+                && config.handler_order == HandlerOrder::Serial,
             config,
             name,
             handlers: Registry::new(),

@@ -18,12 +18,17 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[must_use]
     #[inline]
     pub fn next_deadline(&self, bus: BusKey) -> Option<Instant> {
-        self.buses.get(bus)?.timers.next().map(|(at, _)| at)
+        let next = self.buses.get(bus)?.timers.next().map(|(at, _)| at);
+        match self.flight_on(bus.ix()) {
+            None => next,
+            Some(flight) => next.into_iter().chain(self.alarm(flight)).min(),
+        }
     }
 
     /// Time has passed: ends what is over its limit on this bus. Does nothing when nothing is due.
     pub fn timed_out(&mut self, bus: BusKey, now: Instant) {
         self.advance(now);
+        self.land();
         while let Some(ix) = self.bus(bus) {
             let due = self.buses[ix].timers.next().filter(|(at, _)| *at <= self.now);
             let Some((at, timer)) = due else { return };
@@ -37,7 +42,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// How long a running invocation may take, for a shell that wants to show it.
     #[must_use]
     pub fn deadline(&self, invocation: InvocationKey) -> Option<Instant> {
-        self.invocations.get(invocation)?.deadline()
+        match self.flight_of(invocation) {
+            Some(flight) => self.deadline_of(flight),
+            None => self.invocations.get(invocation)?.deadline(),
+        }
     }
 
     /// What fell due at `at`. A limit that has passed since has its turn among what fell due before

@@ -9,6 +9,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// An invocation has begun its try of this number; 0 when it will not come to any. That many will
     /// be added to its row.
     pub fn tried(&mut self, invocation: InvocationKey, tries: u32) {
+        self.land();
         if let Some(ix) = self.invocations.find(invocation) {
             self.invocations[ix].tries = tries;
         }
@@ -18,6 +19,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// they are when the whole invocation is (R23).
     pub fn try_timed_out(&mut self, invocation: InvocationKey, now: Instant) {
         self.advance(now);
+        self.land();
         let Some(ix) = self.invocations.find(invocation) else { return };
         let awaited = self.awaited_descendants(ix);
         let mut ends = Vec::new();

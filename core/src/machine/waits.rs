@@ -60,6 +60,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         event: EventKey,
         resumes: bool,
     ) -> Result<Waiting, Deadlock> {
+        self.land();
         let Some(by) = self.invocations.find(invocation) else {
             return Ok(Waiting::Nobodys);
         };
@@ -80,6 +81,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// A wait is given up. What it raised and has not started returns to its place.
     pub fn end_wait(&mut self, wait: WaitKey) {
+        self.land();
         if let Some(wait) = self.waits.find(wait) {
             let Wait { invocation, event, .. } = self.waits[wait];
             self.unlink_wait(wait);
@@ -93,7 +95,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     ///
     /// # Errors
     /// The events that depend on the invocation, the one on that bus last.
-    pub fn check_idle_wait(&self, invocation: InvocationKey, bus: BusKey) -> Result<(), Deadlock> {
+    pub fn check_idle_wait(
+        &mut self,
+        invocation: InvocationKey,
+        bus: BusKey,
+    ) -> Result<(), Deadlock> {
+        self.land();
         let (Some(by), Some(bus)) = (self.invocations.find(invocation), self.buses.find(bus))
         else {
             return Ok(());

@@ -100,18 +100,17 @@ impl<R, H> Work<R, H> {
         Some(handler)
     }
 
-    /// Puts an invocation into the books.
+    /// Puts an invocation into the books, whose key was foretold.
     #[inline(always)]
     pub(super) fn enter(
         &mut self,
         invocations: &mut Arena<Invocation, InvocationTag>,
+        key: InvocationKey,
         begin: impl FnOnce(&mut Invocation),
-    ) -> InvocationKey {
-        let (key, invocation) = invocations.renew();
-        begin(invocation);
+    ) {
+        begin(invocations.renew_as(key));
         self.invocations.push_back(invocations, key.ix(), Invocation::of_event);
         self.live += 1;
-        key
     }
 
     /// Who may run at the same time as one of its invocations.

@@ -131,15 +131,15 @@ fn r15_nobody_waits_for_its_own_bus_to_be_idle() {
     desk.child("p1", b, "c1");
     desk.run();
     let invocation = desk.invocation("c1", 2);
-    let idle = |desk: &Desk, bus| desk.machine.check_idle_wait(invocation, bus);
-    assert_eq!(cycle(idle(&desk, b)), [desk.event("c1")]);
-    assert_eq!(cycle(idle(&desk, a)), ["c1", "p1"].map(|l| desk.event(l)), "nor its parent's");
-    assert_eq!(idle(&desk, c), Ok(()));
+    let idle = |desk: &mut Desk, bus| desk.machine.check_idle_wait(invocation, bus);
+    assert_eq!(cycle(idle(&mut desk, b)), [desk.event("c1")]);
+    assert_eq!(cycle(idle(&mut desk, a)), ["c1", "p1"].map(|l| desk.event(l)), "nor its parent's");
+    assert_eq!(idle(&mut desk, c), Ok(()));
     desk.send(c, "p2");
     desk.run();
-    assert_eq!(idle(&desk, c), Ok(()), "what runs there does not depend on it");
+    assert_eq!(idle(&mut desk, c), Ok(()), "what runs there does not depend on it");
     desk.waits("p2", 1, "c1");
-    assert_eq!(cycle(idle(&desk, c)), ["c1", "p2"].map(|label| desk.event(label)));
+    assert_eq!(cycle(idle(&mut desk, c)), ["c1", "p2"].map(|label| desk.event(label)));
 }
 
 #[test]
