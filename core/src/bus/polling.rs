@@ -74,6 +74,7 @@ impl Holder<'_> {
     }
 
     /// Calls a handler whose future is to be a task of the runtime.
+    #[cold]
     #[inline(never)]
     fn begin_spawned(
         &mut self,

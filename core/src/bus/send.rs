@@ -264,6 +264,7 @@ fn overrides<E: Event>(options: Options, now: Instant) -> Option<Box<Overrides>>
     Some(with_limits(options.overrides, E::LIMIT, deadline))
 }
 
+#[cold]
 #[inline(never)]
 fn with_limits(
     own: Option<Box<Overrides>>,

@@ -201,6 +201,7 @@ impl<T, Tag> Arena<T, Tag> {
     }
 
     // Not inlined, and the entry made in here, where it stays.
+    #[cold]
     #[inline(never)]
     fn append(&mut self, make: impl FnOnce() -> Slot<T>) {
         if self.slots.len() == self.slots.capacity() {

@@ -248,6 +248,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// A place becomes the place of an event, if it is granted.
+    #[cold]
     #[inline(never)]
     pub(super) fn use_permit(&mut self, permit: ReservationKey, bus: BusIx) {
         if self.is_granted(permit, self.buses.key(bus)) {

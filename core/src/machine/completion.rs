@@ -67,13 +67,17 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if timer != NOWHERE {
             self.disarm(Timer::Event(event));
         }
-        kin.and_then(|kin| {
-            let parent = self.leave_parent(event, kin);
-            self.end_waits_for(kin);
-            parent
-        })
+        kin.and_then(|kin| self.leave_kin(event, kin))
     }
 
+    #[inline(never)]
+    fn leave_kin(&mut self, event: EventIx, kin: KinIx) -> Option<EventIx> {
+        let parent = self.leave_parent(event, kin);
+        self.end_waits_for(kin);
+        parent
+    }
+
+    #[cold]
     #[inline(never)]
     fn remember_further(&mut self, first: Option<VisitIx>) {
         let mut next = first;
@@ -87,6 +91,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
+    #[cold]
     #[inline(never)]
     fn say_completed(&mut self, event: EventIx) {
         let path = Box::new(self.path_of(event));
@@ -135,6 +140,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Puts the results of an event's further stays to those of the first, which has had it sent on.
+    #[cold]
     #[inline(never)]
     fn gather_results(&mut self, home: WorkIx, further: VisitIx) {
         let mut results = self.works[home].rows.take();

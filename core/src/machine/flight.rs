@@ -16,6 +16,7 @@ use super::results::{EventStatus, HandlerInfo, Outcome, Row};
 use super::said::Said;
 use super::schedule::begin_work;
 use super::state::{BusIx, BusState, EventIx, Timer, VisitIx};
+use super::work::{Invocation, Work};
 use super::{EventTag, InvocationKey, Machine};
 use crate::time::{Instant, Nanos};
 
@@ -27,6 +28,13 @@ pub(super) struct Flight {
     visit: VisitIx,
     bus: BusIx,
     limit: Nanos,
+}
+
+/// An invocation that has ended, of the one handler of an event that waits for nothing else.
+pub(super) struct Alone {
+    visit: VisitIx,
+    bus: BusIx,
+    handler: Arc<HandlerInfo>,
 }
 
 impl<P: Clone, R, H> Machine<P, R, H> {
@@ -79,17 +87,54 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Ends what is in flight. What is said of its event is made of it where it lies.
+    /// The invocation, when it is all that its event waits for: it is not in the books any more then.
     #[inline(always)]
-    pub(super) fn touch_down<C>(
+    pub(super) fn take_alone(&mut self, invocation: InvocationKey) -> Option<Alone> {
+        match self.flight.take_if(|flight| flight.invocation == invocation) {
+            Some(Flight { visit, bus, handler, .. }) => {
+                self.buses[bus].queue.remove(&mut self.entries, visit);
+                Some(Alone { visit, bus, handler })
+            }
+            None => {
+                self.land();
+                self.leave(invocation)
+            }
+        }
+    }
+
+    /// Takes what was in flight, and has waited meanwhile, out of the books again.
+    #[inline(never)]
+    fn leave(&mut self, invocation: InvocationKey) -> Option<Alone> {
+        let ix = self.invocations.find(invocation)?;
+        let Invocation { visit, bus, work, event, tries, .. } = self.invocations[ix];
+        let Work { handlers, waiting, .. } = &self.works[work];
+        let has_flown = handlers.is_none() && tries == 1;
+        let is_last = *waiting == 0 && self.entries[event].open == 1;
+        if !has_flown || !is_last || self.entries[visit].next.is_some() {
+            return None;
+        }
+        let (_, state) = self.leave_list(ix);
+        let handler = state.rows.take_first()?.handler;
+        self.works.remove(work);
+        self.entries[visit].work = None;
+        let bus_state = &mut self.buses[bus];
+        bus_state.started.remove(&mut self.entries, visit);
+        bus_state.slot.busy -= 1;
+        bus_state.slot.occupied -= 1;
+        Some(Alone { visit, bus, handler })
+    }
+
+    /// Ends an event that waits for nothing any more, after its one handler. What is said of it is made
+    /// of it where it lies.
+    #[inline(always)]
+    pub(super) fn end_alone<C>(
         &mut self,
-        Flight { visit, bus: ix, handler, .. }: Flight,
+        Alone { visit, bus: ix, handler }: Alone,
         outcome: &mut Option<Outcome<R>>,
         make: impl FnOnce(&mut Said<P, R, H>, Done<'_, P, R>) -> C,
     ) -> C {
         let Self { buses, entries, said, now, .. } = self;
         let bus = &mut buses[ix];
-        bus.queue.remove(entries, visit);
         let (event, key) = (visit.cast(), entries.key_of(visit));
         let (stay, state) = entries.home_mut(event);
         stay.state = VisitState::Done;
@@ -124,6 +169,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if let Some(parent) = parent {
             self.close_one(parent);
         }
+        self.kick(ix);
         made
     }
 

@@ -42,6 +42,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// An event has reached a write-ahead bus.
+    #[cold]
     #[inline(never)]
     pub(super) fn hold(&mut self, visit: VisitIx) {
         self.entries[visit].held = true;

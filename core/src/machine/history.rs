@@ -146,6 +146,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// The stays of an event on further buses go with it.
+    #[cold]
     #[inline(never)]
     fn remove_further(&mut self, event: EventIx, first: VisitIx) {
         let mut next = Some(first);
@@ -198,6 +199,7 @@ impl<H> BusState<H> {
     }
 
     /// Of those that have not completed: the first that was started, else the first that came.
+    #[cold]
     #[inline(never)]
     fn oldest_open<P>(&mut self, entries: &Entries<P>) -> Option<VisitIx> {
         let Self { history, queue, started, .. } = self;

@@ -25,6 +25,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
+    #[cold]
     #[inline(never)]
     fn call_waiting(&mut self) {
         if self.hub_slot.busy == 0 {

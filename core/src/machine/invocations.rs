@@ -53,19 +53,18 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         make: impl FnOnce(&mut Said<P, R, H>, Done<'_, P, R>) -> C,
     ) -> Option<C> {
         self.advance(now);
-        match self.flight.take_if(|flight| flight.invocation == invocation) {
-            Some(flight) => Some(self.touch_down(flight, outcome, make)),
+        match self.take_alone(invocation) {
+            Some(alone) => Some(self.end_alone(alone, outcome, make)),
             None => {
-                self.land();
-                self.finish_entered(invocation, outcome);
+                self.finish_one(invocation, outcome);
                 None
             }
         }
     }
 
-    /// The same of what is in the books.
+    /// The same of one of several, or of what its event does not end with.
     #[inline(never)]
-    fn finish_entered(&mut self, invocation: InvocationKey, outcome: &mut Option<Outcome<R>>) {
+    fn finish_one(&mut self, invocation: InvocationKey, outcome: &mut Option<Outcome<R>>) {
         let Some(ix) = self.invocations.find(invocation) else { return };
         let Invocation { visit, work, .. } = self.invocations[ix];
         let is_value = matches!(outcome, Some(Outcome::Value(_)));

@@ -49,6 +49,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
+    #[cold]
     fn tell_memory(&mut self, limit: u64) {
         self.told_memory = true;
         let bytes = self.bytes;

@@ -308,6 +308,7 @@ impl Kinds {
         }
     }
 
+    #[cold]
     #[inline(never)]
     fn find_kind(&mut self, name: &str, of_type: Option<TypeId>) -> Kind {
         let known = of_type.and_then(|of_type| Some((of_type, *self.by_type.get(&of_type)?)));

@@ -244,6 +244,15 @@ impl<R> Rows<R> {
         self.0 = Few::Any(first.into_iter().chain([row]).collect());
     }
 
+    /// Takes the first one, with which the others are gone.
+    #[inline(always)]
+    pub(super) fn take_first(&mut self) -> Option<Row<R>> {
+        match core::mem::take(&mut self.0) {
+            Few::One(row) => Some(row),
+            Few::Any(rows) => rows.into_iter().next(),
+        }
+    }
+
     #[inline]
     pub(super) fn row_mut(&mut self, index: usize) -> &mut Row<R> {
         match &mut self.0 {
@@ -259,6 +268,12 @@ impl<R> Rows<R> {
         } else {
             other.into_iter().for_each(|row| self.push(row));
         }
+    }
+}
+
+impl<R> Default for Few<R> {
+    fn default() -> Self {
+        Self::Any(Vec::new())
     }
 }
 

@@ -115,6 +115,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         })
     }
 
+    #[cold]
     #[inline(never)]
     fn next_wide<C>(
         &mut self,

@@ -124,7 +124,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Adjusts everything that follows from what a started visit is doing now.
-    #[inline]
+    #[inline(never)]
     pub(super) fn settle(&mut self, visit: VisitIx) {
         let Self { buses, entries, works, hub_slot, .. } = self;
         let stay = &mut entries[visit];
@@ -332,6 +332,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// A handler that is not run: it is for events of another type, or forwards.
+    #[cold]
     #[inline(never)]
     fn pass_by(&mut self, event: EventIx, work: WorkIx, handler: &Handler<H>) {
         match handler.action {

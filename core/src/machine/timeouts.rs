@@ -129,6 +129,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.warn(warning);
     }
 
+    #[cold]
     #[inline(never)]
     pub(super) fn tell_other_type(&mut self, event: EventIx, handler: &Arc<HandlerInfo>) {
         // Of one that is no longer registered nobody would take the note back.

@@ -187,6 +187,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
+    #[cold]
     #[inline(never)]
     fn drop_all_waits(&mut self, by: InvocationIx) {
         self.set_lends(by, 0);

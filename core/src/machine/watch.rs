@@ -141,6 +141,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// An event has come to a bus: names it to those who watch for it.
+    #[cold]
     #[inline(never)]
     pub(super) fn tell_watchers(&mut self, visit: VisitIx) {
         let bus = self.entries[visit].bus;
