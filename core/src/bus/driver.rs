@@ -7,6 +7,7 @@ use core::pin::Pin;
 use core::sync::atomic::Ordering;
 use core::task::{Context, Poll};
 
+use super::share;
 use super::shared::BusShared;
 use super::turn::Clock;
 use crate::runtime::Timer;
@@ -73,7 +74,7 @@ impl Future for Driver {
         this.bus.armed.store(Instant::FAR.as_nanos(), Ordering::SeqCst);
         let clock = if latched.runtime.is_current() { Clock::Here } else { Clock::Elsewhere };
         let end = this.bus.take_turn(latched, clock, || false);
-        this.bus.helped.store(0, Ordering::Relaxed);
+        share::renew();
         // Who has the turn instead sees at its end that our timer is not set, and tells us; when there
         // was more to do, we were told.
         if let Some(deadline) = end.idle_until

@@ -23,7 +23,7 @@ use super::watch::Watcher;
 use crate::id::IdSource;
 use crate::machine::{BusKey, Machine, Output, ReservationKey, WatchKey};
 use crate::runtime::{NoRuntime, Runtime, RuntimeSource};
-use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{AtomicWaker, Mutex, MutexGuard, OnceLock};
 use crate::time::{Instant, Timestamp};
 
@@ -104,8 +104,6 @@ pub(crate) struct BusShared {
     driver_told: AtomicBool,
     /// What the driver's timer is set to; nobody has to tell it of a later deadline.
     pub(crate) armed: AtomicU64,
-    /// What tasks that wait have done for the bus since its driver was polled.
-    pub(crate) helped: AtomicU32,
     /// Live [`EventBus`](super::EventBus) values.
     pub(crate) owners: AtomicUsize,
     /// Those who wait until the bus has less to do.
@@ -236,7 +234,6 @@ impl BusShared {
             driver_state: AtomicU8::new(NOT_DRIVEN),
             driver_told: AtomicBool::new(false),
             armed: AtomicU64::new(u64::MAX),
-            helped: AtomicU32::new(0),
             owners: AtomicUsize::new(0),
             idle: Wakers::new(),
             #[cfg(feature = "journal")]

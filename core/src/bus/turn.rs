@@ -13,6 +13,7 @@ use super::handler::Callable;
 use super::notices::Notices;
 use super::pass::Pass;
 use super::record::Erased;
+use super::share;
 use super::shared::{BusShared, HubState, Latched};
 use super::spare::SpareBoxes;
 use super::spawned::Leash;
@@ -91,12 +92,6 @@ impl BusShared {
             Some(mut holder) => holder.work(is_enough),
             None => TurnEnd::SOMEBODY_LOOKS,
         }
-    }
-
-    /// Counts steps; it does not matter when some are lost.
-    fn has_helped(&self, steps: u32) {
-        let helped = self.helped.load(Ordering::Relaxed);
-        self.helped.store(helped.saturating_add(steps), Ordering::Relaxed);
     }
 
     /// Drops what a bus without a driver still holds. Whoever has the turn now does it afterwards.
@@ -195,7 +190,7 @@ impl<'a> Holder<'a> {
             while !self.has_work() {
                 // Whoever takes the turn next waits for its lock: nothing is left to do then but to drop that.
                 let Turn { deadline, goes_on, .. } = *self.turn;
-                self.bus.has_helped(core::mem::take(&mut made));
+                share::count(core::mem::take(&mut made));
                 if self.pass.give_back() {
                     return TurnEnd { idle_until: Some(deadline), goes_on };
                 }
@@ -207,7 +202,7 @@ impl<'a> Holder<'a> {
             self.step();
             (made, left) = (made + 1, left - 1);
         }
-        self.bus.has_helped(made);
+        share::count(made);
         TurnEnd::SOMEBODY_LOOKS
     }
 

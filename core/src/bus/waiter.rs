@@ -1,12 +1,12 @@
 //! Waiting for an event's completion: inside a handler a wait of the machine, outside a waker.
 
 use alloc::sync::Arc;
-use core::sync::atomic::Ordering;
 use core::task::{Context, Poll, ready};
 
 use super::context::{self, Claim, Poller};
 use super::error::WaitError;
 use super::record::Head;
+use super::share;
 use super::shared::{BusShared, Latched};
 use super::turn::{Clock, TurnEnd};
 use super::wakers::Seat;
@@ -63,7 +63,7 @@ impl<T: Awaited> Waiter<T> {
     #[inline]
     pub(crate) fn after_help(handle: T) -> Self {
         let head = handle.head();
-        let gives_way = head.is_complete() && head.bus.has_helped_enough();
+        let gives_way = head.is_complete() && share::is_used_up();
         let manner = if gives_way { Manner::GivesWay } else { Manner::Plain };
         Self { handle: Some(handle), place: Place { manner, ..Place::default() } }
     }
@@ -115,7 +115,7 @@ impl Place {
             }
             // Never while an invocation is polled on this thread.
             Poller::Handler => bus.pass_on(),
-            Poller::Task if bus.has_helped_enough() => {
+            Poller::Task if share::is_used_up() => {
                 bus.pass_on();
                 cx.waker().wake_by_ref();
             }
@@ -184,9 +184,6 @@ impl Place {
     }
 }
 
-/// Steps that tasks make, with the driver not being polled in between, before one gives way.
-const ENOUGH: u32 = if cfg!(loom) { 3 } else { 256 };
-
 impl BusShared {
     /// Runs what is ready instead of sleeping until the driver is scheduled, until an event is done.
     fn help(self: &Arc<Self>, head: &Head) {
@@ -214,16 +211,5 @@ impl BusShared {
         if deadline < self.armed() || (end.goes_on && !self.is_driven()) {
             self.wake_driver();
         }
-    }
-
-    /// Whether so much was done for the bus by tasks that wait that one has to give way; then it is
-    /// counted anew.
-    #[inline]
-    fn has_helped_enough(&self) -> bool {
-        let is_enough = self.helped.load(Ordering::Relaxed) >= ENOUGH;
-        if is_enough {
-            self.helped.store(0, Ordering::Relaxed);
-        }
-        is_enough
     }
 }

@@ -1,5 +1,6 @@
 //! Who has much to do gives way to others.
 
+use alloc::format;
 use alloc::vec::Vec;
 
 use super::tools::{Gate, Job, Rt, builder, bus, give_way, task};
@@ -47,17 +48,25 @@ pub(super) async fn a_handler_that_is_always_ready_starves_no_task(rt: Rt) {
 
 pub(super) async fn a_task_that_runs_events_starves_no_other(rt: Rt) {
     let bus = bus(&rt);
-    run_until_another_runs(&rt, &bus).await;
+    run_until_another_runs(&rt, || bus.clone()).await;
     bus.on(|job: EventHandle<Job>| job.0);
-    run_until_another_runs(&rt, &bus).await;
+    run_until_another_runs(&rt, || bus.clone()).await;
 }
 
-async fn run_until_another_runs(rt: &Rt, bus: &EventBus) {
+pub(super) async fn a_task_that_runs_events_on_many_buses_starves_no_other(rt: Rt) {
+    let hub = bus(&rt).hub();
+    let buses: Vec<_> = (0..1_000).map(|n| hub.bus(format!("bus{n}")).build()).collect();
+    let mut next = buses.iter().cycle().cloned();
+    run_until_another_runs(&rt, || next.next().unwrap()).await;
+    run_until_another_runs(&rt, || builder(&rt, "anew").build()).await;
+}
+
+async fn run_until_another_runs(rt: &Rt, mut bus: impl FnMut() -> EventBus) {
     let gate = Gate::default();
     let opens = gate.clone();
     let other = task(rt, async move { opens.open() });
     while !gate.is_open() {
-        bus.run(Job(0)).await.unwrap();
+        bus().run(Job(0)).await.unwrap();
     }
     other.await;
 }
