@@ -110,7 +110,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Work { handlers, waiting, .. } = &self.works[work];
         let has_flown = handlers.is_none() && tries == 1;
         let is_last = *waiting == 0 && self.entries[event].open == 1;
-        if !has_flown || !is_last || self.entries[visit].next.is_some() {
+        if !has_flown || !is_last {
             return None;
         }
         let (_, state) = self.leave_list(ix);

@@ -11,7 +11,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// The acceptance of an event by a write-ahead bus is written: it starts when its turn comes.
     /// Spurious ones do nothing.
     pub fn written(&mut self, bus: BusKey, event: EventKey) {
-        self.land();
         if let Some(visit) = self.held_visit(bus, event) {
             self.entries[visit].held = false;
             let bus = self.entries[visit].bus;

@@ -99,7 +99,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// Ends a watch; nothing is left of it.
     pub fn unwatch(&mut self, watch: WatchKey) {
-        self.land();
         let Some(ix) = self.watches.find(watch) else { return };
         let Watch { bus, name, holds, .. } = self.watches[ix];
         if let Some(bus) = self.buses.find(bus) {
@@ -121,7 +120,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// The reader has taken one of the events that were named to it.
     pub fn read(&mut self, watch: WatchKey) {
-        self.land();
         let Some(ix) = self.watches.find(watch) else { return };
         let state = &mut self.watches[ix];
         state.unread = state.unread.saturating_sub(1);

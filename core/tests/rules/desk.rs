@@ -250,6 +250,16 @@ impl Desk {
         starts
     }
 
+    /// Starts what is next on a bus and asks no further, so that it is in flight.
+    pub(crate) fn take_off(&mut self, bus: BusKey) -> Start {
+        let Next::Run(run) = self.machine.next(bus, self.now) else {
+            panic!("nothing starts on {bus:?}");
+        };
+        let start = self.begin(&run);
+        self.drain();
+        start
+    }
+
     /// Ends what runs, oldest first, until nothing is left; says what started meanwhile.
     pub(crate) fn run_to_end(&mut self) -> Vec<Start> {
         let mut starts = self.run();

@@ -477,6 +477,20 @@ fn r32_a_handler_that_stops_its_bus_waits_for_nothing_behind_it() {
 }
 
 #[test]
+fn r32_nor_does_one_that_has_just_started() {
+    let mut desk = Desk::new();
+    let bus = desk.bus("a");
+    desk.on(bus, "e", 1);
+    for label in ["e1", "e2"] {
+        desk.send(bus, label);
+    }
+    assert_eq!(desk.take_off(bus), ("e1", 1));
+    let by = desk.invocation("e1", 1);
+    let own = desk.input(|machine| machine.drain_but(bus, Some(by)));
+    assert_eq!(own, 2, "its own event, and the one behind it");
+}
+
+#[test]
 fn r32_a_handler_that_stops_another_bus_waits_for_nothing_behind_who_awaits_it() {
     let mut desk = Desk::new();
     let (a, b) = (bus(&mut desk, "a"), bus(&mut desk, "b"));

@@ -81,6 +81,21 @@ fn r29_then_started_ones_then_pending_ones() {
 }
 
 #[test]
+fn r29_what_has_just_started_before_older_pending_ones() {
+    let (mut desk, bus) = remembering(Some(2));
+    for label in ["e1", "e2"] {
+        desk.send(bus, label);
+    }
+    desk.run();
+    desk.child("e1", bus, "c1");
+    assert_eq!(desk.history(bus), ["e2", "c1"]);
+    desk.waits("e1", 1, "c1");
+    assert_eq!(desk.take_off(bus), ("c1", 2));
+    desk.send(bus, "e3");
+    assert_eq!(desk.history(bus), ["e2", "e3"]);
+}
+
+#[test]
 fn r29_leaving_history_does_not_touch_the_work() {
     let (mut desk, bus) = remembering(Some(1));
     for label in ["e1", "e2", "e3"] {
