@@ -39,29 +39,28 @@ impl Holder<'_> {
         let ended = if beside == Beside::Others && self.bus.spawns {
             self.begin_spawned(polled_with(None), invocation, call)
         } else {
-            let ready = self.turn.spare_wakers.pop().unwrap_or_else(|| Readiness::new(self.bus));
+            let Turn { spare_boxes, outcome, next_waker, spare_wakers, .. } = &mut *self.turn;
+            let new = || spare_wakers.pop().unwrap_or_else(|| Readiness::new(self.bus));
+            let ready = next_waker.get_or_insert_with(new);
             ready.assign(invocation);
             let waker = NonZeroUsize::new(ready.waker().data().addr());
             let mut cx = Context::from_waker(ready.waker());
-            let Turn { spare_boxes, outcome, .. } = &mut *self.turn;
             let first = FirstPoll { place: Some((&mut cx, spare_boxes)), outcome };
             match task::guarded(polled_with(waker), &self.bus.span, || call(first)) {
                 Ok(Started(Beginning::Ended)) => {
-                    self.keep(ready);
+                    self.keep_next_waker();
                     Some(invocation)
                 }
                 Ok(Started(Beginning::Polled(future))) => {
-                    let running = Running::new(future, polled_with(waker));
-                    self.turn.tasks.insert(invocation, Task { running, ready });
+                    self.park(invocation, Running::new(future, polled_with(waker)));
                     None
                 }
                 Ok(Started(Beginning::Unpolled(future))) => {
-                    let running = Running::new(future, polled_with(waker));
-                    self.turn.tasks.insert(invocation, Task { running, ready });
+                    self.park(invocation, Running::new(future, polled_with(waker)));
                     self.poll_again(invocation)
                 }
                 Err(panicked) => {
-                    self.keep(ready);
+                    self.keep_next_waker();
                     self.ended(invocation, panicked)
                 }
             }
@@ -71,6 +70,14 @@ impl Holder<'_> {
             discard_handler(entry);
         }
         ended
+    }
+
+    /// Keeps a handler that has not ended, with the waker it was called with.
+    fn park(&mut self, invocation: InvocationKey, running: Running) {
+        let Turn { next_waker, tasks, .. } = &mut *self.turn;
+        if let Some(ready) = next_waker.take() {
+            tasks.insert(invocation, Task { running, ready });
+        }
     }
 
     /// Calls a handler whose future is to be a task of the runtime.
@@ -131,6 +138,12 @@ impl Holder<'_> {
         if ready.is_ours_alone() && self.turn.spare_wakers.len() < SPARE_WAKERS {
             self.turn.spare_wakers.push(ready);
         }
+    }
+
+    /// The same for the one that the last handler was called with.
+    #[inline]
+    fn keep_next_waker(&mut self) {
+        self.turn.next_waker.take_if(|ready| !ready.is_ours_alone());
     }
 }
 

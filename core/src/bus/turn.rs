@@ -42,6 +42,8 @@ pub(crate) struct Turn {
     /// As it was when the machine was idle last, and whether events had not completed.
     deadline: Instant,
     goes_on: bool,
+    /// Of the handler that is called next, which seldom needs one after that.
+    pub(super) next_waker: Option<Readiness>,
     pub(super) spare_wakers: Vec<Readiness>,
     pub(super) spare_boxes: SpareBoxes,
     /// Of the invocation that has ended and that the machine was not told of yet.
@@ -133,6 +135,7 @@ impl Turn {
             woken_was_last: false,
             deadline: Instant::FAR,
             goes_on: false,
+            next_waker: None,
             spare_wakers: Vec::new(),
             spare_boxes: SpareBoxes::default(),
             outcome: None,

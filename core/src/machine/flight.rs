@@ -1,5 +1,5 @@
 //! An invocation in flight: it has started, and nothing else has happened since. Most end before anything
-//! does, and then all that is noted of them is that they have been.
+//! does, and then all that is noted of them is how they ended.
 //!
 //! Inputs have what is in flight put into the books first, by [`land`](Machine::land). Those that do not are
 //! [`finish`](Machine::finish), which ends it, and what neither asks nor changes how anything runs, such as
@@ -15,19 +15,22 @@ use super::registry::Handler;
 use super::results::{EventStatus, HandlerInfo, Outcome, Row};
 use super::said::Said;
 use super::schedule::begin_work;
-use super::state::{BusIx, BusState, EventIx, Timer, VisitIx};
+use super::state::{BusIx, BusState, EventIx, Timer, VisitIx, WorkIx};
 use super::work::{Invocation, Work};
-use super::{EventTag, InvocationKey, Machine};
+use super::{InvocationKey, Machine};
 use crate::time::{Instant, Nanos};
 
-/// The invocation of a visit's one handler. The visit runs, without work, and has its place in the queue
-/// of its bus.
+/// An invocation of a visit that runs.
 pub(super) struct Flight {
     pub(super) invocation: InvocationKey,
     pub(super) handler: Arc<HandlerInfo>,
-    visit: VisitIx,
-    bus: BusIx,
-    limit: Nanos,
+    pub(super) visit: VisitIx,
+    pub(super) bus: BusIx,
+    pub(super) limit: Nanos,
+    pub(super) started_at: Instant,
+    /// Which one it is of those that its work counts as live. That of a visit's one handler has no work
+    /// yet, and its visit has its place in the queue of its bus.
+    pub(super) of: Option<(WorkIx, u32)>,
 }
 
 /// An invocation that has ended, of the one handler of an event that waits for nothing else.
@@ -52,10 +55,18 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let (stay, event) = entries.home_mut(visit.cast());
         event.begin_to_run(*now);
         stay.begin_to_run();
-        let of_event = event.overrides.as_ref().map_or(Limit::Inherit, |own| own.limit);
-        let limit = Limit::resolve(handler.limit, of_event, buses[bus].limit);
+        let limit = limit(&handler, event, &buses[bus]);
         let invocation = invocations.foretell();
-        self.flight = Some(Flight { invocation, visit, bus, limit, handler: handler.info.clone() });
+        let info = handler.info.clone();
+        self.flight = Some(Flight {
+            invocation,
+            handler: info,
+            visit,
+            bus,
+            limit,
+            started_at: *now,
+            of: None,
+        });
         let (beside, payload) = (Beside::Nobody, event.payload().clone());
         *run = Some(Run { invocation, event: event_key, beside, payload, handler });
     }
@@ -71,17 +82,30 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[inline(never)]
     fn enter(&mut self) {
         let flight = self.flight.take();
-        let Some(Flight { invocation, visit, bus: ix, limit, handler }) = flight else { return };
+        let Some(Flight { invocation, handler, visit, bus: ix, limit, started_at, of }) = flight
+        else {
+            return;
+        };
         let Self { buses, entries, works, invocations, hub_slot, .. } = self;
         let bus = &mut buses[ix];
-        bus.queue.remove(entries, visit);
-        bus.started.push_back(entries, visit);
-        let (stay, event) = entries.home_mut(visit.cast());
-        let (key, work) = works.renew();
-        begin_work(bus, hub_slot, (stay, event), (key.ix(), work), 1);
-        work.next = 1;
-        let start = Start { now: event.started_at, bus, visit: (visit, &*stay), work, invocations };
-        let Started { invocation, alarm, .. } = start.enter(invocation, handler, 0, limit);
+        let (work, index) = match of {
+            Some((work, index)) => {
+                let work = &mut works[work];
+                work.live -= 1;
+                (work, index)
+            }
+            None => {
+                bus.queue.remove(entries, visit);
+                bus.started.push_back(entries, visit);
+                let (key, work) = works.renew();
+                begin_work(bus, hub_slot, entries.home_mut(visit.cast()), (key.ix(), work), 1);
+                work.next = 1;
+                (work, 0)
+            }
+        };
+        let visit = (visit, &entries[visit]);
+        let start = Start { now: started_at, bus, visit, work, invocations };
+        let Started { invocation, alarm, .. } = start.enter(invocation, handler, index, limit);
         if alarm != Instant::FAR {
             self.set_timer(ix, alarm, Timer::Invocation(invocation));
         }
@@ -91,7 +115,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[inline(always)]
     pub(super) fn take_alone(&mut self, invocation: InvocationKey) -> Option<Alone> {
         match self.flight.take_if(|flight| flight.invocation == invocation) {
-            Some(Flight { visit, bus, handler, .. }) => {
+            Some(Flight { visit, bus, handler, of: None, .. }) => {
                 self.buses[bus].queue.remove(&mut self.entries, visit);
                 Some(Alone { visit, bus, handler })
             }
@@ -99,6 +123,37 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 self.land();
                 self.leave(invocation)
             }
+            one_of_several => {
+                self.flight = one_of_several;
+                None
+            }
+        }
+    }
+
+    /// Ends one of several.
+    #[inline(always)]
+    pub(super) fn arrive(
+        &mut self,
+        Flight { visit, bus, handler, started_at, of, .. }: Flight,
+        outcome: &mut Option<Outcome<R>>,
+    ) {
+        let Some((work, _)) = of else { return };
+        let Self { buses, entries, works, now, .. } = self;
+        let (bus, work) = (&mut buses[bus], &mut works[work]);
+        let is_first = work.is_first(outcome.as_ref());
+        let (started_at, completed_at) = (Some(started_at), Some(*now));
+        let outcome = outcome.take();
+        work.rows.push(Row { handler, started_at, completed_at, tries: 1, outcome });
+        work.live -= 1;
+        if is_first {
+            self.end_rest(visit);
+        } else if work.can_continue() {
+            // All that follows: it was awake and is, and somebody asks its bus what is next.
+            debug_assert!(work.awake && !work.continuing && bus.ready);
+            work.continuing = true;
+            bus.continuing.push(entries.key(visit));
+        } else {
+            self.settle(visit);
         }
     }
 
@@ -192,22 +247,23 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// When what is in flight has to be looked at.
     pub(super) fn alarm(&self, flight: &Flight) -> Option<Instant> {
         let slow_after = self.buses[flight.bus].slow_after;
-        (self.started(flight) + flight.limit.min(slow_after)).known()
+        (flight.started_at + flight.limit.min(slow_after)).known()
+    }
+}
+
+impl Flight {
+    /// When it has to end.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        (self.started_at + self.limit).known()
     }
 
-    /// When what is in flight has to end.
-    pub(super) fn deadline_of(&self, flight: &Flight) -> Option<Instant> {
-        (self.started(flight) + flight.limit).known()
+    pub(super) fn row<R>(&self) -> Row<R> {
+        Row { started_at: Some(self.started_at), ..Row::pending(self.handler.clone()) }
     }
 
-    /// The row of what is in flight.
-    pub(super) fn row(&self, flight: &Flight) -> Row<R> {
-        let started_at = Some(self.started(flight));
-        Row { started_at, ..Row::pending(flight.handler.clone()) }
-    }
-
-    fn started(&self, flight: &Flight) -> Instant {
-        self.entries[flight.visit.cast::<EventTag>()].started_at
+    /// Whether its visit has its place in the queue of its bus.
+    pub(super) fn is_in_queue(&self) -> bool {
+        self.of.is_none()
     }
 }
 
@@ -226,4 +282,25 @@ pub(super) fn may_fly<P, H>(
         concurrency.is_none() && handler_order.is_none() && retries.is_none()
     };
     bus.is_serial && is_only_one && event.overrides.as_deref().is_none_or(says_nothing)
+}
+
+/// The same for one handler of several, which counts as live: nobody else's of the event does, and it is
+/// not tried again.
+#[inline(always)]
+pub(super) fn may_fly_too<P, R, H>(
+    visit: VisitIx,
+    stay: &Visit,
+    event: &EventState<P>,
+    work: &Work<R, H>,
+) -> bool {
+    let is_at_home = stay.event.home() == visit && stay.next.is_none();
+    let is_tried_once = event.overrides.as_deref().is_none_or(|own| own.retries.is_none());
+    is_at_home && !work.parallel && is_tried_once
+}
+
+/// How long a handler may take for an event.
+#[inline(always)]
+pub(super) fn limit<P, H>(handler: &Handler<H>, event: &EventState<P>, bus: &BusState<H>) -> Nanos {
+    let of_event = event.overrides.as_ref().map_or(Limit::Inherit, |own| own.limit);
+    Limit::resolve(handler.limit, of_event, bus.limit)
 }

@@ -4,7 +4,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::arena::Arena;
-use super::config::Completion;
 use super::event_state::{Visit, VisitState};
 use super::output::{Done, Output, Run};
 use super::registry::Handler;
@@ -65,14 +64,22 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// The same of one of several, or of what its event does not end with.
     #[inline(never)]
     fn finish_one(&mut self, invocation: InvocationKey, outcome: &mut Option<Outcome<R>>) {
+        // Another's has landed.
+        match self.flight.take() {
+            Some(flight) => self.arrive(flight, outcome),
+            None => self.finish_landed(invocation, outcome),
+        }
+    }
+
+    #[inline(always)]
+    fn finish_landed(&mut self, invocation: InvocationKey, outcome: &mut Option<Outcome<R>>) {
         let Some(ix) = self.invocations.find(invocation) else { return };
         let Invocation { visit, work, .. } = self.invocations[ix];
-        let is_value = matches!(outcome, Some(Outcome::Value(_)));
+        let is_first = self.works[work].is_first(outcome.as_ref());
         self.end_or_retry(ix, outcome);
-        if is_value && self.works[work].completion == Completion::First {
-            self.end_rest(visit);
-        } else {
-            self.settle(visit);
+        match is_first {
+            true => self.end_rest(visit),
+            false => self.settle(visit),
         }
     }
 
@@ -88,7 +95,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// One handler was first: the others of the event end on this bus (R11).
     #[cold]
-    fn end_rest(&mut self, visit: VisitIx) {
+    pub(super) fn end_rest(&mut self, visit: VisitIx) {
         let mut ends = Vec::new();
         self.end_visit(visit, Cause::First, &mut ends);
         self.end_all(ends);

@@ -28,7 +28,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// What each bus of the hub holds in memory.
     #[must_use]
     pub fn memory(&self) -> Vec<BusMemory> {
-        let in_flight = |bus| self.flight_on(bus).iter().count();
+        let in_flight =
+            |bus| self.flight_on(bus).filter(|flight| flight.is_in_queue()).iter().count();
         let memory = self.buses.iter().map(|(ix, bus)| BusMemory {
             name: bus.name.clone(),
             events: bus.in_memory,

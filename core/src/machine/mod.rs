@@ -313,17 +313,18 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     {
         let mut rows = Rows::new();
         let Some(event) = self.entries.find(event) else { return rows };
-        if let Some(flight) = self.flight_for(event) {
-            rows.push(self.row(flight));
-        }
+        let mut in_flight = self.flight_for(event).map(Flight::row);
         let kind = self.entries[event].kind;
         for work in self.visits_of(event).filter_map(|visit| self.entries[visit].work) {
             let work = &self.works[work];
             rows.append(work.rows.clone());
+            // If it is of several, it is of those at home, which come first.
+            in_flight.take().into_iter().for_each(|row| rows.push(row));
             let waiting = work.handlers.iter().flatten().skip(work.next as usize);
             let waiting = waiting.filter(|handler| handler.has_row(kind));
             waiting.for_each(|handler| rows.push(Row::pending(handler.info.clone())));
         }
+        in_flight.into_iter().for_each(|row| rows.push(row));
         rows
     }
 
@@ -344,11 +345,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[must_use]
     pub fn held(&self) -> Held {
         let in_flight = self.flight.iter().count();
+        let without_work = self.flight.iter().filter(|flight| flight.is_in_queue()).count();
         let alarm = self.flight.as_ref().and_then(|flight| self.alarm(flight));
         Held {
             buses: self.buses.len(),
             events: self.events_len(),
-            visits: self.entries.len() + self.works.len() + self.kins.len() + in_flight,
+            visits: self.entries.len() + self.works.len() + self.kins.len() + without_work,
             invocations: self.invocations.len() + in_flight,
             waits: self.waits.len(),
             watches: self.watches.len(),

@@ -2,9 +2,9 @@
 
 use alloc::sync::Arc;
 
-use super::config::{Concurrency, Limit};
+use super::config::Concurrency;
 use super::event_state::{EventState, Visit, VisitState};
-use super::flight::may_fly;
+use super::flight::{Flight, limit, may_fly, may_fly_too};
 use super::invocations::{Start, Started};
 use super::output::{Dropped, Next, Note, Output, Run};
 use super::registry::{Action, Handler, Snapshot};
@@ -310,13 +310,25 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let index = work.next;
         match work.next_handler() {
             Some(handler) if handler.has_row(event.kind) => {
-                let ix = stay.bus;
-                let bus = &buses[ix];
-                let of_event = event.overrides.as_ref().map_or(Limit::Inherit, |own| own.limit);
-                let limit = Limit::resolve(handler.limit, of_event, bus.limit);
+                let bus = &buses[stay.bus];
+                let limit = limit(&handler, event, bus);
                 let (invocation, info) = (invocations.foretell(), handler.info.clone());
                 let (beside, payload) = (work.beside(), event.payload().clone());
                 *run = Some(Run { invocation, event: key, beside, payload, handler });
+                if may_fly_too(visit, stay, event, work) {
+                    work.live += 1;
+                    self.flight = Some(Flight {
+                        invocation,
+                        handler: info,
+                        visit,
+                        bus: stay.bus,
+                        limit,
+                        started_at: *now,
+                        of: Some((ix, index)),
+                    });
+                    return self.call_lines();
+                }
+                let ix = stay.bus;
                 let start = Start { now: *now, bus, visit: (visit, stay), work, invocations };
                 let started = start.enter(invocation, info, index, limit);
                 self.has_started(ix, visit, started);

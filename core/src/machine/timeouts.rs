@@ -43,7 +43,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[must_use]
     pub fn deadline(&self, invocation: InvocationKey) -> Option<Instant> {
         match self.flight_of(invocation) {
-            Some(flight) => self.deadline_of(flight),
+            Some(flight) => flight.deadline(),
             None => self.invocations.get(invocation)?.deadline(),
         }
     }

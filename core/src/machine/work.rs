@@ -8,7 +8,7 @@ use super::event_state::{EventState, Visit};
 use super::list::{Links, List};
 use super::output::Beside;
 use super::registry::{Handler, Snapshot};
-use super::results::Rows;
+use super::results::{Outcome, Rows};
 use super::state::{BusIx, EventIx, InvocationIx, VisitIx, WorkIx};
 use super::timers::NOWHERE;
 use super::{InvocationKey, InvocationTag, WaitTag, WorkTag};
@@ -119,6 +119,12 @@ impl<R, H> Work<R, H> {
             true => Beside::Others,
             false => Beside::Nobody,
         }
+    }
+
+    /// Whether the event ends here with what one handler came to (R11).
+    #[inline]
+    pub(super) fn is_first(&self, outcome: Option<&Outcome<R>>) -> bool {
+        self.completion == Completion::First && matches!(outcome, Some(Outcome::Value(_)))
     }
 
     /// Whether it has something running that does not wait, or something to start.
