@@ -293,7 +293,7 @@ pub(super) fn may_fly_too<P, R, H>(
     event: &EventState<P>,
     work: &Work<R, H>,
 ) -> bool {
-    let is_at_home = stay.event.home() == visit && stay.next.is_none();
+    let is_at_home = stay.event.home() == visit;
     let is_tried_once = event.overrides.as_deref().is_none_or(|own| own.retries.is_none());
     is_at_home && !work.parallel && is_tried_once
 }

@@ -345,12 +345,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[must_use]
     pub fn held(&self) -> Held {
         let in_flight = self.flight.iter().count();
-        let without_work = self.flight.iter().filter(|flight| flight.is_in_queue()).count();
         let alarm = self.flight.as_ref().and_then(|flight| self.alarm(flight));
         Held {
             buses: self.buses.len(),
             events: self.events_len(),
-            visits: self.entries.len() + self.works.len() + self.kins.len() + without_work,
+            visits: self.entries.len() + self.works.len() + self.kins.len(),
             invocations: self.invocations.len() + in_flight,
             waits: self.waits.len(),
             watches: self.watches.len(),

@@ -4,6 +4,7 @@ mod addresses;
 mod children;
 mod desk;
 mod dispatch;
+mod flight;
 mod forwarding;
 mod held;
 mod life;
