@@ -9,7 +9,6 @@ use alloc::sync::Arc;
 
 use super::config::{Limit, Overrides};
 use super::event_state::{EventState, Visit, VisitState};
-use super::invocations::{Start, Started};
 use super::output::{Beside, Done, Results, Run};
 use super::registry::Handler;
 use super::results::{EventStatus, HandlerInfo, Outcome, Row};
@@ -103,11 +102,15 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 (work, 0)
             }
         };
-        let visit = (visit, &entries[visit]);
-        let start = Start { now: started_at, bus, visit, work, invocations };
-        let Started { invocation, alarm, .. } = start.enter(invocation, handler, index, limit);
+        let place = (work.rows.len() as u32, index);
+        work.rows.push(Row { started_at: Some(started_at), ..Row::pending(handler) });
+        let mut alarm = Instant::FAR;
+        work.enter(invocations, invocation, |entry| {
+            entry.begin(visit, &entries[visit], place, limit, started_at);
+            alarm = entry.alarm(bus.slow_after);
+        });
         if alarm != Instant::FAR {
-            self.set_timer(ix, alarm, Timer::Invocation(invocation));
+            self.set_timer(ix, alarm, Timer::Invocation(invocation.ix()));
         }
     }
 

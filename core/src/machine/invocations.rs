@@ -3,17 +3,16 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::arena::Arena;
 use super::event_state::{Visit, VisitState};
 use super::output::{Done, Output, Run};
 use super::registry::Handler;
-use super::results::{Cause, EventStatus, HandlerInfo, Outcome, Row};
+use super::results::{Cause, EventStatus, Outcome, Row};
 use super::said::Said;
-use super::state::{BusState, EventIx, InvocationIx, VisitIx, WorkIx};
+use super::state::{EventIx, InvocationIx, VisitIx, WorkIx};
 use super::timers::NOWHERE;
 use super::work::{Invocation, Work};
-use super::{EventKey, HandlerKey, InvocationKey, InvocationTag, Machine};
-use crate::time::{Instant, Nanos};
+use super::{EventKey, HandlerKey, InvocationKey, Machine};
+use crate::time::Instant;
 
 impl<P: Clone, R, H> Machine<P, R, H> {
     /// A handler has returned. An invocation that was ended before is not there any more, and its
@@ -262,46 +261,5 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         work.live -= 1;
         invocations.remove(ix);
         (invocation, work)
-    }
-}
-
-/// What is looked up for a handler that starts.
-pub(super) struct Start<'a, R, H> {
-    pub(super) now: Instant,
-    pub(super) bus: &'a BusState<H>,
-    pub(super) visit: (VisitIx, &'a Visit),
-    pub(super) work: &'a mut Work<R, H>,
-    pub(super) invocations: &'a mut Arena<Invocation, InvocationTag>,
-}
-
-/// What is left to do for a handler that has started.
-pub(super) struct Started {
-    pub(super) invocation: InvocationIx,
-    /// When it has to be looked at.
-    pub(super) alarm: Instant,
-    /// Others of its event may start too.
-    pub(super) is_parallel: bool,
-}
-
-impl<R, H> Start<'_, R, H> {
-    /// Gives the handler, which is this one of the event's, its row, and its invocation, whose key was
-    /// foretold, its place in the books.
-    #[inline(always)]
-    pub(super) fn enter(
-        self,
-        invocation: InvocationKey,
-        handler: Arc<HandlerInfo>,
-        index: u32,
-        limit: Nanos,
-    ) -> Started {
-        let Self { now, bus, visit: (visit, stay), work, invocations } = self;
-        let place = (work.rows.len() as u32, index);
-        work.rows.push(Row { started_at: Some(now), ..Row::pending(handler) });
-        let mut alarm = Instant::FAR;
-        work.enter(invocations, invocation, |entry| {
-            entry.begin(visit, stay, place, limit, now);
-            alarm = entry.alarm(bus.slow_after);
-        });
-        Started { invocation: invocation.ix(), alarm, is_parallel: work.parallel }
     }
 }

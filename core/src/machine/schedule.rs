@@ -5,11 +5,10 @@ use alloc::sync::Arc;
 use super::config::Concurrency;
 use super::event_state::{EventState, Visit, VisitState};
 use super::flight::{Flight, limit, may_fly, may_fly_too};
-use super::invocations::{Start, Started};
 use super::output::{Dropped, Next, Note, Output, Run};
 use super::registry::{Action, Handler, Snapshot};
 use super::results::{HandlerInfo, Outcome, Row};
-use super::state::{BusIx, BusState, EventIx, Line, Phase, Slot, Timer, VisitIx, WorkIx};
+use super::state::{BusIx, BusState, EventIx, Line, Phase, Slot, VisitIx, WorkIx};
 use super::work::Work;
 use super::{BusKey, Machine};
 use crate::time::Instant;
@@ -213,23 +212,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    #[inline(always)]
-    fn has_started(
-        &mut self,
-        bus: BusIx,
-        visit: VisitIx,
-        Started { invocation, alarm, is_parallel }: Started,
-    ) {
-        if alarm != Instant::FAR {
-            self.set_timer(bus, alarm, Timer::Invocation(invocation));
-        }
-        match is_parallel {
-            // It runs, which is what its slots count already; others may use the hub's.
-            false => self.call_lines(),
-            true => self.settle(visit),
-        }
-    }
-
     /// The same for whatever handlers it has.
     #[inline(never)]
     fn start_first(&mut self, ix: BusIx, visit: VisitIx, run: &mut Option<Run<P, H>>) {
@@ -315,23 +297,25 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 let (invocation, info) = (invocations.foretell(), handler.info.clone());
                 let (beside, payload) = (work.beside(), event.payload().clone());
                 *run = Some(Run { invocation, event: key, beside, payload, handler });
-                if may_fly_too(visit, stay, event, work) {
-                    work.live += 1;
-                    self.flight = Some(Flight {
-                        invocation,
-                        handler: info,
-                        visit,
-                        bus: stay.bus,
-                        limit,
-                        started_at: *now,
-                        of: Some((ix, index)),
-                    });
-                    return self.call_lines();
+                let may_fly = may_fly_too(visit, stay, event, work);
+                work.live += 1;
+                self.flight = Some(Flight {
+                    invocation,
+                    handler: info,
+                    visit,
+                    bus: stay.bus,
+                    limit,
+                    started_at: *now,
+                    of: Some((ix, index)),
+                });
+                if !may_fly {
+                    self.land();
                 }
-                let ix = stay.bus;
-                let start = Start { now: *now, bus, visit: (visit, stay), work, invocations };
-                let started = start.enter(invocation, info, index, limit);
-                self.has_started(ix, visit, started);
+                match self.works[ix].parallel {
+                    // It runs, which is what its slots count already; others may use the hub's.
+                    false => self.call_lines(),
+                    true => self.settle(visit),
+                }
             }
             Some(other) => {
                 let event = stay.event;
