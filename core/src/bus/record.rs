@@ -85,6 +85,13 @@ pub(crate) trait Erased: Any + Send + Sync {
 }
 
 impl Frozen {
+    #[inline(always)]
+    fn of(done: &mut Done<'_, Arc<dyn Erased>, Answer>) -> Self {
+        let Done { started_at, completed_at, .. } = *done;
+        let rows = done.results.take().rows(started_at, completed_at);
+        Self { rows, path: done.path.take(), started_at, completed_at }
+    }
+
     /// The names of the buses the event was on, in order of arrival.
     pub(crate) fn path(&self) -> impl Iterator<Item = &Arc<str>> {
         let named = self.rows.bus_name().filter(|_| self.path.is_none());
@@ -141,18 +148,16 @@ pub(crate) fn downcast<E: Event>(record: Arc<dyn Erased>) -> Option<Arc<Record<E
 /// Notes the end of an event in its record. Those who wait for it are still to be woken, outside the
 /// hub's lock: the record is given back when there may be somebody, or a failure to be reported.
 #[inline]
-pub(crate) fn freeze(done: Done<'_, Arc<dyn Erased>, Answer>) -> Option<Arc<dyn Erased>> {
-    let Done { payload, started_at, completed_at, cause, results, path, .. } = done;
-    // An event completes once.
-    let frozen = || {
-        let rows = results.take(started_at, completed_at);
-        Frozen { rows, path, started_at, completed_at }
-    };
+pub(crate) fn freeze(mut done: Done<'_, Arc<dyn Erased>, Answer>) -> Option<Arc<dyn Erased>> {
+    let payload = done.payload;
     let head = payload.head();
-    if let Some(cause) = cause {
+    if let Some(cause) = done.cause {
         head.cause.init(|| cause);
     }
-    head.frozen.init(frozen);
+    let end = &mut done;
+    // An event completes once. The one reference goes in a register: what is captured in pieces is moved
+    // as a whole, for which a processor has to wait.
+    head.frozen.init(move || Frozen::of(end));
     let is_of_use = head.is_awaited.load(Ordering::Relaxed) || report::is_due(head);
     is_of_use.then(|| payload.clone())
 }

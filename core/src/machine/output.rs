@@ -182,8 +182,12 @@ pub(crate) enum Results<'a, R> {
 }
 
 impl<R> Results<'_, R> {
+    pub(crate) fn take(&mut self) -> Self {
+        core::mem::replace(self, Self::None)
+    }
+
     #[inline(always)]
-    pub(crate) fn take(self, started_at: Option<Instant>, completed_at: Instant) -> Rows<R> {
+    pub(crate) fn rows(self, started_at: Option<Instant>, completed_at: Instant) -> Rows<R> {
         match self {
             Self::None => Rows::new(),
             Self::Rows(rows) => rows.take(),
@@ -214,7 +218,7 @@ impl<P, R> Completed<P, R> {
 impl<P: Clone, R> Done<'_, P, R> {
     pub(super) fn into_completed(self) -> Completed<P, R> {
         let Self { event, payload, started_at, completed_at, cause, results, path } = self;
-        let (payload, results) = (payload.clone(), results.take(started_at, completed_at));
+        let (payload, results) = (payload.clone(), results.rows(started_at, completed_at));
         let of_rows = || results.bus_name().cloned().map(Path::new);
         let path = path.map(|path| *path).or_else(of_rows).expect("one of both tells");
         Completed { event, payload, started_at, completed_at, cause, results, path }
