@@ -145,7 +145,10 @@ fn stops_with_a_started_handler(between: usize) -> bool {
     let others: Vec<_> = (0..between).map(|_| bus.dispatch(First).unwrap()).collect();
     let second = bus.dispatch(Second).unwrap();
     let waker = Counter::new();
-    assert!(waker.poll(pin!(first.wait())).is_ready(), "the waiter helps itself");
+    // What the thread did for other buses counts: once it gives way first.
+    let mut wait = pin!(first.wait());
+    let is_done = (0..2).any(|_| waker.poll(wait.as_mut()).is_ready());
+    assert!(is_done, "the waiter helps itself");
     if second.status() != EventStatus::Started || called.load(Ordering::SeqCst) {
         return false;
     }
