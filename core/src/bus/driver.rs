@@ -73,8 +73,7 @@ impl Future for Driver {
         // Until our timer is set, whoever finds a deadline tells us of it.
         this.bus.armed.store(Instant::FAR.as_nanos(), Ordering::SeqCst);
         let clock = if latched.runtime.is_current() { Clock::Here } else { Clock::Elsewhere };
-        let end = this.bus.take_turn(latched, clock, || false);
-        share::renew();
+        let end = share::uncounted(|| this.bus.take_turn(latched, clock, || false));
         // Who has the turn instead sees at its end that our timer is not set, and tells us; when there
         // was more to do, we were told.
         if let Some(deadline) = end.idle_until

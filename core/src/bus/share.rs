@@ -50,12 +50,15 @@ pub(crate) fn count(steps: u32) {
 pub(crate) fn is_used_up() -> bool {
     let is_enough = imp::made() >= ENOUGH;
     if is_enough {
-        renew();
+        imp::set(0);
     }
     is_enough
 }
 
-/// Others have had their turn: they are counted anew.
-pub(crate) fn renew() {
-    imp::set(0);
+/// Does what is not counted, as whoever does it gives way by himself.
+pub(crate) fn uncounted<T>(work: impl FnOnce() -> T) -> T {
+    let made = imp::made();
+    let done = work();
+    imp::set(made);
+    done
 }

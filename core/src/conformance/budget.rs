@@ -1,7 +1,11 @@
 //! Who has much to do gives way to others.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
+use core::future::{Future, poll_fn};
+use core::pin::pin;
+use core::task::Poll;
 
 use super::tools::{Gate, Job, Rt, builder, bus, give_way, task};
 use crate::{EventBus, EventHandle, Limit};
@@ -59,6 +63,23 @@ pub(super) async fn a_task_that_runs_events_on_many_buses_starves_no_other(rt: R
     let mut next = buses.iter().cycle().cloned();
     run_until_another_runs(&rt, || next.next().unwrap()).await;
     run_until_another_runs(&rt, || builder(&rt, "anew").build()).await;
+}
+
+pub(super) async fn a_task_that_polls_a_driver_and_runs_events_starves_no_other(rt: Rt) {
+    let (bus, driver) = builder(&rt, "main").with_driver();
+    let mut driver = Box::pin(driver);
+    let gate = Gate::default();
+    let opens = gate.clone();
+    let other = task(&rt, async move { opens.open() });
+    while !gate.is_open() {
+        let mut run = pin!(bus.run(Job(0)));
+        poll_fn(|cx| match driver.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => run.as_mut().poll(cx).map(|ran| drop(ran.unwrap())),
+        })
+        .await;
+    }
+    other.await;
 }
 
 async fn run_until_another_runs(rt: &Rt, mut bus: impl FnMut() -> EventBus) {

@@ -22,14 +22,20 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             let mut incomplete = 0;
             let mut raised = 0;
             for (_, visit) in self.entries.visits().filter(|(_, visit)| visit.bus == ix) {
-                let is_in_flight = visit.state == VisitState::Running && visit.work.is_none();
-                queued += usize::from(visit.state == VisitState::Queued || is_in_flight);
+                let flight = self.flight_for(visit.event).filter(|flight| flight.is_in_queue());
+                queued += usize::from(visit.state == VisitState::Queued || flight.is_some());
                 let event = &self.entries[visit.event];
                 incomplete += usize::from(!event.is_complete());
                 raised += usize::from(
                     visit.state == VisitState::Queued && self.raise_of(visit.event) > 0,
                 );
-                let Some(work) = visit.work.map(|work| &self.works[work]) else { continue };
+                let Some(work) = visit.work.map(|work| &self.works[work]) else {
+                    let runs = visit.state == VisitState::Running;
+                    expect(runs == flight.is_some(), || {
+                        format!("{:?} without work", self.entries.key(visit.event))
+                    })?;
+                    continue;
+                };
                 let counts = work.is_awake() == work.awake && work.waiting <= work.live;
                 expect(counts, || format!("work: {} of {} wait", work.waiting, work.live))?;
                 let waiting = self.waiting_of(work);

@@ -64,6 +64,11 @@ impl Dispatch {
         Self { kind, parent: None, permit: None, bytes: 0, overrides: None }
     }
 
+    #[inline]
+    fn deadline(&self) -> Option<Instant> {
+        self.overrides.as_ref()?.deadline
+    }
+
     /// As a child of `event`, which is at level `depth`.
     #[must_use]
     pub const fn child_of(mut self, event: EventKey, depth: u32) -> Self {
@@ -97,7 +102,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         now: Instant,
     ) -> Result<EventKey, Refusal> {
         self.advance(now);
-        if offer.spec.parent.is_some() {
+        // A child is something more that its parent waits for, and of two equal deadlines the one that was
+        // set first is the first.
+        if offer.spec.parent.is_some() || offer.spec.deadline().is_some() {
             self.land();
         }
         let admitted = self.admit(bus, &offer.spec, false)?;
@@ -154,7 +161,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if let Some(permit) = spec.permit.filter(|_| !attached) {
             self.use_permit(permit, bus);
         }
-        let deadline = spec.overrides.as_ref().and_then(|own| own.deadline);
+        let deadline = spec.deadline();
         let parent = spec.parent.and_then(|parent| parent.event);
         let bytes = spec.bytes;
         self.gain(bytes);

@@ -1,9 +1,10 @@
-//! An invocation in flight: it has started, and nothing else has happened since. Most end before anything
-//! does, and then all that is noted of them is how they ended.
+//! An invocation in flight: it has started, and nothing has happened since that has to do with what runs.
+//! Most end before anything does, and then all that is noted of them is how they ended.
 //!
 //! Inputs have what is in flight put into the books first, by [`land`](Machine::land). Those that do not are
 //! [`finish`](Machine::finish), which ends it, and what neither asks nor changes how anything runs, such as
-//! the dispatch of a root.
+//! the dispatch of a root. Its bus has to be asked again, and knows: so no input looks at what could start
+//! there.
 
 use alloc::sync::Arc;
 
@@ -68,6 +69,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         });
         let (beside, payload) = (Beside::Nobody, event.payload().clone());
         *run = Some(Run { invocation, event: event_key, beside, payload, handler });
+        // It needs no hub's slot: others may have that.
+        self.call_lines();
     }
 
     /// Puts what is in flight into the books.
@@ -166,9 +169,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let ix = self.invocations.find(invocation)?;
         let Invocation { visit, bus, work, event, tries, .. } = self.invocations[ix];
         let Work { handlers, waiting, .. } = &self.works[work];
-        let has_flown = handlers.is_none() && tries == 1;
+        // Of one that made other tries its row has to tell.
+        let is_only_one = handlers.is_none() && tries == 1;
         let is_last = *waiting == 0 && self.entries[event].open == 1;
-        if !has_flown || !is_last {
+        if !is_only_one || !is_last {
             return None;
         }
         let (_, state) = self.leave_list(ix);

@@ -29,8 +29,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// The same with an outcome that lies where it was made until it has its row, so that it is moved
-    /// once. One that is handed back is left there. What an output would say of an event that has
-    /// completed, before all others, may be made here, and is then not said.
+    /// once; one that is handed back is left there. When its event ends with it and nothing else, that is
+    /// not said: what `make` makes of it is answered, and comes before all outputs.
     #[inline(always)]
     pub(crate) fn finish<C>(
         &mut self,

@@ -412,7 +412,7 @@ impl<P, R, H> fmt::Debug for Machine<P, R, H> {
         f.debug_struct("Machine")
             .field("buses", &self.buses.len())
             .field("events", &self.events_len())
-            .field("invocations", &self.invocations.len())
+            .field("invocations", &(self.invocations.len() + self.flight.iter().count()))
             .finish_non_exhaustive()
     }
 }

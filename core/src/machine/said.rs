@@ -26,7 +26,7 @@ impl<P, R, H> Default for Said<P, R, H> {
 }
 
 impl<P: Clone, R, H> Said<P, R, H> {
-    /// An event has completed of which nothing else is in the books.
+    /// An event has completed whose results are not in the books.
     pub(super) fn completed(&mut self, done: Done<'_, P, R>) {
         let told = Ended::Told(Box::new(done.into_completed()));
         self.wide.push_back(Output::Completed(told));

@@ -29,7 +29,7 @@ pub(super) struct BusState<H> {
     /// Of its configuration, in the form they are used in.
     pub(super) limit: Nanos,
     pub(super) slow_after: Nanos,
-    /// An event that says nothing of it, and its handlers, have others wait.
+    /// What it does for an event that says nothing of it excludes others on this bus, and nothing else.
     pub(super) is_serial: bool,
     pub(super) name: Arc<str>,
     pub(super) handlers: Registry<H>,

@@ -262,6 +262,21 @@ fn r10_a_bus_that_is_called_and_held_up_calls_the_next() {
 }
 
 #[test]
+fn r10_nor_does_one_that_is_called_and_starts_what_needs_no_hub() {
+    let (mut desk, [_, b, c]) = three_for_the_hub();
+    desk.run();
+    for label in ["e4", "e5"] {
+        desk.send(b, label);
+    }
+    desk.ends("e1", 1);
+    assert_eq!((desk.is_ready(b), desk.is_ready(c)), (true, false), "it has waited longest");
+    let (gone, now) = (desk.event("e2"), desk.now);
+    desk.input(|machine| machine.abort(gone, Cause::Aborted, now));
+    assert_eq!(desk.take_off(b), ("e4", 1));
+    assert!(desk.is_ready(c), "also while that has just started");
+}
+
+#[test]
 fn r10_what_an_event_leaves_open_its_bus_resolves() {
     let mut desk = Desk::new();
     let a = bus(&mut desk, "a");

@@ -155,6 +155,7 @@ impl World {
             }
         };
         self.agree("what was started (invocation, event, handler)", &started, &expected)?;
+        self.check_nobody_waits_for(bus)?;
         self.check()
     }
 

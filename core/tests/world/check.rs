@@ -168,6 +168,16 @@ impl World {
         self.ensure(told, || format!("bus {bus} could start something and was not told"))
     }
 
+    /// A bus that has just been asked does not keep the hub's slot from others: it is the one that
+    /// takes it next, or another one was told.
+    pub(super) fn check_nobody_waits_for(&self, asked: usize) -> Checked {
+        let takes_it = |bus: usize| matches!(self.model.possible(bus), Possible::WithHubSlot);
+        let is_awaited = (0..self.ready.len()).any(takes_it);
+        let mut others = self.ready.iter().enumerate().filter(|(bus, _)| *bus != asked);
+        let is_told = !is_awaited || takes_it(asked) || others.any(|(_, ready)| *ready);
+        self.ensure(is_told, || format!("bus {asked} keeps the hub's slot from others"))
+    }
+
     fn check_event(&self, id: EventId) -> Checked {
         let (key, event) = (self.keys.events[id], &self.model.events[id]);
         let status = match (event.completed, event.started_at) {

@@ -12,6 +12,11 @@ impl Desk {
         self.running[self.place(event, handler)].1
     }
 
+    /// Whether a bus said that it has something to start, and was not idle since.
+    pub(crate) fn is_ready(&self, bus: BusKey) -> bool {
+        self.ready.contains(&bus)
+    }
+
     pub(crate) fn running(&self) -> Vec<Start> {
         self.running.iter().map(|(start, _)| *start).collect()
     }

@@ -230,6 +230,19 @@ fn r22_a_clock_that_goes_back_is_clamped() {
 }
 
 #[test]
+fn r22_equal_ones_end_in_the_order_in_which_they_were_set() {
+    let mut desk = Desk::new();
+    let bus = desk.bus_of("a", |bus| bus.limit = Limit::After(secs(10)));
+    desk.on(bus, "p", 1);
+    desk.send(bus, "p1");
+    assert_eq!(desk.take_off(bus), ("p1", 1));
+    desk.now = at(1);
+    desk.send_with(bus, "p2", |own| own.deadline = Some(at(10)));
+    desk.pass(secs(9));
+    assert_eq!(desk.completed(), ["p1", "p2"]);
+}
+
+#[test]
 fn r22_deadlines_far_away_do_not_overflow() {
     let mut desk = Desk::new();
     let a = bus(&mut desk, "a");
