@@ -1,6 +1,7 @@
 //! The machine's outputs, taken under the lock and carried out after it.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::task::Waker;
@@ -41,6 +42,8 @@ enum Todo {
     Idle(Arc<BusShared>),
     Closed(Arc<BusShared>),
     Warn(Box<Warning>),
+    /// Events that nothing remembers.
+    Forget(VecDeque<Arc<dyn Erased>>),
     Drop(Dropped<Arc<dyn Erased>, Answer, Arc<dyn Callable>>),
 }
 
@@ -89,11 +92,11 @@ impl Notices {
                 None => break,
             }
         }
-        while let Some(payload) = hub.books.next_forgotten() {
-            match self.forgotten {
-                None => self.forgotten = Some(payload),
-                Some(_) => self.todo.push(Todo::Drop(Dropped::Payload(payload))),
-            }
+        if self.forgotten.is_none() {
+            self.forgotten = hub.books.next_forgotten();
+        }
+        if let Some(more) = hub.books.more_forgotten() {
+            self.todo.push(Todo::Forget(more));
         }
         #[cfg(feature = "journal")]
         {
@@ -161,6 +164,7 @@ impl Todo {
             Self::Idle(bus) => bus.idle.wake_all(),
             Self::Closed(bus) => bus.closed(),
             Self::Warn(warning) => hub.warnings.tell(&warning),
+            Self::Forget(all) => all.into_iter().for_each(guard::discard),
             Self::Drop(dropped) => drop(dropped),
         }
     }

@@ -151,10 +151,19 @@ impl<T, Tag> Arena<T, Tag> {
     /// Takes an entry out; what it owns is to be taken from it.
     #[inline]
     pub(super) fn remove(&mut self, ix: Ix<Tag>) -> &mut T {
+        if self.free.len() == self.free.capacity() {
+            self.grow_free();
+        }
+        self.free.push(ix);
         let slot = &mut self.slots[ix.slot()];
         slot.generation = 0;
-        self.free.push(ix);
         &mut slot.value
+    }
+
+    /// As many can be free as there are.
+    #[cold]
+    fn grow_free(&mut self) {
+        self.free.reserve(self.slots.len() - self.free.len());
     }
 
     /// Two entries at once.

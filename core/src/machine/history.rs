@@ -101,6 +101,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// Forgets all that has completed, whatever the limit.
     pub(super) fn forget_completed(&mut self, bus: BusIx) {
+        self.said.forgotten.reserve(self.buses[bus].history.len);
         while let Some(visit) = self.buses[bus].history.completed.first() {
             if let Some(forgotten) = self.buses[bus].forget(&mut self.entries, visit) {
                 self.remove_event(forgotten);

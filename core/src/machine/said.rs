@@ -74,6 +74,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.said.forgotten.pop()
     }
 
+    /// Takes those of all others, if there are any.
+    #[inline]
+    pub(crate) fn more_forgotten(&mut self) -> Option<VecDeque<P>> {
+        (!self.said.forgotten.is_empty()).then(|| self.said.forgotten.take())
+    }
+
     /// The same of an event that has completed, if that is what is said next, and its rows tell its path.
     #[inline]
     pub(crate) fn next_completed<C>(

@@ -32,6 +32,18 @@ impl<T> ShortQueue<T> {
         }
     }
 
+    /// Makes room for so many more.
+    pub(super) fn reserve(&mut self, more: usize) {
+        self.rest.reserve(more);
+    }
+
+    /// Takes all of them.
+    pub(super) fn take(&mut self) -> VecDeque<T> {
+        let mut all = core::mem::take(&mut self.rest);
+        self.first.take().into_iter().for_each(|first| all.push_front(first));
+        all
+    }
+
     #[inline]
     pub(super) fn pop(&mut self) -> Option<T> {
         let first = self.first.take();
