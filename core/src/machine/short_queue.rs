@@ -74,6 +74,8 @@ mod tests {
                 assert_eq!(queue.first(), model.front());
                 assert_eq!(queue.is_empty(), model.is_empty());
             }
+            assert_eq!(queue.take(), model);
+            assert!(queue.is_empty() && queue.take().is_empty());
         }
     }
 }
