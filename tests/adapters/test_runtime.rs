@@ -60,6 +60,33 @@ fn a_seed_gives_one_order_and_seeds_give_many() {
     assert!(orders.len() > 15, "{orders:?}");
 }
 
+/// The order in which two tasks run so many events each, and give way to each other now and then.
+fn order_of_events(events: usize) -> Vec<u64> {
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let runtime = TestRuntime::new(3);
+    let bus = EventBus::builder("main").runtime(runtime.handle()).build();
+    let seen = order.clone();
+    bus.on(move |nap: EventHandle<Nap>| seen.lock().unwrap().push(nap.0));
+    for task in 0..2 {
+        let bus = bus.clone();
+        drop(runtime.handle().spawn(async move {
+            for _ in 0..events {
+                bus.run(Nap(task)).await.unwrap();
+            }
+        }));
+    }
+    runtime.run_until_stalled();
+    let order = order.lock().unwrap();
+    order.clone()
+}
+
+#[test]
+fn a_seed_gives_one_order_whatever_its_thread_has_done() {
+    let first = order_of_events(4_000);
+    assert_eq!(order_of_events(20).len(), 40);
+    assert_eq!((first.len(), order_of_events(4_000)), (8_000, first));
+}
+
 #[test]
 fn time_passes_only_while_all_sleep() {
     testing::run(|runtime| async move {

@@ -33,7 +33,7 @@ mod request;
 mod results;
 mod retried;
 mod send;
-mod share;
+pub(crate) mod share;
 mod shared;
 mod sleep;
 mod span;

@@ -48,7 +48,7 @@ impl Holder<'_> {
             let first = FirstPoll { place: Some((&mut cx, spare_boxes)), outcome };
             match task::guarded(polled_with(waker), &self.bus.span, || call(first)) {
                 Ok(Started(Beginning::Ended)) => {
-                    self.keep_next_waker();
+                    self.drop_shared_waker();
                     Some(invocation)
                 }
                 Ok(Started(Beginning::Polled(future))) => {
@@ -60,7 +60,7 @@ impl Holder<'_> {
                     self.poll_again(invocation)
                 }
                 Err(panicked) => {
-                    self.keep_next_waker();
+                    self.drop_shared_waker();
                     self.ended(invocation, panicked)
                 }
             }
@@ -140,9 +140,9 @@ impl Holder<'_> {
         }
     }
 
-    /// The same for the one that the last handler was called with.
+    /// Lets go of the one that the last handler was called with, if somebody else has it too.
     #[inline]
-    fn keep_next_waker(&mut self) {
+    fn drop_shared_waker(&mut self) {
         self.turn.next_waker.take_if(|ready| !ready.is_ours_alone());
     }
 }

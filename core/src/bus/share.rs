@@ -43,20 +43,34 @@ mod imp {
     }
 }
 
+/// So many in a row give way without one of them being polled again: whoever polls each wait once is not
+/// told so for ever.
+const PATIENCE: u32 = 8;
+
 /// Counts steps that were made here.
 #[inline]
 pub(crate) fn count(steps: u32) {
-    imp::set(imp::made().saturating_add(steps));
+    let made = imp::made();
+    if made < ENOUGH {
+        imp::set(made.saturating_add(steps).min(ENOUGH));
+    }
 }
 
-/// Whether so many were made that who waits has to give way; then they are counted anew.
+/// Whether so many were made that who waits gives way. So does everybody from then on, until one of them is
+/// polled again: of several waits in a task, one cannot give way for the others.
 #[inline]
-pub(crate) fn is_used_up() -> bool {
-    let is_enough = imp::made() >= ENOUGH;
-    if is_enough {
-        imp::set(0);
+pub(crate) fn gives_way() -> bool {
+    let made = imp::made();
+    if made < ENOUGH {
+        return false;
     }
-    is_enough
+    imp::set(if made < ENOUGH + PATIENCE { made + 1 } else { 0 });
+    true
+}
+
+/// Who has given way is polled again: it is counted anew.
+pub(crate) fn renew() {
+    imp::set(0);
 }
 
 /// Does what is not counted, as whoever does it gives way by himself.

@@ -5,6 +5,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::task::Wake;
 use alloc::vec::Vec;
 use core::pin::Pin;
+use core::sync::atomic::fence;
 use core::task::{Context, Poll, Waker};
 
 use super::context::{self, Current};
@@ -143,7 +144,12 @@ impl Readiness {
     /// Whether nobody else has a clone of the waker.
     #[inline]
     pub(crate) fn is_ours_alone(&self) -> bool {
-        Arc::strong_count(&self.task) == 2
+        let is_so = Arc::strong_count(&self.task) == 2;
+        if is_so {
+            // What the others did with theirs came before.
+            fence(Ordering::Acquire);
+        }
+        is_so
     }
 }
 

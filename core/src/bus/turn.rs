@@ -42,7 +42,7 @@ pub(crate) struct Turn {
     /// As it was when the machine was idle last, and whether events had not completed.
     deadline: Instant,
     goes_on: bool,
-    /// Of the handler that is called next, which seldom needs one after that.
+    /// Of the handler that is called next: most end at their first poll, and leave it here.
     pub(super) next_waker: Option<Readiness>,
     pub(super) spare_wakers: Vec<Readiness>,
     pub(super) spare_boxes: SpareBoxes,

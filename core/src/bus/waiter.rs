@@ -49,6 +49,8 @@ enum Manner {
     Resumes,
     /// Its first poll gives way to other tasks.
     GivesWay,
+    /// Its last poll has.
+    HasGivenWay,
 }
 
 const NOT_AFTER: &str = "a wait is not polled after its end";
@@ -63,7 +65,7 @@ impl<T: Awaited> Waiter<T> {
     #[inline]
     pub(crate) fn after_help(handle: T) -> Self {
         let head = handle.head();
-        let gives_way = head.is_complete() && share::is_used_up();
+        let gives_way = head.is_complete() && share::gives_way();
         let manner = if gives_way { Manner::GivesWay } else { Manner::Plain };
         Self { handle: Some(handle), place: Place { manner, ..Place::default() } }
     }
@@ -93,10 +95,17 @@ impl Place {
     /// Ready when the wait is over; if not, our waker is registered, or who polls us is polled again.
     fn poll(&mut self, head: &Head, claim: Claim, cx: &Context<'_>) -> Poll<Result<(), WaitError>> {
         let bus = &head.bus;
-        if self.manner == Manner::GivesWay {
-            self.manner = Manner::Plain;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+        match self.manner {
+            Manner::GivesWay => {
+                self.manner = Manner::HasGivenWay;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Manner::HasGivenWay => {
+                self.manner = Manner::Plain;
+                share::renew();
+            }
+            Manner::Plain | Manner::Resumes => {}
         }
         if self.is_over(head) {
             return Poll::Ready(Ok(()));
@@ -115,7 +124,8 @@ impl Place {
             }
             // Never while an invocation is polled on this thread.
             Poller::Handler => bus.pass_on(),
-            Poller::Task if share::is_used_up() => {
+            Poller::Task if share::gives_way() => {
+                self.manner = Manner::HasGivenWay;
                 bus.pass_on();
                 cx.waker().wake_by_ref();
             }

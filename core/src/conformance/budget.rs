@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
-use core::future::{Future, poll_fn};
+use core::future::{Future, pending, poll_fn};
 use core::pin::pin;
 use core::task::Poll;
 
@@ -76,6 +76,25 @@ pub(super) async fn a_task_that_polls_a_driver_and_runs_events_starves_no_other(
         poll_fn(|cx| match driver.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(()),
             Poll::Pending => run.as_mut().poll(cx).map(|ran| drop(ran.unwrap())),
+        })
+        .await;
+    }
+    other.await;
+}
+
+pub(super) async fn a_task_that_waits_for_one_of_two_starves_no_other(rt: Rt) {
+    let (jobs, stops) = (bus(&rt), builder(&rt, "stops").build());
+    stops.on(|_: EventHandle<Job>| pending::<()>());
+    let stop = stops.dispatch(Job(0)).unwrap();
+    let gate = Gate::default();
+    let opens = gate.clone();
+    let other = task(&rt, async move { opens.open() });
+    let mut stopped = pin!(stop.wait());
+    while !gate.is_open() {
+        let mut job = pin!(jobs.dispatch(Job(0)).unwrap().wait());
+        poll_fn(|cx| match stopped.as_mut().poll(cx) {
+            Poll::Ready(_) => Poll::Ready(()),
+            Poll::Pending => job.as_mut().poll(cx).map(|done| drop(done.unwrap())),
         })
         .await;
     }

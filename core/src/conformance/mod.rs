@@ -209,6 +209,7 @@ macro_rules! __conformance_cases {
                 a_handler_that_is_always_ready_starves_no_task
                 a_task_that_runs_events_starves_no_other
                 a_task_that_runs_events_on_many_buses_starves_no_other
+                a_task_that_waits_for_one_of_two_starves_no_other
                 a_task_that_polls_a_driver_and_runs_events_starves_no_other
                 a_long_queue_starves_no_task
             }

@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use super::event_state::VisitState;
+use super::flight::Flight;
 use super::results::EventStatus;
 use super::state::{EventIx, InvocationIx, Slot, VisitIx};
 use super::work::Work;
@@ -21,9 +22,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             let mut queued = 0;
             let mut incomplete = 0;
             let mut raised = 0;
-            for (_, visit) in self.entries.visits().filter(|(_, visit)| visit.bus == ix) {
-                let flight = self.flight_for(visit.event).filter(|flight| flight.is_in_queue());
-                queued += usize::from(visit.state == VisitState::Queued || flight.is_some());
+            for (at, visit) in self.entries.visits().filter(|(_, visit)| visit.bus == ix) {
+                let flight = self.flight.as_ref().filter(|flight| flight.visit == at);
+                let flies_alone = flight.is_some_and(Flight::is_in_queue);
+                queued += usize::from(visit.state == VisitState::Queued || flies_alone);
                 let event = &self.entries[visit.event];
                 incomplete += usize::from(!event.is_complete());
                 raised += usize::from(
@@ -31,11 +33,15 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 );
                 let Some(work) = visit.work.map(|work| &self.works[work]) else {
                     let runs = visit.state == VisitState::Running;
-                    expect(runs == flight.is_some(), || {
+                    expect(runs == flies_alone, || {
                         format!("{:?} without work", self.entries.key(visit.event))
                     })?;
                     continue;
                 };
+                let live = self.invocations_of(work).count() + flight.iter().count();
+                expect(live == work.live as usize, || {
+                    format!("work: {} live, counted {live}", work.live)
+                })?;
                 let counts = work.is_awake() == work.awake && work.waiting <= work.live;
                 expect(counts, || format!("work: {} of {} wait", work.waiting, work.live))?;
                 let waiting = self.waiting_of(work);
@@ -53,6 +59,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 }
             }
             let name = &bus.name;
+            expect(bus.ready || self.flight_on(ix).is_none(), || format!("{name} is not asked"))?;
             expect(slot == bus.slot, || {
                 format!("slot of {name}: {:?}, counted {slot:?}", bus.slot)
             })?;
@@ -78,10 +85,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     fn waiting_of(&self, work: &Work<R, H>) -> u32 {
-        let first = work.invocations.first();
+        self.invocations_of(work).filter(|ix| self.invocations[*ix].is_waiting()).count() as u32
+    }
+
+    fn invocations_of(&self, work: &Work<R, H>) -> impl Iterator<Item = InvocationIx> {
         let next = |ix: &InvocationIx| self.invocations[*ix].of_event.next();
-        let all = core::iter::successors(first, next);
-        all.filter(|ix| self.invocations[*ix].is_waiting()).count() as u32
+        core::iter::successors(work.invocations.first(), next)
     }
 
     fn audit_events(&self) -> Result<(), String> {

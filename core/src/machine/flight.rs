@@ -2,9 +2,9 @@
 //! Most end before anything does, and then all that is noted of them is how they ended.
 //!
 //! Inputs have what is in flight put into the books first, by [`land`](Machine::land). Those that do not are
-//! [`finish`](Machine::finish), which ends it, and what neither asks nor changes how anything runs, such as
-//! the dispatch of a root. Its bus has to be asked again, and knows: so no input looks at what could start
-//! there.
+//! [`finish`](Machine::finish), which ends it, and what changes at most what may start: the dispatch of a
+//! root, what is written, read, or not watched any more. A bus with a flight is ready and will be asked: no
+//! input looks for what could start there.
 
 use alloc::sync::Arc;
 
@@ -28,9 +28,15 @@ pub(super) struct Flight {
     pub(super) bus: BusIx,
     pub(super) limit: Nanos,
     pub(super) started_at: Instant,
-    /// Which one it is of those that its work counts as live. That of a visit's one handler has no work
-    /// yet, and its visit has its place in the queue of its bus.
-    pub(super) of: Option<(WorkIx, u32)>,
+    /// Where there are several handlers. Of a visit's one handler there is no work yet, and the visit has
+    /// its place in the queue of its bus.
+    pub(super) of: Option<OfSeveral>,
+}
+
+/// One handler of several, which counts as live in the work of their visit.
+pub(super) struct OfSeveral {
+    pub(super) work: WorkIx,
+    pub(super) handler: u32,
 }
 
 /// An invocation that has ended, of the one handler of an event that waits for nothing else.
@@ -91,10 +97,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Self { buses, entries, works, invocations, hub_slot, .. } = self;
         let bus = &mut buses[ix];
         let (work, index) = match of {
-            Some((work, index)) => {
+            Some(OfSeveral { work, handler }) => {
                 let work = &mut works[work];
                 work.live -= 1;
-                (work, index)
+                (work, handler)
             }
             None => {
                 bus.queue.remove(entries, visit);
@@ -143,7 +149,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         Flight { visit, bus, handler, started_at, of, .. }: Flight,
         outcome: &mut Option<Outcome<R>>,
     ) {
-        let Some((work, _)) = of else { return };
+        let Some(OfSeveral { work, .. }) = of else { return };
         let Self { buses, entries, works, now, .. } = self;
         let (bus, work) = (&mut buses[bus], &mut works[work]);
         let is_first = work.is_first(outcome.as_ref());
@@ -163,7 +169,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Takes what was in flight, and has waited meanwhile, out of the books again.
+    /// Takes what has landed out of the books again, when it is all that its event waits for.
     #[inline(never)]
     fn leave(&mut self, invocation: InvocationKey) -> Option<Alone> {
         let ix = self.invocations.find(invocation)?;
@@ -291,10 +297,10 @@ pub(super) fn may_fly<P, H>(
     bus.is_serial && is_only_one && event.overrides.as_deref().is_none_or(says_nothing)
 }
 
-/// The same for one handler of several, which counts as live: nobody else's of the event does, and it is
-/// not tried again.
+/// The same of the next handler of several: none of the others is live, and it is not tried again. At home,
+/// as there its row comes after those that are there.
 #[inline(always)]
-pub(super) fn may_fly_too<P, R, H>(
+pub(super) fn may_fly_in_turn<P, R, H>(
     visit: VisitIx,
     stay: &Visit,
     event: &EventState<P>,

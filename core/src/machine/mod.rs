@@ -345,11 +345,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[must_use]
     pub fn held(&self) -> Held {
         let in_flight = self.flight.iter().count();
+        let without_work = self.flight.iter().filter(|flight| flight.is_in_queue()).count();
         let alarm = self.flight.as_ref().and_then(|flight| self.alarm(flight));
         Held {
             buses: self.buses.len(),
             events: self.events_len(),
-            visits: self.entries.len() + self.works.len() + self.kins.len(),
+            visits: self.entries.len() + self.works.len() + self.kins.len() + without_work,
             invocations: self.invocations.len() + in_flight,
             waits: self.waits.len(),
             watches: self.watches.len(),
@@ -386,7 +387,7 @@ pub struct Held {
     pub buses: usize,
     /// Events, in flight or remembered.
     pub events: usize,
-    /// Their stays on buses.
+    /// Their stays on buses, and what is kept for those that run, wait or have relatives.
     pub visits: usize,
     /// Running invocations.
     pub invocations: usize,

@@ -156,10 +156,10 @@ impl<R> Row<R> {
 }
 
 /// The rows of one event, in R1 order, bus by bus. One alone needs no allocation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Rows<R>(Few<R>);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Few<R> {
     One(Row<R>),
     Any(Vec<Row<R>>),
@@ -276,6 +276,14 @@ impl<R> Default for Few<R> {
         Self::Any(Vec::new())
     }
 }
+
+impl<R: PartialEq> PartialEq for Rows<R> {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl<R: Eq> Eq for Rows<R> {}
 
 impl<R> Default for Rows<R> {
     fn default() -> Self {

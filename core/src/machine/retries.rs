@@ -68,6 +68,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             state.tries = 1;
             state.started_at = now;
             self.arm(ix);
+            // Its bus may have been called for the hub's slot: others may have that.
+            self.call_lines();
             let Invocation { work, event, handler, .. } = self.invocations[ix];
             let handlers = self.works[work].handlers.as_ref()?;
             let handler = handlers.get(handler as usize)?.clone();

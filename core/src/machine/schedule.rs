@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use super::config::Concurrency;
 use super::event_state::{EventState, Visit, VisitState};
-use super::flight::{Flight, limit, may_fly, may_fly_too};
+use super::flight::{Flight, OfSeveral, limit, may_fly, may_fly_in_turn};
 use super::output::{Dropped, Next, Note, Output, Run};
 use super::registry::{Action, Handler, Snapshot};
 use super::results::{HandlerInfo, Outcome, Row};
@@ -297,7 +297,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 let (invocation, info) = (invocations.foretell(), handler.info.clone());
                 let (beside, payload) = (work.beside(), event.payload().clone());
                 *run = Some(Run { invocation, event: key, beside, payload, handler });
-                let may_fly = may_fly_too(visit, stay, event, work);
+                let may_fly = may_fly_in_turn(visit, stay, event, work);
                 work.live += 1;
                 self.flight = Some(Flight {
                     invocation,
@@ -306,7 +306,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                     bus: stay.bus,
                     limit,
                     started_at: *now,
-                    of: Some((ix, index)),
+                    of: Some(OfSeveral { work: ix, handler: index }),
                 });
                 if !may_fly {
                     self.land();

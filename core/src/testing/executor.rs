@@ -103,6 +103,8 @@ impl Shared {
     pub(super) fn enter(&self) -> Here {
         assert!(HERE.get().is_none(), "a test runtime is running on this thread already");
         HERE.set(Some(self.address()));
+        // What a seed comes to does not hang on what its thread has done before.
+        crate::bus::share::renew();
         Here(())
     }
 

@@ -2,7 +2,7 @@
 
 use busway_core::Instant;
 use busway_core::machine::{
-    BusKey, EventKey, EventStatus, HandlerKey, InvocationKey, Machine, Next, Row,
+    BusKey, EventKey, EventStatus, HandlerKey, Held, InvocationKey, Machine, Next, Rows,
 };
 
 use crate::desk::{Desk, secs};
@@ -12,7 +12,7 @@ use crate::desk::{Desk, secs};
 struct Told {
     status: EventStatus,
     started_at: Option<Instant>,
-    rows: Vec<Row<u32>>,
+    rows: Rows<u32>,
     handler: Option<HandlerKey>,
     ends_at: Option<Instant>,
     looked_at: Option<Instant>,
@@ -21,8 +21,7 @@ struct Told {
     is_idle: bool,
     in_memory: Vec<(usize, usize, usize)>,
     history: Vec<EventKey>,
-    running: usize,
-    timers: usize,
+    held: Held,
 }
 
 impl Told {
@@ -33,11 +32,10 @@ impl Told {
         by: InvocationKey,
     ) -> Self {
         let memory = machine.memory();
-        let held = machine.held();
         Self {
             status: machine.status(event),
             started_at: machine.started_at(event),
-            rows: machine.results(event).iter().cloned().collect(),
+            rows: machine.results(event),
             handler: machine.handler_of(by),
             ends_at: machine.deadline(by),
             looked_at: machine.next_deadline(bus),
@@ -46,8 +44,7 @@ impl Told {
             is_idle: machine.is_idle(bus),
             in_memory: memory.iter().map(|bus| (bus.events, bus.incomplete, bus.queued)).collect(),
             history: machine.history(bus).collect(),
-            running: held.invocations,
-            timers: held.timers,
+            held: machine.held(),
         }
     }
 }
@@ -71,7 +68,7 @@ fn told_of(handlers: u32, started: u32) {
     let by = desk.invocation("e1", started);
     let in_flight = Told::of(&desk.machine, bus, event, by);
     assert_eq!(in_flight.rows.len(), handlers as usize);
-    assert_eq!((in_flight.queued.len(), in_flight.running), (1, 1));
+    assert_eq!((in_flight.queued.len(), in_flight.held.invocations), (1, 1));
     let now = desk.now;
     let asked = desk.input(|machine| matches!(machine.next(bus, now), Next::Idle));
     assert!(asked, "who runs excludes the next");
