@@ -216,8 +216,7 @@ impl<T, Tag> Arena<T, Tag> {
         if self.slots.len() == self.slots.capacity() {
             self.grow();
         }
-        // What is pushed is made beside and moved, for which a processor waits.
-        self.slots.extend(core::iter::once_with(make));
+        self.slots.push(make());
     }
 
     /// By an eighth where a vector would double: most of a long queue is entries. At first by more, as most
