@@ -13,13 +13,11 @@ mod imp {
         static MADE: Cell<u32> = const { Cell::new(0) };
     }
 
-    #[inline]
     pub(super) fn made() -> u32 {
         // A thread that is ending has no others to give way to.
         MADE.try_with(Cell::get).unwrap_or(0)
     }
 
-    #[inline]
     pub(super) fn set(made: u32) {
         let _ = MADE.try_with(|at| at.set(made));
     }
@@ -31,13 +29,11 @@ mod imp {
 
     static MADE: AtomicU32 = AtomicU32::new(0);
 
-    #[inline]
     pub(super) fn made() -> u32 {
         MADE.load(Ordering::Relaxed)
     }
 
     // It does not matter when some are lost.
-    #[inline]
     pub(super) fn set(made: u32) {
         MADE.store(made, Ordering::Relaxed);
     }
