@@ -33,7 +33,8 @@ impl<Tag> Key<Tag> {
     #[must_use]
     pub fn from_bits(bits: u64) -> Option<Self> {
         let index = NonZeroU32::new(bits as u32)?;
-        Some(Self::new(Ix(index, PhantomData), (bits >> 32) as u32))
+        let generation = NonZeroU32::new((bits >> 32) as u32)?;
+        Some(Self::new(Ix(index, PhantomData), generation.get()))
     }
 
     /// The slot of the entry: small, and used again after the entry is gone.
@@ -338,6 +339,18 @@ mod tests {
         let [second, third] = arena.both(second.ix(), third.ix());
         core::mem::swap(second, third);
         assert_eq!((&second[..], &third[..]), (&[3][..], &[2][..]));
+    }
+
+    #[test]
+    fn a_number_that_is_no_key_names_nothing() {
+        let mut arena: Arena<u32, Tag> = Arena::new();
+        let key = arena.insert(7);
+        assert_eq!(Key::<Tag>::from_bits(key.to_bits()), Some(key));
+        arena.remove(key.ix());
+        // What is gone has the generation 0.
+        for bits in [0, 1, 1 << 32] {
+            assert_eq!(Key::<Tag>::from_bits(bits), None);
+        }
     }
 
     #[test]
