@@ -204,8 +204,9 @@ impl EventBus {
     /// polled in that task, and see what belongs to it: its task-locals, and without the feature
     /// `tracing` its span. Give a handler what it needs in the event.
     ///
-    /// Most often it is ready at its first poll. Once in some hundred steps of the bus it gives way to
-    /// other tasks first, though its event may be done by then.
+    /// Most often it is ready at its first poll. When its thread has made some hundred steps for buses, it
+    /// gives way to other tasks first, though its event may be done by then; so do the next ones, up to eight,
+    /// until one of them is polled again.
     ///
     /// # Errors
     /// The event is not accepted, or the wait could never end.

@@ -60,7 +60,8 @@ pub(crate) fn gives_way() -> bool {
     if made < ENOUGH {
         return false;
     }
-    imp::set(if made < ENOUGH + PATIENCE { made + 1 } else { 0 });
+    let with_this = made + 1;
+    imp::set(if with_this < ENOUGH + PATIENCE { with_this } else { 0 });
     true
 }
 
