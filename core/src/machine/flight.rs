@@ -51,32 +51,38 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[inline(always)]
     pub(super) fn take_off(
         &mut self,
-        bus: BusIx,
         visit: VisitIx,
         handler: Arc<Handler<H>>,
         run: &mut Option<Run<P, H>>,
     ) {
-        let Self { buses, entries, invocations, now, .. } = self;
-        let event_key = entries.key_of(visit);
-        let (stay, event) = entries.home_mut(visit.cast());
-        event.begin_to_run(*now);
+        let (stay, event) = self.entries.home_mut(visit.cast());
+        event.begin_to_run(self.now);
         stay.begin_to_run();
-        let limit = limit(&handler, event, &buses[bus]);
-        let invocation = invocations.foretell();
-        let info = handler.info.clone();
-        self.flight = Some(Flight {
-            invocation,
-            handler: info,
-            visit,
-            bus,
-            limit,
-            started_at: *now,
-            of: None,
-        });
-        let (beside, payload) = (Beside::Nobody, event.payload().clone());
-        *run = Some(Run { invocation, event: event_key, beside, payload, handler });
+        self.launch(visit, handler, Beside::Nobody, None, run);
         // It needs no hub's slot: others may have that.
         self.call_lines();
+    }
+
+    /// Has a handler of a visit that runs in flight, and says what to run.
+    #[inline(always)]
+    pub(super) fn launch(
+        &mut self,
+        visit: VisitIx,
+        handler: Arc<Handler<H>>,
+        beside: Beside,
+        of: Option<OfSeveral>,
+        run: &mut Option<Run<P, H>>,
+    ) {
+        let Self { buses, entries, invocations, now, .. } = self;
+        let key = entries.key_of(visit);
+        let (&Visit { bus, .. }, event) = entries.pair(visit);
+        let of_event = event.overrides.as_ref().map_or(Limit::Inherit, |own| own.limit);
+        let limit = Limit::resolve(handler.limit, of_event, buses[bus].limit);
+        let (invocation, info) = (invocations.foretell(), handler.info.clone());
+        self.flight =
+            Some(Flight { invocation, handler: info, visit, bus, limit, started_at: *now, of });
+        let payload = event.payload().clone();
+        *run = Some(Run { invocation, event: key, beside, payload, handler });
     }
 
     /// Puts what is in flight into the books.
@@ -309,11 +315,4 @@ pub(super) fn may_fly_in_turn<P, R, H>(
     let is_at_home = stay.event.home() == visit;
     let is_tried_once = event.overrides.as_deref().is_none_or(|own| own.retries.is_none());
     is_at_home && !work.parallel && is_tried_once
-}
-
-/// How long a handler may take for an event.
-#[inline(always)]
-pub(super) fn limit<P, H>(handler: &Handler<H>, event: &EventState<P>, bus: &BusState<H>) -> Nanos {
-    let of_event = event.overrides.as_ref().map_or(Limit::Inherit, |own| own.limit);
-    Limit::resolve(handler.limit, of_event, bus.limit)
 }

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use super::config::Concurrency;
 use super::event_state::{EventState, Visit, VisitState};
-use super::flight::{Flight, OfSeveral, limit, may_fly, may_fly_in_turn};
+use super::flight::{OfSeveral, may_fly, may_fly_in_turn};
 use super::output::{Dropped, Next, Note, Output, Run};
 use super::registry::{Action, Handler, Snapshot};
 use super::results::{HandlerInfo, Outcome, Row};
@@ -207,7 +207,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let only = || bus.handlers.only(self.kinds.name_ix(kind));
         let may_fly = may_fly(bus, visit, stay, event);
         match may_fly.then(only).flatten().filter(|only| only.has_row(kind)).cloned() {
-            Some(handler) => self.take_off(ix, visit, handler, run),
+            Some(handler) => self.take_off(visit, handler, run),
             None => self.start_first(ix, visit, run),
         }
     }
@@ -284,34 +284,22 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// Starts the next handler of a visit.
     fn start_next(&mut self, visit: VisitIx, run: &mut Option<Run<P, H>>) {
-        let Self { buses, entries, works, invocations, now, .. } = self;
-        let key = entries.key_of(visit);
+        let Self { entries, works, .. } = self;
         let (stay, event) = entries.pair(visit);
         let Some(ix) = stay.work else { return };
         let work = &mut works[ix];
         let index = work.next;
         match work.next_handler() {
             Some(handler) if handler.has_row(event.kind) => {
-                let bus = &buses[stay.bus];
-                let limit = limit(&handler, event, bus);
-                let (invocation, info) = (invocations.foretell(), handler.info.clone());
-                let (beside, payload) = (work.beside(), event.payload().clone());
-                *run = Some(Run { invocation, event: key, beside, payload, handler });
                 let may_fly = may_fly_in_turn(visit, stay, event, work);
+                let (beside, is_parallel) = (work.beside(), work.parallel);
                 work.live += 1;
-                self.flight = Some(Flight {
-                    invocation,
-                    handler: info,
-                    visit,
-                    bus: stay.bus,
-                    limit,
-                    started_at: *now,
-                    of: Some(OfSeveral { work: ix, handler: index }),
-                });
+                let of = Some(OfSeveral { work: ix, handler: index });
+                self.launch(visit, handler, beside, of, run);
                 if !may_fly {
                     self.land();
                 }
-                match self.works[ix].parallel {
+                match is_parallel {
                     // It runs, which is what its slots count already; others may use the hub's.
                     false => self.call_lines(),
                     true => self.settle(visit),
