@@ -68,9 +68,7 @@ pub(super) async fn a_task_that_runs_events_on_many_buses_starves_no_other(rt: R
 pub(super) async fn a_task_that_polls_a_driver_and_runs_events_starves_no_other(rt: Rt) {
     let (bus, driver) = builder(&rt, "main").with_driver();
     let mut driver = Box::pin(driver);
-    let gate = Gate::default();
-    let opens = gate.clone();
-    let other = task(&rt, async move { opens.open() });
+    let (gate, other) = another_task(&rt);
     while !gate.is_open() {
         let mut run = pin!(bus.run(Job(0)));
         poll_fn(|cx| match driver.as_mut().poll(cx) {
@@ -86,9 +84,7 @@ pub(super) async fn a_task_that_waits_for_one_of_two_starves_no_other(rt: Rt) {
     let (jobs, stops) = (bus(&rt), builder(&rt, "stops").build());
     stops.on(|_: EventHandle<Job>| pending::<()>());
     let stop = stops.dispatch(Job(0)).unwrap();
-    let gate = Gate::default();
-    let opens = gate.clone();
-    let other = task(&rt, async move { opens.open() });
+    let (gate, other) = another_task(&rt);
     let mut stopped = pin!(stop.wait());
     while !gate.is_open() {
         let mut job = pin!(jobs.dispatch(Job(0)).unwrap().wait());
@@ -101,10 +97,15 @@ pub(super) async fn a_task_that_waits_for_one_of_two_starves_no_other(rt: Rt) {
     other.await;
 }
 
-async fn run_until_another_runs(rt: &Rt, mut bus: impl FnMut() -> EventBus) {
+/// A task that opens a gate.
+fn another_task(rt: &Rt) -> (Gate, impl Future<Output = ()> + Send) {
     let gate = Gate::default();
     let opens = gate.clone();
-    let other = task(rt, async move { opens.open() });
+    (gate, task(rt, async move { opens.open() }))
+}
+
+async fn run_until_another_runs(rt: &Rt, mut bus: impl FnMut() -> EventBus) {
+    let (gate, other) = another_task(rt);
     while !gate.is_open() {
         bus().run(Job(0)).await.unwrap();
     }
