@@ -29,7 +29,13 @@ impl<P: Clone, R, H> Said<P, R, H> {
     /// An event has completed whose results are not in the books.
     pub(super) fn completed(&mut self, done: Done<'_, P, R>) {
         let told = Ended::Told(Box::new(done.into_completed()));
-        self.wide.push_back(Output::Completed(told));
+        self.say(Output::Completed(told));
+    }
+}
+
+impl<P, R, H> Said<P, R, H> {
+    fn say(&mut self, note: WideNote<P, R, H>) {
+        self.wide.push_back(note);
         self.notes.push(Note::Wide);
     }
 }
@@ -147,8 +153,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     #[inline(never)]
     pub(super) fn say(&mut self, note: WideNote<P, R, H>) {
-        self.said.wide.push_back(note);
-        self.note(Note::Wide);
+        self.said.say(note);
     }
 
     pub(super) fn warn(&mut self, warning: Warning) {
