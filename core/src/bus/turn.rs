@@ -46,7 +46,8 @@ pub(crate) struct Turn {
     pub(super) next_waker: Option<Readiness>,
     pub(super) spare_wakers: Vec<Readiness>,
     pub(super) spare_boxes: SpareBoxes,
-    /// Of the invocation that has ended and that the machine was not told of yet.
+    /// The invocation that has ended and that the machine was not told of yet, and how.
+    ended: Option<InvocationKey>,
     pub(super) outcome: Option<Outcome<Answer>>,
     notices: Notices,
 }
@@ -138,6 +139,7 @@ impl Turn {
             next_waker: None,
             spare_wakers: Vec::new(),
             spare_boxes: SpareBoxes::default(),
+            ended: None,
             outcome: None,
             notices: Notices::default(),
         }
@@ -221,6 +223,10 @@ impl<'a> Holder<'a> {
     fn look_closely(&mut self) {
         self.bus.gate.take_more();
         self.turn.asks = true;
+        // A clock has panicked since.
+        if self.turn.ended.is_some() {
+            self.ask();
+        }
         if self.bus.has_mail.load(Ordering::Acquire) {
             self.bus.has_mail.store(false, Ordering::Relaxed);
             self.read_mail();
@@ -269,7 +275,7 @@ impl<'a> Holder<'a> {
     /// Polls one handler and tells the machine what came of it.
     fn step(&mut self) {
         if self.turn.run.is_none() && self.turn.woken.is_empty() && self.turn.asks {
-            self.ask(None);
+            self.ask();
             // What was carried out may have ended what is to run.
             self.look();
         }
@@ -280,17 +286,18 @@ impl<'a> Holder<'a> {
             Some(invocation) => self.poll_again(invocation),
             None => self.turn.run.take().and_then(|run| self.begin(run)),
         };
+        self.turn.ended = ended;
         if ended.is_some() || (self.turn.asks && self.turn.run.is_none()) {
-            self.ask(ended);
+            self.ask();
         }
     }
 
     /// One lock for the end of one invocation and the start of the next.
-    fn ask(&mut self, ended: Option<InvocationKey>) {
+    fn ask(&mut self) {
         let now = self.now();
         {
             let mut hub = self.bus.hub.lock();
-            if let Some(invocation) = ended {
+            if let Some(invocation) = self.turn.ended.take() {
                 let Turn { notices, outcome, .. } = &mut *self.turn;
                 notices.completed(hub.finish(invocation, outcome, now));
             }
