@@ -1,5 +1,7 @@
 //! How much of a thread's stack is taken by handlers whose futures are large.
 
+use std::sync::Arc;
+
 use busway::{Event, EventHandle};
 
 use crate::manual::{Manual, Polled, drive, driven, yields};
@@ -35,22 +37,35 @@ fn r8_a_future_of_an_eighth_of_the_stack() {
 struct Small;
 
 /// Each bus is held by a handler of the one before it: they end one after the other, not within each
-/// other.
+/// other, whether they have drivers or were never used.
 #[test]
 fn r33_a_chain_of_buses_takes_no_stack() {
     let thread = std::thread::Builder::new().stack_size(1 << 20).spawn(|| {
-        let hub = Manual::helping(true).hub();
-        let mut drivers = Vec::new();
-        let mut first = None;
-        for _ in 0..2_000 {
-            let (bus, mut driver) = driven(hub.bus("link"));
-            let next = first.replace(bus.clone());
-            bus.on(move |_: EventHandle<Small>| drop(next.clone()));
-            driver.step();
-            drivers.push(driver);
+        for is_driven in [true, false] {
+            let hub = Manual::helping(true).hub();
+            let mut drivers = Vec::new();
+            let mut first = None;
+            let link = Arc::new(());
+            for _ in 0..2_000 {
+                let (bus, driver) = if is_driven {
+                    let (bus, driver) = driven(hub.bus("link"));
+                    (bus, Some(driver))
+                } else {
+                    (hub.bus("link").build(), None)
+                };
+                let next = first.replace(bus.clone());
+                let held = link.clone();
+                bus.on(move |_: EventHandle<Small>| drop((next.clone(), held.clone())));
+                drivers.extend(driver.map(|mut driver| {
+                    driver.step();
+                    driver
+                }));
+            }
+            assert_eq!(Arc::strong_count(&link), 2_001);
+            drop(first);
+            assert_eq!(Arc::strong_count(&link), 1, "one of them has not ended");
+            assert!(drive(&mut drivers));
         }
-        drop(first);
-        assert!(drive(&mut drivers));
     });
     thread.unwrap().join().unwrap();
 }

@@ -119,28 +119,6 @@ mod imp {
         run()
     }
 
-    thread_local! {
-        static IS_ENDING: Cell<bool> = const { Cell::new(false) };
-    }
-
-    /// Whether this thread is taking a bus out of the books, and drops what that held.
-    pub(crate) fn is_ending() -> bool {
-        IS_ENDING.try_with(Cell::get).unwrap_or(false)
-    }
-
-    /// Runs `end` as that.
-    pub(crate) fn ending<T>(end: impl FnOnce() -> T) -> T {
-        struct Ended(bool);
-        impl Drop for Ended {
-            fn drop(&mut self) {
-                let _ = IS_ENDING.try_with(|is_ending| is_ending.set(self.0));
-            }
-        }
-        let _ended =
-            Ended(IS_ENDING.try_with(|is_ending| is_ending.replace(true)).unwrap_or(false));
-        end()
-    }
-
     /// What is being polled on this thread.
     // Inlined, so that no more of it is copied than who asks looks at.
     #[inline(always)]
@@ -223,15 +201,6 @@ mod imp {
     /// Nothing happens to be known of whoever asks.
     pub(crate) const fn current() -> Option<Current> {
         None
-    }
-
-    /// Nobody can tell: a bus that has a driver ends with it.
-    pub(crate) const fn is_ending() -> bool {
-        true
-    }
-
-    pub(crate) fn ending<T>(end: impl FnOnce() -> T) -> T {
-        end()
     }
 
     struct Ended(Current);

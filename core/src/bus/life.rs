@@ -7,6 +7,7 @@ use core::task::Poll;
 use core::time::Duration;
 
 use super::context;
+use super::ending;
 use super::error::WaitError;
 use super::shared::{BusShared, HubState};
 use super::sleep::{Elapsed, with_timeout};
@@ -50,13 +51,13 @@ impl BusShared {
     /// polled, and only then the driver is told: one that was polled in between, and found the bus open
     /// again, is told by whoever ends it.
     pub(crate) fn closed(self: &Arc<Self>) {
-        // What one bus holds may hold the next one. That ends with its own driver, if it has one: a chain
-        // of them is to take no stack.
-        if context::is_ending() && self.is_driven() && !self.has_ended() {
-            return self.wake_driver();
-        }
+        ending::end(self);
+    }
+
+    /// The same, within whatever else ends here.
+    pub(super) fn end_here(&self) {
         // What its handlers and events dispatch as they are dropped is nobody's child.
-        if context::outside(|| context::ending(|| self.end_if_closed())) {
+        if context::outside(|| self.end_if_closed()) {
             self.driver.wake();
         }
     }

@@ -5,6 +5,7 @@ mod any;
 mod builder;
 mod context;
 mod driver;
+mod ending;
 mod error;
 mod event_builder;
 mod expect;
