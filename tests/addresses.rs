@@ -216,6 +216,8 @@ async fn s150_a_failing_listener_stops_no_other() -> Result<(), BoxError> {
     let answers = join_all([request(), request(), request()]).await;
     assert!(answers.iter().all(|answer| matches!(answer, Err(RequestError::TimedOut { .. }))));
     assert_eq!(start.elapsed(), Duration::from_millis(50), "concurrently");
+    let none_left = bus.request::<_, ()>("slow", ()).timeout(Duration::ZERO).await;
+    assert!(matches!(none_left, Err(RequestError::TimedOut { .. })), "{none_left:?}");
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use crate::unfinished::Unfinished;
 
 /// The types whose events can be made from JSON, by their names.
 #[derive(Clone, Default)]
-pub struct Types(BTreeMap<&'static str, (TypeId, Redispatch)>);
+pub struct Types(BTreeMap<String, (TypeId, Redispatch)>);
 
 type Redispatch = for<'a> fn(&'a Unfinished, &'a EventBus) -> Dispatching<'a>;
 type Dispatching<'a> = Pin<Box<dyn Future<Output = Result<AnyEvent, RecoverError>> + Send + 'a>>;
@@ -30,13 +30,23 @@ impl Types {
     /// Another type of that name is there, as it is with two instances of one generic type: their
     /// events cannot be told apart by their lines. A name of its own (`Event::NAME`) can.
     #[must_use]
-    pub fn with<E: Event + DeserializeOwned>(mut self) -> Self {
-        let redispatch: Redispatch =
-            |unfinished, bus| Box::pin(async { Ok(unfinished.dispatch::<E>(bus).await?.as_any()) });
+    pub fn with<E: Event + DeserializeOwned>(self) -> Self {
+        self.with_renamed::<E>(E::NAME)
+    }
+
+    /// The same for events that were written when the type had another name.
+    ///
+    /// # Panics
+    /// Another type of that name is there.
+    #[must_use]
+    pub fn with_renamed<E: Event + DeserializeOwned>(mut self, former_name: &str) -> Self {
+        let redispatch: Redispatch = |unfinished, bus| {
+            Box::pin(async { Ok(unfinished.dispatch_renamed::<E>(bus).await?.as_any()) })
+        };
         let id = TypeId::of::<E>();
-        let before = self.0.insert(E::NAME, (id, redispatch));
+        let before = self.0.insert(former_name.into(), (id, redispatch));
         let is_alone = before.is_none_or(|(before, _)| before == id);
-        assert!(is_alone, "two types of events are called `{}`", E::NAME);
+        assert!(is_alone, "two types of events are called `{former_name}`");
         self
     }
 }
@@ -92,25 +102,35 @@ impl Recovered {
     /// Dropping it leaves what was not dispatched yet in the journal, to be given back when it is
     /// opened again.
     pub async fn dispatch(self, bus: &EventBus, types: &Types) -> Redispatched {
-        let name = bus.name();
+        self.dispatch_all(&[bus], types).await
+    }
+
+    /// The same for several buses that share the journal: each has its own events.
+    ///
+    /// # Cancel safety
+    /// As of [`dispatch`](Self::dispatch).
+    pub async fn dispatch_all(self, buses: &[&EventBus], types: &Types) -> Redispatched {
+        let buses: HashMap<_, _> = buses.iter().map(|bus| (bus.name(), *bus)).collect();
         let mut done = Redispatched::default();
         let parents: HashMap<_, _> =
             self.0.iter().map(|event| (event.line.id, event.line.parent_id)).collect();
         let mut again = HashSet::new();
         let mut below = Vec::new();
         for unfinished in self.0 {
-            if unfinished.line.path.first() != Some(&name) {
+            let Some(bus) = unfinished.line.path.first().and_then(|name| buses.get(name)) else {
                 done.others.push(unfinished);
-            } else if unfinished.is_below {
+                continue;
+            };
+            if unfinished.is_below {
                 below.push(unfinished);
-            } else {
-                match unfinished.dispatch_as(bus, types).await {
-                    Ok(event) => {
-                        again.insert(event.id());
-                        done.events.push(event);
-                    }
-                    Err(error) => done.failed.push((unfinished, error)),
+                continue;
+            }
+            match unfinished.dispatch_as(bus, types).await {
+                Ok(event) => {
+                    again.insert(event.id());
+                    done.events.push(event);
                 }
+                Err(error) => done.failed.push((unfinished, error)),
             }
         }
         let is_left = |event: &Unfinished| {
@@ -135,7 +155,7 @@ impl Unfinished {
     /// Dispatches it again as an `E`, with its id, as a root event. A full bus is waited for.
     ///
     /// # Errors
-    /// Its fields are not those of an `E`, or it is not accepted.
+    /// It is an event of another name, its fields are not those of an `E`, or it is not accepted.
     ///
     /// # Cancel safety
     /// Dropping it before it is ready leaves the event in the journal, not dispatched.
@@ -143,11 +163,29 @@ impl Unfinished {
         &self,
         bus: &EventBus,
     ) -> Result<EventHandle<E>, RecoverError> {
+        if self.line.event_type != E::NAME {
+            let event_type = self.line.event_type.clone();
+            return Err(RecoverError::OtherType { event_type, expected: E::NAME });
+        }
+        self.dispatch_renamed(bus).await
+    }
+
+    /// The same whatever its name: of an event that was written when the type had another one.
+    ///
+    /// # Errors
+    /// Its fields are not those of an `E`, or it is not accepted.
+    ///
+    /// # Cancel safety
+    /// As of [`dispatch`](Self::dispatch).
+    pub async fn dispatch_renamed<E: Event + DeserializeOwned>(
+        &self,
+        bus: &EventBus,
+    ) -> Result<EventHandle<E>, RecoverError> {
         let event: E = self.line.decode().map_err(RecoverError::Decode)?;
         let attempt = self.attempts.saturating_add(1);
         let again = bus.event(event).detached().id(self.line.id).attempt(attempt);
         let dispatched = again.dispatch_wait().await;
-        dispatched.map_err(|error| RecoverError::Dispatch(error.to_string().into()))
+        dispatched.map_err(|error| RecoverError::Dispatch(Box::new(error)))
     }
 
     async fn dispatch_as(&self, bus: &EventBus, types: &Types) -> Result<AnyEvent, RecoverError> {
@@ -184,10 +222,18 @@ pub enum RecoverError {
         /// The name.
         event_type: String,
     },
+    /// It is an event of another name than the type it was to be dispatched as.
+    #[error("the event is called {event_type}, and not {expected}")]
+    OtherType {
+        /// The name it was written with.
+        event_type: String,
+        /// That of the type.
+        expected: &'static str,
+    },
     /// Its fields are not those of the type.
     #[error("the payload is not of the type")]
     Decode(#[source] serde_json::Error),
-    /// The bus did not accept it.
+    /// The bus did not accept it: the source is the [`DispatchError`](busway_core::DispatchError) of the type.
     #[error("the event was not accepted")]
     Dispatch(#[source] BoxError),
 }

@@ -1,6 +1,6 @@
 //! "The tree".
 
-use busway::{Event, EventHandle, Message};
+use busway::{Event, EventHandle, Message, Retry};
 
 use crate::runtimes::{Env, Outcome, run};
 use crate::support::Gate;
@@ -11,6 +11,8 @@ scenarios!(
     s87_an_error_with_kind_and_message,
     s88_children_below_the_handler_that_dispatched_them,
     s89_several_roots,
+    s89_what_others_remember_is_below_no_root,
+    r45_a_timeout_of_the_last_try,
     s90_durations_in_seconds,
     s91_a_running_handler,
     s86_a_request_with_the_type_of_its_reply,
@@ -123,6 +125,38 @@ async fn s89_several_roots<E: Env>(env: E) -> Outcome {
     run(&bus, Child).await?;
     run(&bus, Root).await?;
     assert_eq!(lines(bus.log_tree()), ["├── ✅ Root", "├── ✅ Child", "└── ✅ Root"]);
+    Ok(())
+}
+
+async fn s89_what_others_remember_is_below_no_root<E: Env>(env: E) -> Outcome {
+    let hub = env.hub();
+    let [far, near] = ["far", "near"].map(|name| hub.bus(name).build());
+    let other = near.clone();
+    far.handler(move |_: EventHandle<Root>| {
+        let child = other.dispatch(Child);
+        async move { child.map(|_| "sent") }
+    })
+    .named("send")
+    .register();
+    near.handler(|child: EventHandle<Child>| async move { child.run(Grandchild).await.map(drop) })
+        .named("on_child")
+        .register();
+    run(&far, Root).await?;
+    let below = ["└── ✅ Child", "    └── ✅ near.on_child", "        └── ✅ Grandchild"];
+    assert_eq!(lines(near.log_tree()), below);
+    assert_eq!(lines(far.log_tree())[2..], below.map(|line| format!("        {line}")));
+    Ok(())
+}
+
+async fn r45_a_timeout_of_the_last_try<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    bus.handler(|_: EventHandle<Child>| std::future::pending::<()>())
+        .retry(Retry::new().retries(1).wait(env.ticks(0)).timeout(env.ticks(1)))
+        .named("hangs")
+        .register();
+    run(&bus, Child).await?;
+    let tree = bus.log_tree().to_string();
+    assert!(tree.contains("⏰ main.hangs") && tree.contains("gave up after 2 tries"), "{tree}");
     Ok(())
 }
 

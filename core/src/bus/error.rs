@@ -272,14 +272,18 @@ impl Error for HandlerError {
 }
 
 impl HandlerError {
-    /// The handler's own error, when it failed with one of this type, be it in the last of several
-    /// tries.
+    /// The handler's own error, or the first of its sources, that is of this type, be it in the last of
+    /// several tries. So it is found where a handler passes on with `?` what became of a child.
     #[must_use]
     pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
-        match self.last() {
-            Self::Failed(error) => error.downcast_ref(),
-            _ => None,
+        let mut next = self.source();
+        while let Some(error) = next {
+            if let Some(found) = error.downcast_ref() {
+                return Some(found);
+            }
+            next = error.source();
         }
+        None
     }
 
     /// How the last try failed: the error itself, when there was one try only.

@@ -348,7 +348,7 @@ impl<E: Event> EventHandle<E> {
         &self,
         filter: impl Fn(&EventResult) -> bool,
     ) -> Result<Selection<'_, E>, ResultError> {
-        Ok(Selection::filtered(self.frozen()?, filter))
+        Ok(Selection::filtered(self.frozen()?, self.record.head.cause(), filter))
     }
 
     /// What makes an event a child of this one.

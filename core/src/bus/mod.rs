@@ -60,6 +60,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
+use hashbrown::HashSet;
+
 pub use self::address::{Address, ConsumerError, IntoResponse};
 pub use self::any::{AnyEvent, AnyWait};
 pub use self::builder::{EventBusBuilder, HubBuilder};
@@ -93,7 +95,7 @@ use self::send::{Options, Parentage};
 use self::shared::BusShared;
 use self::watch::Select;
 use crate::event::Event;
-use crate::machine::{BusConfig, Overflow};
+use crate::machine::{BusConfig, EventKey, Overflow};
 
 /// An event bus: register handlers, dispatch events, await them.
 ///
@@ -325,17 +327,18 @@ impl EventBus {
         records.into_iter().map(|record| AnyEvent::on(record, shared)).collect()
     }
 
-    /// The events the bus remembers, as trees of text: those whose parents it does not remember are
+    /// The events the bus remembers, as trees of text: those of which it remembers no event above are
     /// the roots.
     #[must_use]
     pub fn log_tree(&self) -> LogTree {
         let shared = &self.shared;
         let hub = shared.hub.lock();
-        let is_root = |event| {
-            let parent = hub.books.parent(event);
-            parent.is_none_or(|parent| hub.books.payload(parent).is_none())
+        let remembered: HashSet<_> = hub.books.history(shared.key).collect();
+        let parent = |event: &EventKey| hub.books.parent(*event);
+        let is_root = |event: &EventKey| {
+            !core::iter::successors(parent(event), parent).any(|above| remembered.contains(&above))
         };
-        let roots = hub.books.history(shared.key).filter(|event| is_root(*event));
+        let roots = hub.books.history(shared.key).filter(is_root);
         let roots = roots.filter_map(|event| hub.books.payload(event).cloned()).collect();
         LogTree::new(shared.hub.clone(), roots)
     }

@@ -30,7 +30,7 @@ use crate::sync::Mutex;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct DeliveryOptions {
-    /// How long each try may take: 30 s unless set, `None` for any time.
+    /// How long each try may take: 30 s unless set, `None` for any time, zero for what is answered at once.
     pub timeout: Option<Duration>,
     /// Tries after the first, when the consumer fails or is over its time: none unless set.
     pub retries: u32,
@@ -210,8 +210,10 @@ impl<B: Send + Sync + 'static, R: Send + 'static> Request<B, R> {
             return Err(RequestError::Stopped { address: String::from(&*address) });
         };
         let DeliveryOptions { timeout, retries, wait, headers } = options;
+        // No time at all is a time, where a limit of zero is none (R22).
+        let limit = timeout.map(|timeout| timeout.max(Duration::from_nanos(1)));
         let overrides = Overrides {
-            limit: timeout.map_or(Limit::Off, Limit::After),
+            limit: limit.map_or(Limit::Off, Limit::After),
             retries: (retries > 0).then(|| Retries::new(retries, wait)),
             ..Overrides::default()
         };

@@ -103,10 +103,17 @@ impl EventResult {
         }
     }
 
-    /// How it failed, when it did.
+    /// How it failed, when it did, or how it was ended: of one that another handler of the event was
+    /// faster than, which is no failure of the event (R11), `Aborted` or `Cancelled` with
+    /// [`Cause::First`].
     #[must_use]
     pub fn error(&self) -> Option<HandlerError> {
         error_of(&self.row)
+    }
+
+    /// Whether its event has failed with it.
+    pub(crate) fn is_failure(&self) -> bool {
+        is_failure(&self.row)
     }
 }
 
@@ -114,11 +121,11 @@ impl EventResult {
 /// through. Made by [`EventHandle::select`](super::EventHandle::select).
 ///
 /// A failed result that is among them is an error of every question; one that was filtered out is
-/// ignored.
+/// ignored. Where there are none, and the event was ended, that is.
 #[derive(Debug)]
 pub struct Selection<'a, E> {
     rows: Vec<&'a Row<Answer>>,
-    /// Why the event was ended, when all of its results are looked at.
+    /// Why the event was ended, when all of its results are looked at, or none.
     cause: Option<Cause>,
     of_type: PhantomData<fn() -> E>,
 }
@@ -129,9 +136,15 @@ impl<'a, E: Event> Selection<'a, E> {
         Self { rows, cause, of_type: PhantomData }
     }
 
-    pub(crate) fn filtered(frozen: &'a Frozen, filter: impl Fn(&EventResult) -> bool) -> Self {
+    pub(crate) fn filtered(
+        frozen: &'a Frozen,
+        cause: Option<Cause>,
+        filter: impl Fn(&EventResult) -> bool,
+    ) -> Self {
         let rows = frozen.rows.iter().filter(|row| filter(&EventResult::new((*row).clone())));
-        Self { rows: rows.collect(), cause: None, of_type: PhantomData }
+        let rows: Vec<_> = rows.collect();
+        let cause = cause.filter(|_| rows.is_empty());
+        Self { rows, cause, of_type: PhantomData }
     }
 
     /// The first value that is not none.
@@ -244,6 +257,15 @@ fn first_of_all<E: Event>(
     Ok(frozen.rows.iter().find_map(value_of))
 }
 
+/// Whether an event has failed with a result: not where another handler was first.
+fn is_failure(row: &Row<Answer>) -> bool {
+    let is_beaten = matches!(
+        &row.outcome,
+        Some(Outcome::Aborted(Cause::First) | Outcome::Cancelled(Cause::First))
+    );
+    !is_beaten && row.outcome.as_ref().is_some_and(Outcome::is_error)
+}
+
 /// Whether a handler ended well.
 fn is_well(row: &Row<Answer>) -> bool {
     matches!(&row.outcome, Some(Outcome::Value(Answer::Value(_)) | Outcome::Empty))
@@ -266,7 +288,7 @@ fn failure<'a>(
     rows: impl Iterator<Item = &'a Row<Answer>>,
     cause: Option<Cause>,
 ) -> Result<(), ResultError> {
-    let mut failures = rows.filter_map(|row| {
+    let mut failures = rows.filter(|row| is_failure(row)).filter_map(|row| {
         let error = error_of(row)?;
         Some((row.handler.name.clone(), error))
     });
@@ -332,7 +354,6 @@ fn error_of_last_try(row: &Row<Answer>) -> Option<HandlerError> {
             HandlerError::ResultType { expected: "an error", found: value.type_name() }
         }
         Outcome::TimedOut { limit } => HandlerError::TimedOut { limit: *limit },
-        Outcome::Aborted(Cause::First) | Outcome::Cancelled(Cause::First) => return None,
         Outcome::Aborted(cause) => HandlerError::Aborted { cause: *cause },
         Outcome::Cancelled(cause) => HandlerError::Cancelled { cause: *cause },
         Outcome::TargetGone => HandlerError::TargetGone,

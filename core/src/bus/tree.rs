@@ -149,7 +149,7 @@ impl LogTree {
             (_, Some(_)) => "🛑",
             (EventStatus::Pending, _) => "⏳",
             (EventStatus::Started, _) => "🏃",
-            (EventStatus::Completed, _) if results().iter().any(|r| r.error().is_some()) => "❌",
+            (EventStatus::Completed, _) if results().iter().any(EventResult::is_failure) => "❌",
             (EventStatus::Completed, _) => "✅",
         }
     }
@@ -170,12 +170,12 @@ fn push(lines: &mut Vec<Line>, prefix: &str, nodes: Vec<Node>) {
 
 fn result_mark(result: &EventResult) -> &'static str {
     use super::error::HandlerError;
-    match (result.status(), result.error()) {
+    let error = result.error();
+    match (result.status(), error.as_ref().map(HandlerError::last)) {
         (ResultStatus::Pending, _) => "⏳",
         (ResultStatus::Started, _) => "🏃",
         (_, Some(HandlerError::TimedOut { .. })) => "⏰",
         (_, Some(HandlerError::Aborted { .. } | HandlerError::Cancelled { .. })) => "🛑",
-        (ResultStatus::Error, None) => "🛑",
         (_, Some(_)) => "❌",
         (_, None) => "✅",
     }

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use busway_core::{BoxError, EventBus, EventHandle, EventId};
+use busway_core::{BoxError, DispatchError, EventBus, EventHandle, EventId};
 use busway_journal::{Journal, RecoverError, Types, Unfinished};
 use busway_macros::Event;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::disk::Disk;
 use crate::events::{Job, Outcome, Step, ahead, builder, bus, job, on, soon};
@@ -164,6 +164,82 @@ async fn r42_what_cannot_be_dispatched_stays() -> Outcome {
     soon(bus.wait_until_idle(None)).await?;
     journal.flush().await?;
     assert_eq!(ahead(&disk.after_power_loss(0)).recover().len(), 1);
+    Ok(())
+}
+
+/// Something else that has the fields of a job, and what jobs are called now.
+#[derive(Debug, Event, Serialize, Deserialize)]
+#[event(json, crate = "busway_core")]
+struct Task {
+    number: u32,
+    title: String,
+}
+
+#[tokio::test]
+async fn r42_an_event_is_not_dispatched_as_one_of_another_name() -> Outcome {
+    let disk = Disk::default();
+    {
+        let bus = bus(&ahead(&disk));
+        bus.on(|_: EventHandle<Job>| std::future::pending::<()>());
+        soon(bus.dispatch(job(7))?.durable()).await?;
+    }
+    let numbers = Arc::new(Mutex::new(Vec::new()));
+    let journal = ahead(&disk.after_power_loss(0));
+    let bus = bus(&journal);
+    let seen = numbers.clone();
+    bus.on(move |task: EventHandle<Task>| seen.lock().unwrap().push(task.number));
+    for left in journal.recover() {
+        let refused = soon(left.dispatch::<Task>(&bus)).await.unwrap_err();
+        assert!(
+            matches!(&refused, RecoverError::OtherType { event_type, expected: "Task" } if event_type == "Job")
+        );
+        soon(soon(left.dispatch_renamed::<Task>(&bus)).await?).await?;
+    }
+    assert_eq!(*numbers.lock().unwrap(), [7]);
+
+    let journal = ahead(&disk.after_power_loss(0));
+    let bus = builder("main").journal(&journal).build();
+    let again = journal.recover();
+    let again = soon(again.dispatch(&bus, &Types::new().with_renamed::<Task>("Job"))).await;
+    assert!(again.failed.is_empty() && again.events.len() == 1, "{again:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn r42_two_buses_recover_from_one_journal() -> Outcome {
+    let disk = Disk::default();
+    {
+        let journal = ahead(&disk);
+        for (name, number) in [("a", 1), ("b", 2), ("c", 3)] {
+            let bus = builder(name).journal(&journal).build();
+            bus.on(|_: EventHandle<Job>| std::future::pending::<()>());
+            soon(bus.dispatch(job(number))?.durable()).await?;
+        }
+    }
+    let journal = ahead(&disk.after_power_loss(0));
+    let [a, b] = ["a", "b"].map(|name| builder(name).journal(&journal).build());
+    let again = soon(journal.recover().dispatch_all(&[&a, &b], &types())).await;
+    let buses: Vec<_> = again.events.iter().map(|event| event.path()).collect();
+    assert_eq!(buses, [["a"], ["b"]]);
+    assert_eq!(again.others.len(), 1, "that of `c`");
+    Ok(())
+}
+
+#[tokio::test]
+async fn r42_what_is_refused_says_why_and_by_which_bus() -> Outcome {
+    let disk = Disk::default();
+    {
+        let bus = bus(&ahead(&disk));
+        bus.on(|_: EventHandle<Job>| std::future::pending::<()>());
+        soon(bus.dispatch(job(7))?.durable()).await?;
+    }
+    let journal = ahead(&disk.after_power_loss(0));
+    let bus = bus(&journal);
+    bus.stop_now();
+    let again = soon(journal.recover().dispatch(&bus, &types())).await;
+    let RecoverError::Dispatch(source) = &again.failed[0].1 else { panic!("{again:?}") };
+    let source = source.downcast_ref::<DispatchError<Job>>();
+    assert!(matches!(source, Some(DispatchError::Stopped { event }) if event.number == 7));
     Ok(())
 }
 

@@ -6,7 +6,9 @@ use std::fmt;
 use std::future::{Ready, ready};
 use std::num::ParseIntError;
 
-use busway::{AnyValue, Event, EventHandle, EventResult, HandlerError, ResultError, ResultStatus};
+use busway::{
+    AnyValue, Cause, Event, EventHandle, EventResult, HandlerError, ResultError, ResultStatus,
+};
 
 use crate::runtimes::{Env, Outcome, run};
 use crate::support::Gate;
@@ -22,6 +24,9 @@ scenarios!(
     r21_what_was_ended_says_why,
     r21_before_completion_there_is_no_result,
     r21_a_filter_picks_results,
+    r21_a_filter_that_is_left_with_nothing_says_why,
+    r11_one_that_another_was_faster_than_says_so,
+    r20_an_error_is_found_below_those_that_pass_it_on,
     r21_values_are_reached_by_type,
     r21_maps_with_and_without_conflicts,
 );
@@ -247,6 +252,58 @@ async fn r21_a_filter_picks_results<E: Env>(env: E) -> Outcome {
     assert!(matches!(event.select(|_| false)?.first(), Err(ResultError::Empty)));
     assert_eq!(event.results_by_handler_id().len(), 3);
     assert!(event.results_by_handler_name()["bad"].error().is_some());
+    Ok(())
+}
+
+async fn r21_a_filter_that_is_left_with_nothing_says_why<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    let gate = Gate::closed();
+    let closed = gate.clone();
+    bus.on(move |_: EventHandle<Work>| {
+        let closed = closed.clone();
+        async move { closed.pass().await }
+    });
+    bus.on(|_: EventHandle<Merge>| BTreeMap::from([("a".to_owned(), 1)]));
+    bus.dispatch(Work)?;
+    let (work, merge) = (bus.dispatch(Work)?, bus.dispatch(Merge)?);
+    bus.stop_now();
+    let (work, merge) = (work.await?, merge.await?);
+    let why = |error: ResultError| matches!(error, ResultError::Ended { cause: Cause::Stopped });
+    assert!(why(work.select(|_| true)?.list().unwrap_err()));
+    assert!(why(work.select(|_| false)?.first().unwrap_err()));
+    assert!(why(merge.select(|_| true)?.flat_dict_strict().unwrap_err()));
+    Ok(())
+}
+
+async fn r11_one_that_another_was_faster_than_says_so<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    bus.on(|_: EventHandle<Work>| 1);
+    bus.on(|_: EventHandle<Work>| 2);
+    let event = bus.event(Work).first().run().await?;
+    assert_eq!(event.result()?, 1);
+    let [won, beaten] = &event.results()[..] else { panic!("{:?}", event.results()) };
+    assert!(won.error().is_none());
+    assert_eq!(beaten.status(), ResultStatus::Error);
+    let error = beaten.error().ok_or("it did not run")?;
+    assert!(matches!(error, HandlerError::Cancelled { cause: Cause::First }), "{error}");
+    assert!(event.select(|_| true)?.list().is_ok(), "the event has not failed");
+    let tree = event.log_tree().to_string();
+    assert!(tree.contains("✅ Work") && tree.contains("another handler was first"), "{tree}");
+    Ok(())
+}
+
+async fn r20_an_error_is_found_below_those_that_pass_it_on<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    bus.on(|_: EventHandle<Work>| "many".parse::<u32>());
+    bus.on(|event: EventHandle<Merge>| async move {
+        let work = event.run(Work).await?;
+        busway::ok(BTreeMap::from([("work".to_owned(), work.result()?)]))
+    });
+    let event = run(&bus, Merge).await?;
+    let error = event.results()[0].error().ok_or("it fails")?;
+    assert!(error.downcast_ref::<ParseIntError>().is_some(), "{error}");
+    assert!(error.downcast_ref::<ResultError>().is_some(), "what it returned itself");
+    assert!(error.downcast_ref::<fmt::Error>().is_none());
     Ok(())
 }
 
