@@ -1,12 +1,12 @@
 //! Reading a journal from its beginning.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::fs::File;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-use busway_core::Event;
+use busway_core::{Event, EventId};
 use serde::de::DeserializeOwned;
 
 use crate::error::ReadError;
@@ -60,10 +60,10 @@ impl Replay {
     }
 
     /// The completed events of one type: lines that note an acceptance, or another type, are left
-    /// out.
+    /// out. One that was on several buses, of which each has written its line, is given once.
     #[must_use]
     pub fn of_type<E: Event + DeserializeOwned>(self) -> ReplayOf<E> {
-        ReplayOf { lines: self, of_type: PhantomData }
+        ReplayOf { lines: self, forwarded: HashSet::new(), of_type: PhantomData }
     }
 
     fn read(&mut self) -> Result<Option<Line>, ReadError> {
@@ -109,6 +109,8 @@ impl fmt::Debug for Replay {
 #[derive(Debug)]
 pub struct ReplayOf<E> {
     lines: Replay,
+    /// Those on several buses that were given.
+    forwarded: HashSet<EventId>,
     of_type: PhantomData<fn() -> E>,
 }
 
@@ -133,10 +135,12 @@ impl<E: Event + DeserializeOwned> Iterator for ReplayOf<E> {
     type Item = Result<(Line, E), ReplayError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let line = self.lines.find(|line| {
-            let is_other = |line: &Line| line.event_type != E::NAME || line.kind != Kind::Completed;
-            !line.as_ref().is_ok_and(is_other)
-        })?;
+        let Self { lines, forwarded, .. } = self;
+        let mut is_wanted = |line: &Line| {
+            let is_completed = line.event_type == E::NAME && line.kind == Kind::Completed;
+            is_completed && (line.path.len() < 2 || forwarded.insert(line.id))
+        };
+        let line = lines.find(|line| line.as_ref().map_or(true, &mut is_wanted))?;
         Some(line.map_err(ReplayError::Read).and_then(|line| match line.decode() {
             Ok(event) => Ok((line, event)),
             Err(source) => Err(ReplayError::Decode { line: Box::new(line), source }),

@@ -57,10 +57,10 @@ fn tree_shows_who_dispatched_whom() -> Result<(), BoxError> {
     let (output, said) = run(&["tree"], &path)?;
     assert!(output.status.success());
     let tree = "\
-├── ✅ Order#bbbb [23:31:14.000 (1.000s)] Main > Audit
-│   └── ✅ Pay#aaaa [23:31:14.500 (0.200s)] Main
+├── ● Order#bbbb [23:31:14.000 (1.000s)] Main > Audit
+│   └── ● Pay#aaaa [23:31:14.500 (0.200s)] Main
 ├── ⏳ Order#cccc [23:31:16.000] Main
-└── ✅ Order#dddd [23:31:17.000 (3.000s)] Main
+└── ● Order#dddd [23:31:17.000 (3.000s)] Main
 ";
     assert_eq!(said, tree);
     Ok(())
@@ -74,6 +74,15 @@ fn stats_counts_by_type() -> Result<(), BoxError> {
     let rows: Vec<Vec<&str>> = said.lines().map(|row| row.split_whitespace().collect()).collect();
     assert_eq!(rows[1], ["Order", "2", "1", "1.000s", "3.000s", "3.000s", "3.000s"]);
     assert_eq!(rows[2], ["Pay", "1", "0", "0.200s", "0.200s", "0.200s", "0.200s"]);
+    Ok(())
+}
+
+#[test]
+fn stats_counts_an_event_on_two_buses_once() -> Result<(), BoxError> {
+    let (_folder, path) = journal(&format!("{0}\n{0}\n", EVENTS[3]))?;
+    let (_, said) = run(&["stats"], &path)?;
+    let row = said.lines().nth(1).ok_or("a row")?;
+    assert_eq!(row.split_whitespace().take(3).collect::<Vec<_>>(), ["Order", "1", "0"]);
     Ok(())
 }
 

@@ -102,6 +102,22 @@ fn numbers(replay: Replay) -> Result<Vec<u32>, ReplayError> {
 }
 
 #[tokio::test]
+async fn r41_an_event_on_two_buses_has_two_lines_and_is_replayed_once() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("events.jsonl");
+    let journal = Journal::builder(&path).open()?;
+    let here = builder("here").journal(&journal).build();
+    let there = here.hub().bus("there").journal(&journal).build();
+    here.forward("*", &there)?;
+    soon(here.dispatch(job(1))?).await?;
+    soon(there.dispatch(job(2))?).await?;
+    soon(journal.close()).await?;
+    assert_eq!(Journal::replay(&path)?.count(), 3);
+    assert_eq!(numbers(Journal::replay(&path)?)?, [1, 2]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn r43_a_replay_reads_what_is_rotated_away_meanwhile() -> Outcome {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("events.jsonl");

@@ -1,6 +1,6 @@
 //! Counts, and durations from dispatch to completion, by type.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,9 +29,11 @@ impl OfType {
 pub(crate) fn run(out: &mut impl Write, files: &[PathBuf]) -> Outcome {
     let mut types: BTreeMap<String, OfType> = BTreeMap::new();
     let mut ledger = Ledger::new();
+    let mut completed = HashSet::new();
     let end = read(files, |line| {
         let of_type = types.entry(line.event_type.clone()).or_default();
-        if line.kind == Kind::Completed {
+        // Of one that was on several buses there may be a line of each.
+        if line.kind == Kind::Completed && completed.insert(line.id) {
             of_type.completed += 1;
             of_type.durations.extend(line.duration());
         }

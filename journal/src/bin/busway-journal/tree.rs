@@ -62,13 +62,14 @@ fn push(rest: &mut Vec<(String, bool, EventId)>, prefix: &str, events: Option<Ve
     }
 }
 
-/// `✅ UserLogin#3f9a [20:22:50.123 (0.004s)] main`
+/// `● UserLogin#3f9a [20:22:50.123 (0.004s)] main`: it has completed, whatever its handlers came to, which
+/// no line says.
 fn show(line: &Line, is_open: bool) -> String {
     let mark = match line.kind {
         Kind::Accepted { .. } if is_open => "⏳",
         // Its parent was dispatched again, and has made another in its place.
         Kind::Accepted { .. } => "↺",
-        _ => "✅",
+        _ => "●",
     };
     let took = line.duration().map(|took| format!(" ({})", seconds(took))).unwrap_or_default();
     let path = line.path.join(" > ");
