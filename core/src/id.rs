@@ -1,6 +1,7 @@
 //! Ids of events: UUIDs of version 7, built from a time, a count and a seed that are handed in.
 
 use core::fmt;
+use core::str::FromStr;
 
 use uuid::Uuid;
 
@@ -26,6 +27,15 @@ impl From<Uuid> for EventId {
     /// Any UUID is an id: those of other systems need not be of version 7.
     fn from(id: Uuid) -> Self {
         Self(id)
+    }
+}
+
+impl FromStr for EventId {
+    type Err = uuid::Error;
+
+    /// Reads what [`Display`](fmt::Display) writes, and UUIDs in their other forms.
+    fn from_str(text: &str) -> Result<Self, uuid::Error> {
+        text.parse().map(Self)
     }
 }
 
@@ -77,6 +87,7 @@ pub(crate) const fn mix(value: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::ToString;
     use alloc::vec::Vec;
 
     #[test]
@@ -88,6 +99,13 @@ mod tests {
             assert_eq!(ids[0].as_uuid().get_version_num(), 7);
             assert_eq!(ids[0].as_uuid().get_variant(), uuid::Variant::RFC4122);
         }
+    }
+
+    #[test]
+    fn an_id_is_read_as_it_is_written() {
+        let id = IdSource::new(7).next(1_700_000_000_000);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert!("an id".parse::<EventId>().is_err());
     }
 
     #[test]

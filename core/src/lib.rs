@@ -115,8 +115,8 @@ pub use clock::SystemClock;
 pub use event::Event;
 pub use id::EventId;
 pub use machine::{
-    BusMemory, Cause, Completion, Concurrency, EventStatus, HandlerKey, HandlerOrder, Limit,
-    Overflow, ResultStatus, Warning,
+    BusKey, BusMemory, Cause, Completion, Concurrency, EventStatus, HandlerKey, HandlerOrder,
+    Limit, Overflow, ResultStatus, Warning,
 };
 pub use retry::{
     Always, Attempt, FindRuntime, NotGiven, OnlyIf, Retry, RetryError, RetryOn, RetryPolicy, Source,

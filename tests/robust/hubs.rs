@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use busway::{DispatchError, Event, EventBus, EventHandle, Overflow, RequestError, ReserveError};
-use futures_util::StreamExt as _;
 use tokio::time::{Instant, sleep};
 
 #[derive(Event)]

@@ -13,7 +13,6 @@ use std::time::Duration;
 use busway::{
     Event, EventBus, EventHandle, EventStatus, Limit, Overflow, Subscription, WeakEventBus,
 };
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 
 use crate::manual::{Counter, Manual, Polled, drive, driven};

@@ -12,8 +12,8 @@ use busway::{
     BoxError, Concurrency, Event, EventBus, EventHandle, EventStatus, Hub, Limit, Overflow,
     WeakEventBus,
 };
+use futures_util::FutureExt;
 use futures_util::future::{join, select};
-use futures_util::{FutureExt, StreamExt};
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 

@@ -15,7 +15,7 @@ use busway::{
     AnyEvent, BoxError, Concurrency, Driver, Event, EventBus, EventBusBuilder, EventHandle, Hub,
     Limit, Overflow, WeakEventBus,
 };
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};

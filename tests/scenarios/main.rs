@@ -22,6 +22,7 @@ mod retry;
 mod rules_shell;
 #[cfg(feature = "tracing")]
 mod spans;
+mod surface;
 mod the_bus;
 mod timestamps;
 mod tree;

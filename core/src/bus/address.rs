@@ -130,19 +130,20 @@ impl EventBus {
         consume::<A::Request, A::Response, O, Fut>(&self.shared, A::NAME, handler)
     }
 
-    /// Registers a listener of a topic: it gets every value [published](Self::publish) there.
-    pub fn subscribe<B, E, Fut>(
+    /// Registers a listener of a topic: it gets every value [published](Self::publish) there, and returns
+    /// nothing, or a `Result` of that.
+    pub fn subscribe<B, O, Fut>(
         &self,
         topic: impl Into<String>,
         listener: impl Fn(Message<B>) -> Fut + Send + Sync + 'static,
     ) -> Subscription
     where
         B: Send + Sync + 'static,
-        E: Into<BoxError> + 'static,
-        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        O: IntoResponse<()> + 'static,
+        Fut: Future<Output = O> + Send + 'static,
     {
         let (topic, name) = (topic.into(), name_of(&listener));
-        let call = Call::<B, (), Result<(), E>, _>::new(listener);
+        let call = Call::<B, (), O, _>::new(listener);
         let registered = self.shared.hub.input(|hub| {
             hub.books.on_address(self.shared.key, To::Topic(&topic), name, Arc::new(call))
         });

@@ -1,5 +1,6 @@
 //! An event of any type: what handlers of a name or of every event take.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -7,6 +8,7 @@ use core::fmt;
 use core::future::IntoFuture;
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use core::time::Duration;
 
 use super::EventBus;
 use super::context::Claim;
@@ -14,15 +16,19 @@ use super::error::{DispatchError, RunError, WaitError};
 use super::event_builder::EventBuilder;
 use super::handle::EventHandle;
 use super::record::{Erased, Head, downcast};
+use super::request::Request;
 use super::results::EventResult;
 use super::send::{Options, ParentRef};
 use super::shared::{BusShared, HubShared};
+use super::sleep::{Elapsed, with_timeout};
+use super::spawned::Scope;
+use super::tree::LogTree;
 use super::vantage::Vantage;
 use super::view;
 use super::waiter::{Awaited, Waiter};
 use crate::event::Event;
 use crate::id::EventId;
-use crate::machine::{Cause, EventStatus, InvocationKey};
+use crate::machine::{Cause, EventStatus, HandlerKey, InvocationKey};
 use crate::time::Timestamp;
 
 /// An event whose type is not known, as handlers of a name or of `*` receive it.
@@ -32,7 +38,7 @@ use crate::time::Timestamp;
 pub struct AnyEvent {
     pub(crate) record: Arc<dyn Erased>,
     seen: Vantage,
-    claim: Claim,
+    pub(crate) claim: Claim,
 }
 
 impl AnyEvent {
@@ -61,7 +67,7 @@ impl AnyEvent {
         Self { record, seen, claim: Claim::of(Some(by)) }
     }
 
-    fn hub(&self) -> &HubShared {
+    pub(crate) fn hub(&self) -> &Arc<HubShared> {
         &self.record.head().bus.hub
     }
 
@@ -135,6 +141,13 @@ impl AnyEvent {
         Some(self.hub().wall(self.record.head().frozen()?.completed_at))
     }
 
+    /// How long it took from its start to its completion; `None` before that, and when it never
+    /// started.
+    #[must_use]
+    pub fn duration(&self) -> Option<Duration> {
+        view::duration(self.record.head())
+    }
+
     /// The id of the event whose handler dispatched this one.
     #[must_use]
     pub fn parent_id(&self) -> Option<EventId> {
@@ -165,6 +178,26 @@ impl AnyEvent {
         view::results(self.record.head())
     }
 
+    /// The results by registration, to look one up. In the order of the handlers they are in
+    /// [`results`](Self::results).
+    #[must_use]
+    pub fn results_by_handler_id(&self) -> BTreeMap<HandlerKey, EventResult> {
+        view::by_handler_id(self.results())
+    }
+
+    /// The results by handler name, to look one up; of two handlers of one name, the later one's. In the
+    /// order of the handlers they are in [`results`](Self::results).
+    #[must_use]
+    pub fn results_by_handler_name(&self) -> BTreeMap<String, EventResult> {
+        view::by_handler_name(self.results())
+    }
+
+    /// The event and everything below it as a tree of text.
+    #[must_use]
+    pub fn log_tree(&self) -> LogTree {
+        LogTree::new(self.hub().clone(), alloc::vec![self.record.clone()])
+    }
+
     /// The bus that is processing the event, inside a handler; `None` outside.
     #[must_use]
     pub fn bus(&self) -> Option<EventBus> {
@@ -177,6 +210,20 @@ impl AnyEvent {
     /// Dropping it ends the wait, not the event.
     pub fn wait(&self) -> AnyWait {
         self.clone().into_future()
+    }
+
+    /// Waits for its completion, for `limit` at most. The work goes on (R24).
+    ///
+    /// # Errors
+    /// [`WaitError::TimedOut`], or a wait that could never end.
+    ///
+    /// # Cancel safety
+    /// As [`wait`](Self::wait).
+    pub async fn wait_for(&self, limit: Duration) -> Result<Self, WaitError> {
+        match with_timeout(self.hub(), Some(limit), self.wait()).await {
+            Ok(done) => done,
+            Err(Elapsed) => Err(WaitError::TimedOut { limit }),
+        }
     }
 
     /// Dispatches a child on the bus this handle belongs to.
@@ -209,9 +256,47 @@ impl AnyEvent {
         EventBuilder::with(self.seen.bus(self.record.head()), child, self.as_parent())
     }
 
+    /// Asks the consumer of an address, as a child of this event.
+    pub fn request<B, R>(&self, address: impl Into<Arc<str>>, body: B) -> Request<B, R>
+    where
+        B: Send + Sync + 'static,
+        R: Send + 'static,
+    {
+        let bus = self.seen.bus(self.record.head()).map(|bus| bus.clone());
+        Request::within(bus, self.as_parent(), address.into(), body)
+    }
+
+    /// Makes this event the parent of what `future` dispatches, wherever it is polled: see
+    /// [`EventHandle::scope`].
+    pub fn scope<F: Future>(&self, future: F) -> Scope<F> {
+        Scope::below(future, self.parent_ref(), self.hub().clone())
+    }
+
     /// What makes an event a child of this one.
     fn as_parent(&self) -> Options {
-        Options::child_of(ParentRef::of(self.record.head(), self.seen), self.claim)
+        Options::child_of(self.parent_ref(), self.claim)
+    }
+
+    pub(crate) fn parent_ref(&self) -> ParentRef {
+        ParentRef::of(self.record.head(), self.seen)
+    }
+}
+
+impl<E: Event> From<&EventHandle<E>> for AnyEvent {
+    fn from(event: &EventHandle<E>) -> Self {
+        event.as_any()
+    }
+}
+
+impl<E: Event> From<EventHandle<E>> for AnyEvent {
+    fn from(event: EventHandle<E>) -> Self {
+        event.as_any()
+    }
+}
+
+impl From<&Self> for AnyEvent {
+    fn from(event: &Self) -> Self {
+        event.clone()
     }
 }
 

@@ -150,12 +150,13 @@ impl EventBusBuilder {
         }
     }
 
-    /// The runtime, for a bus on its own; the buses of a hub have the hub's.
+    /// The runtime, for a bus on its own; the buses of a hub have the hub's, and this changes nothing.
     pub fn runtime(self, runtime: impl Runtime) -> Self {
         self.own_hub(|hub| hub.runtime(runtime))
     }
 
-    /// Asks for a runtime at the first dispatch, for a bus on its own.
+    /// Asks for a runtime at the first dispatch, for a bus on its own; of others the
+    /// [hub's](HubBuilder::runtime_source) holds.
     pub fn runtime_source(
         self,
         source: impl Fn() -> Result<Arc<dyn Runtime>, NoRuntime> + Send + Sync + 'static,
@@ -163,17 +164,36 @@ impl EventBusBuilder {
         self.own_hub(|hub| hub.runtime_source(source))
     }
 
-    /// The deepest level a child may be dispatched at, for a bus on its own.
+    /// The deepest level a child may be dispatched at, for a bus on its own; of others the
+    /// [hub's](HubBuilder::max_depth) holds.
     pub fn max_depth(self, depth: Option<u32>) -> Self {
         self.own_hub(|hub| hub.max_depth(depth))
     }
 
-    /// Whether dispatching inside a handler makes a child, for a bus on its own.
+    /// The bytes of events in memory above which one warning is given, for a bus on its own; of others the
+    /// [hub's](HubBuilder::memory_warning) holds.
+    pub fn memory_warning(self, bytes: Option<u64>) -> Self {
+        self.own_hub(|hub| hub.memory_warning(bytes))
+    }
+
+    /// The wall time of the runtime's epoch, for a bus on its own; of others the
+    /// [hub's](HubBuilder::wall_time_of_epoch) holds.
+    pub fn wall_time_of_epoch(self, at: Timestamp) -> Self {
+        self.own_hub(|hub| hub.wall_time_of_epoch(at))
+    }
+
+    /// The seed of the event ids, for a bus on its own; of others the [hub's](HubBuilder::id_seed) holds.
+    pub fn id_seed(self, seed: u64) -> Self {
+        self.own_hub(|hub| hub.id_seed(seed))
+    }
+
+    /// Whether dispatching inside a handler makes a child, for a bus on its own; of others the
+    /// [hub's](HubBuilder::ambient_parent) holds.
     pub fn ambient_parent(self, on: bool) -> Self {
         self.own_hub(|hub| hub.ambient_parent(on))
     }
 
-    /// Where warnings go, for a bus on its own.
+    /// Where warnings go, for a bus on its own; of others the [hub's](HubBuilder::on_warning) holds.
     pub fn on_warning(self, tell: impl Fn(&Warning) + Send + Sync + 'static) -> Self {
         self.own_hub(|hub| hub.on_warning(tell))
     }
@@ -191,15 +211,18 @@ impl EventBusBuilder {
         self
     }
 
-    /// Events that are remembered (R29): 50 unless set, `None` for all, 0 for those in flight.
+    /// Events that are remembered (R29): 50 unless set, `None` for all, 0 for those in flight, however
+    /// many these are. Those in flight count: of more than the limit the completed ones are forgotten
+    /// first, then those that were started, then those that are queued. What is forgotten runs all the
+    /// same; it is not found by [`find`](crate::EventBus::find) any more.
     pub const fn max_history(mut self, events: Option<usize>) -> Self {
         self.config.max_history = events;
         self
     }
 
     /// The limit of an invocation whose handler and event leave it open (R22): 60 s unless set.
-    pub const fn limit(mut self, limit: Limit) -> Self {
-        self.config.limit = limit;
+    pub fn limit(mut self, limit: impl Into<Limit>) -> Self {
+        self.config.limit = limit.into();
         self
     }
 

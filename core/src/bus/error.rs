@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::error::Error;
-use core::fmt;
+use core::fmt::{self, Write as _};
 use core::time::Duration;
 
 use super::shared::Books;
@@ -104,7 +104,13 @@ impl<E> fmt::Debug for DispatchError<E> {
             Self::NotSerializable { .. } => "NotSerializable",
             Self::Journal { .. } => "Journal",
         };
-        write!(f, "{name}({self})")
+        write!(f, "{name}({self}")?;
+        match self {
+            Self::NotSerializable { source, .. } => write!(f, ": {source}")?,
+            Self::Journal { source, .. } => write!(f, ": {source}")?,
+            _ => {}
+        }
+        f.write_char(')')
     }
 }
 

@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
 
+use super::any::AnyEvent;
 use super::error::{DispatchError, RunError};
 use super::handle::EventHandle;
 use super::send::{Options, Parentage};
@@ -35,7 +36,8 @@ impl<'a, E: Event> EventBuilder<'a, E> {
 
     /// As a child of this event, wherever it is dispatched. A parent in another hub is named, at its
     /// depth, and does not wait.
-    pub fn parent<T: Event>(mut self, parent: &EventHandle<T>) -> Self {
+    pub fn parent(mut self, parent: impl Into<AnyEvent>) -> Self {
+        let parent = parent.into();
         let of = parent.parent_ref();
         let is_here = self.bus.as_ref().is_some_and(|bus| Arc::ptr_eq(&bus.hub, parent.hub()));
         self.options.parentage = Parentage::Of(if is_here { of } else { of.elsewhere() });
@@ -61,9 +63,10 @@ impl<'a, E: Event> EventBuilder<'a, E> {
         self
     }
 
-    /// How long each invocation for it may take (R22).
-    pub fn limit(mut self, limit: Limit) -> Self {
-        self.overrides().limit = limit;
+    /// How long each invocation for it may take (R22), in the place of what its bus has set; of a
+    /// handler's own limit and this one the smaller holds.
+    pub fn limit(mut self, limit: impl Into<Limit>) -> Self {
+        self.overrides().limit = limit.into();
         self
     }
 
@@ -93,8 +96,13 @@ impl<'a, E: Event> EventBuilder<'a, E> {
 
     /// On each bus it is done at the first value that is not none and not an error (R11). An error that
     /// came before is among the results, and [`EventHandle::result`] tells of it.
-    pub fn first(mut self) -> Self {
-        self.overrides().completion = Some(Completion::First);
+    pub fn first(self) -> Self {
+        self.completion(Completion::First)
+    }
+
+    /// When it is done on each bus: when all of its handlers are, or at the first value (R11).
+    pub fn completion(mut self, completion: Completion) -> Self {
+        self.overrides().completion = Some(completion);
         self
     }
 

@@ -6,12 +6,11 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
+use super::any::AnyEvent;
 use super::expect::{About, Expect, Test};
-use super::handle::EventHandle;
 use super::record::Erased;
 use super::shared::{BusShared, HubState};
 use super::watch::Select;
-use crate::event::Event;
 use crate::machine::{EventKey, EventStatus};
 
 /// What is looked for. Made by [`EventBus::find`](super::EventBus::find) and
@@ -43,9 +42,10 @@ impl<'a, In: Send + 'static> Find<'a, In> {
     }
 
     /// Events below this one: its children, and theirs, as far as the links are still in memory.
-    pub fn child_of<E: Event>(self, ancestor: &EventHandle<E>) -> Self {
+    pub fn child_of(self, ancestor: impl Into<AnyEvent>) -> Self {
+        let ancestor = ancestor.into();
         let is_here = Arc::ptr_eq(ancestor.hub(), &self.bus.hub);
-        let ancestor: EventKey = ancestor.record.head.key();
+        let ancestor: EventKey = ancestor.record.head().key();
         self.about(move |bus, record| {
             is_here && bus.hub.lock().books.is_below(record.head().key(), ancestor)
         })
@@ -56,7 +56,8 @@ impl<'a, In: Send + 'static> Find<'a, In> {
         self.about(move |bus, record| bus.hub.now().since(record.head().created_at) < age)
     }
 
-    /// The newest one that is remembered, those in flight included.
+    /// The newest one that is remembered, those in flight included: as far as the bus remembers those
+    /// ([`max_history`](super::EventBusBuilder::max_history)).
     #[must_use]
     pub fn newest(self) -> Option<In> {
         self.all(1).pop()

@@ -13,7 +13,7 @@ use core::time::Duration;
 
 use super::EventBus;
 use super::any::AnyEvent;
-use super::context::{Claim, Current};
+use super::context::Claim;
 use super::error::{DispatchError, ResultError, RunError, WaitError};
 use super::event_builder::EventBuilder;
 use super::merge::{FlatDict, FlatList};
@@ -141,8 +141,7 @@ impl<E: Event> EventHandle<E> {
     /// started.
     #[must_use]
     pub fn duration(&self) -> Option<Duration> {
-        let frozen = self.record.head.frozen()?;
-        Some(frozen.completed_at.since(frozen.started_at?))
+        view::duration(&self.record.head)
     }
 
     /// The id of the event whose handler dispatched this one.
@@ -250,9 +249,7 @@ impl<E: Event> EventHandle<E> {
     /// same serial bus waits until its limit, and the cycle is not seen: have the child run
     /// [`parallel`](EventBuilder::parallel), or await it in the handler.
     pub fn scope<F: Future>(&self, future: F) -> Scope<F> {
-        let (hub, parent) = (self.hub().address(), self.parent_ref());
-        let scope = Current { polled: None, hub, parent, in_scope: 1 };
-        Scope::new(future, scope, self.hub().clone())
+        Scope::below(future, self.parent_ref(), self.hub().clone())
     }
 
     /// The event and everything below it as a tree of text.
@@ -272,7 +269,7 @@ impl<E: Event> EventHandle<E> {
     /// # Errors
     /// The failures, all of them; the cause, when the event was ended; `Empty` when no handler
     /// returned a value; `NotCompleted`. An event without an output is always empty: whether all went
-    /// well with it is what [`result_opt`](Self::result_opt) says.
+    /// well with it is what [`check`](Self::check) says.
     pub fn result(&self) -> Result<E::Output, ResultError> {
         self.result_ref().cloned()
     }
@@ -291,6 +288,15 @@ impl<E: Event> EventHandle<E> {
     /// As [`result`](Self::result), but `Empty`.
     pub fn result_opt(&self) -> Result<Option<E::Output>, ResultError> {
         self.first_value().map(Option::<&E::Output>::cloned)
+    }
+
+    /// Whether no handler failed and the event was not ended: for events without an output, of which
+    /// `bus.run(event).await?.check()?` says all there is to be said.
+    ///
+    /// # Errors
+    /// As [`result`](Self::result), but `Empty`.
+    pub fn check(&self) -> Result<(), ResultError> {
+        self.first_value().map(drop)
     }
 
     /// All values, in order of registration, bus by bus.
@@ -329,14 +335,14 @@ impl<E: Event> EventHandle<E> {
     /// [`results`](Self::results).
     #[must_use]
     pub fn results_by_handler_id(&self) -> BTreeMap<HandlerKey, EventResult> {
-        self.results().into_iter().map(|row| (row.handler_id(), row)).collect()
+        view::by_handler_id(self.results())
     }
 
     /// The results by handler name, to look one up; of two handlers of one name, the later one's. In the
     /// order of the handlers they are in [`results`](Self::results).
     #[must_use]
     pub fn results_by_handler_name(&self) -> BTreeMap<String, EventResult> {
-        self.results().into_iter().map(|row| (row.handler_name().into(), row)).collect()
+        view::by_handler_name(self.results())
     }
 
     /// The results that a filter lets through, to be asked for their first, all or merged values.
@@ -352,7 +358,7 @@ impl<E: Event> EventHandle<E> {
     }
 
     /// What makes an event a child of this one.
-    fn as_parent(&self) -> Options {
+    pub(crate) fn as_parent(&self) -> Options {
         Options::child_of(self.parent_ref(), self.claim)
     }
 

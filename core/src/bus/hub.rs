@@ -15,7 +15,9 @@ use crate::machine::{BusMemory, Held};
 pub struct Hub(pub(crate) Arc<HubShared>);
 
 impl Hub {
-    /// Settings for a new hub.
+    /// Settings for a new hub. Its buses have no runtime before it is given one
+    /// ([`runtime`](HubBuilder::runtime), [`runtime_source`](HubBuilder::runtime_source)): `busway::hub`
+    /// makes one with the runtime that is there.
     pub fn builder() -> HubBuilder {
         HubBuilder::new()
     }

@@ -95,7 +95,7 @@ use self::send::{Options, Parentage};
 use self::shared::BusShared;
 use self::watch::Select;
 use crate::event::Event;
-use crate::machine::{BusConfig, EventKey, Overflow};
+use crate::machine::{BusConfig, BusKey, EventKey, Overflow};
 
 /// An event bus: register handlers, dispatch events, await them.
 ///
@@ -107,7 +107,9 @@ pub struct EventBus {
 }
 
 impl EventBus {
-    /// Settings for a new bus with a hub of its own.
+    /// Settings for a new bus with a hub of its own. It has no runtime before it is given one
+    /// ([`runtime`](EventBusBuilder::runtime), [`runtime_source`](EventBusBuilder::runtime_source)):
+    /// `busway::builder` is the same with the runtime that is there.
     pub fn builder(name: impl Into<String>) -> EventBusBuilder {
         EventBusBuilder::on_its_own(name.into())
     }
@@ -134,6 +136,12 @@ impl EventBus {
     #[must_use]
     pub fn name(&self) -> String {
         self.shared.name()
+    }
+
+    /// What the bus is known by in its hub, whatever its name.
+    #[must_use]
+    pub fn id(&self) -> BusKey {
+        self.shared.key
     }
 
     /// The hub this bus is of.
@@ -404,6 +412,15 @@ impl EventBus {
         WeakEventBus(Arc::downgrade(&self.shared))
     }
 }
+
+/// Whether it is the same bus, and not one of the same name.
+impl PartialEq for EventBus {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+}
+
+impl Eq for EventBus {}
 
 impl Clone for EventBus {
     fn clone(&self) -> Self {

@@ -159,9 +159,8 @@ impl<E: Event> EventHandle<E> {
         B: Send + Sync + 'static,
         R: Send + 'static,
     {
-        let parentage = Parentage::Of(self.parent_ref());
         let bus = self.place().map(|bus| bus.clone());
-        Request { claim: self.claim, ..Request::new(bus, parentage, address.into(), body) }
+        Request::within(bus, self.as_parent(), address.into(), body)
     }
 }
 
@@ -169,6 +168,16 @@ impl<B: Send + Sync + 'static, R: Send + 'static> Request<B, R> {
     fn new(bus: Option<Arc<BusShared>>, parentage: Parentage, address: Arc<str>, body: B) -> Self {
         let (options, claim) = (DeliveryOptions::default(), Claim::default());
         Self { bus, parentage, claim, address, body, options, reply: PhantomData }
+    }
+
+    /// As a child of an event.
+    pub(crate) fn within(
+        bus: Option<Arc<BusShared>>,
+        parent: Options,
+        address: Arc<str>,
+        body: B,
+    ) -> Self {
+        Self { claim: parent.claim, ..Self::new(bus, parent.parentage, address, body) }
     }
 
     /// How it is delivered.

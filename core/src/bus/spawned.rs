@@ -8,6 +8,7 @@ use core::task::{Context, Poll, ready};
 
 use super::context::{self, Current};
 use super::guard;
+use super::send::ParentRef;
 use super::shared::{BusShared, HubShared};
 use super::task::Running;
 use super::value::Answer;
@@ -99,7 +100,8 @@ pub struct Scope<F> {
 }
 
 impl<F> Scope<F> {
-    pub(crate) fn new(future: F, scope: Current, hub: Arc<HubShared>) -> Self {
+    pub(crate) fn below(future: F, parent: ParentRef, hub: Arc<HubShared>) -> Self {
+        let scope = Current { polled: None, hub: hub.address(), parent, in_scope: 1 };
         Self { future: Box::pin(future), scope, _hub: hub }
     }
 }

@@ -3,6 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::fmt;
+use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
@@ -62,6 +63,15 @@ impl<In> EventStream<In> {
         let ended = self.queue.state.lock().ended;
         let watched = || self.watch.map_or(0, |watch| self.bus.hub.lock().books.dropped(watch));
         ended.unwrap_or_else(watched)
+    }
+
+    /// The next event; `None` when the bus is stopped and all were read. Also without a crate for
+    /// streams, whose `next` is the same.
+    ///
+    /// # Cancel safety
+    /// Dropping it before it is ready loses no event.
+    pub async fn next(&mut self) -> Option<In> {
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
     /// How many events wait to be read.

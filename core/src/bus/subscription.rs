@@ -134,9 +134,10 @@ impl<'a> HandlerBuilder<'a> {
         self
     }
 
-    /// How long each invocation of it may take (R22).
-    pub const fn limit(mut self, limit: Limit) -> Self {
-        self.limit = limit;
+    /// How long each invocation of it may take (R22), in the place of what its bus has set; of an event's
+    /// own limit and this one the smaller holds.
+    pub fn limit(mut self, limit: impl Into<Limit>) -> Self {
+        self.limit = limit.into();
         self
     }
 

@@ -1,15 +1,17 @@
 //! What handles show of an event: from the frozen record once it has completed, else from the books.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::EventBus;
 use super::any::AnyEvent;
 use super::record::{Erased, Head};
 use super::results::{EventResult, names};
 use super::vantage::Vantage;
-use crate::machine::EventStatus;
+use crate::machine::{EventStatus, HandlerKey};
 use crate::time::Timestamp;
 
 pub(crate) fn status(head: &Head) -> EventStatus {
@@ -26,6 +28,19 @@ pub(crate) fn started_at(head: &Head) -> Option<Timestamp> {
         None => hub.lock().books.started_at(head.key())?,
     };
     Some(hub.wall(at))
+}
+
+pub(crate) fn duration(head: &Head) -> Option<Duration> {
+    let frozen = head.frozen()?;
+    Some(frozen.completed_at.since(frozen.started_at?))
+}
+
+pub(crate) fn by_handler_id(results: Vec<EventResult>) -> BTreeMap<HandlerKey, EventResult> {
+    results.into_iter().map(|row| (row.handler_id(), row)).collect()
+}
+
+pub(crate) fn by_handler_name(results: Vec<EventResult>) -> BTreeMap<String, EventResult> {
+    results.into_iter().map(|row| (row.handler_name().into(), row)).collect()
 }
 
 pub(crate) fn path(head: &Head) -> Vec<String> {

@@ -6,7 +6,9 @@ use core::time::Duration;
 use super::state::Slot;
 use crate::time::{Instant, Nanos};
 
-/// How long one invocation may take (R22).
+/// How long one invocation may take (R22): the smaller one of its handler's and its event's, and that of
+/// the bus only where both inherit. So one that is longer than the bus's holds, and `Off` leaves it to the
+/// other one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Limit {
     /// The next one out decides: of a handler or an event, the bus.
@@ -16,6 +18,12 @@ pub enum Limit {
     Off,
     /// This long, counted from the start of the handler; a zero duration is no limit.
     After(Duration),
+}
+
+impl From<Duration> for Limit {
+    fn from(limit: Duration) -> Self {
+        Self::After(limit)
+    }
 }
 
 impl Limit {

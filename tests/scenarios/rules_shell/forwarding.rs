@@ -5,7 +5,6 @@ use std::error::Error;
 use busway::{
     DispatchError, Event, EventBus, EventHandle, ForwardError, HandlerError, Overflow, ResultError,
 };
-use futures_util::StreamExt;
 
 use crate::runtimes::{Env, Outcome, run};
 use crate::support::Log;

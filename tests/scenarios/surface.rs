@@ -1,0 +1,129 @@
+//! What events without a type, handles, buses and streams answer.
+
+use std::time::Duration;
+
+use busway::{
+    AnyEvent, BoxError, Completion, Event, EventHandle, EventId, EventStatus, HandlerError, Limit,
+    Message, Overflow, ResultError, WaitError,
+};
+
+use crate::runtimes::{Env, Outcome, run};
+use crate::support::Gate;
+
+scenarios!(
+    r12_an_event_without_a_type_is_a_parent,
+    an_event_without_a_type_answers_as_its_handle,
+    r24_an_event_without_a_type_is_waited_for_in_time,
+    r10_an_event_has_all_handlers_where_the_bus_has_the_first,
+    an_event_without_an_output_is_checked,
+    r40_a_bus_is_known_by_its_identity,
+    r22_a_limit_is_a_duration,
+    r28_a_stream_is_read_without_further_crates,
+);
+
+#[derive(Event)]
+#[event(output = u32)]
+struct Work(u32);
+
+#[derive(Event)]
+struct Note;
+
+async fn r12_an_event_without_a_type_is_a_parent<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    let root: AnyEvent = bus.dispatch(Note)?.into();
+    let child = bus.event(Work(1)).parent(&root).run().await?;
+    assert_eq!(child.parent_id(), Some(root.id()));
+    let found = bus.find::<Work>().child_of(&root).newest().ok_or("a child")?;
+    assert_eq!(found.id(), child.id());
+    assert!(bus.find::<Work>().child_of(&child).newest().is_none());
+    Ok(())
+}
+
+async fn an_event_without_a_type_answers_as_its_handle<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    bus.consumer("double", |message: Message<u32>| async move { busway::ok(*message * 2) })?;
+    let asks = |event: AnyEvent| async move {
+        let doubled: u32 = event.request("double", 4u32).await?;
+        let below = event.scope(async { event.bus().map(|bus| bus.dispatch(Note)) }).await;
+        assert_eq!(below.ok_or("a bus")??.parent_id(), Some(event.id()));
+        Ok::<_, BoxError>(doubled)
+    };
+    bus.handler_of("Work", asks).named("asks").register();
+    let event = run(&bus, Work(1)).await?;
+    let any = event.as_any();
+    assert_eq!(event.result()?, 8);
+    assert_eq!((any.duration(), any.status()), (event.duration(), EventStatus::Completed));
+    assert_eq!(any.log_tree().to_string(), event.log_tree().to_string());
+    assert_eq!(any.results_by_handler_name()["asks"].value(), Some(&8u32));
+    assert!(any.results_by_handler_id().keys().eq(event.results_by_handler_id().keys()));
+    assert_eq!(any.children().len(), 2);
+    Ok(())
+}
+
+async fn r24_an_event_without_a_type_is_waited_for_in_time<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    let gate = Gate::closed();
+    let closed = gate.clone();
+    bus.on(move |_: EventHandle<Note>| {
+        let closed = closed.clone();
+        async move { closed.pass().await }
+    });
+    let event = bus.dispatch(Note)?.as_any();
+    let late = event.wait_for(env.ticks(1)).await;
+    assert!(matches!(late, Err(WaitError::TimedOut { .. })), "{late:?}");
+    gate.open();
+    assert_eq!(event.wait_for(env.ticks(100)).await?.status(), EventStatus::Completed);
+    Ok(())
+}
+
+async fn r10_an_event_has_all_handlers_where_the_bus_has_the_first<E: Env>(env: E) -> Outcome {
+    let bus = env.builder("main").completion(Completion::First).build();
+    bus.on(|work: EventHandle<Work>| work.0);
+    bus.on(|work: EventHandle<Work>| work.0 + 1);
+    assert_eq!(run(&bus, Work(1)).await?.results_list()?, [1]);
+    let all = bus.event(Work(1)).completion(Completion::All).run().await?;
+    assert_eq!(all.results_list()?, [1, 2]);
+    Ok(())
+}
+
+async fn an_event_without_an_output_is_checked<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    let note = run(&bus, Note).await?;
+    assert!(matches!(note.result(), Err(ResultError::Empty)));
+    note.check()?;
+    bus.on(|_: EventHandle<Note>| Err::<(), _>("no luck"));
+    assert!(matches!(run(&bus, Note).await?.check(), Err(ResultError::Failed { .. })));
+    Ok(())
+}
+
+async fn r40_a_bus_is_known_by_its_identity<E: Env>(env: E) -> Outcome {
+    let hub = env.hub();
+    let [one, other] = ["main", "main"].map(|name| hub.bus(name).build());
+    assert!(one == one.clone() && one != other);
+    assert_ne!(one.id(), other.id());
+    assert!(env.bus("main") != env.bus("main"));
+    Ok(())
+}
+
+async fn r22_a_limit_is_a_duration<E: Env>(env: E) -> Outcome {
+    let bus = env.builder("main").limit(Duration::from_secs(60)).build();
+    bus.handler(|_: EventHandle<Note>| std::future::pending::<()>()).limit(Limit::Off).register();
+    let event = bus.event(Note).limit(env.ticks(1)).run().await?;
+    let error = event.results()[0].error();
+    assert!(matches!(error, Some(HandlerError::TimedOut { limit }) if limit == env.ticks(1)));
+    Ok(())
+}
+
+async fn r28_a_stream_is_read_without_further_crates<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    let mut works = bus.events_of::<Work>(8, Overflow::DropNewest);
+    bus.dispatch(Work(1))?;
+    bus.dispatch(Work(2))?;
+    assert_eq!(works.next().await.map(|work| work.0), Some(1));
+    assert_eq!(works.next().await.map(|work| work.0), Some(2));
+    bus.stop_now();
+    assert!(works.next().await.is_none());
+    let id: EventId = bus.history()[0].id().to_string().parse()?;
+    assert_eq!(id, bus.history()[0].id());
+    Ok(())
+}
