@@ -26,6 +26,8 @@
 //! No lock is held while code of yours runs, and nothing of yours is cloned, called or dropped under
 //! one. Panics of handlers, predicates and drops are caught (with `std`).
 //!
+//! What happens when is written down in numbered [rules], which these pages name, as in "(R13)".
+//!
 //! # What it is not for
 //!
 //! Handlers that block or compute for long hold up the other handlers of their bus: give them to the
@@ -102,6 +104,8 @@ mod event;
 mod id;
 pub mod machine;
 mod retry;
+#[doc = include_str!("../RULES.md")]
+pub mod rules {}
 mod runtime;
 mod semaphore;
 mod sync;

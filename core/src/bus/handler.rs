@@ -93,7 +93,7 @@ use crate::machine::{InvocationKey, Outcome};
     note = "a handler is a function of one argument, `EventHandle<MyEvent>` (or `AnyEvent` for `on_name` and `on_any`)",
     note = "an async handler's future must be `Send`; it returns `()`, the event's output type, or an `Option` or `Result` of these",
     note = "a method takes `self: Arc<Self>` and stands in a pair, `(service, Service::method)`",
-    note = "put `check_handler(..)` around an async one, and the compiler says which of these it is"
+    note = "put `check_handler(..)` around an async function or closure, and the compiler says which of these it is"
 )]
 pub trait Handler<In: Input, M>: Send + Sync + 'static {
     /// Starts the handler for one event.
