@@ -349,8 +349,8 @@ impl<On, R> RetryPolicy<On, R> {
     }
 
     /// The folder of the locked files of [`SemaphoreScope::Multiprocess`]; it is made when it is not
-    /// there. Unless set it is `busway-UID` in the system's folder for temporary files. It must be
-    /// the user's, who alone may enter it (0700), else the call fails with
+    /// there. Unless set it is `/tmp/busway-UID`, whatever the environment says. It must be the user's,
+    /// who alone may enter it (0700), else the call fails with
     /// [`SemaphoreError::UnsafeFolder`](crate::SemaphoreError::UnsafeFolder). Processes that are to
     /// share slots must use the same folder, on a local disk.
     #[cfg(feature = "std")]

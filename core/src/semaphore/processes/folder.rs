@@ -10,17 +10,21 @@ use std::sync::OnceLock;
 
 use crate::semaphore::SemaphoreError;
 
+/// Where the folder is that nobody has chosen. Not where the environment says: processes that share slots
+/// may have different ones.
+const TEMPORARY: &str = "/tmp";
+
 /// Makes sure that the folder is there and safe, and gives its canonical path. Without a folder it
-/// is `busway-UID` among the temporary files of the system.
+/// is `/tmp/busway-UID`.
 ///
 /// What is in the way is refused, never repaired: it may be somebody's trap.
 pub(super) fn ensure(folder: Option<&Path>) -> Result<PathBuf, SemaphoreError> {
     let folder = match folder {
         Some(folder) => folder.to_path_buf(),
         None => {
-            let temp = std::env::temp_dir();
-            let user = user(&temp).map_err(|source| failed(&temp, source))?;
-            temp.join(format!("busway-{user}"))
+            let temporary = Path::new(TEMPORARY);
+            let user = user(temporary).map_err(|source| failed(temporary, source))?;
+            temporary.join(format!("busway-{user}"))
         }
     };
     let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);

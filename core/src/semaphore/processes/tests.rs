@@ -17,6 +17,7 @@ use std::thread::{self, Thread};
 
 use super::contest::{Processes, take_opened};
 use super::files::{self, Lock, safe_name};
+use super::folder;
 use crate::semaphore::{Key, Pool, SemaphoreError, SemaphoreScope};
 
 /// A folder that is there for one test.
@@ -91,6 +92,15 @@ fn block_on<F: Future>(future: F) -> F::Output {
 /// Polls once.
 async fn is_pending<F: Future>(mut future: core::pin::Pin<&mut F>) -> bool {
     poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
+}
+
+/// Processes of one user meet there, whatever `TMPDIR` each of them has.
+#[test]
+fn r46_the_folder_is_not_where_the_environment_says() {
+    let folder = folder::ensure(None).expect("a folder of our own");
+    assert_eq!(folder.parent(), fs::canonicalize("/tmp").ok().as_deref());
+    let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
+    assert!(name.starts_with("busway-"), "{name}");
 }
 
 #[test]
