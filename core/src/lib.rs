@@ -32,8 +32,8 @@
 //!
 //! Handlers that block or compute for long hold up the other handlers of their bus: give them to the
 //! runtime ([`EventBusBuilder::spawn_parallel`]) or to a thread pool. Cycles of waits are seen within
-//! one hub, not across several. Names of handlers and events are kept for the life of the hub: do not
-//! make them up by the million.
+//! one hub, not across several. The kinds of events that came to a hub are kept for its life: whoever
+//! drives the machine by hand is not to make them up by the million.
 //!
 //! # Features
 //!

@@ -5,10 +5,11 @@ use alloc::string::String;
 
 use super::event_state::VisitState;
 use super::flight::Flight;
+use super::registry::Place;
 use super::results::EventStatus;
 use super::state::{EventIx, InvocationIx, Slot, VisitIx};
 use super::work::Work;
-use super::{Concurrency, Machine};
+use super::{BusKey, Concurrency, Machine};
 
 impl<P: Clone, R, H> Machine<P, R, H> {
     /// Recounts everything that is kept as a count or a flag, by looking at all there is.
@@ -81,6 +82,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             }
         }
         expect(hub == self.hub_slot, || format!("hub slot: {:?}, counted {hub:?}", self.hub_slot))?;
+        let named = |(_, place): &&(BusKey, Place)| matches!(place, Place::Name(_));
+        let handlers = self.handler_places.values().filter(named).count();
+        let uses = self.kinds.len() + self.named_watches() + handlers;
+        let noted = self.kinds.uses();
+        expect(uses == noted, || format!("names: {noted} uses, counted {uses}"))?;
         self.audit_events()
     }
 

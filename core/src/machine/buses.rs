@@ -159,8 +159,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let lists: Vec<_> = self.buses[ix].handlers.take().collect();
         for list in lists {
             for handler in &*list {
-                self.handler_places.remove(&handler.info.key);
-                self.told_other_type.remove(&handler.info.key);
+                self.forget_place(handler.info.key);
             }
             self.say(Output::Dropped(Dropped::Handlers(list)));
         }

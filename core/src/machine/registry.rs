@@ -1,29 +1,20 @@
-//! Who handles what: patterns, kinds of events, and the lists of handlers of one bus (R1–R4).
+//! Who handles what: patterns, and the lists of handlers of one bus (R1–R4).
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::TypeId;
-use core::hash::{BuildHasherDefault, Hasher};
 use core::slice;
 
 use hashbrown::HashMap;
 
 use super::addresses::Address;
 use super::config::Limit;
+use super::kinds::{Kind, NameIx};
 use super::output::Warning;
 use super::results::HandlerInfo;
 use super::state::BusIx;
 use super::{BusKey, HandlerKey, Machine};
-
-/// An event's type as the machine knows it: a name, and the Rust type if it has one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Kind(u32);
-
-impl Kind {
-    /// No kind that the machine has given: to be replaced before it is used.
-    pub(crate) const UNKNOWN: Self = Self(u32::MAX);
-}
 
 /// What a handler is registered for (R1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,55 +75,7 @@ pub(super) struct Snapshot<H> {
     pub(super) any: Option<HandlerList<H>>,
 }
 
-type NameIx = u32;
-
-/// Names and types are told once and then known by number.
-#[derive(Default)]
-pub(super) struct Kinds {
-    names: Vec<Arc<str>>,
-    by_name: HashMap<Arc<str>, NameIx>,
-    kinds: Vec<(NameIx, Option<TypeId>)>,
-    by_kind: HashMap<(NameIx, Option<TypeId>), Kind>,
-    by_type: HashMap<TypeId, Kind, BuildHasherDefault<AsItIs>>,
-    /// What was asked for last: most often the same again.
-    last: Option<(TypeId, Kind)>,
-}
-
-/// A type's id is a hash already.
-#[derive(Default)]
-struct AsItIs(u64);
-
-impl Hasher for AsItIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 ^= value;
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-}
-
 impl<P: Clone, R, H> Machine<P, R, H> {
-    /// The kind of events of this name and, for typed events, this type.
-    pub fn kind(&mut self, name: &str, of_type: Option<TypeId>) -> Kind {
-        self.kinds.find_kind(name, of_type)
-    }
-
-    /// The same for whoever gives a type one name only, which is then not compared.
-    #[inline]
-    pub(crate) fn kind_of(&mut self, name: &'static str, of_type: TypeId) -> Kind {
-        match self.kinds.last {
-            Some((last, kind)) if last == of_type => kind,
-            _ => self.kinds.find_kind(name, Some(of_type)),
-        }
-    }
-
     /// Registers a handler on a bus (R2). It sees the events that start from now on.
     ///
     /// # Errors
@@ -153,8 +96,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let place = slot.map_or(Place::Any, Place::Name);
         let list = self.buses[ix].handlers.list_mut(&place);
         if list.iter().any(|other| *other.info.name == *name) {
-            let pattern =
-                slot.map_or_else(|| "*".into(), |slot| self.kinds.names[slot as usize].clone());
+            let pattern = slot.map_or_else(|| "*".into(), |slot| self.kinds.text(slot).clone());
             let handler = info.clone();
             self.warn(Warning::SameHandlerName { handler, pattern });
         }
@@ -183,10 +125,19 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Ends a registration; events that have started keep it. The handler is given out, so that it
     /// can be dropped where the user's code may run; `None` when it is not there (any more).
     pub fn off(&mut self, handler: HandlerKey) -> Option<Arc<Handler<H>>> {
-        let (bus, place) = self.handler_places.remove(&handler)?;
-        self.told_other_type.remove(&handler);
+        let (bus, place) = self.forget_place(handler)?;
         let ix = self.buses.find(bus)?;
         self.buses[ix].handlers.remove(&place, handler)
+    }
+
+    /// A registration ends: where it stands is not noted any more.
+    pub(super) fn forget_place(&mut self, handler: HandlerKey) -> Option<(BusKey, Place)> {
+        let (bus, place) = self.handler_places.remove(&handler)?;
+        self.told_other_type.remove(&handler);
+        if let Place::Name(name) = place {
+            self.kinds.release(name);
+        }
+        Some((bus, place))
     }
 
     /// The number of registrations on a bus.
@@ -283,63 +234,6 @@ impl<H> Snapshot<H> {
     #[inline]
     fn parts(&self) -> [&[Arc<Handler<H>>]; 2] {
         [&self.exact, &self.any].map(|list| list.as_ref().map_or(&[][..], |list| list))
-    }
-}
-
-impl Kinds {
-    pub(super) fn name_of(&self, kind: Kind) -> &Arc<str> {
-        &self.names[self.kinds[kind.0 as usize].0 as usize]
-    }
-
-    #[inline]
-    pub(super) fn name_ix(&self, kind: Kind) -> NameIx {
-        self.kinds[kind.0 as usize].0
-    }
-
-    /// The name a pattern asks for, and the kind, if only one is wanted; none of both is every event.
-    pub(super) fn pattern(&mut self, pattern: Pattern<'_>) -> (Option<NameIx>, Option<Kind>) {
-        match pattern {
-            Pattern::Type(name, of_type) => {
-                let kind = self.find_kind(name, Some(of_type));
-                (Some(self.name_ix(kind)), Some(kind))
-            }
-            Pattern::Name(name) => (Some(self.name(name)), None),
-            Pattern::Any => (None, None),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn find_kind(&mut self, name: &str, of_type: Option<TypeId>) -> Kind {
-        let known = of_type.and_then(|of_type| Some((of_type, *self.by_type.get(&of_type)?)));
-        if let Some((_, kind)) = known.filter(|(_, kind)| self.is_named(*kind, name)) {
-            self.last = known;
-            return kind;
-        }
-        let ix = self.name(name);
-        let Self { kinds, by_kind, by_type, .. } = self;
-        let kind = *by_kind.entry((ix, of_type)).or_insert_with(|| {
-            kinds.push((ix, of_type));
-            Kind(kinds.len() as u32 - 1)
-        });
-        if let Some(of_type) = of_type {
-            by_type.insert(of_type, kind);
-        }
-        kind
-    }
-
-    fn is_named(&self, kind: Kind, name: &str) -> bool {
-        **self.name_of(kind) == *name
-    }
-
-    fn name(&mut self, name: &str) -> NameIx {
-        if let Some(ix) = self.by_name.get(name) {
-            return *ix;
-        }
-        let (ix, name) = (self.names.len() as NameIx, Arc::<str>::from(name));
-        self.names.push(name.clone());
-        self.by_name.insert(name, ix);
-        ix
     }
 }
 

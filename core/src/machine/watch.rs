@@ -3,9 +3,10 @@
 use hashbrown::HashMap;
 
 use super::arena::Ix;
+use super::kinds::{Kind, NameIx};
 use super::list::{Links, List};
 use super::output::Output;
-use super::registry::{Kind, Pattern};
+use super::registry::Pattern;
 use super::state::{BusIx, Phase, VisitIx};
 use super::{BusKey, Machine, WatchKey, WatchTag};
 
@@ -26,7 +27,7 @@ pub enum Overflow {
 #[derive(Default)]
 pub(super) struct Watches {
     all: List<WatchTag>,
-    by_name: HashMap<u32, List<WatchTag>>,
+    by_name: HashMap<NameIx, List<WatchTag>>,
     any: List<WatchTag>,
     /// Readers that have no room and are waited for.
     pub(super) holds: usize,
@@ -35,7 +36,7 @@ pub(super) struct Watches {
 #[derive(Clone, Copy)]
 pub(super) struct Watch {
     bus: BusKey,
-    name: Option<u32>,
+    name: Option<NameIx>,
     wanted: Option<Kind>,
     capacity: usize,
     overflow: Overflow,
@@ -101,6 +102,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     pub fn unwatch(&mut self, watch: WatchKey) {
         let Some(ix) = self.watches.find(watch) else { return };
         let Watch { bus, name, holds, .. } = self.watches[ix];
+        if let Some(name) = name {
+            self.kinds.release(name);
+        }
         if let Some(bus) = self.buses.find(bus) {
             let Self { buses, watches, .. } = self;
             let of_bus = &mut buses[bus].watches;
@@ -130,6 +134,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 self.kick(bus);
             }
         }
+    }
+
+    /// How many watches ask for a name.
+    pub(super) fn named_watches(&self) -> usize {
+        self.watches.iter().filter(|(_, watch)| watch.name.is_some()).count()
     }
 
     /// How many events a watcher had no room for.
@@ -197,7 +206,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 }
 
 impl Watches {
-    fn named(&mut self, name: Option<u32>) -> &mut List<WatchTag> {
+    fn named(&mut self, name: Option<NameIx>) -> &mut List<WatchTag> {
         match name {
             Some(name) => self.by_name.entry(name).or_default(),
             None => &mut self.any,
