@@ -389,7 +389,7 @@ pub enum Warning {
         handler: Arc<HandlerInfo>,
         /// The event it is for.
         event: EventKey,
-        /// The event's name.
+        /// The event's name; of what was sent to an address, that.
         event_type: Arc<str>,
         /// How long it has been running.
         running: Duration,

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::arena::Arena;
 use super::entries::Entries;
 use super::output::Warning;
+use super::registry::Place;
 use super::results::{Cause, HandlerInfo, Outcome};
 use super::state::{BusIx, EventIx, InvocationIx, Timer};
 use super::timers::NOWHERE;
@@ -115,10 +116,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Invocation { event, work, row, started_at, lends, .. } = self.invocations[ix];
         let Some(row) = self.works[work].rows.iter().nth(row as usize) else { return };
         let name = |event: EventIx| self.kinds.name_of(self.entries[event].kind).clone();
+        let address = match self.handler_places.get(&row.handler.key) {
+            Some((_, Place::Consumer(address) | Place::Topic(address))) => Some(address.clone()),
+            _ => None,
+        };
         let warning = Warning::Slow {
             handler: row.handler.clone(),
             event: self.entries.key(event),
-            event_type: name(event),
+            event_type: address.unwrap_or_else(|| name(event)),
             running: self.now.since(started_at),
             waits_for: self
                 .awaited(ix)

@@ -1,5 +1,7 @@
 //! Slow handlers: R25.
 
+use busway_core::machine::Address;
+
 use super::*;
 
 #[test]
@@ -26,6 +28,23 @@ fn r25_a_slow_handler_is_reported_once_with_all_there_is_to_know() {
     let waits: Vec<_> = waits_for.iter().map(|(event, name)| (*event, &**name)).collect();
     assert_eq!(waits, [(awaited[0], "c"), (awaited[1], "g")]);
     assert_eq!(desk.machine.next_deadline(a), Some(at(60)), "its limit is next");
+}
+
+#[test]
+fn r25_a_slow_consumer_is_reported_with_its_address() {
+    let mut desk = Desk::new();
+    let a = desk.bus("a");
+    let addresses = [Address::Consumer("books.count"), Address::Topic("books")];
+    for (address, (label, handler)) in addresses.into_iter().zip([("r1", 7), ("t1", 8)]) {
+        desk.input(|machine| machine.on_address(a, address, "named", handler)).expect("it is free");
+        let spec = desk.spec(label);
+        desk.dispatch_to(a, address, label, spec).expect("accepted");
+    }
+    desk.run();
+    desk.pass(secs(16));
+    let said: Vec<_> = desk.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(said[0], "bus a: named of books.count is running for 16s");
+    assert_eq!(said[1], "bus a: named of books is running for 16s");
 }
 
 #[test]
