@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use busway::{
     AnyEvent, BoxError, Completion, Event, EventHandle, EventId, EventStatus, HandlerError, Limit,
-    Message, Overflow, ResultError, WaitError,
+    Message, Overflow, ResultError, Retry, WaitError,
 };
 
 use crate::runtimes::{Env, Outcome, run};
-use crate::support::Gate;
+use crate::support::{Gate, Log};
 
 scenarios!(
     r12_an_event_without_a_type_is_a_parent,
@@ -19,6 +19,7 @@ scenarios!(
     r40_a_bus_is_known_by_its_identity,
     r22_a_limit_is_a_duration,
     r28_a_stream_is_read_without_further_crates,
+    r20_failures_of_events_that_nobody_awaits_are_told,
 );
 
 #[derive(Event)]
@@ -111,6 +112,41 @@ async fn r22_a_limit_is_a_duration<E: Env>(env: E) -> Outcome {
     let event = bus.event(Note).limit(env.ticks(1)).run().await?;
     let error = event.results()[0].error();
     assert!(matches!(error, Some(HandlerError::TimedOut { limit }) if limit == env.ticks(1)));
+    Ok(())
+}
+
+async fn r20_failures_of_events_that_nobody_awaits_are_told<E: Env>(env: E) -> Outcome {
+    let failures = Log::<String>::new();
+    let told = failures.clone();
+    let bus = env.builder("main").on_failure(move |event, result| {
+        let error = result.error().map(|error| error.to_string()).unwrap_or_default();
+        let completed = event.status() == EventStatus::Completed;
+        told.push(format!(
+            "{} of {}: {error} {completed}",
+            result.handler_name(),
+            event.event_type()
+        ));
+        panic!("the hook's own affair");
+    });
+    let bus = bus.build();
+    bus.handler(|_: EventHandle<Work>| Err::<u32, _>("no luck"))
+        .retry(Retry::new().retries(1).wait(Duration::ZERO))
+        .named("fails")
+        .register();
+    bus.handler(|_: EventHandle<Work>| std::future::pending::<u32>())
+        .limit(env.ticks(1))
+        .named("hangs")
+        .register();
+    bus.handler(|work: EventHandle<Work>| work.0).named("works").register();
+    drop(bus.dispatch(Work(1))?);
+    // Told by whoever has worked, and not before the event is done.
+    env.until(|| failures.len() == 2).await;
+    let (limit, expected) = (env.ticks(1), failures.items());
+    assert!(expected[0].starts_with("fails of Work: gave up after 2 tries over "), "{expected:?}");
+    assert_eq!(expected[1..], [format!("hangs of Work: timed out after {limit:?} true")]);
+    drop(bus.dispatch(Work(2))?);
+    bus.stop_now();
+    assert_eq!(failures.len(), 2, "what was ended has not failed");
     Ok(())
 }
 

@@ -7,8 +7,11 @@ use core::fmt;
 use core::time::Duration;
 
 use super::EventBus;
+use super::any::AnyEvent;
 use super::driver::Driver;
 use super::hub::Hub;
+use super::report::FailureSink;
+use super::results::EventResult;
 use super::shared::{HubShared, Outside};
 use crate::machine::{
     BusConfig, Completion, Concurrency, HandlerOrder, HubConfig, Limit, Machine, Warning,
@@ -25,6 +28,7 @@ pub struct HubBuilder {
     seed: Option<u64>,
     ambient_parent: bool,
     warnings: WarningSink,
+    failures: Option<FailureSink>,
 }
 
 /// Settings of a bus, before it is made. See [`EventBus::builder`] and [`Hub::bus`].
@@ -61,6 +65,7 @@ impl HubBuilder {
             seed: None,
             ambient_parent: true,
             warnings: WarningSink(Box::new(log)),
+            failures: FailureSink::unless_told(),
         }
     }
 
@@ -121,12 +126,23 @@ impl HubBuilder {
         self
     }
 
+    /// Who is told of each handler that fails or is over its limit, after all its tries, once its event has
+    /// completed: also of an event that nobody awaits. Instead of `tracing` (with that feature; else
+    /// nobody is). The function is called without any lock held.
+    pub fn on_failure(
+        mut self,
+        tell: impl Fn(&AnyEvent, &EventResult) + Send + Sync + 'static,
+    ) -> Self {
+        self.failures = Some(FailureSink::new(tell));
+        self
+    }
+
     /// Makes the hub.
     #[must_use]
     pub fn build(self) -> Hub {
         let seed = self.seed.unwrap_or_else(random_seed);
-        let Self { config, source, wall_offset, ambient_parent, warnings, .. } = self;
-        let outside = Outside { source, wall_offset, seed, ambient_parent, warnings };
+        let Self { config, source, wall_offset, ambient_parent, warnings, failures, .. } = self;
+        let outside = Outside { source, wall_offset, seed, ambient_parent, warnings, failures };
         Hub(Arc::new(HubShared::new(Machine::new(config), outside)))
     }
 }
@@ -196,6 +212,25 @@ impl EventBusBuilder {
     /// Where warnings go, for a bus on its own; of others the [hub's](HubBuilder::on_warning) holds.
     pub fn on_warning(self, tell: impl Fn(&Warning) + Send + Sync + 'static) -> Self {
         self.own_hub(|hub| hub.on_warning(tell))
+    }
+
+    /// Who is told of each handler that fails, for a bus on its own; of others the
+    /// [hub's](HubBuilder::on_failure) holds.
+    ///
+    /// ```
+    /// # use busway_core::EventBus;
+    /// let bus = EventBus::builder("main")
+    ///     .on_failure(|event, result| {
+    ///         let error = result.error().map(|error| error.to_string()).unwrap_or_default();
+    ///         eprintln!("{} of {}: {error}", result.handler_name(), event.event_type());
+    ///     })
+    ///     .build();
+    /// ```
+    pub fn on_failure(
+        self,
+        tell: impl Fn(&AnyEvent, &EventResult) + Send + Sync + 'static,
+    ) -> Self {
+        self.own_hub(|hub| hub.on_failure(tell))
     }
 
     /// Root events that may be incomplete at a time (R6): 100 unless set, `None` for any number. With 0

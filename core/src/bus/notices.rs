@@ -150,7 +150,7 @@ impl Todo {
         match self {
             Self::Complete(record) => {
                 record.head().wake_waiters();
-                report::report(&*record);
+                report::report(&record);
             }
             Self::Notify(bus) => bus.notify(),
             Self::Cancel(bus, invocation) => bus.mail(|inbox| inbox.cancelled.push(invocation)),

@@ -1,50 +1,73 @@
-//! Tells `tracing` of handlers that failed: an event that nobody awaits fails in silence otherwise.
+//! Handlers that failed are told of: an event that nobody awaits fails in silence otherwise.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use super::any::AnyEvent;
+use super::guard;
+use super::record::{Erased, Head};
+use super::results::EventResult;
+use super::value::Answer;
+use super::vantage::Vantage;
+use crate::machine::{Outcome, Row};
+
+/// Where failures go.
+pub(crate) struct FailureSink(Box<Tell>);
+
+type Tell = dyn Fn(&AnyEvent, &EventResult) + Send + Sync;
+
+impl FailureSink {
+    pub(crate) fn new(tell: impl Fn(&AnyEvent, &EventResult) + Send + Sync + 'static) -> Self {
+        Self(Box::new(tell))
+    }
+
+    /// To `tracing`, with that feature; else nowhere.
+    pub(crate) fn unless_told() -> Option<Self> {
+        #[cfg(feature = "tracing")]
+        return Some(Self::new(log));
+        #[cfg(not(feature = "tracing"))]
+        None
+    }
+}
+
+/// Whether a handler of this event, which has ended, failed, and somebody is to be told.
+#[inline]
+pub(crate) fn is_due(head: &Head) -> bool {
+    head.bus.hub.failures.is_some()
+        && head.frozen().is_some_and(|frozen| frozen.rows.iter().any(has_failed))
+}
+
+/// Tells of each failure, after all tries. The sink is user code: not under the hub's lock.
+pub(crate) fn report(record: &Arc<dyn Erased>) {
+    let head = record.head();
+    let Some((FailureSink(tell), frozen)) = head.bus.hub.failures.as_ref().zip(head.frozen())
+    else {
+        return;
+    };
+    for row in frozen.rows.iter().filter(|row| has_failed(row)) {
+        let event = AnyEvent::new(record.clone(), Vantage::HOME);
+        let result = EventResult::new(row.clone());
+        // A panic in the user's hook is the hook's own affair.
+        let _ = guard::catch(|| tell(&event, &result));
+    }
+}
+
+/// One that was ended with its event, or by its bus, has not failed.
+fn has_failed(row: &Row<Answer>) -> bool {
+    let outcome = row.outcome.as_ref();
+    outcome.is_some_and(|outcome| {
+        matches!(outcome, Outcome::Failed(_) | Outcome::TimedOut { .. } | Outcome::TargetGone)
+    })
+}
 
 #[cfg(feature = "tracing")]
-mod imp {
-    use crate::bus::record::{Erased, Head};
-    use crate::bus::results::error_of;
-    use crate::bus::value::Answer;
-    use crate::machine::{Outcome, Row};
-
-    /// Whether a handler of this event, which has ended, failed.
-    pub(crate) fn is_due(head: &Head) -> bool {
-        head.frozen().is_some_and(|frozen| frozen.rows.iter().any(has_failed))
-    }
-
-    /// Tells each failure, after all tries. A subscriber is user code: not under the hub's lock.
-    pub(crate) fn report(record: &dyn Erased) {
-        let Some(frozen) = record.head().frozen() else { return };
-        let (event, id) = (record.label(), record.head().id);
-        for row in frozen.rows.iter().filter(|row| has_failed(row)) {
-            let Some(error) = error_of(row) else { continue };
-            let (bus, handler) = (&*row.handler.bus_name, &*row.handler.name);
-            // In no span: whoever helps is not to blame.
-            tracing::warn!(
-                target: "busway", parent: None, %id, bus, handler, event,
-                "a handler failed: {error}"
-            );
-        }
-    }
-
-    /// One that was ended with its event, or by its bus, has not failed.
-    fn has_failed(row: &Row<Answer>) -> bool {
-        let outcome = row.outcome.as_ref();
-        outcome.is_some_and(|outcome| {
-            matches!(outcome, Outcome::Failed(_) | Outcome::TimedOut { .. } | Outcome::TargetGone)
-        })
-    }
+fn log(event: &AnyEvent, result: &EventResult) {
+    let Some(error) = result.error() else { return };
+    let (bus, handler) = (result.bus_name(), result.handler_name());
+    let (id, event) = (event.id(), event.record.label());
+    // In no span: whoever helps is not to blame.
+    tracing::warn!(
+        target: "busway", parent: None, %id, bus, handler, event,
+        "a handler failed: {error}"
+    );
 }
-
-#[cfg(not(feature = "tracing"))]
-mod imp {
-    use crate::bus::record::{Erased, Head};
-
-    pub(crate) const fn is_due(_head: &Head) -> bool {
-        false
-    }
-
-    pub(crate) const fn report(_record: &dyn Erased) {}
-}
-
-pub(crate) use imp::*;

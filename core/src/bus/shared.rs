@@ -14,6 +14,7 @@ use super::handler::Callable;
 #[cfg(feature = "journal")]
 pub(crate) use super::journal::Lines;
 use super::record::Erased;
+use super::report::FailureSink;
 use super::span::Span;
 use super::task::Inbox;
 use super::turn::Turn;
@@ -44,6 +45,7 @@ pub(crate) struct HubShared {
     /// What a handler dispatches is a child, however it does.
     pub(crate) ambient_parent: bool,
     pub(crate) warnings: WarningSink,
+    pub(crate) failures: Option<FailureSink>,
 }
 
 /// What a hub is given from outside of the machine.
@@ -55,6 +57,7 @@ pub(crate) struct Outside {
     pub(crate) seed: u64,
     pub(crate) ambient_parent: bool,
     pub(crate) warnings: WarningSink,
+    pub(crate) failures: Option<FailureSink>,
 }
 
 pub(crate) struct HubState {
@@ -119,7 +122,7 @@ const ENDED: u8 = 2;
 
 impl HubShared {
     pub(crate) fn new(books: Books, outside: Outside) -> Self {
-        let Outside { source, wall_offset, seed, ambient_parent, warnings } = outside;
+        let Outside { source, wall_offset, seed, ambient_parent, warnings, failures } = outside;
         Self {
             state: Mutex::new(HubState {
                 books,
@@ -135,6 +138,7 @@ impl HubShared {
             suffixes: AtomicU64::new(seed),
             ambient_parent,
             warnings,
+            failures,
         }
     }
 
