@@ -222,6 +222,50 @@ async fn s150_a_failing_listener_stops_no_other() -> Result<(), BoxError> {
 }
 
 #[tokio::test]
+async fn r37_headers_come_with_the_message() -> Result<(), BoxError> {
+    let bus = busway::bus("main");
+    let trace = |message: &Message<u32>| message.headers().get("trace").cloned();
+    bus.consumer("ask", move |number: Message<u32>| {
+        let trace = trace(&number);
+        async move { busway::ok((trace, number.address().to_owned(), *number.body())) }
+    })?;
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hears = heard.clone();
+    bus.subscribe("topic", move |number: Message<u32>| {
+        hears.lock().unwrap().push((trace(&number), *number));
+        async {}
+    });
+    type Answer = (Option<String>, String, u32);
+    let asked: Answer = bus.request("ask", 7u32).header("trace", "a").await?;
+    assert_eq!(asked, (Some("a".into()), "ask".into(), 7));
+    let asked: Answer = bus.request("ask", 8u32).await?;
+    assert_eq!(asked.0, None);
+    let headers = [("trace".to_owned(), "b".to_owned())].into_iter().collect();
+    bus.publish_with("topic", 1u32, headers).await?;
+    bus.publish("topic", 2u32).await?;
+    assert_eq!(*heard.lock().unwrap(), [(Some("b".into()), 1), (None, 2)]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn r38_a_handler_publishes_as_its_event() -> Result<(), BoxError> {
+    #[derive(Event)]
+    struct Created(u32);
+
+    let bus = busway::bus("main");
+    bus.subscribe("topic", |number: Message<u32>| async move {
+        assert_eq!(number.event().depth(), 1);
+    });
+    bus.on(|created: EventHandle<Created>| async move {
+        created.publish("topic", created.0).await.map(drop)
+    });
+    let created = bus.run(Created(7)).await?;
+    created.check()?;
+    assert_eq!(created.children().len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
 async fn s151_a_hundred_listeners_and_a_hundred_values() -> Result<(), BoxError> {
     let bus = busway::bus("main");
     let count = Arc::new(AtomicUsize::new(0));

@@ -7,9 +7,12 @@ use alloc::vec::Vec;
 
 use super::EventBus;
 use super::error::{HandlerError, WaitError};
+use super::handle::EventHandle;
 use super::message::{Envelope, Headers};
 use super::results::EventResult;
 use super::send::{NotSent, Options};
+use super::shared::BusShared;
+use crate::event::Event;
 use crate::machine::{Address as To, Refusal};
 use crate::runtime::NoRuntime;
 
@@ -29,22 +32,65 @@ impl EventBus {
         topic: impl Into<Arc<str>>,
         value: B,
     ) -> Result<Published, PublishError> {
-        let address: Arc<str> = topic.into();
-        let envelope = Envelope { address: address.clone(), headers: Headers::new(), body: value };
-        let bus = &self.shared;
-        // What the machine fills in is made outside of its lock.
-        let options = Options { overrides: Some(Box::default()), ..Options::default() };
-        let sent = bus.send_and_help(envelope, options, |hub, offer, now| {
-            hub.books.offer_to(bus.key, To::Topic(&address), offer, now)
-        });
-        let handle = sent.map_err(|(_, reason)| match reason {
-            NotSent::NoRuntime(source) => PublishError::NoRuntime(source),
-            NotSent::Refused(Refusal::TooDeep { limit, .. }) => PublishError::TooDeep { limit },
-            _ => PublishError::Stopped,
-        })?;
-        let handle = handle.helped().await.map_err(PublishError::Deadlock)?;
-        Ok(Published::new(&handle.results()))
+        self.publish_with(topic, value, Headers::new()).await
     }
+
+    /// The same with headers (R37).
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    ///
+    /// # Cancel safety
+    /// As [`publish`](Self::publish).
+    pub async fn publish_with<B: Send + Sync + 'static>(
+        &self,
+        topic: impl Into<Arc<str>>,
+        value: B,
+        headers: Headers,
+    ) -> Result<Published, PublishError> {
+        let address = topic.into();
+        publish(&self.shared, Options::default(), Envelope { address, headers, body: value }).await
+    }
+}
+
+impl<E: Event> EventHandle<E> {
+    /// Gives a value to every listener of a topic of the bus this handle belongs to, as a child of this
+    /// event: see [`EventBus::publish`].
+    ///
+    /// # Errors
+    /// As [`EventBus::publish`].
+    ///
+    /// # Cancel safety
+    /// As [`EventBus::publish`].
+    pub async fn publish<B: Send + Sync + 'static>(
+        &self,
+        topic: impl Into<Arc<str>>,
+        value: B,
+    ) -> Result<Published, PublishError> {
+        let envelope = Envelope { address: topic.into(), headers: Headers::new(), body: value };
+        let bus = self.place().ok_or(PublishError::Stopped)?;
+        publish(&bus, self.as_parent(), envelope).await
+    }
+}
+
+async fn publish<B: Send + Sync + 'static>(
+    bus: &Arc<BusShared>,
+    options: Options,
+    envelope: Envelope<B>,
+) -> Result<Published, PublishError> {
+    let address = envelope.address.clone();
+    // What the machine fills in is made outside of its lock.
+    let options = Options { overrides: Some(Box::default()), ..options };
+    let sent = bus.send_and_help(envelope, options, |hub, offer, now| {
+        hub.books.offer_to(bus.key, To::Topic(&address), offer, now)
+    });
+    let handle = sent.map_err(|(_, reason)| match reason {
+        NotSent::NoRuntime(source) => PublishError::NoRuntime(source),
+        NotSent::Refused(Refusal::TooDeep { limit, .. }) => PublishError::TooDeep { limit },
+        _ => PublishError::Stopped,
+    })?;
+    let handle = handle.helped().await.map_err(PublishError::Deadlock)?;
+    Ok(Published::new(&handle.results()))
 }
 
 /// What became of a published value.
