@@ -245,6 +245,7 @@ impl Lines {
 
 impl HubShared {
     /// Makes an input to the machine and carries out what follows from it.
+    #[inline]
     pub(crate) fn input<T>(&self, input: impl FnOnce(&mut HubState) -> T) -> T {
         let mut notices = None;
         let answer = {
