@@ -1,5 +1,6 @@
 //! R41: the lines of what completed, and what reads them.
 
+use busway_core::journal::DurableError;
 use busway_core::{EventHandle, Timestamp};
 use busway_journal::{Kind, Line, Mode};
 
@@ -51,6 +52,37 @@ fn r44_what_is_no_event_is_damage() {
     ] {
         assert!(Line::parse(line.as_bytes()).is_err(), "{line}");
     }
+}
+
+#[tokio::test]
+async fn r15_a_handler_that_waits_for_the_line_of_its_own_event() -> Outcome {
+    let disk = Disk::default();
+    let journal = on(&disk, Mode::Completed).open()?;
+    let bus = bus(&journal);
+    bus.on(|step: EventHandle<Step>| async move {
+        let refused = step.durable().await;
+        assert!(matches!(refused, Err(DurableError::Deadlock(_))), "{refused:?}");
+    });
+    let step = soon(bus.run(Step { of: 1 })).await?;
+    step.check()?;
+    soon(step.durable()).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn r13_a_child_whose_line_is_waited_for_is_raised() -> Outcome {
+    let disk = Disk::default();
+    let journal = on(&disk, Mode::Completed).open()?;
+    let bus = bus(&journal);
+    bus.on(|job: EventHandle<Job>| async move {
+        job.dispatch(Step { of: job.number })?.durable().await?;
+        busway_core::ok(())
+    });
+    soon(bus.run(job(1))).await?.check()?;
+    soon(journal.flush()).await?;
+    let lines = disk.lines();
+    assert!(lines.len() == 2 && lines[0].contains("\"Step\""), "{lines:?}");
+    Ok(())
 }
 
 #[tokio::test]

@@ -1,12 +1,14 @@
 //! Waiting until an event is on disk.
 
 use core::future::poll_fn;
+use core::pin::Pin;
 use core::task::Poll;
 
 use super::SinkError;
+use super::ticket::Ticket;
 use crate::bus::any::AnyEvent;
+use crate::bus::error::WaitError;
 use crate::bus::handle::EventHandle;
-use crate::bus::record::Head;
 use crate::event::Event;
 
 /// An event is not on disk, and will not be.
@@ -22,6 +24,9 @@ pub enum DurableError {
     /// The journal let go of it before it was written.
     #[error("the journal was closed before the event was written")]
     Closed,
+    /// It is written when it completes, which waits for the handler that asks (R15).
+    #[error("the event is written when it completes")]
+    Deadlock(#[source] WaitError),
     /// It could not be written: also when the journal was closed by then.
     #[error("the event could not be written")]
     Failed(#[source] SinkError),
@@ -29,19 +34,17 @@ pub enum DurableError {
 
 impl<E: Event> EventHandle<E> {
     /// Waits until the event is on disk: its acceptance where the journal of the bus is written
-    /// ahead, else its completion, which this then waits for too. A journal that else
-    /// syncs at its close syncs at once.
-    ///
-    /// Do not await it in a handler of that very event unless its journal is written ahead: the
-    /// completion it waits for would not come before the handler's time is over.
+    /// ahead, else its completion, which this then waits for as [`wait`](Self::wait) does. A journal that
+    /// else syncs at its close syncs at once.
     ///
     /// # Errors
-    /// It is not, and will not be: the bus has no journal, or the journal failed.
+    /// It is not, and will not be: the bus has no journal, or the journal failed; or it is to be written at
+    /// its completion, which waits for the handler that asks.
     ///
     /// # Cancel safety
     /// Dropping it ends the wait, not the writing.
     pub async fn durable(&self) -> Result<(), DurableError> {
-        durable(&self.record.head).await
+        self.as_any().durable().await
     }
 }
 
@@ -49,21 +52,28 @@ impl AnyEvent {
     /// Waits until the event is on disk, as [`EventHandle::durable`].
     ///
     /// # Errors
-    /// It is not, and will not be: the bus has no journal, or the journal failed.
+    /// As of [`EventHandle::durable`].
     ///
     /// # Cancel safety
     /// Dropping it ends the wait, not the writing.
     pub async fn durable(&self) -> Result<(), DurableError> {
-        durable(self.record.head()).await
+        let ticket = self.record.head().ticket.as_ref();
+        durable(self, ticket.ok_or(DurableError::NoJournal)?).await
     }
 }
 
-async fn durable(head: &Head) -> Result<(), DurableError> {
-    let ticket = head.ticket.as_ref().ok_or(DurableError::NoJournal)?;
+async fn durable(event: &AnyEvent, ticket: &Ticket) -> Result<(), DurableError> {
+    let mut completes = (!ticket.sink.is_write_ahead()).then(|| event.wait());
     let mut place = ticket.place();
     poll_fn(|cx| {
         if let Some(settled) = ticket.settled() {
             return Poll::Ready(settled);
+        }
+        if let Some(completion) = &mut completes
+            && let Poll::Ready(completed) = Pin::new(completion).poll(cx)
+        {
+            completed.map_err(DurableError::Deadlock)?;
+            completes = None;
         }
         place.register(cx.waker());
         ticket.hurry();
