@@ -297,10 +297,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 }
 
-/// The name as an identifier: other characters become `_`.
+/// The name as an identifier: other characters than letters and the digits from 0 to 9 become `_`. Of
+/// what else counts as a number (`²`, `①`) most may stand in none.
 fn identifier(name: &str) -> String {
     let starts_well = name.starts_with(|c: char| c.is_alphabetic() || c == '_');
     let prefix = if starts_well { "" } else { "_" };
-    let rest = name.chars().map(|c| if c.is_alphanumeric() || c == '_' { c } else { '_' });
+    let stays = |c: char| c.is_alphabetic() || c.is_ascii_digit();
+    let rest = name.chars().map(|c| if stays(c) { c } else { '_' });
     prefix.chars().chain(rest).collect()
 }

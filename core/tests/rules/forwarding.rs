@@ -349,9 +349,14 @@ mod r40 {
     #[test]
     fn r40_a_name_is_an_identifier() {
         let mut desk = Desk::new();
-        for (wanted, expected) in
-            [("main", "main"), ("a-b c.d", "a_b_c_d"), ("9lives", "_9lives"), ("", "_")]
-        {
+        for (wanted, expected) in [
+            ("main", "main"),
+            ("a-b c.d", "a_b_c_d"),
+            ("9lives", "_9lives"),
+            ("", "_"),
+            ("größe7", "größe7"),
+            ("x²①", "x__"),
+        ] {
             let bus = desk.bus(wanted);
             assert_eq!(name(&desk, bus), expected);
         }
