@@ -52,7 +52,8 @@ pub trait Event: Send + Sync + 'static {
     }
 
     /// The bytes this event takes in memory, for [`Hub::memory`](crate::Hub::memory) and its
-    /// warning. Unless overridden, what its fields point to is not counted.
+    /// warning. Unless overridden, or given with `#[event(bytes = …)]`, what its fields point to is not
+    /// counted.
     fn bytes(&self) -> usize {
         size_of_val(self)
     }

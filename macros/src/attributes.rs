@@ -13,6 +13,8 @@ pub(crate) struct Attributes {
     /// Nanoseconds, or off.
     pub(crate) limit: Option<Option<u64>>,
     pub(crate) version: Option<String>,
+    /// What tells the bytes that its fields point to.
+    pub(crate) bytes: Option<Path>,
     /// Given or not.
     pub(crate) json: Option<()>,
     pub(crate) krate: Option<Path>,
@@ -57,12 +59,14 @@ impl Attributes {
             set(&mut self.limit, timeout(&option.value()?.parse()?)?, option)
         } else if is("version") {
             set(&mut self.version, option.value()?.parse::<LitStr>()?.value(), option)
+        } else if is("bytes") {
+            set(&mut self.bytes, option.value()?.parse()?, option)
         } else if is("json") {
             set(&mut self.json, (), option)
         } else if is("crate") {
             set(&mut self.krate, option.value()?.parse::<LitStr>()?.parse()?, option)
         } else {
-            let known = "`output`, `name`, `timeout`, `version`, `json` or `crate`";
+            let known = "`output`, `name`, `timeout`, `version`, `bytes`, `json` or `crate`";
             Err(option.error(format!("unknown option, expected {known}")))
         }
     }

@@ -20,7 +20,7 @@ pub(crate) fn expand(input: &DeriveInput) -> TokenStream {
 
 /// The impl, which may name what is deprecated: the author knows, and the warning is its users'.
 fn event(input: &DeriveInput, attributes: Attributes, krate: &Path) -> TokenStream {
-    let Attributes { output, name, limit, version, json, .. } = attributes;
+    let Attributes { output, name, limit, version, bytes, json, .. } = attributes;
     let of_type = &input.ident;
     let (impl_generics, type_generics, where_clause) = input.generics.split_for_impl();
     let type_name = of_type.unraw().to_string();
@@ -29,6 +29,7 @@ fn event(input: &DeriveInput, attributes: Attributes, krate: &Path) -> TokenStre
     let version = version
         .map_or_else(|| quote!(::core::env!("CARGO_PKG_VERSION")), |version| quote!(#version));
     let limit = limit.map(|nanos| limit_of(nanos, krate));
+    let bytes = bytes.map(|of_fields| bytes_of(&of_fields));
     let to_json = json.map(|()| quote!(#krate::__json_view!();));
     quote! {
         #[automatically_derived]
@@ -39,6 +40,7 @@ fn event(input: &DeriveInput, attributes: Attributes, krate: &Path) -> TokenStre
             const SCHEMA: &'static str =
                 ::core::concat!(::core::module_path!(), ".", #type_name, "@", #version);
             #limit
+            #bytes
             #to_json
         }
     }
@@ -50,6 +52,14 @@ fn limit_of(nanos: Option<u64>, krate: &Path) -> TokenStream {
         None => quote!(Off),
     };
     quote!(const LIMIT: #krate::Limit = #krate::Limit::#limit;)
+}
+
+fn bytes_of(of_fields: &Path) -> TokenStream {
+    quote! {
+        fn bytes(&self) -> usize {
+            ::core::mem::size_of_val(self).saturating_add(#of_fields(self))
+        }
+    }
 }
 
 /// That handlers may return the output. `()` they may return anyway.
@@ -111,6 +121,7 @@ mod tests {
             ("(version = 2, output = u32)", "expected string literal"),
             ("(json, json, output = u32)", "given twice"),
             ("(crate = \"a b\", output = u32)", "unexpected token"),
+            ("(bytes = 7, output = u32)", "expected identifier"),
             ("(name, output = u32)", "expected `=`"),
             ("] #[event(output = u32)", "expected attribute arguments"),
         ] {

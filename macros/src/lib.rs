@@ -43,6 +43,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `name = "…"` | the name that handlers can be registered by | the type's name |
 /// | `timeout = "…"` | the limit of each invocation: a number with `ns`, `us`, `ms`, `s`, `m` or `h`; `"off"` for none | the bus's |
 /// | `version = "…"` | the version in the schema, `module.Type@version` | the crate's |
+/// | `bytes = path` | a function of the event, as `Self::heap`, that gives the bytes its fields point to, for `Hub::memory` and its warning | these are not counted |
 /// | `json` | the event has a JSON view; its type is `serde::Serialize`, and the feature `serde` of `busway` is on | none |
 /// | `crate = "…"` | the path of the crate that has the trait, as `"busway_core"` | `::busway` |
 #[proc_macro_derive(Event, attributes(event))]

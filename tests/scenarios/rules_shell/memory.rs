@@ -9,6 +9,7 @@ scenarios!(
     r29_leaving_history_never_touches_the_work,
     r30_memory_is_told_by_bus,
     r30_one_warning_above_the_limit,
+    r30_a_derived_event_tells_what_its_fields_point_to,
 );
 
 #[derive(Event)]
@@ -24,6 +25,26 @@ impl Event for Heavy {
     fn bytes(&self) -> usize {
         self.0
     }
+}
+
+#[derive(Event)]
+#[event(bytes = Self::of_lines)]
+struct Lines(Vec<String>);
+
+impl Lines {
+    fn of_lines(&self) -> usize {
+        self.0.iter().map(String::capacity).sum()
+    }
+}
+
+async fn r30_a_derived_event_tells_what_its_fields_point_to<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    let bytes = || bus.hub().memory()[0].bytes;
+    run(&bus, Lines(Vec::new())).await?;
+    let empty = bytes();
+    run(&bus, Lines(vec!["a".repeat(6_000), "b".repeat(4_000)])).await?;
+    assert_eq!(bytes(), 2 * empty + 10_000);
+    Ok(())
 }
 
 async fn r29_leaving_history_never_touches_the_work<E: Env>(env: E) -> Outcome {
