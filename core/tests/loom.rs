@@ -17,7 +17,6 @@ use busway_core::{
     Event, EventBus, EventBusBuilder, EventHandle, HandlerError, HandlerOrder, Hub, Instant,
     Overflow, Reply, Retry, Runtime, Task, Timer,
 };
-use futures_util::StreamExt as _;
 use loom::model::Builder;
 use loom::sync::{Mutex, Notify};
 use loom::thread;

@@ -4,6 +4,7 @@
 mod drops;
 mod forwarded;
 mod hubs;
+mod hunted;
 mod hygiene;
 mod ledger;
 mod lost;

@@ -1,6 +1,7 @@
-//! Buses end one after the other, and not within each other: what one held may have held the next one,
-//! and a chain of them is to take no stack. Without `std` threads cannot be told apart: there a bus that
-//! has a driver ends with it, and others where they are let go of.
+//! Buses end where what held them is dropped: also within each other, as whoever drops may wait for it. Of
+//! a long chain of them those that come later end after the others, as it is to take no stack. Without
+//! `std` threads cannot be told apart: there a bus that has a driver ends with it, and others where they
+//! are let go of.
 
 use alloc::sync::Arc;
 
@@ -14,48 +15,51 @@ mod imp {
     use alloc::collections::VecDeque;
     use core::cell::RefCell;
 
-    thread_local! {
-        /// Those that are to end next, while this thread is ending one.
-        static NEXT: RefCell<Option<VecDeque<Arc<BusShared>>>> = const { RefCell::new(None) };
+    /// So many end within each other.
+    const NESTED: u32 = 16;
+
+    struct Ends {
+        /// How many are being ended.
+        depth: u32,
+        /// Those that are to end next.
+        next: VecDeque<Arc<BusShared>>,
     }
 
-    /// Ends a bus, now or after the one that is being ended.
+    thread_local! {
+        static ENDS: RefCell<Ends> = const { RefCell::new(Ends { depth: 0, next: VecDeque::new() }) };
+    }
+
+    /// Ends a bus, now or after those that are being ended.
     pub(crate) fn end(bus: &Arc<BusShared>) {
-        if !is_queued(bus) {
-            let _rest = Rest;
+        let enter = |ends: &RefCell<Ends>| {
+            let mut ends = ends.borrow_mut();
+            let is_deep = ends.depth >= NESTED;
+            match is_deep {
+                true => ends.next.push_back(bus.clone()),
+                false => ends.depth += 1,
+            }
+            is_deep
+        };
+        // A thread that is ending itself keeps no count.
+        let is_queued = ENDS.try_with(enter).unwrap_or(false);
+        if !is_queued {
+            let _leave = Leave;
             bus.end_here();
         }
     }
 
-    /// False when this thread is ending none yet, or is ending itself; then it is as if it were by now.
-    fn is_queued(bus: &Arc<BusShared>) -> bool {
-        let queue = |next: &RefCell<Option<VecDeque<_>>>| match &mut *next.borrow_mut() {
-            Some(next) => {
-                next.push_back(bus.clone());
-                true
-            }
-            none => {
-                *none = Some(VecDeque::new());
-                false
-            }
-        };
-        NEXT.try_with(queue).unwrap_or(false)
-    }
+    /// Ends those that were queued meanwhile, once it is the outermost; also past a panic.
+    struct Leave;
 
-    /// Ends those that were queued meanwhile, also past a panic of the first one.
-    struct Rest;
-
-    impl Drop for Rest {
+    impl Drop for Leave {
         fn drop(&mut self) {
-            let next = |next: &RefCell<Option<VecDeque<_>>>| {
-                let mut next = next.borrow_mut();
-                let first = next.as_mut().and_then(VecDeque::pop_front);
-                if first.is_none() {
-                    *next = None;
-                }
-                first
+            let next = |ends: &RefCell<Ends>| {
+                let mut ends = ends.borrow_mut();
+                let next = if ends.depth == 1 { ends.next.pop_front() } else { None };
+                ends.depth -= u32::from(next.is_none());
+                next
             };
-            while let Ok(Some(bus)) = NEXT.try_with(next) {
+            while let Ok(Some(bus)) = ENDS.try_with(next) {
                 // As in the drop of what held it: a panic is nobody's else.
                 let _ = guard::catch(|| bus.end_here());
                 guard::discard(bus);

@@ -1,6 +1,7 @@
 //! Panics of handlers stop at the bus (R20). Without `std` they cannot be caught.
 
 use alloc::string::String;
+use core::ops::Deref;
 
 /// Runs user code; `Err` is the message of its panic.
 #[cfg(feature = "std")]
@@ -25,6 +26,29 @@ pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
 #[inline]
 pub(crate) fn discard<T>(value: T) {
     let _ = catch(|| drop(value));
+}
+
+/// A value of the user's that is discarded where it is dropped.
+pub(crate) struct Discarded<T>(Option<T>);
+
+impl<T> Discarded<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(Some(value))
+    }
+}
+
+impl<T> Deref for Discarded<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("it is there until it is dropped")
+    }
+}
+
+impl<T> Drop for Discarded<T> {
+    fn drop(&mut self) {
+        discard(self.0.take());
+    }
 }
 
 #[cfg(not(feature = "std"))]

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::fmt;
 use core::pin::Pin;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll};
 
 use super::guard;
 use super::spare::SpareBoxes;
@@ -46,8 +46,9 @@ where
     F: Future + Send + 'static,
     M: Fn(F::Output) -> Verdict + Send + 'static,
 {
-    /// The handler's future is dropped as soon as it has ended, and so is one that panicked, whose drop
-    /// may panic too: not while the first panic goes on. Polled again, this is never ready.
+    /// The handler's future is dropped as soon as it has ended and its output is where it stays, and so is
+    /// one that panicked. Either drop may panic: not while another panic goes on, and not with the output
+    /// at hand, whose drop may too. Polled again, this is never ready.
     #[inline]
     fn poll_into(
         self: Pin<&mut Self>,
@@ -57,11 +58,14 @@ where
         let mut this = self.project();
         let mut future = Unless(this.future.as_mut());
         let polled = future.0.as_mut().as_pin_mut().map_or(Poll::Pending, |future| future.poll(cx));
+        if let Poll::Ready(output) = polled {
+            *outcome = Some((this.verdict)(output).0);
+            core::mem::forget(future);
+            this.future.set(None);
+            return Poll::Ready(());
+        }
         core::mem::forget(future);
-        let output = ready!(polled);
-        this.future.set(None);
-        *outcome = Some((this.verdict)(output).0);
-        Poll::Ready(())
+        Poll::Pending
     }
 
     fn give_back(self: Pin<Box<Self>>, spare: &mut SpareBoxes) {

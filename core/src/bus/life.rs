@@ -14,13 +14,15 @@ use super::sleep::{Elapsed, with_timeout};
 use super::wakers::Place;
 
 impl BusShared {
-    /// Another handle to the bus.
-    pub(crate) fn own(self: &Arc<Self>) {
-        if self.owners.fetch_add(1, Ordering::AcqRel) == 0 {
-            // A bus that was closed and is not gone yet is open again. One that is gone is stopped, and
-            // says so to whoever dispatches.
-            self.hub.input(|hub| hub.books.reopen(self.key).is_ok());
-        }
+    /// Another handle to the bus; false when that is gone. One that was closed and is not gone yet is open
+    /// again.
+    pub(crate) fn own(&self) -> bool {
+        self.own_if_owned()
+            || self.hub.input(|hub| {
+                let is_there = hub.books.reopen(self.key).is_ok();
+                self.owners.fetch_add(usize::from(is_there), Ordering::AcqRel);
+                is_there
+            })
     }
 
     /// The same where there is one already; false when there is none.

@@ -124,12 +124,14 @@ impl EventBus {
             shared
         });
         shared.span.open(|| shared.name());
-        Self::from_shared(shared)
-    }
-
-    pub(crate) fn from_shared(shared: Arc<BusShared>) -> Self {
         shared.own();
         Self { shared }
+    }
+
+    /// A handle to a bus, unless that is gone.
+    pub(crate) fn of(shared: Arc<BusShared>) -> Option<Self> {
+        // None is made before, as its drop would count one less.
+        shared.own().then(|| Self { shared })
     }
 
     /// The bus's name: what was asked for, as an identifier, with a suffix when it was taken.
@@ -424,7 +426,8 @@ impl Eq for EventBus {}
 
 impl Clone for EventBus {
     fn clone(&self) -> Self {
-        Self::from_shared(self.shared.clone())
+        self.shared.own();
+        Self { shared: self.shared.clone() }
     }
 }
 

@@ -131,22 +131,44 @@ impl Notices {
         }
         // Wakers, predicates and drops are the user's: when one panics, the others still have their
         // turn, and so has the bus.
-        if let Some(forgotten) = self.forgotten.take() {
-            guard::discard(forgotten);
-        }
         if !self.todo.is_empty() {
             self.carry_out_all(hub);
         }
+        if let Some(forgotten) = self.forgotten.take() {
+            guard::discard(forgotten);
+        }
     }
 
+    /// What is dropped is dropped at last: others count on the rest, and a drop may wait for them.
     #[inline(never)]
     fn carry_out_all(&mut self, hub: &HubShared) {
-        self.todo.drain(..).for_each(|todo| drop(guard::catch(|| todo.carry_out(hub))));
+        let mut left = Vec::new();
+        self.todo.drain(..).for_each(|todo| drop(guard::catch(|| todo.carry_out(hub, &mut left))));
+        left.into_iter().for_each(Left::discard);
+    }
+}
+
+/// What is left to be dropped.
+enum Left {
+    Events(VecDeque<Arc<dyn Erased>>),
+    Value(Dropped<Arc<dyn Erased>, Answer, Arc<dyn Callable>>),
+}
+
+impl Left {
+    /// Each on its own: two panics in one drop would end the process.
+    fn discard(self) {
+        match self {
+            Self::Events(events) => events.into_iter().for_each(guard::discard),
+            Self::Value(Dropped::Handlers(list)) => {
+                Arc::into_inner(list).into_iter().flatten().for_each(guard::discard);
+            }
+            Self::Value(other) => guard::discard(other),
+        }
     }
 }
 
 impl Todo {
-    fn carry_out(self, hub: &HubShared) {
+    fn carry_out(self, hub: &HubShared, left: &mut Vec<Left>) {
         match self {
             Self::Complete(record) => {
                 record.head().wake_waiters();
@@ -157,15 +179,15 @@ impl Todo {
             Self::Resume(bus, invocation) => bus.mail(|inbox| inbox.resumed.push(invocation)),
             Self::Wake(waker) => waker.wake(),
             Self::Arrive(watcher, record, replaced) => {
-                guard::discard(replaced);
+                left.extend(replaced.map(|replaced| Left::Events([replaced].into())));
                 watcher.arrived(record);
             }
             Self::EndWatch(watcher, dropped) => watcher.ended(dropped),
             Self::Idle(bus) => bus.idle.wake_all(),
             Self::Closed(bus) => bus.closed(),
             Self::Warn(warning) => hub.warnings.tell(&warning),
-            Self::Forget(all) => all.into_iter().for_each(guard::discard),
-            Self::Drop(dropped) => drop(dropped),
+            Self::Forget(all) => left.push(Left::Events(all)),
+            Self::Drop(dropped) => left.push(Left::Value(dropped)),
         }
     }
 }

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use core::any::{Any, TypeId};
 use core::task::Waker;
 
+use super::guard;
 use super::report;
 use super::shared::BusShared;
 use super::value::Answer;
@@ -12,7 +13,7 @@ use super::vantage::Abroad;
 use super::wakers::{Seat, Wakers};
 use crate::event::Event;
 use crate::id::EventId;
-use crate::machine::{Cause, Done, EventKey, HandlerKey, Key, Path, Rows};
+use crate::machine::{Cause, Done, EventKey, HandlerKey, Key, Outcome, Path, Row, Rows};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Mutex, OnceLock};
 use crate::time::Instant;
@@ -96,6 +97,23 @@ impl Frozen {
     pub(crate) fn path(&self) -> impl Iterator<Item = &Arc<str>> {
         let named = self.rows.bus_name().filter(|_| self.path.is_none());
         named.into_iter().chain(self.path.iter().flat_map(|path| path.iter()))
+    }
+}
+
+impl Drop for Frozen {
+    /// Values of the user's are dropped each on its own: two panics in one drop would end the process.
+    fn drop(&mut self) {
+        if self.rows.iter().any(owns_something) {
+            self.rows.take().into_iter().for_each(guard::discard);
+        }
+    }
+}
+
+/// Whether a result has a value, or an error, whose drop is the user's.
+fn owns_something(row: &Row<Answer>) -> bool {
+    match &row.outcome {
+        Some(Outcome::Value(answer) | Outcome::Failed(answer)) => answer.owns_something(),
+        _ => false,
     }
 }
 

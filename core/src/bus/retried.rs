@@ -7,6 +7,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
 use super::error::HandlerError;
+use super::guard::Discarded;
 use super::handler::{Beginning, Callable, FirstPoll, Started};
 use super::handler_future::{Answering, HandlerFuture};
 use super::lending::Lender;
@@ -58,19 +59,24 @@ impl Callable for Retried {
     ) -> Started {
         let Self { handler, policy, name } = self;
         let handler = Handling {
-            handler: handler.clone(),
-            on: policy.on.clone(),
+            handler: Discarded::new(handler.clone()),
+            on: Discarded::new(policy.on.clone()),
             event,
             bus: bus.clone(),
             by,
         };
-        let tries = || all_tries(handler, policy.clone(), name.clone());
+        let policy = Discarded::new(policy.clone());
+        let tries = || all_tries(handler, policy, name.clone());
         Started::new(|| Answering::new(tries(), |verdict| verdict), first)
     }
 }
 
-async fn all_tries(handling: Handling, policy: Arc<HandlerRetry>, name: Arc<str>) -> Verdict {
-    let HandlerRetry { numbers, slots, .. } = &*policy;
+async fn all_tries(
+    handling: Handling,
+    policy: Discarded<Arc<HandlerRetry>>,
+    name: Arc<str>,
+) -> Verdict {
+    let HandlerRetry { numbers, slots, .. } = &**policy;
     let bus = handling.bus.clone();
     let Ok(latched) = bus.hub.runtime() else {
         return Verdict::failed(NoRuntime::new());
@@ -96,8 +102,9 @@ async fn all_tries(handling: Handling, policy: Arc<HandlerRetry>, name: Arc<str>
 
 /// One invocation of the handler.
 struct Handling {
-    handler: Arc<dyn Callable>,
-    on: Arc<dyn RetryOn<HandlerError> + Send + Sync>,
+    // They may be registered no more, and these the last.
+    handler: Discarded<Arc<dyn Callable>>,
+    on: Discarded<Arc<dyn RetryOn<HandlerError> + Send + Sync>>,
     event: Arc<dyn Erased>,
     bus: Arc<BusShared>,
     by: InvocationKey,

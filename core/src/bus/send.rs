@@ -189,12 +189,13 @@ impl BusShared {
             }
             accepted
         };
-        if let Some(forgotten) = forgotten {
-            guard::discard(forgotten);
-        }
         let own_ready = notices.is_some_and(|notices| notices.carried_out(&self.hub));
         if own_ready || (has_deadline && accepted.is_ok()) {
             self.notify();
+        }
+        // Last: others count on what was said, and a drop of the user's may wait for them.
+        if let Some(forgotten) = forgotten {
+            guard::discard(forgotten);
         }
         match accepted {
             Ok(_) => Ok(EventHandle::new(record, Vantage::HOME).claimed(claim)),

@@ -25,7 +25,7 @@ use crate::id::IdSource;
 use crate::machine::{BusKey, Machine, Output, ReservationKey, WatchKey};
 use crate::runtime::{NoRuntime, Runtime, RuntimeSource};
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use crate::sync::{AtomicWaker, Mutex, MutexGuard, OnceLock};
+use crate::sync::{Mutex, MutexGuard, OnceLock, OneWaker};
 use crate::time::{Instant, Timestamp};
 
 pub(crate) type Books = Machine<Arc<dyn Erased>, Answer, Arc<dyn Callable>>;
@@ -101,7 +101,7 @@ pub(crate) struct BusShared {
     pub(crate) turn: Mutex<Turn>,
     pub(crate) inbox: Mutex<Inbox>,
     pub(crate) has_mail: AtomicBool,
-    pub(crate) driver: AtomicWaker,
+    pub(crate) driver: OneWaker,
     driver_state: AtomicU8,
     /// The driver was woken and has not been polled since.
     driver_told: AtomicBool,
@@ -234,7 +234,7 @@ impl BusShared {
             turn: Mutex::new(Turn::new()),
             inbox: Mutex::new(Inbox::default()),
             has_mail: AtomicBool::new(false),
-            driver: AtomicWaker::new(),
+            driver: OneWaker::new(),
             driver_state: AtomicU8::new(NOT_DRIVEN),
             driver_told: AtomicBool::new(false),
             armed: AtomicU64::new(u64::MAX),

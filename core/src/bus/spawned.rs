@@ -13,14 +13,14 @@ use super::shared::{BusShared, HubShared};
 use super::task::Running;
 use super::value::Answer;
 use crate::machine::{InvocationKey, Outcome};
-use crate::sync::AtomicWaker;
+use crate::sync::OneWaker;
 use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// Ends an invocation that runs as a task of its own.
 #[derive(Default)]
 pub(crate) struct Leash {
     is_cut: AtomicBool,
-    task: AtomicWaker,
+    task: OneWaker,
 }
 
 impl Leash {

@@ -13,7 +13,7 @@ use super::record::Erased;
 use super::shared::BusShared;
 use super::watch::{Select, Watcher};
 use crate::machine::{Overflow, WatchKey};
-use crate::sync::{AtomicWaker, Mutex};
+use crate::sync::{Mutex, OneWaker};
 
 /// The events that come to a bus, in order of dispatch. Made by
 /// [`EventBus::events`](super::EventBus::events); it ends when the bus is stopped.
@@ -30,7 +30,7 @@ pub struct EventStream<In> {
 
 struct Queue {
     state: Mutex<Unread>,
-    reader: AtomicWaker,
+    reader: OneWaker,
 }
 
 struct Unread {
@@ -47,7 +47,7 @@ impl<In> EventStream<In> {
         overflow: Overflow,
     ) -> Self {
         let unread = Unread { events: VecDeque::new(), ended: None };
-        let queue = Arc::new(Queue { state: Mutex::new(unread), reader: AtomicWaker::new() });
+        let queue = Arc::new(Queue { state: Mutex::new(unread), reader: OneWaker::new() });
         let watcher = queue.clone();
         let room = (capacity.max(1), overflow);
         let watch = bus.hub.input(|hub| hub.watch(bus, select.pattern(), room, watcher));

@@ -169,6 +169,13 @@ pub(crate) enum Answer {
     OtherType(Arc<OtherType>),
 }
 
+impl Answer {
+    /// Whether it is, or may be, the last owner of something of the user's.
+    pub(crate) const fn owns_something(&self) -> bool {
+        matches!(self, Self::Value(Value::Shared(_)) | Self::Failed(_))
+    }
+}
+
 impl<E> Reply<E> for () {
     fn into_verdict(self) -> Verdict {
         Verdict::none()

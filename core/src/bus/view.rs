@@ -55,7 +55,7 @@ pub(crate) fn path(head: &Head) -> Vec<String> {
 /// The bus that is processing an event, as a handler of it sees it.
 pub(crate) fn bus(head: &Head, seen: Vantage) -> Option<EventBus> {
     let bus = seen.is_inside().then(|| seen.bus(head))??;
-    Some(EventBus::from_shared(bus.clone()))
+    EventBus::of(bus.clone())
 }
 
 /// They are seen from where the parent is seen.

@@ -8,17 +8,19 @@ use core::fmt;
 #[cfg(loom)]
 mod modelled;
 mod once;
+mod one_waker;
 #[cfg(feature = "std")]
 mod os;
 #[cfg(not(feature = "std"))]
 mod spinning;
 
 #[cfg(loom)]
-pub(crate) use modelled::{AtomicWaker, Mutex, MutexGuard, OnceLock, atomic, thread_local};
+pub(crate) use modelled::{Mutex, MutexGuard, OnceLock, atomic, thread_local};
+pub(crate) use one_waker::OneWaker;
 #[cfg(not(feature = "std"))]
 pub(crate) use spinning::{Mutex, MutexGuard};
 #[cfg(not(loom))]
-pub(crate) use {core::sync::atomic, futures_util::task::AtomicWaker, once::OnceLock};
+pub(crate) use {core::sync::atomic, once::OnceLock};
 #[cfg(all(feature = "std", not(loom)))]
 pub(crate) use {
     os::{Mutex, MutexGuard},

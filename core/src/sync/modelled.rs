@@ -1,7 +1,6 @@
 //! The lock and the atomics of loom.
 
 use core::sync::atomic::Ordering;
-use core::task::Waker;
 pub(crate) use loom::sync::MutexGuard;
 pub(crate) use loom::sync::atomic;
 use std::sync::PoisonError;
@@ -43,33 +42,6 @@ impl<T> OnceLock<T> {
         let set = self.value.set(value);
         self.is_set.store(true, Ordering::Release);
         set
-    }
-}
-
-/// What that of `futures` does, as one step each.
-pub(crate) struct AtomicWaker(Mutex<Option<Waker>>);
-
-impl AtomicWaker {
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(None))
-    }
-
-    pub(crate) fn register(&self, waker: &Waker) {
-        *self.0.lock() = Some(waker.clone());
-    }
-
-    pub(crate) fn take(&self) -> Option<Waker> {
-        self.0.lock().take()
-    }
-
-    pub(crate) fn wake(&self) {
-        self.take().into_iter().for_each(Waker::wake);
-    }
-}
-
-impl Default for AtomicWaker {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -2,17 +2,47 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::{Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use busway_core::EventHandle;
-use busway_journal::{JournalError, Mode, Sync};
+use busway_core::{Event, EventBus, EventHandle};
+use busway_journal::{Journal, JournalError, Mode, Sync};
+use busway_tokio::Tokio;
 
 use crate::disk::Disk;
 use crate::events::{Job, Outcome, bus, job, on, soon};
 
 fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// An event that holds its own journal, as its last owner does.
+struct Last(#[allow(dead_code)] Mutex<Option<Journal>>);
+
+impl Event for Last {
+    type Output = ();
+    const NAME: &'static str = "Last";
+
+    fn to_json(&self) -> Option<Result<serde_json::Value, serde_json::Error>> {
+        Some(Ok(serde_json::json!({})))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r5_a_dispatch_that_drops_the_last_journal_comes_back() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let journal = Journal::write_ahead(folder.path().join("journal"))?;
+    let settings = EventBus::builder("main").runtime(Tokio::current()?);
+    let bus = settings.max_history(Some(1)).journal(&journal).build();
+    soon(bus.run(Last(Mutex::new(Some(journal))))).await?;
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        // It forgets the first one, which has the last clone.
+        let _ = tell.send(bus.dispatch(Last(Mutex::default())).is_ok());
+    });
+    assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok(true));
+    Ok(())
 }
 
 #[tokio::test]
@@ -72,7 +102,7 @@ async fn r43_an_interval_that_never_passes_waits_for_nobody_who_waits() -> Outco
 async fn r43_a_folder_that_was_gone_for_a_while() -> Outcome {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("a/events.jsonl");
-    let journal = busway_journal::Journal::builder(&path).sync(Sync::Always).open()?;
+    let journal = Journal::builder(&path).sync(Sync::Always).open()?;
     let bus = bus(&journal);
     std::fs::remove_dir_all(folder.path().join("a"))?;
     assert!(soon(bus.dispatch(job(1))?.durable()).await.is_err());

@@ -1,0 +1,222 @@
+//! What a hunt has found: drops of the user's that wait for others, that panic two at a time, or that are
+//! the last of what was taken off.
+
+use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{JoinHandle, sleep, spawn};
+use std::time::Duration;
+
+use busway::{Event, EventBus, EventBusBuilder, EventHandle, Overflow, Retry};
+use busway_smol::Smol;
+
+use crate::ledger::Door;
+use crate::manual::{Counter, Manual, drive, driven};
+
+#[derive(Event)]
+struct Ask;
+
+#[derive(Event)]
+#[event(output = Arc<Bomb>)]
+struct Make;
+
+#[derive(Event)]
+#[event(output = u32)]
+struct Count;
+
+#[derive(Event)]
+struct Holds(#[allow(dead_code)] Mutex<Worker>);
+
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("dropped")
+    }
+}
+
+/// A thread that works on a bus: its drop lets go of the bus, tells the thread, and joins it.
+struct Worker {
+    bus: Option<EventBus>,
+    tell: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    fn new(bus: Option<EventBus>, work: impl FnOnce(Receiver<()>) + Send + 'static) -> Self {
+        let (tell, told) = channel();
+        Self { bus, tell: Some(tell), thread: Some(spawn(move || work(told))) }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        drop((self.bus.take(), self.tell.take()));
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+/// Whether it comes back, on a thread of its own.
+fn comes_back(what: impl FnOnce() + Send + 'static) -> bool {
+    let (tell, told) = channel();
+    spawn(move || {
+        what();
+        let _ = tell.send(());
+    });
+    told.recv_timeout(Duration::from_secs(20)).is_ok()
+}
+
+fn builder() -> EventBusBuilder {
+    EventBus::builder("main").runtime(Smol::global())
+}
+
+fn by_hand() -> EventBusBuilder {
+    Manual::helping(false).hub().bus("main").max_history(Some(0))
+}
+
+#[test]
+fn r33_a_bus_that_a_handler_holds_ends_while_that_is_dropped() {
+    let (outer, log) = (builder().build(), builder().build());
+    let mut events = log.events(9, Overflow::DropOldest);
+    let reader = Worker::new(Some(log), move |_| while smol::block_on(events.next()).is_some() {});
+    outer.on(move |_: EventHandle<Ask>| {
+        let dispatched = reader.bus.as_ref().map(|bus| bus.dispatch(Ask));
+        drop(dispatched);
+    });
+    assert!(comes_back(move || drop(outer)));
+}
+
+#[test]
+fn r5_dispatch_tells_the_bus_before_it_drops_what_is_forgotten() {
+    let tokio = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+    let runtime = busway::tokio::Tokio::new(tokio.handle().clone());
+    let bus = EventBus::builder("main").runtime(runtime).max_history(Some(1)).build();
+    let asks = bus.clone();
+    let last_words = Worker::new(None, move |told| {
+        let _ = told.recv();
+        smol::block_on(asks.run(Ask)).unwrap();
+    });
+    smol::block_on(bus.run(Holds(Mutex::new(last_words)))).unwrap();
+    assert!(comes_back(move || drop(bus.dispatch(Ask).unwrap())));
+    tokio.shutdown_background();
+}
+
+#[test]
+fn r32_stop_wakes_before_it_drops_what_is_forgotten() {
+    let bus = builder().build();
+    bus.on(|_: EventHandle<Ask>| pending::<()>());
+    let stuck = bus.event(Ask).parallel().dispatch().unwrap();
+    let waits = Worker::new(None, move |_| drop(smol::block_on(stuck.wait())));
+    smol::block_on(bus.event(Holds(Mutex::new(waits))).parallel().run()).unwrap();
+    sleep(Duration::from_millis(50));
+    assert!(comes_back(move || smol::block_on(bus.stop(None, true))));
+}
+
+#[test]
+fn r20_two_handlers_that_panic_as_they_are_dropped() {
+    let (bus, _driver) = driven(by_hand());
+    for bomb in [Bomb, Bomb] {
+        bus.on(move |_: EventHandle<Ask>| {
+            let _ = &bomb;
+        });
+    }
+    let _ = catch_unwind(AssertUnwindSafe(|| smol::block_on(bus.stop(None, true))));
+    assert_eq!(bus.handler_count(), 0);
+}
+
+#[test]
+fn r20_two_outputs_that_panic_as_they_are_dropped() {
+    let (bus, driver) = driven(by_hand());
+    for _ in 0..2 {
+        bus.on(|_: EventHandle<Make>| Arc::new(Bomb));
+    }
+    drop(bus.dispatch(Make).unwrap());
+    assert!(drive(&mut [driver]));
+    assert_eq!(bus.pending(), 0);
+}
+
+/// A future with a bomb.
+struct Mined<F>(Pin<Box<F>>, #[allow(dead_code)] Bomb);
+
+impl<F: Future> Future for Mined<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+#[test]
+fn r20_a_future_and_its_output_that_panic_as_they_are_dropped() {
+    let (bus, driver) = driven(by_hand().max_history(None));
+    bus.on(|_: EventHandle<Make>| Mined(Box::pin(async { Arc::new(Bomb) }), Bomb));
+    let make = bus.dispatch(Make).unwrap();
+    assert!(drive(&mut [driver]));
+    let error = make.results()[0].error().expect("it panicked");
+    assert_eq!(error.to_string(), "the handler panicked: dropped");
+}
+
+struct MinedWaker(#[allow(dead_code)] Bomb);
+
+impl Wake for MinedWaker {
+    fn wake(self: Arc<Self>) {}
+}
+
+#[test]
+fn r28_a_waker_that_panics_as_it_is_replaced_loses_no_wake_up() {
+    let (bus, _driver) = driven(by_hand());
+    let mut events = bus.events(4, Overflow::DropNewest);
+    let mined = Waker::from(Arc::new(MinedWaker(Bomb)));
+    assert!(pin!(events.next()).poll(&mut Context::from_waker(&mined)).is_pending());
+    drop(mined);
+    let good = Counter::new();
+    let replaced = catch_unwind(AssertUnwindSafe(|| good.poll(pin!(events.next())).is_ready()));
+    assert!(replaced.is_err());
+    assert!(good.poll(pin!(events.next())).is_pending());
+    bus.dispatch(Ask).unwrap();
+    assert_eq!((events.unread(), good.wakes()), (1, 1));
+}
+
+#[test]
+fn r45_a_retried_handler_that_is_off_has_its_value() {
+    let (bus, driver) = driven(by_hand());
+    let (bomb, door) = (Bomb, Door::default());
+    let at = door.clone();
+    let counts = move |_: EventHandle<Count>| {
+        let _ = &bomb;
+        let pass = at.pass();
+        async {
+            pass.await;
+            7
+        }
+    };
+    let subscription = bus.handler(counts).retry(Retry::new()).register();
+    let (count, mut all) = (bus.dispatch(Count).unwrap(), [driver]);
+    all[0].step();
+    subscription.off();
+    door.open();
+    assert!(drive(&mut all));
+    assert_eq!(count.result().map_err(|error| error.to_string()), Ok(7));
+}
+
+#[test]
+fn r33_a_weak_bus_gives_none_that_has_ended() {
+    let (bus, driver) = driven(by_hand());
+    let kept: Arc<Mutex<Option<EventHandle<Ask>>>> = Arc::default();
+    let keeps = kept.clone();
+    bus.on(move |ask: EventHandle<Ask>| drop(keeps.lock().unwrap().replace(ask)));
+    bus.dispatch(Ask).unwrap();
+    let mut all = [driver];
+    assert!(drive(&mut all));
+    let weak = bus.downgrade();
+    drop(bus);
+    assert!(drive(&mut all) && all[0].is_done());
+    let handle = kept.lock().unwrap().take().expect("the handler has kept it");
+    assert!(handle.bus().is_none());
+    assert!(weak.upgrade().is_none());
+}
