@@ -20,7 +20,7 @@ use super::request::Request;
 use super::results::EventResult;
 use super::send::{Options, ParentRef};
 use super::shared::{BusShared, HubShared};
-use super::sleep::{Elapsed, with_timeout};
+use super::sleep;
 use super::spawned::Scope;
 use super::tree::LogTree;
 use super::vantage::Vantage;
@@ -220,10 +220,7 @@ impl AnyEvent {
     /// # Cancel safety
     /// As [`wait`](Self::wait).
     pub async fn wait_for(&self, limit: Duration) -> Result<Self, WaitError> {
-        match with_timeout(self.hub(), Some(limit), self.wait()).await {
-            Ok(done) => done,
-            Err(Elapsed) => Err(WaitError::TimedOut { limit }),
-        }
+        sleep::wait_for(self.hub(), limit, self.wait()).await
     }
 
     /// Dispatches a child on the bus this handle belongs to.

@@ -21,7 +21,7 @@ use super::record::{Frozen, Head, Record};
 use super::results::{EventResult, Selection, first_value};
 use super::send::{Options, ParentRef};
 use super::shared::{BusShared, HubShared};
-use super::sleep::{Elapsed, with_timeout};
+use super::sleep;
 use super::spawned::Scope;
 use super::tree::LogTree;
 use super::vantage::{BusRef, Vantage};
@@ -203,10 +203,7 @@ impl<E: Event> EventHandle<E> {
     /// # Cancel safety
     /// As [`wait`](Self::wait).
     pub async fn wait_for(&self, limit: Duration) -> Result<Self, WaitError> {
-        match with_timeout(self.hub(), Some(limit), self.wait()).await {
-            Ok(done) => done,
-            Err(Elapsed) => Err(WaitError::TimedOut { limit }),
-        }
+        sleep::wait_for(self.hub(), limit, self.wait()).await
     }
 
     /// Dispatches a child on the bus this handle belongs to: inside a handler the one that is
@@ -362,7 +359,7 @@ impl<E: Event> EventHandle<E> {
         Options::child_of(self.parent_ref(), self.claim)
     }
 
-    pub(crate) fn parent_ref(&self) -> ParentRef {
+    fn parent_ref(&self) -> ParentRef {
         ParentRef::of(&self.record.head, self.seen)
     }
 

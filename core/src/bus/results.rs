@@ -259,11 +259,10 @@ fn first_of_all<E: Event>(
 
 /// Whether an event has failed with a result: not where another handler was first.
 fn is_failure(row: &Row<Answer>) -> bool {
-    let is_beaten = matches!(
-        &row.outcome,
-        Some(Outcome::Aborted(Cause::First) | Outcome::Cancelled(Cause::First))
-    );
-    !is_beaten && row.outcome.as_ref().is_some_and(Outcome::is_error)
+    match &row.outcome {
+        None | Some(Outcome::Aborted(Cause::First) | Outcome::Cancelled(Cause::First)) => false,
+        Some(outcome) => outcome.is_error(),
+    }
 }
 
 /// Whether a handler ended well.

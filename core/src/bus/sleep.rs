@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::error::WaitError;
 use super::shared::HubShared;
 use crate::retry::Clock;
 pub(crate) use crate::retry::Elapsed;
@@ -16,5 +17,17 @@ pub(crate) async fn with_timeout<F: Future>(
     match limit.and_then(|_| hub.timekeeper()) {
         Some(runtime) => Clock::new(runtime).within(limit, future).await,
         None => Ok(future.await),
+    }
+}
+
+/// The same for a wait, of which the waiter's own time being over is one of the errors (R24).
+pub(crate) async fn wait_for<T>(
+    hub: &HubShared,
+    limit: Duration,
+    wait: impl Future<Output = Result<T, WaitError>>,
+) -> Result<T, WaitError> {
+    match with_timeout(hub, Some(limit), wait).await {
+        Ok(done) => done,
+        Err(Elapsed) => Err(WaitError::TimedOut { limit }),
     }
 }
