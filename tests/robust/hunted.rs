@@ -3,18 +3,20 @@
 
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Wake, Waker};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::Duration;
 
 use busway::{Event, EventBus, EventBusBuilder, EventHandle, Overflow, Retry};
 use busway_smol::Smol;
 
+use crate::hygiene::watched;
 use crate::ledger::Door;
 use crate::manual::{Counter, Manual, drive, driven};
+use crate::panics::Mined;
 
 #[derive(Event)]
 struct Ask;
@@ -61,16 +63,6 @@ impl Drop for Worker {
     }
 }
 
-/// Whether it comes back, on a thread of its own.
-fn comes_back(what: impl FnOnce() + Send + 'static) -> bool {
-    let (tell, told) = channel();
-    spawn(move || {
-        what();
-        let _ = tell.send(());
-    });
-    told.recv_timeout(Duration::from_secs(20)).is_ok()
-}
-
 fn builder() -> EventBusBuilder {
     EventBus::builder("main").runtime(Smol::global())
 }
@@ -88,7 +80,7 @@ fn r33_a_bus_that_a_handler_holds_ends_while_that_is_dropped() {
         let dispatched = reader.bus.as_ref().map(|bus| bus.dispatch(Ask));
         drop(dispatched);
     });
-    assert!(comes_back(move || drop(outer)));
+    watched(move || drop(outer));
 }
 
 #[test]
@@ -102,7 +94,7 @@ fn r5_dispatch_tells_the_bus_before_it_drops_what_is_forgotten() {
         smol::block_on(asks.run(Ask)).unwrap();
     });
     smol::block_on(bus.run(Holds(Mutex::new(last_words)))).unwrap();
-    assert!(comes_back(move || drop(bus.dispatch(Ask).unwrap())));
+    watched(move || drop(bus.dispatch(Ask).unwrap()));
     tokio.shutdown_background();
 }
 
@@ -114,7 +106,7 @@ fn r32_stop_wakes_before_it_drops_what_is_forgotten() {
     let waits = Worker::new(None, move |_| drop(smol::block_on(stuck.wait())));
     smol::block_on(bus.event(Holds(Mutex::new(waits))).parallel().run()).unwrap();
     sleep(Duration::from_millis(50));
-    assert!(comes_back(move || smol::block_on(bus.stop(None, true))));
+    watched(move || smol::block_on(bus.stop(None, true)));
 }
 
 #[test]
@@ -138,17 +130,6 @@ fn r20_two_outputs_that_panic_as_they_are_dropped() {
     drop(bus.dispatch(Make).unwrap());
     assert!(drive(&mut [driver]));
     assert_eq!(bus.pending(), 0);
-}
-
-/// A future with a bomb.
-struct Mined<F>(Pin<Box<F>>, #[allow(dead_code)] Bomb);
-
-impl<F: Future> Future for Mined<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        self.0.as_mut().poll(cx)
-    }
 }
 
 #[test]

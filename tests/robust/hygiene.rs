@@ -18,7 +18,7 @@ use futures_util::future::BoxFuture;
 use crate::manual::{Counter, Manual, Polled, drive, driven};
 
 /// Runs a test on a thread of its own: one that hangs fails.
-fn watched(test: impl FnOnce() + Send + 'static) {
+pub(crate) fn watched(test: impl FnOnce() + Send + 'static) {
     let (done, is_done) = channel();
     let thread = thread::spawn(move || {
         test();
@@ -27,7 +27,9 @@ fn watched(test: impl FnOnce() + Send + 'static) {
     if is_done.recv_timeout(Duration::from_secs(20))
         == Err(std::sync::mpsc::RecvTimeoutError::Timeout)
     {
-        panic!("a lock is held while user code runs: nothing moves for 20 seconds");
+        panic!(
+            "nothing moves for 20 seconds: is a lock held, or a wake-up kept back, while user code runs?"
+        );
     }
     thread.join().unwrap();
 }

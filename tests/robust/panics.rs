@@ -30,9 +30,9 @@ impl Drop for Bomb {
 }
 
 /// A future with a bomb.
-struct Mined<F>(Pin<Box<F>>, #[allow(dead_code)] Bomb);
+pub(crate) struct Mined<F, B>(pub(crate) Pin<Box<F>>, pub(crate) B);
 
-impl<F: Future> Future for Mined<F> {
+impl<F: Future, B: Unpin> Future for Mined<F, B> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
@@ -40,7 +40,7 @@ impl<F: Future> Future for Mined<F> {
     }
 }
 
-fn mined<F: Future>(future: F) -> Mined<F> {
+fn mined<F: Future>(future: F) -> Mined<F, Bomb> {
     Mined(Box::pin(future), Bomb)
 }
 

@@ -298,11 +298,7 @@ async fn s164_the_waiter_is_gone_afterwards<E: Env>(env: E) -> Outcome {
 async fn s164_the_future_is_not_what_is_in_flight<E: Env>(env: E) -> Outcome {
     let bus = env.bus("main");
     let gate = Gate::closed();
-    let closed = gate.clone();
-    bus.on(move |_: EventHandle<Work>| {
-        let closed = closed.clone();
-        async move { closed.pass().await }
-    });
+    bus.on(gate.holds::<Work>());
     bus.dispatch(Work(1))?;
     let (next, either) = (bus.find::<Work>().next(), bus.find::<Work>().newest_or_next());
     bus.dispatch(Work(2))?;

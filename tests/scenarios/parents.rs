@@ -199,11 +199,7 @@ async fn s72_all_children_complete<E: Env>(env: E) -> Outcome {
     let gate = Gate::closed();
     bus.on(dispatches(&bus, 2));
     bus.on(|child: EventHandle<Child>| child.dispatch(Grandchild).map(drop));
-    let closed = gate.clone();
-    bus.on(move |_: EventHandle<Grandchild>| {
-        let closed = closed.clone();
-        async move { closed.pass().await }
-    });
+    bus.on(gate.holds::<Grandchild>());
     let expected = bus.expect::<Grandchild>();
     let parent = bus.dispatch(Parent)?;
     let first = expected.await?;

@@ -116,11 +116,7 @@ async fn peer_awaiting_a_forwarded_event_waits_for_the_target<E: Env>(env: E) ->
 async fn peer_a_hundred_pending_are_a_hundred<E: Env>(env: E) -> Outcome {
     let bus = env.bus("main");
     let gate = Gate::closed();
-    let closed = gate.clone();
-    bus.on(move |_: EventHandle<Work>| {
-        let closed = closed.clone();
-        async move { closed.pass().await }
-    });
+    bus.on(gate.holds::<Work>());
     let events: Vec<_> = (0..100).map(|n| bus.dispatch(Work(n))).collect::<Result<_, _>>()?;
     let refused = bus.dispatch(Work(100)).unwrap_err();
     assert!(matches!(refused, DispatchError::Full { event: Work(100), limit: 100 }));
@@ -222,11 +218,7 @@ async fn peer_awaiting_ones_own_event_fails_at_once<E: Env>(env: E) -> Outcome {
 async fn peer_expect_resolves_at_dispatch<E: Env>(env: E) -> Outcome {
     let bus = env.bus("main");
     let gate = Gate::closed();
-    let closed = gate.clone();
-    bus.on(move |_: EventHandle<Work>| {
-        let closed = closed.clone();
-        async move { closed.pass().await }
-    });
+    bus.on(gate.holds::<Work>());
     let expected = bus.expect::<Work>();
     let sent = bus.dispatch(Work(1))?;
     assert_eq!(expected.now_or_never().ok_or("at dispatch")??.id(), sent.id());

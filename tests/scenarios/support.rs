@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use busway::{Event, EventBusBuilder, EventHandle, WaitError, Warning};
-use futures_util::future::try_join_all;
+use futures_util::future::{BoxFuture, try_join_all};
 use tokio::sync::Semaphore;
 
 /// What happened, in order.
@@ -50,6 +50,17 @@ impl Gate {
 
     pub(crate) async fn pass(&self) {
         let _ = self.0.acquire().await;
+    }
+
+    /// A handler that does nothing else.
+    pub(crate) fn holds<E: Event>(
+        &self,
+    ) -> impl Fn(EventHandle<E>) -> BoxFuture<'static, ()> + Send + Sync + 'static {
+        let gate = self.clone();
+        move |_| {
+            let gate = gate.clone();
+            Box::pin(async move { gate.pass().await })
+        }
     }
 }
 

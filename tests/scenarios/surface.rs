@@ -64,11 +64,7 @@ async fn an_event_without_a_type_answers_as_its_handle<E: Env>(env: E) -> Outcom
 async fn r24_an_event_without_a_type_is_waited_for_in_time<E: Env>(env: E) -> Outcome {
     let bus = env.bus("main");
     let gate = Gate::closed();
-    let closed = gate.clone();
-    bus.on(move |_: EventHandle<Note>| {
-        let closed = closed.clone();
-        async move { closed.pass().await }
-    });
+    bus.on(gate.holds::<Note>());
     let event = bus.dispatch(Note)?.as_any();
     let late = event.wait_for(env.ticks(1)).await;
     assert!(matches!(late, Err(WaitError::TimedOut { .. })), "{late:?}");

@@ -130,11 +130,7 @@ async fn r12_scope_carries_the_parent_into_a_task<E: Env>(env: E) -> Outcome {
 async fn r12_a_detached_event_is_a_root<E: Env>(env: E) -> Outcome {
     let bus = env.bus("main");
     let gate = Gate::closed();
-    let closed = gate.clone();
-    bus.on(move |_: EventHandle<Sub>| {
-        let closed = closed.clone();
-        async move { closed.pass().await }
-    });
+    bus.on(gate.holds::<Sub>());
     bus.on(|work: EventHandle<Work>| async move {
         let bus = work.bus().ok_or("in a handler")?;
         let one = bus.event(Sub).detached().dispatch()?;

@@ -67,11 +67,7 @@ async fn r30_memory_is_told_by_bus<E: Env>(env: E) -> Outcome {
     let hub = env.hub();
     let (one, two) = (hub.bus("one").build(), hub.bus("two").max_history(Some(0)).build());
     let gate = Gate::closed();
-    let closed = gate.clone();
-    two.on(move |_: EventHandle<Small>| {
-        let closed = closed.clone();
-        async move { closed.pass().await }
-    });
+    two.on(gate.holds::<Small>());
     run(&one, Heavy(10_000)).await?;
     run(&one, Small(1)).await?;
     let waits = two.dispatch(Small(2))?;

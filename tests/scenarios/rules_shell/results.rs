@@ -224,12 +224,8 @@ async fn r21_what_was_ended_says_why<E: Env>(env: E) -> Outcome {
 async fn r21_before_completion_there_is_no_result<E: Env>(env: E) -> Outcome {
     let bus = env.bus("main");
     let gate = Gate::closed();
-    let closed = gate.clone();
     bus.on(|_: EventHandle<Work>| 1);
-    bus.on(move |_: EventHandle<Work>| {
-        let closed = closed.clone();
-        async move { closed.pass().await }
-    });
+    bus.on(gate.holds::<Work>());
     let event = bus.dispatch(Work)?;
     env.until(|| event.results().iter().any(|row| row.value() == Some(&1u32))).await;
     assert!(matches!(event.result(), Err(ResultError::NotCompleted)));
@@ -258,11 +254,7 @@ async fn r21_a_filter_picks_results<E: Env>(env: E) -> Outcome {
 async fn r21_a_filter_that_is_left_with_nothing_says_why<E: Env>(env: E) -> Outcome {
     let bus = env.bus("main");
     let gate = Gate::closed();
-    let closed = gate.clone();
-    bus.on(move |_: EventHandle<Work>| {
-        let closed = closed.clone();
-        async move { closed.pass().await }
-    });
+    bus.on(gate.holds::<Work>());
     bus.on(|_: EventHandle<Merge>| BTreeMap::from([("a".to_owned(), 1)]));
     bus.dispatch(Work)?;
     let (work, merge) = (bus.dispatch(Work)?, bus.dispatch(Merge)?);

@@ -94,11 +94,7 @@ async fn s32_the_listener_is_gone_afterwards<E: Env>(env: E) -> Outcome {
 async fn s33_it_does_not_wait_for_handlers<E: Env>(env: E) -> Outcome {
     let bus = env.bus("main");
     let gate = Gate::closed();
-    let closed = gate.clone();
-    bus.on(move |_: EventHandle<Answer>| {
-        let closed = closed.clone();
-        async move { closed.pass().await }
-    });
+    bus.on(gate.holds::<Answer>());
     let expected = bus.expect::<Answer>();
     bus.dispatch(Answer(33))?;
     let came = expected.await?;
