@@ -167,6 +167,15 @@ async fn r42_what_cannot_be_dispatched_stays() -> Outcome {
     Ok(())
 }
 
+/// A disk with the seventh job on it, which was accepted and has not ended.
+async fn with_a_job_left() -> Result<Disk, BoxError> {
+    let disk = Disk::default();
+    let bus = bus(&ahead(&disk));
+    bus.on(|_: EventHandle<Job>| std::future::pending::<()>());
+    soon(bus.dispatch(job(7))?.durable()).await?;
+    Ok(disk)
+}
+
 /// Something else that has the fields of a job, and what jobs are called now.
 #[derive(Debug, Event, Serialize, Deserialize)]
 #[event(json, crate = "busway_core")]
@@ -177,12 +186,7 @@ struct Task {
 
 #[tokio::test]
 async fn r42_an_event_is_not_dispatched_as_one_of_another_name() -> Outcome {
-    let disk = Disk::default();
-    {
-        let bus = bus(&ahead(&disk));
-        bus.on(|_: EventHandle<Job>| std::future::pending::<()>());
-        soon(bus.dispatch(job(7))?.durable()).await?;
-    }
+    let disk = with_a_job_left().await?;
     let numbers = Arc::new(Mutex::new(Vec::new()));
     let journal = ahead(&disk.after_power_loss(0));
     let bus = bus(&journal);
@@ -227,12 +231,7 @@ async fn r42_two_buses_recover_from_one_journal() -> Outcome {
 
 #[tokio::test]
 async fn r42_what_is_refused_says_why_and_by_which_bus() -> Outcome {
-    let disk = Disk::default();
-    {
-        let bus = bus(&ahead(&disk));
-        bus.on(|_: EventHandle<Job>| std::future::pending::<()>());
-        soon(bus.dispatch(job(7))?.durable()).await?;
-    }
+    let disk = with_a_job_left().await?;
     let journal = ahead(&disk.after_power_loss(0));
     let bus = bus(&journal);
     bus.stop_now();
