@@ -97,7 +97,8 @@ impl<T, Tag> Arena<T, Tag> {
         let (ix, generation) = self.vacant();
         self.generation = generation;
         if self.free.pop().is_none() {
-            self.append(|| Slot { generation, value });
+            self.make_room();
+            self.slots.push(Slot { generation, value });
         } else {
             self.slots[ix.slot()] = Slot { generation, value };
         }
@@ -132,7 +133,7 @@ impl<T, Tag> Arena<T, Tag> {
         let (ix, generation) = (key.ix(), key.generation());
         debug_assert!(self.vacant().0 == ix);
         if self.free.pop().is_none() {
-            self.append(|| Slot { generation, value: T::default() });
+            self.append();
         }
         let slot = &mut self.slots[ix.slot()];
         slot.generation = generation;
@@ -210,14 +211,24 @@ impl<T, Tag> Arena<T, Tag> {
         })
     }
 
-    // Not inlined, and the entry made in here, where it stays.
+    /// An entry that has not been used yet. It is made in its place: a push would build it on the stack,
+    /// and copy it from there in other pieces than it was written in, which a processor has to wait for.
     #[cold]
     #[inline(never)]
-    fn append(&mut self, make: impl FnOnce() -> Slot<T>) {
+    fn append(&mut self)
+    where
+        T: Default,
+    {
+        self.make_room();
+        let blank = || Slot { generation: 0, value: T::default() };
+        self.slots.resize_with(self.slots.len() + 1, blank);
+    }
+
+    #[inline]
+    fn make_room(&mut self) {
         if self.slots.len() == self.slots.capacity() {
             self.grow();
         }
-        self.slots.push(make());
     }
 
     /// By an eighth where a vector would double: most of a long queue is entries. At first by more, as most
