@@ -1,7 +1,7 @@
 //! The pure state machine of a hub: what happens when, as inputs and outputs.
 //!
-//! It has no lock, no clock, no thread and no future, and never calls user code. Whatever embeds it
-//! (this crate's shell, a test, your own code) keeps to this contract:
+//! It has no lock, no clock, no thread and no future, and calls no function of the user's. Whatever
+//! embeds it (this crate's shell, a test, your own code) keeps to this contract:
 //!
 //! 1. **Inputs** are methods with `&mut self`: [`on`](Machine::on), [`dispatch`](Machine::dispatch),
 //!    [`wait`](Machine::wait), [`finished`](Machine::finished), [`timed_out`](Machine::timed_out), …
