@@ -1,5 +1,5 @@
-//! A runtime of your own: a thread for each task, one more for all timers, and a bus on it. It
-//! passes the conformance suite (`tests/adapters`).
+//! A runtime of your own: a thread for each task, one more for all timers, and a bus on it. It passes
+//! the conformance suite (`tests/adapters`).
 
 use std::collections::BTreeMap;
 use std::pin::{Pin, pin};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant as StdInstant};
 
 use busway::{BoxError, Event, EventBus, EventHandle, Instant, Runtime, Task, Timer};
 
-/// The runtime. The thread of the timers ends with it.
+/// The runtime. The timer thread ends with it.
 #[derive(Debug)]
 pub struct Threads(Arc<Timers>);
 
@@ -23,7 +23,7 @@ struct Timers {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Who is to be woken when; the address of the timer tells those of one time apart.
+    /// The wakers by time; the timer's address tells those of the same time apart.
     waiting: BTreeMap<(StdInstant, usize), Waker>,
     is_over: bool,
 }

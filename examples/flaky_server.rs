@@ -1,5 +1,5 @@
 //! A client of a server that fails more often than not: retries around a function, retries of a
-//! handler, and a semaphore that lets two calls through at a time. The server is its own, on
+//! handler, and a semaphore that lets two calls through at a time. The example runs its own server, on
 //! loopback: every second connection is cut off, every fifth gets no answer at all.
 //!
 //! `cargo run --example flaky_server`
@@ -20,7 +20,7 @@ async fn serve(listener: TcpListener) {
     while let Ok((stream, _)) = listener.accept().await {
         number += 1;
         tokio::spawn(async move {
-            // Whether the client is still there is its own affair.
+            // It does not matter here whether the client is still there.
             let _ = answer(stream, number).await;
         });
     }
@@ -29,7 +29,7 @@ async fn serve(listener: TcpListener) {
 async fn answer(mut stream: TcpStream, number: usize) -> Result<(), Error> {
     match number {
         _ if number.is_multiple_of(5) => {
-            // No answer: until the client goes away.
+            // No answer, until the client goes away.
             stream.read_to_end(&mut Vec::new()).await?;
         }
         _ if number.is_multiple_of(2) => {}
@@ -50,7 +50,7 @@ impl Client {
         Self { server, now: AtomicUsize::new(0), most: AtomicUsize::new(0) }
     }
 
-    /// One request, as it would be without retries.
+    /// Makes one request, without retries.
     async fn fetch(&self) -> Result<String, Error> {
         let _counted = Counted::new(self);
         let mut stream = TcpStream::connect(self.server).await?;
@@ -67,7 +67,7 @@ impl Client {
     }
 }
 
-/// Counts a request until it ends, or is dropped because it is over its time.
+/// Counts a request until it ends, or is dropped because it took too long.
 struct Counted<'a>(&'a Client);
 
 impl<'a> Counted<'a> {
@@ -127,7 +127,7 @@ async fn main() -> Result<(), BoxError> {
     println!("at most {most} requests at a time");
     assert!(most <= 2, "the semaphore lets two through");
 
-    // A server that is not there: the error says what was done about it.
+    // A server that is not there: the error says how often it was tried.
     let nobody = Client::new(TcpListener::bind("127.0.0.1:0").await?.local_addr()?);
     let error = policy.retries(2).run(|| nobody.fetch()).await.unwrap_err();
     println!("nobody there: {error}");

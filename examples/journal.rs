@@ -1,11 +1,11 @@
-//! A job queue that is killed, and goes on where it stopped.
+//! A job queue that is killed, and resumes where it stopped.
 //!
 //! `cargo run --example journal --features journal`
 //!
-//! The example starts itself as the process that works, kills it (`kill -9` on Unix) after every few
-//! jobs, and starts it again, until all are done. Jobs that were running when it was killed run again:
-//! at least once is what a journal can promise. Look at the journal afterwards with
-//! `cargo run -p busway-journal --bin busway-journal -- tree FILE`.
+//! The example starts itself as the worker process, kills it (`kill -9` on Unix) after every few jobs,
+//! and starts it again, until all are done. Jobs that were running when it was killed run again: at
+//! least once is what a journal can promise. Look at the journal afterwards with `cargo run -p
+//! busway-journal --bin busway-journal -- tree FILE`.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use busway::{BoxError, Event, EventHandle};
 use serde::{Deserialize, Serialize};
 
 const JOBS: u32 = 20;
-/// Jobs that are done before the process is killed.
+/// How many jobs are done before the process is killed.
 const LIFE: usize = 6;
 
 #[derive(Event, Serialize, Deserialize)]
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Works until it is killed, or all is done.
+/// Works until it is killed, or everything is done.
 #[tokio::main(flavor = "current_thread")]
 async fn work(path: PathBuf) -> Result<(), BoxError> {
     let is_new = !path.exists();
@@ -54,7 +54,7 @@ async fn work(path: PathBuf) -> Result<(), BoxError> {
     if is_new {
         let jobs = (0..JOBS).map(|number| bus.dispatch(Job { number }));
         for job in jobs.collect::<Result<Vec<_>, _>>()? {
-            // From here on it is on disk, and will be done whatever happens to this process.
+            // Now it is on disk, and will be done whatever happens to this process.
             job.durable().await?;
         }
     } else {
@@ -81,7 +81,7 @@ fn supervise() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Lets one process work for its life; whether it found nothing more to do.
+/// Lets one process work for its life. Returns whether it found nothing more to do.
 fn is_done(path: &Path) -> Result<bool, BoxError> {
     let mut command = Command::new(std::env::current_exe()?);
     let mut worker = Worker(command.arg(path).stdout(Stdio::piped()).spawn()?);
@@ -107,7 +107,7 @@ struct Worker(Child);
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // It may have ended, or been killed: then there is only its end to be taken note of.
+        // It may have ended, or been killed; then only its end has to be collected.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -19,7 +19,7 @@ fn main() -> Result<(), BoxError> {
     machine_by_hand()
 }
 
-/// A clock that is moved by hand; clones are the same one.
+/// A clock that is moved by hand. Clones share the time.
 #[derive(Clone, Debug, Default)]
 struct Clock(Arc<AtomicU64>);
 
@@ -56,7 +56,7 @@ impl Timer for Alarm {
     }
 
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        // Nobody has to be woken: the loop below polls again after each tick.
+        // No wake-up is needed: the loop below polls again after each tick.
         if self.0.now() >= self.1 { Poll::Ready(()) } else { Poll::Pending }
     }
 }
@@ -83,7 +83,7 @@ fn bus_by_hand() -> Result<(), BoxError> {
     let text = poll_by_hand(&clock, &mut driver, bus.run(Text("no runtime at all")))?;
     println!("bus: {} letters", text.result()?);
 
-    // Time is in our hands too.
+    // We control the time too.
     bus.on(|_: EventHandle<Text>| std::future::pending::<()>());
     let late = bus.event(Text("")).limit(Limit::After(Duration::from_secs(1))).run();
     let late = poll_by_hand(&clock, &mut driver, late)?;
@@ -92,7 +92,7 @@ fn bus_by_hand() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// The whole run loop: polls the driver and whoever waits, and lets time pass.
+/// The whole run loop: polls the driver and the waiting future, and lets time pass.
 fn poll_by_hand<F: Future>(clock: &Clock, driver: &mut Driver, future: F) -> F::Output {
     let mut future = pin!(future);
     let mut cx = Context::from_waker(Waker::noop());
@@ -105,7 +105,7 @@ fn poll_by_hand<F: Future>(clock: &Clock, driver: &mut Driver, future: F) -> F::
     }
 }
 
-/// The machine keeps the books; what a payload, a handler and a result are is up to us.
+/// The machine keeps the books; payloads, handlers and results are up to us.
 fn machine_by_hand() -> Result<(), BoxError> {
     let mut machine: Machine<&str, usize, fn(&str) -> usize> = Machine::new(HubConfig::default());
     let bus = machine.add_bus(BusConfig::new("main"), 0);

@@ -1,5 +1,5 @@
-//! A service behind addresses: `user.create` and `user.get` answer requests, and whoever is
-//! interested hears of `user.created`.
+//! A service behind addresses: `user.create` and `user.get` answer requests, and listeners hear of
+//! `user.created`.
 //!
 //! `cargo run --example user_service`
 

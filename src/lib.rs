@@ -3,8 +3,8 @@
 //!
 //! ## `use busway::*`
 //!
-//! The adapters are here under the names of their runtimes (`busway::tokio`), which a glob import puts in
-//! front of the crates of these names: import what you use by name, or add `use ::tokio;`.
+//! The adapters are here under the names of their runtimes (`busway::tokio`). A glob import therefore
+//! shadows the crates of these names: import what you use by name, or add `use ::tokio;`.
 
 use std::sync::Arc;
 
@@ -20,13 +20,13 @@ pub use busway_smol as smol;
 #[cfg(feature = "tokio")]
 pub use busway_tokio as tokio;
 
-/// The examples of the journal's page are compiled here, as its users see them.
+/// Compiles the examples of the journal's README as its users see them.
 #[cfg(all(doctest, feature = "journal"))]
 #[doc = include_str!("../journal/README.md")]
 struct JournalReadme;
 
-/// A new bus of this name, with the default settings and a hub of its own, on the runtime that is
-/// there at the first dispatch: see [`latch`].
+/// Creates a bus of this name, with the default settings and a hub of its own. It takes its runtime at
+/// the first dispatch: see [`latch`].
 ///
 /// For settings, see [`builder`].
 #[must_use]
@@ -34,21 +34,22 @@ pub fn bus(name: impl Into<String>) -> EventBus {
     builder(name).build()
 }
 
-/// Settings for a new bus, on the runtime that is there at the first dispatch: see [`latch`].
+/// Returns settings for a new bus, which takes its runtime at the first dispatch: see [`latch`].
 ///
 /// `builder(name).runtime(..)` takes another one.
 pub fn builder(name: impl Into<String>) -> EventBusBuilder {
     EventBus::builder(name).runtime_source(latch)
 }
 
-/// A new hub, on the runtime that is there at the first dispatch: see [`latch`].
+/// Creates a hub, which takes its runtime at the first dispatch: see [`latch`].
 #[must_use]
 pub fn hub() -> Hub {
     Hub::builder().runtime_source(latch).build()
 }
 
-/// How often a call that failed is made again: a [`RetryPolicy`] that finds its runtime itself, each
-/// time it is run: inside a handler that of its bus, elsewhere as [`latch`] does.
+/// A [`RetryPolicy`] that finds its runtime itself, each time it is run.
+///
+/// Inside a handler it takes the runtime of the handler's bus, elsewhere that of [`latch`].
 ///
 /// ```
 /// use busway::Retry;
@@ -68,7 +69,7 @@ pub fn hub() -> Hub {
 /// ```
 pub type Retry<On = Always> = RetryPolicy<On, Latch>;
 
-/// Finds the runtime of a [`Retry`]: that of the handler it is called in, else as [`latch`] does.
+/// Finds the runtime of a [`Retry`]: that of the handler it is called in, else that of [`latch`].
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Latch;
@@ -79,14 +80,15 @@ impl FindRuntime for Latch {
     }
 }
 
-/// The runtime that the enabled features give here and now: inside a tokio runtime that one, else
-/// smol's global executor, else async-std's. It is asked at a hub's first dispatch, and kept.
+/// Returns the runtime that the enabled features give here and now: inside a tokio runtime that one,
+/// else smol's global executor, else async-std's.
 ///
-/// smol and async-std start their threads by themselves, so with one of them there always is a
-/// runtime; with tokio alone there is one inside of tokio only.
+/// A hub asks for it at its first dispatch, and keeps it. smol and async-std start their threads by
+/// themselves, so with either of them there always is a runtime. With tokio alone, there is one only
+/// inside tokio.
 ///
 /// # Errors
-/// There is none.
+/// There is no runtime.
 pub fn latch() -> Result<Arc<dyn Runtime>, NoRuntime> {
     #[cfg(feature = "tokio")]
     if let Ok(runtime) = busway_tokio::Tokio::latch() {
@@ -95,7 +97,7 @@ pub fn latch() -> Result<Arc<dyn Runtime>, NoRuntime> {
     anywhere()
 }
 
-/// A runtime that does not have to be entered.
+/// Returns a runtime that does not have to be entered.
 #[cfg(feature = "smol")]
 fn anywhere() -> Result<Arc<dyn Runtime>, NoRuntime> {
     Ok(Arc::new(busway_smol::Smol::global()))

@@ -8,8 +8,8 @@
 //! # drop(bus);
 //! ```
 //!
-//! async-std is **discontinued upstream** in favour of smol. This adapter works and is tested; new
-//! code should take `busway-smol`, and existing code can: timers and I/O are async-io's in both.
+//! async-std is **discontinued upstream** in favour of smol. This adapter works and is tested. New code
+//! should use `busway-smol`, and existing code can: timers and I/O are async-io's in both.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -20,7 +20,7 @@ use busway_core::{Instant, Runtime, SystemClock, Task, Timer};
 
 /// async-std's global executor, for a bus or a hub.
 ///
-/// Whoever awaits an event of the bus, on whatever thread, may run its handlers meanwhile:
+/// A task that awaits an event of the bus, on any thread, may run its handlers meanwhile:
 /// `async_std::task::spawn`, timers and I/O work anywhere.
 #[derive(Clone, Debug)]
 pub struct AsyncStd {
@@ -28,7 +28,7 @@ pub struct AsyncStd {
 }
 
 impl AsyncStd {
-    /// The global executor, which starts its own threads at the first need.
+    /// Returns the global executor, which starts its own threads when first needed.
     #[must_use]
     pub fn new() -> Self {
         Self { clock: SystemClock::new() }
@@ -68,7 +68,7 @@ struct AsyncStdTimer {
 
 impl Timer for AsyncStdTimer {
     fn reset(mut self: Pin<&mut Self>, at: Instant) {
-        // What does not fit the clock never comes.
+        // A deadline beyond the clock's range never comes.
         match self.epoch.checked_add(at.since(Instant::EPOCH)) {
             Some(deadline) => self.timer.set_at(deadline),
             None => self.timer = async_io::Timer::never(),

@@ -13,8 +13,8 @@
 //! smol::block_on(executor.run(async { drop((bus, other)) }));
 //! ```
 //!
-//! smol's timers and I/O are async-io's, which has a thread of its own: they work wherever they are
-//! polled, inside smol or not.
+//! smol's timers and I/O are async-io's, which has its own thread. They work wherever they are polled,
+//! inside smol or not.
 
 use std::fmt;
 use std::future::Future;
@@ -26,38 +26,40 @@ use std::time::Instant as StdInstant;
 use busway_core::{Instant, Runtime, SystemClock, Task, Timer};
 use smol::Executor;
 
-/// smol, for a bus or a hub: its global executor, or one that is handed in.
+/// smol, for a bus or a hub: its global executor, or an executor of yours.
 #[derive(Clone)]
 pub struct Smol {
-    /// The global one when there is none.
+    /// `None` for the global one.
     executor: Option<Weak<Executor<'static>>>,
     is_everywhere: bool,
     clock: SystemClock,
 }
 
 impl Smol {
-    /// smol's global executor, which starts its own threads at the first need.
+    /// Returns smol's global executor, which starts its own threads when first needed.
     ///
-    /// Whoever awaits an event of the bus, on whatever thread, may run its handlers meanwhile:
+    /// A task that awaits an event of the bus, on any thread, may run its handlers meanwhile:
     /// `smol::spawn`, timers and I/O work anywhere.
     #[must_use]
     pub fn global() -> Self {
         Self { executor: None, is_everywhere: true, clock: SystemClock::new() }
     }
 
-    /// An executor of yours. Handlers run on the threads that run it, and nowhere else: whether a
-    /// waiting task is one of its own cannot be known. See [`from_anywhere`](Self::from_anywhere).
+    /// Uses an executor of yours.
     ///
-    /// It is not kept alive: when the last `Arc` of it is dropped, its tasks are, and the buses on
-    /// it are stopped.
+    /// Handlers run only on the threads that run it: the adapter cannot know whether a waiting task is
+    /// one of its own. See [`from_anywhere`](Self::from_anywhere).
+    ///
+    /// The executor is not kept alive. When its last `Arc` is dropped, its tasks are dropped too, and
+    /// the buses on it are stopped.
     #[must_use]
     pub fn on(executor: &Arc<Executor<'static>>) -> Self {
         let executor = Some(Arc::downgrade(executor));
         Self { executor, is_everywhere: false, clock: SystemClock::new() }
     }
 
-    /// Lets whoever awaits an event run its handlers meanwhile, on whatever thread that is. It
-    /// saves a task switch on the request path.
+    /// Lets a task that awaits an event run its handlers meanwhile, on any thread. This saves a task
+    /// switch on the request path.
     #[must_use]
     pub const fn from_anywhere(mut self) -> Self {
         self.is_everywhere = true;
@@ -105,7 +107,7 @@ struct SmolTimer {
 
 impl Timer for SmolTimer {
     fn reset(mut self: Pin<&mut Self>, at: Instant) {
-        // What does not fit the clock never comes.
+        // A deadline beyond the clock's range never comes.
         match self.epoch.checked_add(at.since(Instant::EPOCH)) {
             Some(deadline) => self.timer.set_at(deadline),
             None => self.timer = smol::Timer::never(),

@@ -12,15 +12,20 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The runtime must have its time driver enabled (`enable_time` or `enable_all`): without it the
-//! first handler that does not end at once stops the bus with tokio's panic, and a retry policy around
-//! a function panics in its caller as soon as it would wait: for a slot, for a try that has a timeout,
-//! or between two tries. So does a wait with a limit for a bus whose runtime was shut down before it
-//! had anything to do. The clock is the system's ([`SystemClock`]), or tokio's where that is built with
-//! its `test-util`: then a paused clock (`start_paused`) is followed. Whoever awaits an event may poll
-//! the bus's handlers: those that call `block_in_place` fail where that is a `LocalSet`. This crate is
-//! **not** needed to use a bus from tokio when another runtime drives it: dispatching and awaiting work
-//! from anywhere.
+//! The runtime must have its time driver enabled (`enable_time` or `enable_all`). Without it, the first
+//! handler that does not end at once stops the bus with tokio's panic. A retry policy around a function
+//! panics in its caller as soon as it would wait: for a slot, for a try that has a timeout, or between
+//! two tries. So does a wait with a limit for a bus whose runtime was shut down before it had anything
+//! to do.
+//!
+//! The clock is the system's ([`SystemClock`]). Where tokio is built with its `test-util`, it is
+//! tokio's, and follows a paused clock (`start_paused`).
+//!
+//! A task that awaits an event may poll the bus's handlers. Inside a `LocalSet`, handlers that call
+//! `block_in_place` then fail.
+//!
+//! This crate is **not** needed to use a bus from tokio when another runtime drives it: dispatching and
+//! awaiting work from anywhere.
 
 mod pause;
 
@@ -39,27 +44,27 @@ use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
 pub struct Tokio {
     handle: Handle,
     epoch: TokioInstant,
-    /// The one that tokio reads too. None where tokio is built with its `test-util`: then it reads the
-    /// clock of the runtime that it is asked in, which may be a paused one.
+    /// The clock that tokio reads too. `None` where tokio is built with its `test-util`: then tokio
+    /// reads the clock of the current runtime, which may be paused.
     clock: Option<SystemClock>,
 }
 
 impl Tokio {
-    /// The runtime this is called in.
+    /// Returns the runtime this is called in.
     ///
     /// # Errors
-    /// It is called outside of one.
+    /// It is called outside of a runtime.
     pub fn current() -> Result<Self, NoRuntime> {
         Handle::try_current().map(Self::new).map_err(|_outside| NoRuntime::new())
     }
 
-    /// The runtime of this handle; may be called from anywhere.
+    /// Returns the runtime of this handle. May be called from anywhere.
     #[must_use]
     pub fn new(handle: Handle) -> Self {
         let clock = (!pause::is_built_in()).then(SystemClock::new);
         let epoch = clock.map_or_else(
             || {
-                // Inside its runtime, so that a paused clock is the one that is read.
+                // Enter the runtime, so that a paused clock is read.
                 let _inside = handle.enter();
                 TokioInstant::now()
             },
@@ -68,7 +73,7 @@ impl Tokio {
         Self { handle, epoch, clock }
     }
 
-    /// [`Tokio::current`] for builders that ask for a runtime when they need it.
+    /// Returns [`Tokio::current`], for builders that ask for a runtime when they need it.
     ///
     /// # Errors
     /// It is called outside of a runtime.
@@ -80,7 +85,7 @@ impl Tokio {
 
 impl Runtime for Tokio {
     fn now(&self) -> Instant {
-        // Inside its runtime, so that a paused clock is the one that is read.
+        // Enter the runtime, so that a paused clock is read.
         let is_elsewhere = self.clock.is_none() && !self.is_current();
         let _inside = is_elsewhere.then(|| self.handle.enter());
         self.now_here()
@@ -98,7 +103,7 @@ impl Runtime for Tokio {
     }
 
     fn spawn(&self, task: Task) {
-        // The driver tells its own end; nobody joins it.
+        // The driver reports its own end; nobody joins it.
         drop(self.handle.spawn(task));
     }
 
@@ -113,7 +118,7 @@ struct TokioTimer {
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
-/// Tokio's own "far future": what does not fit its clock is this far away.
+/// Tokio's own "far future", for a deadline beyond its clock's range.
 const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
 
 impl Timer for TokioTimer {

@@ -1,14 +1,15 @@
-//! Whether clocks can be paused: whether this tokio was built with `test-util`, for which any crate of
-//! the build may ask.
+//! Finds out whether clocks can be paused: whether this tokio was built with `test-util`, which any
+//! crate of the build may enable.
 
 use std::any::Any;
 use std::sync::OnceLock;
 
 use tokio::runtime::Builder;
 
-/// Asks tokio's builder for what `test-util` adds to it. A method of its own goes before one of a trait.
+/// Asks tokio's builder for a method that `test-util` adds. An inherent method takes precedence over a
+/// trait's.
 pub(crate) fn is_built_in() -> bool {
-    // It is one tokio for the whole process.
+    // There is one tokio for the whole process.
     static IS_BUILT_IN: OnceLock<bool> = OnceLock::new();
     *IS_BUILT_IN.get_or_init(|| {
         let mut builder = Builder::new_current_thread();

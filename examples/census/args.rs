@@ -17,7 +17,7 @@ Links are not followed. What cannot be read is reported on stderr and does not s
 Exit status: 0 when PATH was counted, 1 when PATH itself cannot be read, 2 for a wrong command line.
 ";
 
-/// What is asked for.
+/// The parsed command line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Count(Args),
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     pub(crate) json: bool,
 }
 
-/// A command line that says nothing we understand.
+/// A command line that cannot be understood.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Mistake {
     UnknownOption(OsString),
@@ -48,7 +48,7 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Reads the words after the program's name. After `--` every word is a path.
+/// Parses the words after the program's name. After `--` every word is a path.
 pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, Mistake> {
     let mut path = None;
     let mut json = false;

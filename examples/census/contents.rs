@@ -1,4 +1,4 @@
-//! Reading a file, once, for all who ask something of its bytes.
+//! Reads a file once, for all handlers that need its bytes.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -9,10 +9,10 @@ use tokio::task::spawn_blocking;
 
 /// Bytes in memory at a time, however large the file is.
 const PIECE: usize = 64 * 1024;
-/// Where a NUL byte makes a file binary: among its first bytes, where git looks too.
+/// A NUL byte makes a file binary if it is among this many first bytes, as in git.
 const HEAD: usize = 8_000;
 
-/// What the bytes of a file tell.
+/// The facts that a file's bytes tell.
 #[derive(Debug)]
 pub(crate) struct Contents {
     pub(crate) bytes: u64,
@@ -23,7 +23,7 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
-    /// Reads the file on a thread that may block: one hand-over for a file, not one for a piece.
+    /// Reads the file on a thread that may block: one hand-over for a file, not one for each piece.
     pub(crate) async fn read(path: PathBuf) -> io::Result<Self> {
         spawn_blocking(|| Self::of(File::open(path)?)).await?
     }

@@ -1,15 +1,15 @@
-//! What language a file is in, by its name.
+//! Tells a file's language from its name.
 
 use std::path::Path;
 
-/// The name of files that are no text.
+/// The name of files that are not text.
 pub(crate) const BINARY: &str = "(binary)";
 /// The name of files that cannot be read.
 pub(crate) const UNREADABLE: &str = "(unreadable)";
-/// The name of texts whose name says nothing.
+/// The name of text files whose name tells nothing.
 pub(crate) const OTHER: &str = "(other)";
 
-/// The language of a text file.
+/// Returns the language of a text file.
 pub(crate) fn of(path: &Path) -> &'static str {
     let text = |part: Option<&std::ffi::OsStr>| Some(part?.to_str()?.to_ascii_lowercase());
     let by_name = text(path.file_name()).and_then(|name| by_name(&name));

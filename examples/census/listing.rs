@@ -1,4 +1,4 @@
-//! Reading a folder, a batch of entries at a time.
+//! Reads a folder, a batch of entries at a time.
 
 use std::ffi::OsString;
 use std::fs::{DirEntry, ReadDir};
@@ -7,19 +7,19 @@ use std::path::PathBuf;
 
 use tokio::task::spawn_blocking;
 
-/// Entries that are read, and files that are counted, before the next are.
+/// The entries that are read and the files that are counted before the next ones.
 const BATCH: usize = 64;
 
 /// A folder that is being read.
 pub(crate) struct Listing(ReadDir);
 
-/// Some entries of a folder. What is neither a regular file nor a folder (links, pipes, sockets,
-/// devices) is left out.
+/// Some entries of a folder. Entries that are neither regular files nor folders (links, pipes, sockets,
+/// devices) are left out.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) files: Vec<OsString>,
     pub(crate) folders: Vec<OsString>,
-    /// Entries whose kind is hidden from us; an empty name is the folder itself.
+    /// Entries whose kind cannot be read; an empty name is the folder itself.
     pub(crate) failures: Vec<(OsString, io::Error)>,
 }
 
@@ -29,7 +29,7 @@ impl Listing {
         spawn_blocking(|| std::fs::read_dir(path).map(Self)).await?
     }
 
-    /// The next entries, and the rest of the folder unless this was the end of it.
+    /// Returns the next entries, and the rest of the folder unless this was its end.
     pub(crate) async fn next_batch(self) -> io::Result<(Batch, Option<Self>)> {
         Ok(spawn_blocking(|| self.read_batch()).await?)
     }
@@ -39,7 +39,7 @@ impl Listing {
         for _ in 0..BATCH {
             match self.0.next() {
                 Some(Ok(entry)) => batch.add(&entry),
-                // What was read so far counts; a folder that breaks off is not read on.
+                // Entries read so far count; a folder that fails is not read on.
                 Some(Err(error)) => {
                     batch.failures.push((OsString::new(), error));
                     return (batch, None);

@@ -4,10 +4,10 @@
 //! cargo run --release --example census [-- PATH] [--json]
 //! ```
 //!
-//! The tree is walked by events. [`ScanDir`] reads one folder, dispatches a [`ScanFile`] for each
-//! file and a `ScanDir` for each subfolder, and awaits them; its answer is the sum of theirs. Each
-//! `ScanFile` is answered by several handlers, one fact each, and their answers are merged into one
-//! record. What cannot be read becomes an [`Unreadable`] event, and the census goes on.
+//! Events walk the tree. [`ScanDir`] reads one folder, dispatches a [`ScanFile`] for each file and a
+//! `ScanDir` for each subfolder, and awaits them; its answer is the sum of theirs. Several handlers
+//! answer each `ScanFile`, one fact each, and their answers are merged into one record. A file or
+//! folder that cannot be read becomes an [`Unreadable`] event, and the census goes on.
 //!
 //! | file | concern |
 //! |---|---|
@@ -80,12 +80,12 @@ async fn count(args: &Args) -> Result<String, BoxError> {
 /// The bus, with every handler in its place.
 fn bus(args: &Args, progress: &Arc<Progress>, outline: &Arc<Outline>) -> EventBus {
     let bus = busway::builder("census")
-        // Folders nest as deep as they like; a folder takes as long as all that is in it, and a
-        // file as long as it is large.
+        // Folders nest to any depth. A folder takes as long as everything in it, and a file as long as
+        // it is large.
         .max_depth(None)
         .limit(Limit::Off)
         .slow_after(None)
-        // What is done has been merged; nobody asks for it again.
+        // A completed event has been merged; nothing asks for it again.
         .max_history(Some(0))
         // A folder awaits one batch before the next: the walk bounds itself.
         .max_pending_children(None)
@@ -104,7 +104,7 @@ fn bus(args: &Args, progress: &Arc<Progress>, outline: &Arc<Outline>) -> EventBu
     bus
 }
 
-/// Counts what is at `path`, and gives the root event when there was something to count.
+/// Counts what is at `path`, and returns the root event if there was something to count.
 ///
 /// Links are not followed, not even this one: the figures are those of `find PATH`.
 async fn count_path(bus: &EventBus, path: &Path) -> Result<(Option<AnyEvent>, Totals), BoxError> {
@@ -125,7 +125,7 @@ async fn count_path(bus: &EventBus, path: &Path) -> Result<(Option<AnyEvent>, To
     Ok((None, Totals::default()))
 }
 
-/// Writes to stdout. A reader that went away, as `census | head` does, is no failure.
+/// Writes to stdout. A reader that went away, as in `census | head`, is not a failure.
 fn print(text: &str) -> ExitCode {
     match stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {

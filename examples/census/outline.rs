@@ -6,11 +6,11 @@ use busway::AnyEvent;
 
 use crate::scan::{ScanDir, ScanFile};
 
-/// Children of a kind that are kept; of the others, their number.
+/// How many children of a kind are kept; the others are only counted.
 const WIDTH: usize = 15;
 
-/// Collects the root's children. It keeps their handles: when the census is over, they know their
-/// times and results.
+/// Collects the root's children. It keeps their handles, which know their times and results when the
+/// census is over.
 #[derive(Debug, Default)]
 pub(crate) struct Outline(Mutex<Branches>);
 
@@ -29,7 +29,7 @@ pub(crate) struct Few {
 }
 
 impl Outline {
-    /// Takes note of an event.
+    /// Records an event.
     pub(crate) fn note(&self, event: &AnyEvent) {
         if event.depth() != 1 {
             return;
@@ -42,8 +42,8 @@ impl Outline {
         }
     }
 
-    /// What was collected. The handles are taken out: a handle keeps its bus, and the bus keeps the
-    /// handler that holds this.
+    /// Takes the collected handles out: a handle keeps its bus, and the bus keeps the handler that
+    /// holds this.
     pub(crate) fn take(&self) -> Branches {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

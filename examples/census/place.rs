@@ -1,4 +1,4 @@
-//! Where a file or a folder is, however deep.
+//! The place of a file or a folder, however deep.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
 
-/// Bytes of a path that the system takes in one go, with room for the longest name.
+/// The longest path in bytes that the system takes at once, with room for the longest name.
 const LONG: usize = 2_048;
 
 /// A path to show, and a way to open it.
 ///
 /// The system refuses paths of more than some 4 000 bytes, and trees can be deeper. So every 2 000
-/// bytes or so the folder there is kept open, and what is below is reached from it.
+/// bytes or so the folder there is kept open, and everything below is reached from it.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     path: PathBuf,
@@ -32,22 +32,22 @@ impl Place {
         Self { path: path.into(), anchor: None }
     }
 
-    /// The path from where the census began.
+    /// Returns the path from where the census began.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The last part of the path, or all of it when it ends in `..` or `/`.
+    /// Returns the last part of the path, or all of it when it ends in `..` or `/`.
     pub(crate) fn name(&self) -> &OsStr {
         self.path.file_name().unwrap_or(self.path.as_os_str())
     }
 
-    /// What has this name in this folder.
+    /// Returns the place of this name in this folder.
     pub(crate) fn join(&self, name: impl AsRef<Path>) -> Self {
         Self { path: self.path.join(name), anchor: self.anchor.clone() }
     }
 
-    /// The path to open.
+    /// Returns the path to open.
     pub(crate) fn way(&self) -> PathBuf {
         let below_anchor = || {
             let anchor = self.anchor.as_deref()?;
@@ -56,7 +56,7 @@ impl Place {
         below_anchor().unwrap_or_else(|| self.path.clone())
     }
 
-    /// The same folder, opened to start from when the way to it has become long.
+    /// Returns the same folder, opened as a starting point if the way to it has become long.
     pub(crate) async fn anchored(&self) -> io::Result<Self> {
         let way = self.way();
         if way.as_os_str().len() < LONG {
@@ -68,7 +68,7 @@ impl Place {
     }
 }
 
-/// A short name of an open folder, where the system gives one.
+/// Returns a short name of an open folder, where the system has one.
 #[cfg(target_os = "linux")]
 fn shortcut(folder: &File) -> Option<PathBuf> {
     use std::os::fd::AsRawFd;

@@ -1,4 +1,4 @@
-//! The line that moves while the census runs: on stderr, and only when that is a terminal.
+//! The progress line of the census: on stderr, and only if that is a terminal.
 
 use std::io::{IsTerminal, Write, stderr};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::report::human_bytes;
 use crate::scan::{ScanDir, ScanFile};
 
-/// How often the line is written anew.
+/// How often the line is redrawn.
 const PERIOD: Duration = Duration::from_millis(100);
 /// Back to the first column, and nothing after the cursor.
 const CLEAR: &str = "\r\x1b[K";
@@ -23,12 +23,12 @@ pub(crate) struct Progress {
     folders: AtomicU64,
     bytes: AtomicU64,
     started: Instant,
-    /// Whether the line may be drawn. Whoever writes to stderr holds the lock.
+    /// Whether the line may be drawn. Writers to stderr hold the lock.
     line: Mutex<bool>,
 }
 
 impl Progress {
-    /// Starts to show a line, on a terminal.
+    /// Starts to show a line, if stderr is a terminal.
     pub(crate) fn start() -> Arc<Self> {
         let progress = Arc::new(Self {
             files: AtomicU64::new(0),
@@ -43,12 +43,12 @@ impl Progress {
         progress
     }
 
-    /// Whether there is a line to be moved.
+    /// Returns whether a line is shown.
     pub(crate) fn is_shown(&self) -> bool {
         *self.line()
     }
 
-    /// Counts an event that its own handlers are done with.
+    /// Counts an event whose own handlers are done.
     pub(crate) fn note(&self, event: &AnyEvent) {
         if let Some(file) = event.downcast::<ScanFile>() {
             self.files.fetch_add(1, Relaxed);
@@ -74,7 +74,8 @@ impl Progress {
         }
     }
 
-    /// By the clock and not by the events: one huge file, or a slow disk, shows as time that passes.
+    /// Redraws by the clock, not by the events: with one huge file, or a slow disk, the time still
+    /// moves.
     async fn redraw(self: Arc<Self>) {
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);

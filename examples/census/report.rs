@@ -1,4 +1,4 @@
-//! What is printed at the end.
+//! The report printed at the end.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -11,15 +11,15 @@ use crate::totals::{Share, Totals};
 
 /// Columns of a name in the tree.
 const NAME_WIDTH: usize = 40;
-/// Columns of what stands before a child.
+/// Columns in front of a child.
 const FORK_WIDTH: usize = 4;
 
-/// The one line of `--json`.
+/// Returns the one line of `--json`.
 pub(crate) fn json(totals: &Totals) -> serde_json::Result<String> {
     Ok(serde_json::to_string(totals)? + "\n")
 }
 
-/// The event tree and the table of languages.
+/// Returns the event tree and the table of languages.
 pub(crate) fn text(root: Option<&AnyEvent>, branches: &Branches, totals: &Totals) -> String {
     let mut out = String::new();
     if let Some(root) = root {
@@ -49,7 +49,7 @@ fn tree(out: &mut String, root: &AnyEvent, branches: &Branches) {
     }
 }
 
-/// One event: its type, what it is about, how it ended, how long it took.
+/// Describes one event: its type, its subject, how it ended, how long it took.
 fn describe(event: &AnyEvent, width: usize) -> String {
     let name = clip(&name_of(event), width);
     let took = event.started_at().zip(event.completed_at());
@@ -73,7 +73,7 @@ fn name_of(event: &AnyEvent) -> String {
     format!("{}{end}", text.trim_end_matches('/').escape_debug())
 }
 
-/// The end of a name that is too long: it tells more than the beginning.
+/// Returns the end of a name that is too long: it tells more than the beginning.
 fn clip(name: &str, width: usize) -> String {
     let surplus = name.chars().count().saturating_sub(width);
     match surplus {
@@ -82,7 +82,7 @@ fn clip(name: &str, width: usize) -> String {
     }
 }
 
-/// The languages, the largest first.
+/// Writes the languages, the largest first.
 fn table(out: &mut String, totals: &Totals) {
     let mut rows: Vec<_> = totals.languages.iter().collect();
     rows.sort_by_key(|(name, share)| (core::cmp::Reverse(share.bytes), **name));
@@ -99,11 +99,11 @@ fn row(out: &mut String, name: &str, share: &Share) {
 }
 
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
-    // A `String` takes everything.
+    // Writing to a `String` cannot fail.
     let _ = writeln!(out, "{text}");
 }
 
-/// A number of bytes as people read it.
+/// Formats a number of bytes for people.
 pub(crate) fn human_bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
     let mut amount = bytes as f64;

@@ -14,7 +14,7 @@ use crate::listing::Listing;
 use crate::place::Place;
 use crate::totals::{FileRecord, Totals};
 
-/// Count one folder and all that is below it.
+/// Asks to count one folder and everything below it.
 #[derive(Debug, Event)]
 #[event(output = Totals)]
 pub(crate) struct ScanDir {
@@ -27,10 +27,10 @@ impl ScanDir {
     }
 }
 
-/// Say what there is to know of one regular file: every handler adds a [`Finding`].
+/// Asks for the facts about one regular file: every handler adds a [`Finding`].
 ///
-/// The first handler that needs the contents reads them, once, in pieces; what was measured on the
-/// way is kept here for the others, whether they run after it or beside it.
+/// The first handler that needs the contents reads them, once, in pieces. What it measured on the way
+/// is kept here for the others, whether they run after it or beside it.
 #[derive(Debug, Event)]
 #[event(output = Finding)]
 pub(crate) struct ScanFile {
@@ -43,7 +43,7 @@ impl ScanFile {
         Self { place, contents: OnceCell::new() }
     }
 
-    /// The bytes read, once they are.
+    /// Returns the bytes read, once they are.
     pub(crate) fn bytes_read(&self) -> u64 {
         let contents = self.contents.get().and_then(|read| read.as_ref().ok());
         contents.map_or(0, |contents| contents.bytes)
@@ -72,13 +72,13 @@ pub(crate) struct Unreadable {
 }
 
 impl fmt::Display for Unreadable {
-    /// The path is quoted and escaped: names may hold newlines, or codes that a terminal obeys.
+    /// Quotes and escapes the path: names may hold newlines, or codes that a terminal obeys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "unreadable: {:?}: {}", self.place.path(), self.reason)
     }
 }
 
-/// Registers what answers [`ScanDir`] and [`ScanFile`].
+/// Registers the handlers of [`ScanDir`] and [`ScanFile`].
 pub(crate) fn register(bus: &EventBus) {
     bus.on(scan_dir);
     bus.on(bytes);
@@ -107,8 +107,8 @@ async fn language(file: EventHandle<ScanFile>) -> Result<Finding, Arc<io::Error>
 
 /// Counts the files batch by batch while the folder is read, then the subfolders, one by one.
 ///
-/// The subfolders' names are kept until the folder is closed again: so the walk holds one open
-/// folder, however deep it is, and of files never more than a batch.
+/// The subfolders' names are kept until the folder is closed again. So the walk holds one open folder,
+/// however deep it is, and never more than a batch of files.
 async fn scan_dir(dir: EventHandle<ScanDir>) -> Result<Totals, BoxError> {
     let mut totals = Totals::of_folder();
     let mut folders = Vec::new();
@@ -153,7 +153,7 @@ async fn scan_files(
     Ok(())
 }
 
-/// Counts a subfolder, with all that is below it, ahead of everything that is queued.
+/// Counts a subfolder, with everything below it, ahead of everything that is queued.
 async fn scan_folder(
     dir: &EventHandle<ScanDir>,
     place: Place,
@@ -181,7 +181,7 @@ async fn report_unreadable(
     Ok(())
 }
 
-/// What the first handler that failed said: they all fail for the same reason.
+/// Returns the error of the first handler that failed: they all fail for the same reason.
 pub(crate) fn check<E: Event>(event: &EventHandle<E>) -> Result<(), HandlerError> {
     event.results().iter().find_map(EventResult::error).map_or(Ok(()), Err)
 }

@@ -1,4 +1,4 @@
-//! What is merged: findings into the record of a file, records into the totals of a folder.
+//! Merging: findings into the record of a file, records into the totals of a folder.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +18,7 @@ pub(crate) struct FileRecord {
 }
 
 impl FileRecord {
-    /// A file that is there, and more cannot be said.
+    /// A file that exists, of which nothing more is known.
     pub(crate) const fn unreadable() -> Self {
         Self { bytes: 0, lines: 0, sha256: [0; 32], language: language::UNREADABLE }
     }
@@ -39,7 +39,8 @@ impl FromIterator<Finding> for FileRecord {
     }
 }
 
-/// A folder and all that is below it. In the order of `--json`, which shows the first four.
+/// The totals of a folder and everything below it, in the order of `--json`, which shows the first
+/// four.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Totals {
     files: u64,
@@ -54,7 +55,7 @@ pub(crate) struct Totals {
     pub(crate) languages: BTreeMap<&'static str, Share>,
 }
 
-/// What one language has of the whole.
+/// The share of one language.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Share {
     pub(crate) files: u64,
@@ -63,7 +64,7 @@ pub(crate) struct Share {
 }
 
 impl Totals {
-    /// A folder without what is in it.
+    /// A folder without its contents.
     pub(crate) fn of_folder() -> Self {
         Self { dirs: 1, ..Self::default() }
     }
@@ -111,8 +112,8 @@ impl Share {
     }
 }
 
-/// The SHA-256 of many files, added up: the same contents give the same sum, in whatever order
-/// folders list them and under whatever names. For one file it is that file's SHA-256.
+/// The SHA-256 of many files, added up: the same contents give the same sum, in whatever order and
+/// under whatever names folders list them. For one file it is that file's SHA-256.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Fingerprint([u64; 4]);
 

@@ -1,4 +1,4 @@
-//! What can go wrong, one enum for each operation.
+//! The errors, one enum for each operation.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,15 +13,15 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
-    /// A file cannot be made, opened, read or cut.
+    /// A file cannot be created, opened, read or cut.
     #[error("{} cannot be opened", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// What the files say cannot be read.
+    /// The contents of the files cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
 }
@@ -30,8 +30,8 @@ pub enum OpenError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// A line is damaged, and was not merely torn off by a crash at the end of the last file. What
-    /// comes before it has been read.
+    /// A line is damaged, and was not merely torn by a crash at the end of the last file. All lines
+    /// before it have been read.
     #[error("{} is damaged at byte {offset}: {damage}", path.display())]
     Corrupt {
         /// The file.
@@ -46,7 +46,7 @@ pub enum ReadError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -55,16 +55,16 @@ pub enum ReadError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Damage {
-    /// It is no JSON object.
+    /// It is not a JSON object.
     #[error("no JSON object: {0}")]
     NotJson(#[source] serde_json::Error),
-    /// A key of every event is missing, or its value is of another type.
+    /// A key that every event has is missing, or its value has the wrong type.
     #[error("`{key}` is missing or wrong")]
     Key {
         /// The key.
         key: &'static str,
     },
-    /// Its checksum is of other bytes, or is damaged itself.
+    /// Its checksum does not match, or is itself damaged.
     #[error("the checksum does not agree")]
     Checksum,
     /// It ends without a line feed, in a file that is not the last.
@@ -72,32 +72,32 @@ pub enum Damage {
     NotWhole,
 }
 
-/// A line could not be written, or nobody knows whether it was.
+/// A line could not be written, or may not have been.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JournalError {
-    /// It was not, or not as a whole.
+    /// The line was not written, or only in part.
     #[error("{} cannot be written", path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// It was, but may not be on disk.
+    /// The line was written, but may not be on disk.
     #[error("{} cannot be synced", path.display())]
     Sync {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// The file is full or old, and no new one could be begun.
+    /// The file is full or old, and a new one could not be started.
     #[error("{} cannot be rotated", path.display())]
     Rotate {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// The thread that writes cannot be started.
@@ -108,19 +108,19 @@ pub enum JournalError {
     Closed,
 }
 
-/// A payload cannot be written: it could not be read again.
+/// A payload cannot be written, because it could not be read again.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UnreadablePayload {
-    /// It has a line feed, which would end the line.
+    /// It contains a line feed, which would end the line.
     #[error("the payload has a line feed")]
     LineFeed,
-    /// It is no JSON that can be read, as it is nested too deep for one.
+    /// It is not readable JSON, for one because it is nested too deep.
     #[error("the payload cannot be read again: {0}")]
     NotReadable(#[source] serde_json::Error),
 }
 
-/// A payload cannot be written.
+/// A payload cannot be written, because of the name of a field.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the payload has a field named `{key}`, which means something else in a journal")]
 #[non_exhaustive]

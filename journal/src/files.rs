@@ -1,4 +1,4 @@
-//! Segments as files of one folder, with a lock file beside them.
+//! Keeps segments as files in one folder, with a lock file beside them.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -7,31 +7,32 @@ use std::path::{Path, PathBuf};
 use crate::error::OpenError;
 use crate::storage::{Segment, Storage};
 
-/// The files of a journal: `events.jsonl` is the active one, `events.jsonl.000001` and so on are those
-/// that were rotated away, oldest first, and `events.jsonl.lock` is locked while a journal is open, so
-/// that there is one writer. The lock goes with the process that holds it, however that ends. Another
-/// program's file of such a name, six digits or more, is taken for a journal's; and numbers of files
-/// that were taken away are given again.
+/// The files of a journal.
 ///
-/// A path that is a link stands for the file it leads to, whose folder has the other files too. A
-/// relative path is that of the moment at which it is opened. On Unix the active file is locked as well,
-/// so that a lock file that somebody has removed lets nobody in once there is a line.
+/// `events.jsonl` is the active one. `events.jsonl.000001` and so on are the rotated ones, oldest
+/// first. `events.jsonl.lock` is locked while a journal is open, so that there is one writer. The lock
+/// ends with the process that holds it, however that ends. Another program's file with such a name, six
+/// digits or more, is taken for a journal's. Numbers of removed files are reused.
+///
+/// A path that is a link stands for the file it leads to; the other files are in that file's folder
+/// too. A relative path is resolved when it is opened. On Unix the active file is locked as well, so
+/// that once there is a line, removing the lock file does not let a second writer in.
 #[derive(Debug)]
 pub struct Files {
     path: PathBuf,
     active: Option<File>,
-    /// A name in the folder is new, and the folder was not synced since.
+    /// The folder has a new name in it, and was not synced since.
     folder_changed: bool,
     /// Held for as long as this lives.
     lock: File,
 }
 
 impl Files {
-    /// Locks the files of a journal, for writing. Folders are made where they are missing; the
-    /// journal's file is made when the first line is written.
+    /// Locks the files of a journal for writing. Creates missing folders at once, and the journal's
+    /// file when the first line is written.
     ///
     /// # Errors
-    /// Another journal is open on it, in this process or another, or there is no access.
+    /// Another journal is open on the files, in this process or another, or there is no access.
     pub fn lock(path: impl Into<PathBuf>) -> Result<Self, OpenError> {
         let path = path.into();
         match Self::lock_at(&path) {
@@ -41,7 +42,7 @@ impl Files {
         }
     }
 
-    /// `None` when somebody else has locked it.
+    /// `None` when another journal has locked it.
     fn lock_at(path: &Path) -> io::Result<Option<Self>> {
         let path = target_of(&std::path::absolute(path)?);
         make_folder(folder_of(&path))?;
@@ -50,7 +51,7 @@ impl Files {
         if !is_locked_now(&lock)? {
             return Ok(None);
         }
-        // A file that is there may be new: a crash may have come before its folder was synced.
+        // An existing file may be new: a crash may have come before its folder was synced.
         let mut files = Self { path, active: None, folder_changed: true, lock };
         if cfg!(unix) && files.path.exists() && !files.open_active()? {
             return Ok(None);
@@ -68,7 +69,7 @@ impl Files {
         self.active.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// Whether it is ours.
+    /// Returns whether it is ours.
     fn open_active(&mut self) -> io::Result<bool> {
         let file = OpenOptions::new().create(true).append(true).open(&self.path)?;
         // Elsewhere a locked file cannot be read by others.
@@ -81,7 +82,7 @@ impl Files {
 }
 
 impl Drop for Files {
-    /// A process that is just being started has our files too, for a moment: closing them would not
+    /// A process that is just being started shares our files for a moment, so closing them would not
     /// unlock them.
     fn drop(&mut self) {
         for file in self.active.iter().chain([&self.lock]) {
@@ -91,7 +92,7 @@ impl Drop for Files {
     }
 }
 
-/// Locks a file, unless somebody else has.
+/// Locks a file, unless it is already locked.
 fn is_locked_now(file: &File) -> io::Result<bool> {
     match file.try_lock() {
         Ok(()) => Ok(true),
@@ -100,10 +101,10 @@ fn is_locked_now(file: &File) -> io::Result<bool> {
     }
 }
 
-/// Where links lead to, also when nothing is there yet.
+/// Follows links to their target, even if nothing is there yet.
 fn target_of(path: &Path) -> PathBuf {
     let mut path = path.to_path_buf();
-    // As many as systems follow; what is a circle fails when it is opened.
+    // As many as systems follow. A circle of links fails when it is opened.
     for _ in 0..40 {
         let Ok(target) = fs::read_link(&path) else { break };
         path = folder_of(&path).join(target);
@@ -111,7 +112,7 @@ fn target_of(path: &Path) -> PathBuf {
     path
 }
 
-/// Makes a folder and those above it; each is on disk once the one above it is.
+/// Creates a folder and those above it. Each is on disk once the one above it is.
 fn make_folder(folder: &Path) -> io::Result<()> {
     let missing: Vec<_> = folder.ancestors().take_while(|folder| !folder.is_dir()).collect();
     if missing.is_empty() {
@@ -121,7 +122,7 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     missing.into_iter().try_for_each(|made| sync_folder(folder_of(made)))
 }
 
-/// The files that a journal at `path` consists of now, oldest first, without a lock.
+/// Lists the files that a journal at `path` consists of now, oldest first, without a lock.
 ///
 /// # Errors
 /// The folder cannot be read.
@@ -130,8 +131,8 @@ pub fn segments(path: impl AsRef<Path>) -> io::Result<Vec<PathBuf>> {
     Ok(list(path)?.into_iter().map(|segment| path_of(path, segment)).collect())
 }
 
-/// The same, with the active file opened, if there is one: what is written after it was rotated away
-/// is none of these files.
+/// Does the same, and opens the active file if there is one. Lines written after it was rotated away
+/// are in none of these files.
 pub(crate) fn segments_now(path: &Path) -> io::Result<(Vec<PathBuf>, Option<File>)> {
     loop {
         let before = segments(path)?;
@@ -142,7 +143,7 @@ pub(crate) fn segments_now(path: &Path) -> io::Result<(Vec<PathBuf>, Option<File
             Err(error) => return Err(error),
         };
         let after = segments(path)?;
-        // Else it was rotated away, or made, while we looked.
+        // Otherwise it was rotated away, or created, while we looked.
         if before == after && after.contains(&active) == file.is_some() {
             return Ok((after, file));
         }
@@ -189,11 +190,11 @@ impl Storage for Files {
         });
         let next = Segment::Closed(last.map_or(1, |last| last + 1));
         match fs::rename(&self.path, self.path(next)) {
-            // Somebody else has moved it away.
+            // It was moved away by something else.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             renamed => renamed?,
         }
-        // The folder is on disk with the next line: until then nobody was told of anything in it.
+        // The folder reaches the disk with the next line; until then nobody was told of anything in it.
         self.active = None;
         self.folder_changed = true;
         Ok(())
@@ -245,13 +246,13 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// A new name survives the end of the machine once its folder is on disk.
+/// A new name survives a crash of the machine once its folder is on disk.
 #[cfg(unix)]
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Elsewhere folders cannot be opened as files; names are on disk with the files.
+/// Other systems cannot open folders as files; names reach the disk with the files.
 #[cfg(not(unix))]
 fn sync_folder(_folder: &Path) -> io::Result<()> {
     Ok(())

@@ -1,4 +1,4 @@
-//! The journal as its user and its buses see it.
+//! The journal as seen by its user and its buses.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -21,10 +21,10 @@ use crate::writer::{Opened, Policy};
 
 /// Events on disk. Give it to buses with `EventBusBuilder::journal(&journal)`; several may share it.
 ///
-/// It is cheap to clone. The buses keep it open: it is closed when the last of them and the last clone
-/// are gone. Dropping the last clone blocks the thread until what was noted so far is on disk, which is
-/// nothing for an executor's; what buses note after that is written too, unless the process ends first.
-/// [`close`](Self::close) does both without blocking, and tells of errors.
+/// It is cheap to clone. The buses keep it open: it closes when the last of them and the last clone are
+/// gone. Dropping the last clone blocks the thread until everything noted so far is on disk, so do not
+/// drop it on an executor's thread. Lines that buses note later are written too, unless the process
+/// ends first. [`close`](Self::close) does both without blocking, and reports errors.
 #[derive(Clone)]
 pub struct Journal {
     owner: Arc<Owner>,
@@ -33,7 +33,7 @@ pub struct Journal {
     found: Arc<Found>,
 }
 
-/// What there was when it was opened.
+/// The state found when it was opened.
 struct Found {
     path: PathBuf,
     mode: Mode,
@@ -41,26 +41,26 @@ struct Found {
     unfinished: Mutex<Vec<Unfinished>>,
 }
 
-/// Shared with the buses; when the last is gone, so is the thread.
+/// Shared with the buses. The thread ends with the last of them.
 struct Owner {
     queue: Arc<Queue>,
     is_ahead: bool,
     checksum: bool,
-    /// Nothing else brings lines to disk while it is open.
+    /// Only demand brings lines to disk while it is open.
     syncs_on_demand: bool,
-    /// The ways by which lines come.
+    /// The sources of lines.
     feeds: Mutex<Vec<Feed>>,
 }
 
 struct Handle(Arc<Owner>);
 
 impl Journal {
-    /// Settings of the journal at `path`.
+    /// Returns settings for the journal at `path`.
     pub fn builder(path: impl Into<PathBuf>) -> JournalBuilder {
         JournalBuilder::new(path.into())
     }
 
-    /// Opens a journal of what completes, with the default settings: a line for each event, synced
+    /// Opens a journal of completed events with the default settings: one line for each event, synced
     /// every second.
     ///
     /// # Errors
@@ -69,8 +69,8 @@ impl Journal {
         Self::builder(path).open()
     }
 
-    /// Opens a write-ahead journal, with the default settings: nothing starts before its acceptance
-    /// is on disk.
+    /// Opens a write-ahead journal with the default settings: nothing starts before its acceptance is
+    /// on disk.
     ///
     /// # Errors
     /// As [`JournalBuilder::open`].
@@ -78,7 +78,7 @@ impl Journal {
         Self::builder(path).mode(Mode::WriteAhead).open()
     }
 
-    /// Reads the journal at `path` from its beginning, also while another one writes it.
+    /// Reads the journal at `path` from its beginning, even while another journal writes it.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -105,56 +105,57 @@ impl Journal {
         Self { _handle: Arc::new(Handle(owner.clone())), owner, found }
     }
 
-    /// Where it is.
+    /// Returns the path of the journal's file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.found.path
     }
 
-    /// What it notes.
+    /// Returns what is noted of an event.
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.found.mode
     }
 
-    /// The torn end that a crash had left, and that was cut off when the journal was opened.
+    /// Returns the torn end that a crash left and that was cut off when the journal was opened.
     #[must_use]
     pub fn torn(&self) -> Option<&Torn> {
         self.found.torn.as_ref()
     }
 
-    /// What was accepted and not completed when the journal was opened, to be dispatched again (R42),
-    /// once the handlers are registered: events that nobody handles complete at once.
-    /// It is given once; a journal of what completed has nothing to give.
+    /// Returns the events that were accepted and not completed when the journal was opened.
+    ///
+    /// Dispatch them again (R42) once the handlers are registered: events that nobody handles complete
+    /// at once. They are given once. A journal of completed events has none to give.
     pub fn recover(&self) -> Recovered {
         let mut unfinished = self.found.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
         Recovered::new(std::mem::take(&mut *unfinished))
     }
 
-    /// What it failed with for good: nothing more is written.
+    /// Returns the error after which the journal writes nothing more.
     #[must_use]
     pub fn failure(&self) -> Option<Arc<JournalError>> {
         self.owner.queue.error()
     }
 
-    /// Waits until what was noted before the call is on disk; what is noted meanwhile is not waited
-    /// for. When it is being closed, this waits for that, and comes to the same.
+    /// Waits until everything noted before the call is on disk. Events noted later are not waited for.
+    /// If the journal is being closed, this waits for the close and returns its result.
     ///
     /// # Errors
-    /// The first thing that went wrong since the last flush.
+    /// The first error since the last flush.
     ///
     /// # Cancel safety
-    /// Dropping it ends the wait, not the writing.
+    /// Dropping the future ends the wait, not the writing.
     pub async fn flush(&self) -> Result<(), Arc<JournalError>> {
         self.owner.quiet().await;
         match self.owner.queue.flush() {
-            // The thread has ended before it came to it: with an error, or because it was closed.
+            // The thread ended before it reached this flush: with an error, or because it was closed.
             Some(told) => told.recv().await.unwrap_or_else(|_| self.ended()),
             None => self.ended(),
         }
     }
 
-    /// The same, blocking the thread: not for an executor's.
+    /// Does the same, blocking the thread. Do not call it on an executor's thread.
     ///
     /// # Errors
     /// As [`flush`](Self::flush).
@@ -162,15 +163,15 @@ impl Journal {
         pollster::block_on(self.flush())
     }
 
-    /// Closes it for all who share it: waits until what was noted so far is on disk, and gives the
-    /// file free. Buses that go on find it closed; a write-ahead bus refuses events then. Whoever else
-    /// closes or flushes it waits for the same end, and gets the same error.
+    /// Closes the journal for everyone who shares it: waits until everything noted so far is on disk,
+    /// and releases the file. Buses that go on find it closed; a write-ahead bus then refuses events.
+    /// Concurrent calls to close or flush wait for the same end, and get the same error.
     ///
     /// # Errors
     /// As [`flush`](Self::flush).
     ///
     /// # Cancel safety
-    /// Dropping it leaves a journal that is still open, or is being closed.
+    /// Dropping the future leaves a journal that is still open, or is being closed.
     pub async fn close(self) -> Result<(), Arc<JournalError>> {
         self.owner.quiet().await;
         let closed = match self.owner.queue.close() {
@@ -227,13 +228,13 @@ impl Owner {
         self.queue.push(receipt, |text| text::push_line(text, entry, accepted, checksum));
     }
 
-    /// Waits until other threads have handed on what has completed by now.
+    /// Waits until other threads have handed on everything completed by now.
     async fn quiet(&self) {
         if hands_on_here() {
             // It would wait for itself.
             return;
         }
-        // Not under the lock: a hub may be dropped by whoever looks at it, with what it holds.
+        // Not under the lock: looking at a hub may drop it, and all that it holds.
         let feeds = self.feeds().clone();
         for feed in feeds {
             let until = feed.noted();
@@ -268,10 +269,10 @@ impl Drop for Handle {
     fn drop(&mut self) {
         pollster::block_on(self.0.quiet());
         if let Some(told) = self.0.queue.flush() {
-            // Whoever wants to know of errors closes it.
+            // Callers who want errors call `close`.
             let _ = told.recv_blocking();
         }
-        // The clones are gone: what else holds it are buses.
+        // The clones are gone: only buses can still hold it.
         if Arc::strong_count(&self.0) == 1 {
             self.0.queue.close();
             self.0.queue.join();

@@ -1,9 +1,9 @@
 //! Events of the busway event bus on disk.
 //!
-//! A [`Journal`] notes the events of buses as lines of JSON: as they complete, or ahead, so that what
-//! was accepted and not completed survives a crash and is [recovered](Journal::recover). Most users
-//! have it as `busway::journal`, by the feature `journal` of the crate `busway`; its README tells of
-//! modes, policies, lines and files.
+//! A [`Journal`] notes the events of buses as lines of JSON: as they complete, or ahead, so that an
+//! event that was accepted and not completed survives a crash and is [recovered](Journal::recover).
+//! Most users reach it as `busway::journal`, with the feature `journal` of the crate `busway`. Its
+//! README describes modes, policies, lines and files.
 //!
 //! ```text
 //!  bus ── acceptance, completion ──▶ lines, in the order the machine decided      busway-core, journal
@@ -27,7 +27,7 @@
 //!     number: u32,
 //! }
 //!
-//! // What `#[derive(Event)]` with `#[event(json)]` writes.
+//! // What `#[derive(Event)]` with `#[event(json)]` generates.
 //! impl Event for Job {
 //!     type Output = ();
 //!     const NAME: &'static str = "Job";
@@ -59,8 +59,8 @@
 //!
 //! # What it is not for
 //!
-//! Not a database, not a broker, and not exactly once: one process writes, and what it had not
-//! completed is done again.
+//! Not a database, not a broker, and not exactly once: one process writes, and events that had not
+//! completed run again.
 
 mod error;
 mod files;

@@ -1,4 +1,4 @@
-//! One line of a journal, read.
+//! Reads one line of a journal.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::error::Damage;
 use crate::text::{self, ACCEPTED, CHECKSUM, Checked, VALUE};
 use crate::time;
 
-/// What a line of a journal says of an event.
+/// A line of a journal: one event.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Line {
@@ -35,13 +35,13 @@ pub struct Line {
     pub processed_at: Option<Timestamp>,
     /// Whether it was accepted or has completed.
     pub kind: Kind,
-    /// All other keys: the payload's fields, and what this crate does not know.
+    /// All other keys: the payload's fields, and keys that this crate does not know.
     pub fields: Map<String, Value>,
     /// The payload as text, where `fields` cannot hold its numbers.
     exact: Option<String>,
 }
 
-/// What a line notes.
+/// Whether a line notes an acceptance or a completion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
@@ -55,10 +55,10 @@ pub enum Kind {
 }
 
 impl Line {
-    /// Reads the bytes of one line, with or without its line feed.
+    /// Parses one line, with or without its line feed.
     ///
     /// # Errors
-    /// They are no line of a journal, or a damaged one.
+    /// The bytes are not a line of a journal, or are damaged.
     pub fn parse(line: &[u8]) -> Result<Self, Damage> {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let checked = text::check(line);
@@ -85,9 +85,9 @@ impl Line {
         })
     }
 
-    /// The payload as an event of type `E`. Its name is not looked at. Numbers come back as they were,
-    /// also integers of 128 bits, which `fields` has as floats; floats that are infinite or no numbers
-    /// are null in JSON, and no floats any more.
+    /// Decodes the payload as an event of type `E`, without looking at the event's name. Numbers come
+    /// back as they were, including 128-bit integers, which `fields` has as floats. Infinite and NaN
+    /// floats are null in JSON, and do not decode as floats.
     ///
     /// # Errors
     /// The fields are not those of an `E`.
@@ -105,7 +105,8 @@ impl Line {
         }
     }
 
-    /// The payload as JSON: an object of all fields, or what stood for a payload that is none.
+    /// Returns the payload as JSON: an object of all fields, or the value of a payload that is not an
+    /// object.
     #[must_use]
     pub fn payload(&self) -> Value {
         match self.fields.get(VALUE) {
@@ -114,7 +115,7 @@ impl Line {
         }
     }
 
-    /// How long it took from its dispatch to its completion, when the line says both.
+    /// Returns the time from dispatch to completion, when the line has both.
     #[must_use]
     pub fn duration(&self) -> Option<Duration> {
         Some(self.processed_at?.since(self.created_at?))
@@ -140,7 +141,7 @@ fn take<T>(
     read(fields.remove(key)).ok_or(Damage::Key { key })
 }
 
-/// Null, and what is not there, is `None`.
+/// Reads null or a missing value as `None`.
 fn optional<T>(
     read: impl FnOnce(Option<Value>) -> Option<T>,
 ) -> impl FnOnce(Option<Value>) -> Option<Option<T>> {
@@ -150,7 +151,7 @@ fn optional<T>(
     }
 }
 
-/// Null, and what is not there, is the default.
+/// Reads null or a missing value as the default.
 fn or_default<T: Default>(
     read: impl FnOnce(Option<Value>) -> Option<T>,
 ) -> impl FnOnce(Option<Value>) -> Option<T> {
@@ -178,7 +179,7 @@ fn id(value: Option<Value>) -> Option<EventId> {
 
 fn seconds(value: Option<Value>) -> Option<Duration> {
     let seconds = value?.as_f64().filter(|seconds| *seconds >= 0.0)?;
-    // One that is too long is what no limit is written as.
+    // Too long a duration is how the absence of a limit is written.
     Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 

@@ -1,4 +1,4 @@
-//! Between those who dispatch and the thread that writes: lines, and who waits for them.
+//! The queue between the dispatching threads and the writing thread: lines, and their waiters.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle, ThreadId};
@@ -11,42 +11,42 @@ use crate::error::JournalError;
 use crate::storage::Storage;
 use crate::writer::{Opened, Policy, Writer};
 
-/// What a flush came to.
+/// The outcome of a flush.
 pub(crate) type Flushed = Result<(), Arc<JournalError>>;
 
 pub(crate) struct Queue {
     state: Mutex<State>,
-    /// The thread waits for something to do.
+    /// Wakes the thread when there is work.
     work: Condvar,
 }
 
 struct State {
     batch: Batch,
     writer: WriterState,
-    /// No line is taken any more.
+    /// No more lines are accepted.
     is_closed: bool,
-    /// What its end came to.
+    /// The outcome of the end.
     end: Option<Flushed>,
-    /// Those who wait for the end.
+    /// Waiters for the end.
     told_of_end: Vec<Sender<Flushed>>,
     failure: Option<Arc<JournalError>>,
 }
 
 enum WriterState {
-    /// Nothing was written yet, and there is no thread.
+    /// Nothing has been written yet, and there is no thread.
     Waiting(Box<(Box<dyn Storage>, Policy, Opened)>),
-    /// The thread, until somebody joins it.
+    /// The thread, until it is joined.
     Running(ThreadId, Option<JoinHandle<()>>),
-    /// There is no thread, and will be none.
+    /// There is no thread, and there will be none.
     Ended,
 }
 
-/// What is to be written next.
+/// The next text to write.
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) text: String,
     pub(crate) lines: Vec<Queued>,
-    /// Somebody waits for what was written so far to be on disk.
+    /// A caller waits for everything written so far to be on disk.
     pub(crate) hurries: bool,
     pub(crate) flushes: Vec<Sender<Flushed>>,
     /// It is the last one.
@@ -86,7 +86,7 @@ impl Queue {
         self.wake(state);
     }
 
-    /// Has what was added so far brought to disk.
+    /// Asks for everything added so far to be brought to disk.
     pub(crate) fn hurry(self: &Arc<Self>) {
         let mut state = self.lock();
         if matches!(state.writer, WriterState::Running(..)) {
@@ -95,8 +95,8 @@ impl Queue {
         }
     }
 
-    /// Tells when what was added so far is on disk, or what the end came to when it is being closed;
-    /// `None` when nothing was ever added, and on its own thread.
+    /// Reports when everything added so far is on disk, or, while it is being closed, the outcome of
+    /// the end. `None` when nothing was ever added, and on the writing thread.
     pub(crate) fn flush(self: &Arc<Self>) -> Option<Receiver<Flushed>> {
         let mut state = self.lock();
         if !state.is_running_elsewhere() {
@@ -111,15 +111,16 @@ impl Queue {
         Some(told)
     }
 
-    /// Takes no more lines: the thread writes what is there, and ends. Tells when it has given the
-    /// storage back, whoever has closed it; `None` when there is no such thread, and on it.
+    /// Accepts no more lines: the thread writes what is there, and ends. Reports when the thread has
+    /// given the storage back, whoever closed it. `None` when there is no such thread, and on that
+    /// thread.
     pub(crate) fn close(&self) -> Option<Receiver<Flushed>> {
         let (told, unused) = {
             let mut state = self.lock();
             state.is_closed = true;
             state.batch.is_last = true;
             match &state.writer {
-                // The storage is given back now.
+                // Gives the storage back now.
                 WriterState::Waiting(_) => {
                     (None, Some(std::mem::replace(&mut state.writer, WriterState::Ended)))
                 }
@@ -132,7 +133,7 @@ impl Queue {
         told
     }
 
-    /// The thread has ended, and has given the storage back.
+    /// Called when the thread has ended, and has given the storage back.
     pub(crate) fn end(&self, outcome: &Flushed) {
         let told = {
             let mut state = self.lock();
@@ -142,7 +143,7 @@ impl Queue {
         answer(told, outcome);
     }
 
-    /// Waits until the thread has ended. Not on that thread itself.
+    /// Waits until the thread has ended. Does nothing on that thread itself.
     pub(crate) fn join(&self) {
         let thread = match &mut self.lock().writer {
             WriterState::Running(id, thread) if *id != thread::current().id() => thread.take(),
@@ -154,22 +155,22 @@ impl Queue {
         }
     }
 
-    /// Why nothing is taken any more.
+    /// Why no more lines are accepted.
     pub(crate) fn failure(&self) -> Option<SinkError> {
         self.lock().refusal()
     }
 
-    /// What the journal failed with for good.
+    /// The error that the journal has failed with for good.
     pub(crate) fn error(&self) -> Option<Arc<JournalError>> {
         self.lock().failure.clone()
     }
 
-    /// From now on nothing is taken.
+    /// Accepts no more lines from now on.
     pub(crate) fn fail(&self, error: Arc<JournalError>) {
         self.lock().failure.get_or_insert(error);
     }
 
-    /// The same, and nobody will write what was taken.
+    /// Does the same, and nobody will write the accepted lines.
     pub(crate) fn abandon(&self, error: Arc<JournalError>) {
         let lost = {
             let mut state = self.lock();
@@ -178,11 +179,11 @@ impl Queue {
             state.end = Some(Err(error));
             (std::mem::take(&mut state.batch), std::mem::take(&mut state.told_of_end))
         };
-        // Those who wait are told, without the lock.
+        // Notifies the waiters, without the lock.
         drop(lost);
     }
 
-    /// Waits for something to do; until `deadline` at the latest.
+    /// Waits for work, until `deadline` at the latest.
     pub(crate) fn next(&self, deadline: Option<Instant>) -> Batch {
         let mut state = self.lock();
         loop {
@@ -203,7 +204,7 @@ impl Queue {
         }
     }
 
-    /// Starts the thread when there is none, and wakes it.
+    /// Starts the thread if there is none, and wakes it.
     fn wake(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         if !matches!(state.writer, WriterState::Waiting(_)) {
             drop(state);
@@ -213,8 +214,8 @@ impl Queue {
         let WriterState::Waiting(waiting) = waiting else { return };
         let (storage, policy, opened) = *waiting;
         let writer = Writer::new(self.clone(), storage, policy, opened);
-        // Kept here as well: what a thread that cannot be started drops, it drops under the lock, and
-        // the storage is the user's.
+        // A second reference: a thread that cannot be started drops its closure under the lock, and the
+        // storage is user code.
         let writer = Arc::new(Mutex::new(Some(writer)));
         let taken = writer.clone();
         let run = move || {
@@ -246,7 +247,7 @@ impl State {
         matches!(&self.writer, WriterState::Running(id, _) if *id != thread::current().id())
     }
 
-    /// Tells what the end comes to, or has come to.
+    /// Reports the outcome of the end, now or later.
     fn tell_of_end(&mut self) -> Receiver<Flushed> {
         let (tell, told) = async_channel::bounded(1);
         match &self.end {
@@ -271,10 +272,10 @@ impl Batch {
     }
 }
 
-/// Tells them what they wait for.
+/// Sends waiters the outcome.
 pub(crate) fn answer(told: Vec<Sender<Flushed>>, outcome: &Flushed) {
     for tell in told {
-        // Whoever asked may be gone.
+        // The waiter may be gone.
         let _ = tell.try_send(outcome.clone());
     }
 }

@@ -1,4 +1,4 @@
-//! Reading a segment: lines with their places, a torn end told from damage.
+//! Reads a segment: lines with their places, and tells a torn end from damage.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use crate::error::{Damage, ReadError};
 use crate::line::Line;
 
-/// The end of the last file, which a crash has left half written.
+/// The end of the last file, left half written by a crash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Torn {
@@ -16,7 +16,7 @@ pub struct Torn {
     pub path: PathBuf,
     /// Where the torn line begins, in bytes.
     pub offset: u64,
-    /// How much of it there is, in bytes.
+    /// Its length, in bytes.
     pub len: u64,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct SegmentReader {
     may_be_torn: bool,
     buffer: Vec<u8>,
     pub(crate) torn: Option<Torn>,
-    /// The last line is whole but for its line feed.
+    /// The last line is whole except for its line feed.
     pub(crate) lacks_line_feed: bool,
     has_ended: bool,
 }
@@ -81,12 +81,12 @@ impl SegmentReader {
         }
     }
 
-    /// The last line has no line feed: it is torn when it is the beginning of a line, and no more.
+    /// Reads a last line without a line feed: it is torn if it is the beginning of a line, and no more.
     fn last(&mut self) -> Result<Option<Line>, ReadError> {
         if !self.may_be_torn {
             return Err(self.corrupt(Damage::NotWhole));
         }
-        // A file whose length was on disk before its bytes ends in zeros.
+        // A file whose length reached the disk before its bytes ends in zeros.
         let zeros = self.buffer.iter().rev().take_while(|byte| **byte == 0).count();
         let written = &self.buffer[..self.buffer.len() - zeros];
         let damage = match Line::parse(written) {

@@ -1,11 +1,11 @@
-//! Whether JSON can be read, as strictly as a line of a journal will be.
+//! Checks that JSON can be read, as strictly as a line of a journal will be.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// Any value, of which nothing is kept. Unlike `serde`'s `IgnoredAny`, which looks at the syntax alone,
-/// it is read: numbers that no float holds, single surrogates and too deep a nesting are errors.
+/// Reads any value, and keeps nothing. Unlike `serde`'s `IgnoredAny`, which checks the syntax alone, it
+/// rejects numbers that no float holds, lone surrogates and too deep a nesting.
 pub(crate) struct Readable;
 
 impl<'de> Deserialize<'de> for Readable {

@@ -1,4 +1,4 @@
-//! What a crash has left undone is dispatched again (R42).
+//! Dispatches again what a crash left unfinished (R42).
 
 use std::any::TypeId;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::unfinished::Unfinished;
 
-/// The types whose events can be made from JSON, by their names.
+/// The types whose events can be decoded from JSON, by their names.
 #[derive(Clone, Default)]
 pub struct Types(BTreeMap<String, (TypeId, Redispatch)>);
 
@@ -18,26 +18,26 @@ type Redispatch = for<'a> fn(&'a Unfinished, &'a EventBus) -> Dispatching<'a>;
 type Dispatching<'a> = Pin<Box<dyn Future<Output = Result<AnyEvent, RecoverError>> + Send + 'a>>;
 
 impl Types {
-    /// None yet.
+    /// Creates an empty set of types.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a type, by its name as an event.
+    /// Adds a type, under its name as an event.
     ///
     /// # Panics
-    /// Another type of that name is there, as it is with two instances of one generic type: their
-    /// events cannot be told apart by their lines. A name of its own (`Event::NAME`) can.
+    /// Another type of that name has been added, as happens with two instances of one generic type:
+    /// their lines do not tell their events apart. A name of its own (`Event::NAME`) does.
     #[must_use]
     pub fn with<E: Event + DeserializeOwned>(self) -> Self {
         self.with_renamed::<E>(E::NAME)
     }
 
-    /// The same for events that were written when the type had another name.
+    /// Adds a type for events that were written under its former name.
     ///
     /// # Panics
-    /// Another type of that name is there.
+    /// Another type of that name has been added.
     #[must_use]
     pub fn with_renamed<E: Event + DeserializeOwned>(mut self, former_name: &str) -> Self {
         let redispatch: Redispatch = |unfinished, bus| {
@@ -57,7 +57,7 @@ impl fmt::Debug for Types {
     }
 }
 
-/// What was accepted and not completed, in order of acceptance. Made by
+/// The events that were accepted and not completed, in order of acceptance. Made by
 /// [`Journal::recover`](crate::Journal::recover).
 #[derive(Debug, Default)]
 #[must_use = "what was not completed is given once"]
@@ -68,47 +68,47 @@ impl Recovered {
         Self(unfinished)
     }
 
-    /// The events.
+    /// Returns the events.
     #[must_use]
     pub fn events(&self) -> &[Unfinished] {
         &self.0
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many there are.
+    /// Returns how many there are.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Dispatches the events of a bus again, in order of acceptance, with their ids: at least once, so
-    /// handlers may see an event that they had seen before the crash. Each is a root event now. A
-    /// full bus is waited for.
+    /// Dispatches the events of a bus again, in order of acceptance, with their ids.
     ///
-    /// An event of a bus is one that was first accepted by a bus of this name. Those whose
-    /// parents are dispatched again are left out: the parent's handlers make them again, with other
-    /// ids, and the journal forgets them then. Those whose parents are unfinished and are not
-    /// dispatched, because they are another bus's or it failed, are told of in
-    /// [`left`](Redispatched::left).
+    /// This is at least once: handlers may see an event that they had seen before the crash. Each is
+    /// now a root event. A full bus is waited for.
     ///
-    /// Register the handlers before: events that nobody handles complete at once.
+    /// An event belongs to the bus of the name that first accepted it. Events whose parents are
+    /// dispatched again are left out: the parent's handlers make them again, with other ids, and the
+    /// journal then forgets the old ones. Events whose parents are unfinished but not dispatched,
+    /// because they belong to another bus or the dispatch failed, are in [`left`](Redispatched::left).
+    ///
+    /// Register the handlers first: events that nobody handles complete at once.
     ///
     /// # Cancel safety
-    /// Dropping it leaves what was not dispatched yet in the journal, to be given back when it is
-    /// opened again.
+    /// Dropping the future leaves the events not dispatched yet in the journal, to be given back when
+    /// it is next opened.
     pub async fn dispatch(self, bus: &EventBus, types: &Types) -> Redispatched {
         self.dispatch_all(&[bus], types).await
     }
 
-    /// The same for several buses that share the journal: each has its own events.
+    /// Does the same for several buses that share the journal. Each gets its own events.
     ///
     /// # Cancel safety
-    /// As of [`dispatch`](Self::dispatch).
+    /// As [`dispatch`](Self::dispatch).
     pub async fn dispatch_all(self, buses: &[&EventBus], types: &Types) -> Redispatched {
         let buses: HashMap<_, _> = buses.iter().map(|bus| (bus.name(), *bus)).collect();
         let mut done = Redispatched::default();
@@ -152,13 +152,13 @@ impl IntoIterator for Recovered {
 }
 
 impl Unfinished {
-    /// Dispatches it again as an `E`, with its id, as a root event. A full bus is waited for.
+    /// Dispatches the event again as an `E`, with its id, as a root event. A full bus is waited for.
     ///
     /// # Errors
-    /// It is an event of another name, its fields are not those of an `E`, or it is not accepted.
+    /// The event has another name, its fields are not those of an `E`, or the bus refuses it.
     ///
     /// # Cancel safety
-    /// Dropping it before it is ready leaves the event in the journal, not dispatched.
+    /// Dropping the future before it is ready leaves the event in the journal, not dispatched.
     pub async fn dispatch<E: Event + DeserializeOwned>(
         &self,
         bus: &EventBus,
@@ -170,13 +170,13 @@ impl Unfinished {
         self.dispatch_renamed(bus).await
     }
 
-    /// The same whatever its name: of an event that was written when the type had another one.
+    /// Does the same whatever the event's name, for one written when the type had another name.
     ///
     /// # Errors
-    /// Its fields are not those of an `E`, or it is not accepted.
+    /// The event's fields are not those of an `E`, or the bus refuses it.
     ///
     /// # Cancel safety
-    /// As of [`dispatch`](Self::dispatch).
+    /// As [`dispatch`](Self::dispatch).
     pub async fn dispatch_renamed<E: Event + DeserializeOwned>(
         &self,
         bus: &EventBus,
@@ -197,17 +197,17 @@ impl Unfinished {
     }
 }
 
-/// What became of the events that were to be dispatched again.
+/// The outcome of dispatching events again.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Redispatched {
-    /// They are on their way.
+    /// Events that were dispatched.
     pub events: Vec<AnyEvent>,
-    /// They are not, and stay in the journal.
+    /// Events that could not be dispatched, and stay in the journal.
     pub failed: Vec<(Unfinished, RecoverError)>,
-    /// They are another bus's.
+    /// Events of other buses.
     pub others: Vec<Unfinished>,
-    /// They are below an event that was not dispatched, so nobody makes them again now, and stay in the
+    /// Events below one that was not dispatched: nothing makes them again now, and they stay in the
     /// journal.
     pub left: Vec<Unfinished>,
 }
@@ -222,18 +222,18 @@ pub enum RecoverError {
         /// The name.
         event_type: String,
     },
-    /// It is an event of another name than the type it was to be dispatched as.
+    /// The event's name is not that of the type it was to be dispatched as.
     #[error("the event is called {event_type}, and not {expected}")]
     OtherType {
-        /// The name it was written with.
+        /// The name the event was written with.
         event_type: String,
-        /// That of the type.
+        /// The name of the type.
         expected: &'static str,
     },
     /// Its fields are not those of the type.
     #[error("the payload is not of the type")]
     Decode(#[source] serde_json::Error),
-    /// The bus did not accept it: the source is the [`DispatchError`](busway_core::DispatchError) of the type.
+    /// The bus refused it. The source is the [`DispatchError`](busway_core::DispatchError) of the type.
     #[error("the event was not accepted")]
     Dispatch(#[source] BoxError),
 }

@@ -1,4 +1,4 @@
-//! Reading a journal from its beginning.
+//! Reads a journal from its beginning.
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
@@ -17,11 +17,10 @@ use crate::read::{SegmentReader, Torn};
 /// The lines of a journal, in the order in which they were written. Made by
 /// [`Journal::replay`](crate::Journal::replay).
 ///
-/// It ends at the first error. A torn end of the last file is none: [`torn`](Self::torn) tells of it.
+/// It ends at the first error. A torn end of the last file is not an error; see [`torn`](Self::torn).
 pub struct Replay {
     files: VecDeque<PathBuf>,
-    /// The last of them, when it is the one that is still written: it may be rotated away before it
-    /// is reached.
+    /// The last of them, if it is still being written: it may be rotated away before it is reached.
     active: Option<File>,
     current: Option<SegmentReader>,
     torn: Option<Torn>,
@@ -29,8 +28,7 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Reads the files of the journal at `path`, those that were rotated away first. One that is not
-    /// there has no lines.
+    /// Reads the files of the journal at `path`, rotated ones first. A missing journal has no lines.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -41,26 +39,26 @@ impl Replay {
         Ok(Self { active, ..Self::of_files(files) })
     }
 
-    /// Reads these files, as one journal.
+    /// Reads these files as one journal.
     pub fn of_files(files: impl IntoIterator<Item = PathBuf>) -> Self {
         let files = files.into_iter().collect();
         Self { files, active: None, current: None, torn: None, has_failed: false }
     }
 
-    /// The torn end of the last file, once that has been reached.
+    /// Returns the torn end of the last file, once it has been reached.
     #[must_use]
     pub const fn torn(&self) -> Option<&Torn> {
         self.torn.as_ref()
     }
 
-    /// The file that is being read, and where its next line begins, in bytes.
+    /// Returns the file being read, and where its next line begins, in bytes.
     #[must_use]
     pub fn place(&self) -> Option<(&Path, u64)> {
         self.current.as_ref().map(|current| (current.path(), current.offset()))
     }
 
-    /// The completed events of one type: lines that note an acceptance, or another type, are left
-    /// out. One that was on several buses, of which each has written its line, is given once.
+    /// Returns the completed events of one type, without acceptances and other types. An event with a
+    /// line from each of several buses is given once.
     #[must_use]
     pub fn of_type<E: Event + DeserializeOwned>(self) -> ReplayOf<E> {
         ReplayOf { lines: self, forwarded: HashSet::new(), of_type: PhantomData }
@@ -109,7 +107,7 @@ impl fmt::Debug for Replay {
 #[derive(Debug)]
 pub struct ReplayOf<E> {
     lines: Replay,
-    /// Those on several buses that were given.
+    /// Events on several buses that were already given.
     forwarded: HashSet<EventId>,
     of_type: PhantomData<fn() -> E>,
 }
@@ -121,7 +119,7 @@ pub enum ReplayError {
     /// It cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// Its fields are not those of the type. The next line may be asked for.
+    /// Its fields are not those of the type. The iterator may be advanced to the next line.
     #[error("event {} is no {}", line.id, line.event_type)]
     Decode {
         /// The line.

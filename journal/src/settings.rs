@@ -1,4 +1,4 @@
-//! What can be set of a journal.
+//! The settings of a journal.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -12,36 +12,37 @@ use crate::storage::{Segment, Storage};
 use crate::unfinished::Ledger;
 use crate::writer::{Opened, Policy};
 
-/// What is noted of an event.
+/// Which lines an event gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mode {
-    /// A line when it completes: the journal tells what happened. Events go on when it fails.
+    /// A line when the event completes: the journal tells what happened. If the journal fails, events
+    /// go on.
     #[default]
     Completed,
-    /// A line when it is accepted, before its handlers start, and one when it completes: what was
-    /// accepted and not completed can be [recovered](Journal::recover). When the journal fails, the
-    /// bus refuses further events.
+    /// A line when the event is accepted, before its handlers start, and one when it completes. Events
+    /// that were accepted and not completed can be [recovered](Journal::recover). If the journal fails,
+    /// the bus refuses further events.
     WriteAhead,
 }
 
-/// When lines are brought to disk. A line that is written and not yet on disk survives the end of the
-/// process, but not that of the machine.
+/// When lines are synced to disk. A line that is written but not yet on disk survives a crash of the
+/// process, but not one of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Sync {
-    /// At once: what is written together is synced together, so that many events share one sync.
-    /// Handlers that wait for an acceptance wait for the disk. Nothing is lost.
+    /// At once. Lines written together are synced together, so many events share one sync. Handlers
+    /// that wait for an acceptance wait for the disk. Nothing is lost.
     Always,
-    /// This long after the first line that was written since the last time: the machine's end loses
-    /// what was written in that time, and what was being written. Sooner when ten thousand lines were
-    /// written: each keeps its event in memory until it is on disk. Awaiting
-    /// [`durable`](busway_core::EventHandle::durable) does not hurry it; an interval that never
-    /// passes, such as [`Duration::MAX`], is as [`OnClose`](Self::OnClose).
+    /// This long after the first line written since the last sync. A crash of the machine loses the
+    /// lines of that interval, and what was being written. Ten thousand written lines are synced sooner,
+    /// since each keeps its event in memory until it is on disk. Awaiting
+    /// [`durable`](busway_core::EventHandle::durable) does not hurry it. An interval that never passes,
+    /// such as [`Duration::MAX`], is the same as [`OnClose`](Self::OnClose).
     Every(Duration),
-    /// When the journal is closed, flushed or rotated, somebody awaits
-    /// [`durable`](busway_core::EventHandle::durable), or ten thousand lines were written: the
-    /// machine's end loses what was written since.
+    /// When the journal is closed, flushed or rotated, when
+    /// [`durable`](busway_core::EventHandle::durable) is awaited, or after ten thousand lines. A crash
+    /// of the machine loses the lines written since.
     OnClose,
 }
 
@@ -65,54 +66,54 @@ impl JournalBuilder {
         Self { path, mode, sync: None, rotate_at, rotate_after, checksum: None, storage: None }
     }
 
-    /// What is noted: [`Mode::Completed`] unless set.
+    /// Sets which lines an event gets. Defaults to [`Mode::Completed`].
     pub const fn mode(mut self, mode: Mode) -> Self {
         self.mode = mode;
         self
     }
 
-    /// When lines are brought to disk. Unless set, [`Sync::Always`] for a write-ahead journal, which
-    /// loses nothing, and [`Sync::Every`] second for one of what completed: the end of the machine
-    /// then loses the lines of the last second.
+    /// Sets when lines are synced to disk. A write-ahead journal defaults to [`Sync::Always`], which
+    /// loses nothing. A journal of completed events defaults to [`Sync::Every`] second: a crash of the
+    /// machine then loses the lines of the last second.
     pub const fn sync(mut self, sync: Sync) -> Self {
         self.sync = Some(sync);
         self
     }
 
-    /// Begins a new file before one would get larger than this, in bytes. A line that is larger by
-    /// itself has a file of its own. Files grow without bound unless set.
+    /// Starts a new file before one would grow beyond this size, in bytes. A larger line gets a file of
+    /// its own. By default, files grow without bound.
     pub const fn rotate_at(mut self, bytes: u64) -> Self {
         self.rotate_at = Some(bytes);
         self
     }
 
-    /// Begins a new file with the first line that comes so long after the file's first one. Unless
-    /// set, files do not age.
+    /// Starts a new file with the first line that comes this long after the file's first one. By
+    /// default, files do not age.
     pub const fn rotate_after(mut self, age: Duration) -> Self {
         self.rotate_after = Some(age);
         self
     }
 
-    /// Whether each line ends with a checksum of its bytes, under the key `busway_crc`, so that
-    /// damage within it is found. Unless set, those of a write-ahead journal do, and the others are
-    /// as bubus writes them.
+    /// Sets whether each line ends with a checksum of its bytes, under the key `busway_crc`, so that
+    /// damage within the line is found. By default, lines of a write-ahead journal do, and other lines
+    /// are as bubus writes them.
     pub const fn checksum(mut self, on: bool) -> Self {
         self.checksum = Some(on);
         self
     }
 
-    /// Keeps the lines somewhere else than in files: on a disk that fails, for tests.
+    /// Keeps the lines somewhere other than in files, such as on a failing disk in tests.
     pub fn storage(mut self, storage: impl Storage) -> Self {
         self.storage = Some(Box::new(storage));
         self
     }
 
-    /// Opens the journal: takes the lock, cuts a torn end off, and reads what was accepted and not
-    /// completed. It blocks while it reads, so do it before the bus is there.
+    /// Opens the journal: takes the lock, cuts off a torn end, and reads the events that were accepted
+    /// and not completed. It blocks while it reads, so call it before you build the bus.
     ///
     /// # Errors
-    /// Another journal is open on the file, there is no access, or a line is damaged: in the last
-    /// file, and for a write-ahead journal in any.
+    /// Another journal is open on the file, there is no access, or a line is damaged: in the last file,
+    /// or for a write-ahead journal in any file.
     pub fn open(self) -> Result<Journal, OpenError> {
         let (mut storage, path): (Box<dyn Storage>, _) = match self.storage {
             Some(storage) => (storage, self.path),
@@ -148,7 +149,7 @@ impl JournalBuilder {
     }
 }
 
-/// Reads what is there, and makes the end of the active segment one that can be appended to.
+/// Reads the existing lines, and makes the end of the active segment ready for appending.
 fn read(
     storage: &mut dyn Storage,
     all: bool,

@@ -1,4 +1,4 @@
-//! Where segments are kept: the seam under which disks tear, lose and fail.
+//! Where segments are kept: the seam for tests with disks that tear, lose and fail.
 
 use std::fmt::Debug;
 use std::io::{self, Read};
@@ -7,25 +7,25 @@ use std::path::PathBuf;
 /// One file of a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Segment {
-    /// One that was rotated away, by its number: nothing is written to it any more.
+    /// A rotated file, by its number. It is not written any more.
     Closed(u32),
-    /// The one that is appended to. It may not be there yet.
+    /// The file being appended to. It may not exist yet.
     Active,
 }
 
-/// Keeps the segments of one journal. [`Files`](crate::Files) keeps them on disk; a test's own may tear
-/// what was not synced.
+/// Keeps the segments of one journal. [`Files`](crate::Files) keeps them on disk; one of a test may
+/// tear what was not synced.
 ///
-/// All calls come from one thread at a time: from the one that opens the journal, and then from the
+/// All calls come from one thread at a time: first from the one that opens the journal, then from the
 /// journal's own.
 pub trait Storage: Debug + Send + 'static {
-    /// The segments there are, in order.
+    /// Lists the segments, in order.
     ///
     /// # Errors
     /// They cannot be listed.
     fn list(&mut self) -> io::Result<Vec<Segment>>;
 
-    /// The bytes of a segment.
+    /// Opens a segment for reading.
     ///
     /// # Errors
     /// It cannot be opened.
@@ -34,27 +34,27 @@ pub trait Storage: Debug + Send + 'static {
     /// Cuts a segment off after `len` bytes.
     ///
     /// # Errors
-    /// It cannot be cut, and may be as it was.
+    /// It cannot be cut, and may be unchanged.
     fn truncate(&mut self, segment: Segment, len: u64) -> io::Result<()>;
 
-    /// Writes at the end of the active segment, which is made when it is not there.
+    /// Appends to the active segment, and creates it if it is missing.
     ///
     /// # Errors
-    /// Not all of it was written, but some may be.
+    /// Not all of the bytes were written, but some may be.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
 
-    /// Brings what was appended to disk, so that it survives the end of the machine.
+    /// Brings the appended bytes to disk, so that they survive a crash of the machine.
     ///
     /// # Errors
-    /// Nobody knows what of it is there.
+    /// Any part of the bytes may or may not be on disk.
     fn sync(&mut self) -> io::Result<()>;
 
-    /// Closes the active segment, under the next number. The next append makes a new one.
+    /// Closes the active segment under the next number. The next append creates a new one.
     ///
     /// # Errors
-    /// The active segment is as it was.
+    /// The active segment is unchanged.
     fn rotate(&mut self) -> io::Result<()>;
 
-    /// Where a segment is, for errors and reports.
+    /// Returns where a segment is, for errors and reports.
     fn path(&self, segment: Segment) -> PathBuf;
 }

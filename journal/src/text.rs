@@ -21,22 +21,22 @@ pub(crate) const KEYS: [&str; 8] = [
     "event_created_at",
     "event_processed_at",
 ];
-/// Holds the results of an event in bubus, and is not written by it.
+/// Holds the results of an event in bubus, which does not write it.
 const RESULTS: &str = "event_results";
 /// Our own keys begin with this.
 const OWN: &str = "busway_";
-/// A payload that is no object stands here.
+/// Holds a payload that is not an object.
 pub(crate) const VALUE: &str = "busway_value";
 /// Marks an acceptance; its value is the number of the delivery.
 pub(crate) const ACCEPTED: &str = "busway_accepted";
 pub(crate) const CHECKSUM: &str = "busway_crc";
 
-/// What the last key of a line with a checksum looks like, around its eight digits.
+/// The last key of a line with a checksum, around its eight digits.
 const CHECK_HEAD: &str = ",\"busway_crc\":\"";
 const CHECK_TAIL: &str = "\"}";
 const DIGITS: usize = 8;
 const CHECK_LEN: usize = CHECK_HEAD.len() + DIGITS + CHECK_TAIL.len();
-/// With so many wrong characters, it still is one that was damaged.
+/// With up to this many wrong characters, it is taken for a damaged checksum.
 const ALIKE: usize = 4;
 
 /// Adds a line, with its line feed.
@@ -99,12 +99,11 @@ fn push_text(out: &mut String, text: &str) {
 }
 
 fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
-    // A string takes whatever is written.
+    // Writing to a string cannot fail.
     let _ = out.write_fmt(text);
 }
 
-/// Refuses payloads that could not be read again, or with fields that would be read as something
-/// else.
+/// Refuses payloads that could not be read again, or with fields that would be read as something else.
 pub(crate) fn check_payload(payload: &str) -> Result<(), BoxError> {
     let payload = payload.trim();
     if let Some(key) = key_like_checksum(payload) {
@@ -115,12 +114,12 @@ pub(crate) fn check_payload(payload: &str) -> Result<(), BoxError> {
     }
     let not_readable = UnreadablePayload::NotReadable;
     if !payload.starts_with('{') {
-        // It will stand one level below the line.
+        // In the line it is nested one level deeper.
         let _: [Readable; 1] =
             serde_json::from_str(&format!("[{payload}]")).map_err(not_readable)?;
         return Ok(());
     }
-    // No field of such a name, nor a text of that kind: the names do not have to be looked at.
+    // The text contains no such prefix, so the names of the fields need no check.
     if !payload.contains("\"event_") && !payload.contains("\"busway_") {
         let _: Readable = serde_json::from_str(payload).map_err(not_readable)?;
         return Ok(());
@@ -134,11 +133,11 @@ pub(crate) fn check_payload(payload: &str) -> Result<(), BoxError> {
     }
 }
 
-/// The last key of a payload that would be taken for a damaged checksum.
+/// Returns the last key of a payload, if it would be taken for a damaged checksum.
 fn key_like_checksum(payload: &str) -> Option<String> {
     let payload = payload.trim();
     let fields = payload.strip_prefix('{')?.strip_suffix('}')?.trim();
-    // As it ends a line, behind a comma.
+    // As it would end a line, after a comma.
     let mut tail = [b','; CHECK_LEN];
     tail[CHECK_LEN - 1] = b'}';
     let len = fields.len().min(CHECK_LEN - 1);
@@ -151,24 +150,24 @@ fn key_like_checksum(payload: &str) -> Option<String> {
     Some(String::from_utf8_lossy(key).trim_matches([',', ':', '"']).into())
 }
 
-/// How many characters of the end of a line are not those of a checksum.
+/// Counts the characters at the end of a line that differ from a checksum's.
 fn wrong(check: &[u8]) -> usize {
     let (head, rest) = check.split_at(CHECK_HEAD.len());
     let found = head.iter().chain(&rest[DIGITS..]);
     CHECK_HEAD.bytes().chain(CHECK_TAIL.bytes()).zip(found).filter(|(a, b)| a != *b).count()
 }
 
-/// What the end of a line says about its bytes.
+/// The result of checking a line's checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Checked {
     /// There is no checksum.
     Without,
     Agrees,
-    /// It is of other bytes, or was damaged itself.
+    /// It does not match the bytes, or is itself damaged.
     Differs,
 }
 
-/// Looks at the checksum of a line, which has no line feed any more.
+/// Checks the checksum of a line, without its line feed.
 pub(crate) fn check(line: &[u8]) -> Checked {
     let Some(start) = line.len().checked_sub(CHECK_LEN) else { return Checked::Without };
     let (body, check) = line.split_at(start);
@@ -180,7 +179,7 @@ pub(crate) fn check(line: &[u8]) -> Checked {
     }
 }
 
-/// Whether there may be an integer that 64 bits cannot hold.
+/// Returns whether there may be an integer that 64 bits cannot hold.
 pub(crate) fn has_huge_integer(json: &[u8]) -> bool {
     let mut rest = json;
     let mut in_text = false;
@@ -194,7 +193,7 @@ pub(crate) fn has_huge_integer(json: &[u8]) -> bool {
                 let len = rest.iter().take_while(|byte| is_number(byte)).count();
                 let (number, behind) = rest.split_at(len);
                 rest = behind;
-                // With the one before them, one more than always fit.
+                // With the digit before them, one more than always fits.
                 if len >= 18 && number.iter().all(u8::is_ascii_digit) {
                     return true;
                 }

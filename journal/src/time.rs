@@ -1,12 +1,12 @@
-//! Times of other writers: ISO 8601 with any fraction, and `Z` or an offset.
+//! Parses times of other writers: ISO 8601 with any fraction, and `Z` or an offset.
 
 use busway_core::Timestamp;
 
 /// The nanoseconds of one second.
 const SECOND: i128 = 1_000_000_000;
 
-/// Reads `2026-11-21T20:22:50.123456Z`, also with another fraction or offset, or none. `None` when it is
-/// no such text, or before 1970.
+/// Parses `2026-11-21T20:22:50.123456Z`, also with another fraction or offset, or none. `None` when it
+/// is not such a text, or is before 1970.
 pub(crate) fn parse(text: &str) -> Option<Timestamp> {
     let (date, time) = text.split_once(['T', ' '])?;
     let [year, month, day] = numbers(date, '-')?;
@@ -29,7 +29,7 @@ fn numbers(text: &str, separator: char) -> Option<[i64; 3]> {
     parts.next().is_none().then_some(numbers)
 }
 
-/// So many digits at most, and nothing else.
+/// Parses at most this many digits, and nothing else.
 fn number(text: &str, digits: usize) -> Option<i64> {
     let is_number = text.len() <= digits && text.bytes().all(|digit| digit.is_ascii_digit());
     text.parse().ok().filter(|_| is_number)

@@ -1,4 +1,4 @@
-//! What was accepted and not completed, as the lines of a journal say it.
+//! Finds the events that were accepted and not completed, from the lines of a journal.
 
 use std::collections::HashMap;
 
@@ -14,16 +14,17 @@ pub struct Unfinished {
     pub line: Line,
     /// How often it was dispatched, from 1.
     pub attempts: u32,
-    /// Its parent is unfinished too: when that is dispatched again, its handler makes it anew.
+    /// Whether its parent is unfinished too. When the parent is dispatched again, its handler makes
+    /// this event anew.
     pub is_below: bool,
 }
 
-/// Finds out what was accepted and not completed, line by line, as
+/// Finds the events that were accepted and not completed, line by line, as
 /// [`Journal::recover`](crate::Journal::recover) does.
 #[derive(Debug, Default)]
 pub struct Ledger {
     events: HashMap<EventId, Open>,
-    /// The events that were accepted as children of one.
+    /// The children that were accepted, by their parent.
     below: HashMap<EventId, Vec<EventId>>,
     count: u64,
 }
@@ -32,12 +33,12 @@ pub struct Ledger {
 struct Open {
     line: Line,
     attempts: u32,
-    /// Where it stands in order of acceptance.
+    /// Its place in order of acceptance.
     place: u64,
 }
 
 impl Ledger {
-    /// One without lines.
+    /// Creates a ledger without lines.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -54,10 +55,10 @@ impl Ledger {
             self.below.entry(parent).or_default().push(line.id);
         }
         match self.events.get_mut(&line.id) {
-            // Another bus of its way has accepted it: the first is the one it is dispatched on.
+            // Another bus on its way has accepted it. It is dispatched again on the first one.
             Some(open) if attempt <= open.attempts => {}
             Some(_) => {
-                // It was dispatched again: what its handlers had dispatched before is made anew.
+                // It was dispatched again: its handlers make their children anew.
                 self.forget_below(line.id);
                 let open = Open { line, attempts: attempt, place: self.count };
                 self.events.insert(open.line.id, open);
@@ -73,7 +74,8 @@ impl Ledger {
         let mut above = vec![parent];
         while let Some(parent) = above.pop() {
             for child in self.below.remove(&parent).into_iter().flatten() {
-                // One that has completed makes nothing anew, nor is one made that has come back alone.
+                // A completed child makes nothing anew. A child that came back on its own is not made
+                // anew.
                 let is_open = |open: &Open| open.line.parent_id == Some(parent);
                 if self.events.get(&child).is_some_and(is_open) {
                     self.events.remove(&child);
@@ -83,7 +85,7 @@ impl Ledger {
         }
     }
 
-    /// What there is, in order of acceptance.
+    /// Returns the unfinished events, in order of acceptance.
     #[must_use]
     pub fn into_unfinished(self) -> Vec<Unfinished> {
         let mut open: Vec<_> = self.events.values().collect();

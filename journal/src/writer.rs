@@ -1,4 +1,4 @@
-//! The thread of a journal: writes, syncs, rotates, and tells those who wait.
+//! The thread of a journal: writes, syncs, rotates, and notifies waiters.
 
 use std::io;
 use std::mem::take;
@@ -18,13 +18,13 @@ use crate::storage::{Segment, Storage};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     pub(crate) sync: Sync,
-    /// Bytes.
+    /// In bytes.
     pub(crate) rotate_at: u64,
     pub(crate) rotate_after: Duration,
     pub(crate) is_ahead: bool,
 }
 
-/// What was found when the journal was opened.
+/// The state found when the journal was opened.
 #[derive(Debug)]
 pub(crate) struct Opened {
     /// The length of the active segment, in bytes.
@@ -34,23 +34,23 @@ pub(crate) struct Opened {
     pub(crate) torn: Option<Torn>,
 }
 
-/// So many lines are synced whatever the policy: each keeps its event in memory until it is.
+/// This many lines force a sync under any policy: each keeps its event in memory until it is on disk.
 const MANY: usize = 10_000;
 
 pub(crate) struct Writer {
     queue: Arc<Queue>,
     storage: Box<dyn Storage>,
     policy: Policy,
-    /// The length of the active segment, as far as it was written as a whole.
+    /// The length of the active segment, up to the last whole write.
     len: u64,
-    /// There may be half a line behind that.
+    /// Half a line may follow after that length.
     must_cut: bool,
     since: Option<SystemTime>,
     /// Written and not on disk.
     unsynced: Vec<Receipt>,
     is_dirty: bool,
     sync_due: Option<Instant>,
-    /// The first thing that went wrong since the last flush.
+    /// The first error since the last flush.
     error: Flushed,
 }
 
@@ -78,7 +78,7 @@ impl Writer {
             }
             if is_last {
                 let outcome = self.outcome();
-                // Whoever has closed it may open it again as soon as he is told.
+                // The caller that closed it may open it again as soon as it is told.
                 let queue = self.queue.clone();
                 let _ = guarded(|| {
                     drop(self);
@@ -93,7 +93,7 @@ impl Writer {
         }
     }
 
-    /// What went wrong since this was last asked.
+    /// Returns the error since the last call.
     fn outcome(&mut self) -> Flushed {
         let failure = self.queue.error().map_or(Ok(()), Err);
         std::mem::replace(&mut self.error, Ok(())).and(failure)
@@ -134,7 +134,7 @@ impl Writer {
         self.len > 0 && (is_old || !self.has_room(bytes))
     }
 
-    /// Makes the active segment one that so many bytes can be written to.
+    /// Makes the active segment ready for this many bytes.
     fn make_ready(&mut self, bytes: u64) -> Result<(), Arc<JournalError>> {
         if self.must_cut {
             let path = self.storage.path(Segment::Active);
@@ -155,10 +155,10 @@ impl Writer {
         Ok(())
     }
 
-    /// What is there of a line would be damage in the middle once more is written.
+    /// A partial line would be damage in the middle once more is written.
     fn cut(&mut self) -> io::Result<()> {
         match guarded(|| self.storage.truncate(Segment::Active, self.len)) {
-            // Nothing of it is there, nor anything else.
+            // The file does not exist, so there is nothing to cut.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 (self.len, self.since) = (0, None);
             }
@@ -171,7 +171,7 @@ impl Writer {
     fn append(&mut self, text: &[u8]) -> Result<(), Arc<JournalError>> {
         if let Err(source) = guarded(|| self.storage.append(text)) {
             let path = self.storage.path(Segment::Active);
-            // If it cannot be cut off now, it is before the next line.
+            // If it cannot be cut off now, it is cut before the next line.
             self.must_cut = true;
             let _ = self.cut();
             return Err(Arc::new(JournalError::Write { path, source }));
@@ -211,7 +211,8 @@ impl Writer {
         }
     }
 
-    /// A write-ahead journal has failed for good; one of what completed goes on with the next line.
+    /// A write-ahead journal has failed for good; a journal of completed events goes on with the next
+    /// line.
     fn failed(&mut self, error: Arc<JournalError>, receipts: Vec<Receipt>) {
         if self.error.is_ok() {
             self.error = Err(error.clone());

@@ -1,4 +1,4 @@
-//! What stands in `#[event(…)]`.
+//! The options of `#[event(…)]`.
 
 use proc_macro2::{Span, TokenTree};
 use syn::meta::ParseNestedMeta;
@@ -10,16 +10,16 @@ use crate::{duration, output};
 pub(crate) struct Attributes {
     pub(crate) output: Option<Type>,
     pub(crate) name: Option<String>,
-    /// Nanoseconds, or off.
+    /// In nanoseconds; `Some(None)` is off.
     pub(crate) limit: Option<Option<u64>>,
     pub(crate) version: Option<String>,
-    /// What tells the bytes that its fields point to.
+    /// The function that returns the bytes its fields point to.
     pub(crate) bytes: Option<Path>,
-    /// Given or not.
+    /// Whether it was given.
     pub(crate) json: Option<()>,
     pub(crate) krate: Option<Path>,
-    /// All that is wrong. The rest is read nevertheless: an event that is there, with most of what
-    /// it should have, spares its user the errors that follow from a missing one.
+    /// All errors found. The rest is read nevertheless: an event that exists, with most of what it
+    /// should have, spares its user the errors that follow from a missing one.
     pub(crate) error: Option<Error>,
 }
 
@@ -88,7 +88,7 @@ impl Attributes {
     }
 }
 
-/// The `#[event(…)]` among them.
+/// The `#[event(…)]` attributes among them.
 fn of_events<'a>(
     attributes: impl IntoIterator<Item = &'a Attribute>,
 ) -> impl Iterator<Item = &'a Attribute> {
@@ -119,7 +119,7 @@ fn set<T>(place: &mut Option<T>, value: T, option: &ParseNestedMeta<'_>) -> Resu
     }
 }
 
-/// What is left of an option that is wrong.
+/// Skips the rest of a wrong option.
 fn skip(option: &ParseNestedMeta<'_>) -> Result<()> {
     while !option.input.is_empty() && !option.input.peek(Token![,]) {
         option.input.parse::<TokenTree>()?;

@@ -9,8 +9,8 @@ const UNITS: [(&str, u64); 6] = [
     ("h", 3_600_000_000_000),
 ];
 
-/// The nanoseconds of a text as `30s`, `1.5m` or `250ms`; `None` when it is no such text, or too
-/// long for 64 bits.
+/// Parses a text such as `30s`, `1.5m` or `250ms` into nanoseconds. `None` when it is not such a text,
+/// or does not fit 64 bits.
 pub(crate) fn nanoseconds(text: &str) -> Option<u64> {
     let text = text.trim();
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;

@@ -1,4 +1,4 @@
-//! What the derive writes.
+//! The code that the derive generates.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -8,7 +8,7 @@ use syn::{DeriveInput, Error, Path, Type, parse_quote};
 use crate::attributes::Attributes;
 use crate::output;
 
-/// The event, and a word on what is wrong with its attributes.
+/// The event, and the errors in its attributes.
 pub(crate) fn expand(input: &DeriveInput) -> TokenStream {
     let mut attributes = Attributes::read(input);
     let error = attributes.error.take().map(Error::into_compile_error);
@@ -18,7 +18,7 @@ pub(crate) fn expand(input: &DeriveInput) -> TokenStream {
     quote!(#error #event #reply)
 }
 
-/// The impl, which may name what is deprecated: the author knows, and the warning is its users'.
+/// The impl may name deprecated items: the author knows, and the warning is for the users.
 fn event(input: &DeriveInput, attributes: Attributes, krate: &Path) -> TokenStream {
     let Attributes { output, name, limit, version, bytes, json, .. } = attributes;
     let of_type = &input.ident;
@@ -62,7 +62,7 @@ fn bytes_of(of_fields: &Path) -> TokenStream {
     }
 }
 
-/// That handlers may return the output. `()` they may return anyway.
+/// Lets handlers return the output. They may return `()` anyway.
 fn reply(input: &DeriveInput, output: &Type, krate: &Path) -> Option<TokenStream> {
     if output::is_unit(output) {
         return None;
@@ -78,12 +78,13 @@ fn reply(input: &DeriveInput, output: &Type, krate: &Path) -> Option<TokenStream
 
 #[cfg(test)]
 mod tests {
-    /// What is written for an event.
+    /// The code generated for an event.
     fn expand(event: &str) -> String {
         super::expand(&syn::parse_str(event).unwrap()).to_string()
     }
 
-    /// One error is told, with this text, and the event is there nevertheless, with these lines.
+    /// Exactly one error with this text is reported, and the event is still generated, with these
+    /// lines.
     fn assert_refused(event: &str, text: &str, lines: &[&str]) {
         let expanded = expand(event);
         assert_eq!(expanded.matches("compile_error").count(), 1, "{expanded}");

@@ -1,4 +1,4 @@
-//! [`#[derive(Event)]`](macro@Event) for the busway event bus, which has it as `busway::Event`.
+//! [`#[derive(Event)]`](macro@Event) for the busway event bus, which re-exports it as `busway::Event`.
 
 mod attributes;
 mod duration;
@@ -35,17 +35,17 @@ use syn::{DeriveInput, parse_macro_input};
 ///
 /// # Attributes
 ///
-/// They stand in `#[event(…)]` in front of the type, in one or in several.
+/// They go into `#[event(…)]` in front of the type, into one or several.
 ///
-/// | attribute | meaning | unless given |
+/// | attribute | meaning | default |
 /// |---|---|---|
-/// | `output = Type` | what handlers answer with; they may return an `Option` or a `Result` of it, too; no bare parameter of a generic event | `()`: no value |
+/// | `output = Type` | what handlers answer with; they may also return an `Option` or a `Result` of it; not a bare parameter of a generic event | `()`: no value |
 /// | `name = "…"` | the name that handlers can be registered by | the type's name |
 /// | `timeout = "…"` | the limit of each invocation: a number with `ns`, `us`, `ms`, `s`, `m` or `h`; `"off"` for none | the bus's |
 /// | `version = "…"` | the version in the schema, `module.Type@version` | the crate's |
-/// | `bytes = path` | a function of the event, as `Self::heap`, that gives the bytes its fields point to, for `Hub::memory` and its warning | these are not counted |
-/// | `json` | the event has a JSON view; its type is `serde::Serialize`, and the feature `serde` of `busway` is on | none |
-/// | `crate = "…"` | the path of the crate that has the trait, as `"busway_core"` | `::busway` |
+/// | `bytes = path` | a function of the event, such as `Self::heap`, that returns the bytes its fields point to, for `Hub::memory` and its warning | these are not counted |
+/// | `json` | the event has a JSON view; its type must be `serde::Serialize`, and the feature `serde` of `busway` on | none |
+/// | `crate = "…"` | the path of the crate that has the trait, such as `"busway_core"` | `::busway` |
 #[proc_macro_derive(Event, attributes(event))]
 pub fn derive_event(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let input = parse_macro_input!(input as DeriveInput);

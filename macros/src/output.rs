@@ -1,9 +1,9 @@
-//! What `output = Type` may be.
+//! Checks what `output = Type` may be.
 
 use syn::{Error, GenericArgument, PathArguments, PathSegment, Type};
 
-/// The type without parentheses around it, and without the group, which nobody sees, that it comes
-/// in from a `$output:ty` of a `macro_rules!`.
+/// Strips parentheses from the type, and the invisible group that a `$output:ty` of a `macro_rules!`
+/// puts around it.
 pub(crate) fn peeled(mut output: Type) -> Type {
     loop {
         output = match output {
@@ -18,8 +18,8 @@ pub(crate) fn is_unit(output: &Type) -> bool {
     matches!(output, Type::Tuple(tuple) if tuple.elems.is_empty())
 }
 
-/// Handlers return `Option` and `Result` of an output by themselves: as outputs these would be
-/// ambiguous. Gives what is wrong, and the type inside, to go on with.
+/// Refuses `Option` and `Result`: handlers return them around an output anyway, so as outputs they
+/// would be ambiguous. Returns the error, and the inner type to go on with.
 pub(crate) fn refused(output: &Type) -> Option<(Error, Type)> {
     let Type::Path(path) = output else { return None };
     let last = path.path.segments.last()?;
@@ -28,7 +28,7 @@ pub(crate) fn refused(output: &Type) -> Option<(Error, Type)> {
         "Result" => "a `Result`",
         _ => return None,
     };
-    // One without arguments is the user's own.
+    // A type of this name without arguments is the user's own.
     let inside = first_argument(last)?;
     let text = format!(
         "name the value itself: a handler may return it, an `Option` or a `Result` of it, and \

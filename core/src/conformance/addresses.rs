@@ -21,7 +21,7 @@ async fn double(number: Message<u32>) -> u32 {
     *number * 2
 }
 
-/// Listens to topic `t` and notes what it heard, with its own number.
+/// Listens to topic `t` and logs each value it hears, with its own number.
 fn listen(bus: &EventBus, log: &Log, own: u32) -> crate::Subscription {
     let log = log.clone();
     bus.subscribe("t", move |value: Message<u32>| {

@@ -1,4 +1,4 @@
-//! Who has much to do gives way to others.
+//! A busy task gives way to others.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -10,7 +10,7 @@ use core::task::Poll;
 use super::tools::{Gate, Job, Rt, builder, bus, give_way, task};
 use crate::{EventBus, EventHandle, Limit};
 
-/// A handler of this bus is always ready, until the gate is open.
+/// Keeps a handler of this bus always ready, until the gate is open.
 fn keep_busy(bus: &EventBus) -> Gate {
     let gate = Gate::default();
     let seen = gate.clone();
@@ -97,7 +97,7 @@ pub(super) async fn a_task_that_waits_for_one_of_two_starves_no_other(rt: Rt) {
     other.await;
 }
 
-/// A task that opens a gate.
+/// Returns a task that opens a gate.
 fn another_task(rt: &Rt) -> (Gate, impl Future<Output = ()> + Send) {
     let gate = Gate::default();
     let opens = gate.clone();
@@ -119,7 +119,7 @@ pub(super) async fn a_long_queue_starves_no_task(rt: Rt) {
     let is_spawned = Gate::default();
     let starts = is_spawned.clone();
     let weak = bus.downgrade();
-    // The queue is as long as ever until the other task has run.
+    // The queue does not get shorter until the other task has run.
     bus.on(move |job: EventHandle<Job>| {
         let (starts, seen, weak) = (starts.clone(), seen.clone(), weak.clone());
         async move {
@@ -133,7 +133,7 @@ pub(super) async fn a_long_queue_starves_no_task(rt: Rt) {
     let all: Vec<_> = (0..5_000).map(|n| bus.dispatch(Job(n)).unwrap()).collect();
     let runtime = rt.clone();
     let awaits = task(&rt, async move {
-        // Queued where the task that awaits gives way.
+        // Queued while the awaiting task gives way.
         let other = task(&runtime, async move { has_run.open() });
         is_spawned.open();
         for event in all {

@@ -82,7 +82,7 @@ pub(super) async fn a_driver_is_polled_by_hand(rt: Rt) {
     bus.on(|child: EventHandle<Child>| child.0);
     let event = bus.dispatch(Job(0)).unwrap();
     drop(bus);
-    // It ends with the bus.
+    // The driver ends with the bus.
     driver.await;
     assert_eq!(event.result().unwrap(), 1);
 }

@@ -1,7 +1,7 @@
 //! The tests that every runtime has to pass (feature `conformance`).
 //!
-//! They play a bus on a runtime of yours, and the runtime's own promises: the clock, the timer, tasks
-//! and wake-ups from other threads. All that is needed is a way to play one [`Case`] to its end:
+//! The tests run a bus on your runtime, and check the runtime's own promises: the clock, the timer,
+//! tasks, and wake-ups from other threads. You only have to run one [`Case`] to its end:
 //!
 //! ```
 //! # mod doc {
@@ -13,10 +13,10 @@
 //! # }
 //! ```
 //!
-//! That makes a `#[test]` of each case. [`run`] plays them all in one call.
+//! This makes a `#[test]` of each case. [`run`] runs them all in one call.
 //!
-//! No case asserts that something is fast: where a time is measured, it is a lower bound, so they
-//! hold on a loaded machine and on a paused clock alike. One that hangs fails after two minutes.
+//! No case asserts that something is fast: measured times are lower bounds, so the cases hold on a
+//! loaded machine and on a paused clock alike. A case that hangs fails after two minutes.
 
 mod addresses;
 mod budget;
@@ -51,16 +51,16 @@ pub struct Case {
 type Playing = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Case {
-    /// What it tests.
+    /// Returns the name of what it tests.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Plays it. The future is to be polled on the runtime, where its timers work.
+    /// Runs the case. Poll the future on the runtime, where its timers work.
     ///
     /// # Panics
-    /// The runtime does not pass.
+    /// Panics if the runtime does not pass.
     pub async fn play(self, runtime: impl Runtime) {
         (self.play)(Arc::new(runtime)).await;
     }
@@ -72,13 +72,13 @@ impl fmt::Debug for Case {
     }
 }
 
-/// A case that has not ended after this time hangs.
+/// A case that has not ended after this time is hung.
 const HANGS_AFTER: Duration = Duration::from_secs(120);
 
-/// Plays all cases, each by `play` on a thread of its own, and returns how many there are.
+/// Runs all cases, each with `play` on a thread of its own, and returns how many there are.
 ///
 /// # Panics
-/// Some fail; the message names them.
+/// Panics if some fail; the message names them.
 pub fn run(play: impl Fn(Case) + Clone + Send + 'static) -> usize {
     let mut failures = Vec::new();
     for case in CASES {
@@ -91,16 +91,16 @@ pub fn run(play: impl Fn(Case) + Clone + Send + 'static) -> usize {
     CASES.len()
 }
 
-/// All cases, for harnesses of your own.
+/// Returns all cases, for harnesses of your own.
 pub fn cases() -> impl Iterator<Item = Case> {
     CASES.iter().copied()
 }
 
-/// Plays one case on a thread of its own: what [`conformance_tests`](crate::conformance_tests)
-/// makes a test of.
+/// Runs one case on a thread of its own. [`conformance_tests`](crate::conformance_tests) makes a test
+/// of this.
 ///
 /// # Panics
-/// It fails, it hangs, or there is no case of this name.
+/// Panics if the case fails or hangs, or if there is no case of this name.
 pub fn test(name: &str, play: impl FnOnce(Case) + Send + 'static) {
     let case = cases().find(|case| case.name == name).expect("a case of this name");
     if let Err(failure) = play_alone(case, play) {
@@ -115,7 +115,7 @@ fn play_alone(case: Case, play: impl FnOnce(Case) + Send + 'static) -> Result<()
         drop(tell);
     });
     let played = played.map_err(|error| error.to_string())?;
-    // Nothing is ever sent: the thread's end, also by a panic, hangs up.
+    // Nothing is ever sent: the channel closes when the thread ends, even by a panic.
     let tell: Result<(), _> = told.recv_timeout(HANGS_AFTER);
     if tell == Err(RecvTimeoutError::Timeout) {
         return Err("it hangs".into());
@@ -228,8 +228,8 @@ macro_rules! list_cases {
 
 __conformance_cases!([list_cases]);
 
-/// Makes a `#[test]` of each case of the [conformance suite](crate::conformance). It takes a
-/// function that plays one [`Case`](crate::conformance::Case) to its end.
+/// Makes a `#[test]` of each case of the [conformance suite](crate::conformance). It takes a function
+/// that runs one [`Case`](crate::conformance::Case) to its end.
 #[macro_export]
 macro_rules! conformance_tests {
     ($play:expr) => {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::tools::{Child, Gate, Job, Log, Rt, builder, bus, give_way, hub};
 use crate::{AnyEvent, EventBus, EventHandle, EventStatus};
 
-/// Remembers the numbers of the events of a bus.
+/// Logs the numbers of the events of a bus.
 fn logged(bus: &EventBus) -> Log {
     let log = Log::default();
     let job = log.clone();

@@ -1,4 +1,4 @@
-//! Rests, timeouts and slots, which are measured by the runtime's timer.
+//! Rests, timeouts and slots, measured by the runtime's timer.
 
 use alloc::string::String;
 use core::future::pending;

@@ -1,4 +1,4 @@
-//! Threads that the runtime knows nothing of.
+//! Threads that the runtime does not know.
 
 use alloc::sync::Arc;
 use alloc::task::Wake;
@@ -10,7 +10,7 @@ use std::thread;
 use super::tools::{Gate, Job, Rt, bus, give_way};
 use crate::{EventHandle, Limit};
 
-/// A thread and what it comes to.
+/// Starts a thread, and returns its result.
 fn thread<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> impl Future<Output = T> {
     let ended = Gate::default();
     let ends = ended.clone();
@@ -60,7 +60,7 @@ pub(super) async fn a_handler_is_woken_by_a_foreign_thread(rt: Rt) {
         7
     });
     for n in 0..20 {
-        // On a paused clock, time passes while the thread has not come to it.
+        // On a paused clock, time passes before the thread gets to it.
         let event = bus.event(Job(n)).limit(Limit::Off).run().await.unwrap();
         assert_eq!(event.result().unwrap(), 7);
     }

@@ -3,7 +3,7 @@
 use super::tools::{Gate, HOUR, Job, Rt, bus, ms, sleep, took, until};
 use crate::{EventBus, EventHandle, EventStatus, HandlerError, Limit, ResultError, WaitError};
 
-/// The handlers of a bus wait at this gate.
+/// Makes the handlers of a bus wait at this gate.
 fn gated(bus: &EventBus) -> Gate {
     let gate = Gate::default();
     let waits_at = gate.clone();
@@ -92,7 +92,7 @@ pub(super) async fn nobody_waits_and_time_is_over(rt: Rt) {
     let bus = bus(&rt);
     gated(&bus);
     let event = bus.event(Job(1)).limit(Limit::After(ms(5))).dispatch().unwrap();
-    // The driver's own timer ends it: nobody polls the bus but the driver.
+    // The driver's own timer ends it: only the driver polls the bus.
     until(&rt, || event.status() == EventStatus::Completed).await;
     assert!(is_timed_out(&event));
 }

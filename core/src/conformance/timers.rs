@@ -32,14 +32,14 @@ pub(super) async fn a_timer_in_the_past_fires(rt: Rt) {
     let mut timer = rt.timer();
     timer.as_mut().reset(Instant::EPOCH);
     fired(&mut timer).await;
-    // Also one that was set to the future, and polled.
+    // This includes a timer that was set to the future, and polled.
     timer.as_mut().reset(rt.now() + HOUR);
     assert!(touch(&mut timer).is_pending());
     timer.as_mut().reset(Instant::EPOCH);
     fired(&mut timer).await;
 }
 
-/// On a paused clock, the time that passes tells which of the two it was.
+/// On a paused clock, the elapsed time tells which of the two times it was.
 pub(super) async fn a_timer_is_set_to_an_earlier_time(rt: Rt) {
     let start = rt.now();
     let mut timer = rt.timer();
@@ -74,7 +74,7 @@ pub(super) async fn a_timer_is_used_again(rt: Rt) {
 pub(super) async fn a_timer_wakes_who_polled_it_last(rt: Rt) {
     let mut timer = rt.timer();
     timer.as_mut().reset(rt.now() + ms(10));
-    // Polled by somebody who does not care, then by this task: it is this one that is woken.
+    // Polled first with a waker that does nothing, then by this task: this task is woken.
     let _: Poll<()> = touch(&mut timer);
     fired(&mut timer).await;
 }

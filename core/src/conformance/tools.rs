@@ -1,4 +1,4 @@
-//! What the cases need: events, a bus, sleeping, tasks, gates.
+//! Tools for the cases: events, a bus, sleeping, tasks, gates.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -63,26 +63,26 @@ pub(super) async fn fired(timer: &mut Pin<Box<dyn Timer>>) {
     poll_fn(|cx| timer.as_mut().poll(cx)).await;
 }
 
-/// Polls a timer once; whoever it would wake is not there.
+/// Polls a timer once, with a waker that does nothing.
 pub(super) fn touch(timer: &mut Pin<Box<dyn Timer>>) -> Poll<()> {
     timer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Time passes until something is so.
+/// Lets time pass until a condition holds.
 pub(super) async fn until(rt: &Rt, is_so: impl Fn() -> bool) {
     while !is_so() {
         sleep(rt, ms(1)).await;
     }
 }
 
-/// Asserts that at least so much time has passed.
+/// Asserts that at least this much time has passed.
 #[track_caller]
 pub(super) fn took(rt: &Rt, since: Instant, at_least: Duration) {
     let elapsed = rt.now().since(since);
     assert!(elapsed >= at_least, "{elapsed:?} is less than {at_least:?}");
 }
 
-/// Pending once, and woken at once.
+/// Returns pending once, and is woken at once.
 pub(super) async fn give_way() {
     let mut is_first = true;
     poll_fn(|cx| {
@@ -95,7 +95,7 @@ pub(super) async fn give_way() {
     .await;
 }
 
-/// Holds back whoever passes until it is opened.
+/// Holds its waiters back until it is opened.
 #[derive(Clone, Default)]
 pub(super) struct Gate(Arc<(AtomicBool, Mutex<Vec<Waker>>)>);
 
@@ -122,7 +122,7 @@ impl Gate {
     }
 }
 
-/// Runs a task on the runtime and gives what it comes to.
+/// Runs a task on the runtime, and returns its result.
 pub(super) fn task<T: Send + 'static>(
     rt: &Rt,
     future: impl Future<Output = T> + Send + 'static,
@@ -155,12 +155,12 @@ impl Log {
     }
 }
 
-/// Counts who is alive: each holds a clone.
+/// Counts live holders: each has a clone.
 #[derive(Clone, Default)]
 pub(super) struct Alive(Arc<()>);
 
 impl Alive {
-    /// Holders beside this one.
+    /// Returns the number of other holders.
     pub(super) fn others(&self) -> usize {
         Arc::strong_count(&self.0) - 1
     }

@@ -1,7 +1,7 @@
 //! Requests to one consumer, and values for every listener of a topic (R35–R39).
 //!
-//! Both are events that go past the queue: they take no slot and no capacity, start at once, and
-//! run what is registered for their address instead of what is registered for their type.
+//! Both are events that bypass the queue: they take no slot and no capacity, start at once, and run the
+//! handlers of their address instead of those of their type.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -14,7 +14,7 @@ use super::results::HandlerInfo;
 use super::{BusKey, EventKey, Machine};
 use crate::time::Instant;
 
-/// Where a request or a published value goes.
+/// The destination of a request or a published value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Address<'a> {
     /// The one consumer of this address.
@@ -23,11 +23,11 @@ pub enum Address<'a> {
     Topic(&'a str),
 }
 
-/// Why nothing was registered; what was to be called comes back.
+/// Why nothing was registered. The handler comes back.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AddressRefused<H> {
-    /// The address has a consumer.
+    /// The address already has a consumer.
     AlreadyRegistered(H),
     /// The bus is gone.
     BusGone(H),
@@ -37,7 +37,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Registers the consumer of an address, or a listener of a topic.
     ///
     /// # Errors
-    /// What was to be called comes back when the address is taken or the bus is gone.
+    /// The handler comes back when the address is taken or the bus is gone.
     pub fn on_address(
         &mut self,
         bus: BusKey,
@@ -67,14 +67,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         Ok(info)
     }
 
-    /// What is registered for an address: the consumer, or the listeners in order of registration.
+    /// Returns the handlers of an address: the consumer, or the listeners in order of registration.
     #[must_use]
     pub fn at_address(&self, bus: BusKey, address: Address<'_>) -> &[Arc<Handler<H>>] {
         let list = self.buses.get(bus).and_then(|bus| bus.handlers.at(address));
         list.map_or(&[], |list| list)
     }
 
-    /// The addresses of a bus that have a consumer, in order.
+    /// Returns the addresses of a bus that have a consumer, in order.
     #[must_use]
     pub fn consumers(&self, bus: BusKey) -> Vec<Arc<str>> {
         let names = self.buses.get(bus).into_iter().flat_map(|bus| bus.handlers.consumers());
@@ -83,12 +83,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         names
     }
 
-    /// Sends an event to an address. It starts at once, whatever the bus is doing, and so do all who
-    /// are there; it ends when they all have. What it decides for itself of that does not count.
+    /// Sends an event to an address. It starts at once, whatever the bus is doing, and so do all
+    /// handlers of the address. It ends when they all have. The event's own settings for this are
+    /// ignored.
     ///
     /// # Errors
-    /// The payload comes back when the address has no consumer, the bus is stopped, or the event
-    /// would be too deep.
+    /// The payload comes back when the address has no consumer, the bus is stopped, or the event would
+    /// be too deep.
     pub fn dispatch_to(
         &mut self,
         bus: BusKey,
@@ -101,7 +102,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.offer_to(bus, address, &mut offer, now).map_err(|reason| offer.refused(reason))
     }
 
-    /// The same of what lies where it was made until it is accepted.
+    /// Does the same for an offer that stays in place until it is accepted.
     pub(crate) fn offer_to(
         &mut self,
         bus: BusKey,

@@ -1,4 +1,4 @@
-//! Entries whose keys know when their entry is gone.
+//! Entries whose keys go stale with them.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -7,14 +7,14 @@ use core::marker::PhantomData;
 use core::num::{NonZeroU32, NonZeroU64};
 use core::ops::{Index, IndexMut};
 
-/// Names one entry of the machine for as long as it lives; afterwards it names nothing.
+/// Names one entry of the machine while it lives, and nothing afterwards.
 ///
-/// A key holds a 32-bit generation, so a key that is kept for longer than 2³² insertions into the
-/// same machine could in theory name a later entry.
-// One word: a key is moved more often than it is looked into.
+/// A key holds a 32-bit generation, so a key that is kept for longer than 2³² insertions into the same
+/// machine could in theory name a later entry.
+// One word: a key is moved more often than it is looked up.
 pub struct Key<Tag>(NonZeroU64, PhantomData<fn() -> Tag>);
 
-/// The place of a live entry: what keys become once they were checked at the door.
+/// The place of a live entry. Keys become this once they have been checked.
 pub(super) struct Ix<Tag>(NonZeroU32, PhantomData<fn() -> Tag>);
 
 impl<Tag> Key<Tag> {
@@ -23,13 +23,13 @@ impl<Tag> Key<Tag> {
         Self(NonZeroU64::from(ix.0) | u64::from(generation) << 32, PhantomData)
     }
 
-    /// The key as one number, for maps and atomics of a shell.
+    /// Returns the key as one number, for maps and atomics of a shell.
     #[must_use]
     pub const fn to_bits(self) -> u64 {
         self.0.get()
     }
 
-    /// The inverse of [`Key::to_bits`]; `None` for a number that is no key.
+    /// Converts back from [`Key::to_bits`]; `None` for a number that is not a key.
     #[must_use]
     pub fn from_bits(bits: u64) -> Option<Self> {
         let index = NonZeroU32::new(bits as u32)?;
@@ -37,21 +37,21 @@ impl<Tag> Key<Tag> {
         Some(Self::new(Ix(index, PhantomData), generation.get()))
     }
 
-    /// The slot of the entry: small, and used again after the entry is gone.
+    /// Returns the slot of the entry: a small number, reused after the entry is gone.
     #[must_use]
     #[inline]
     pub fn slot(self) -> usize {
         self.ix().slot()
     }
 
-    /// The key of something else that lies in the same place.
+    /// Returns the key of another kind of entry in the same place.
     #[inline]
     pub(super) const fn cast<Other>(self) -> Key<Other> {
         Key(self.0, PhantomData)
     }
 
     pub(super) fn ix(self) -> Ix<Tag> {
-        // No key is made without an index.
+        // Every key has an index.
         Ix(NonZeroU32::new(self.0.get() as u32).unwrap_or(NonZeroU32::MIN), PhantomData)
     }
 
@@ -61,7 +61,7 @@ impl<Tag> Key<Tag> {
 }
 
 impl<Tag> Ix<Tag> {
-    /// Something else in the same place.
+    /// Returns another kind of entry in the same place.
     #[inline]
     pub(super) const fn cast<Other>(self) -> Ix<Other> {
         Ix(self.0, PhantomData)
@@ -72,7 +72,7 @@ impl<Tag> Ix<Tag> {
     }
 }
 
-/// Room for so many is made first.
+/// The room made first.
 const FEW: usize = 8;
 
 pub(super) struct Arena<T, Tag> {
@@ -83,7 +83,7 @@ pub(super) struct Arena<T, Tag> {
 }
 
 struct Slot<T> {
-    /// 0 while it is free. The value stays then, so that no access has to ask whether it is there.
+    /// 0 while the slot is free. The value stays then, so that accesses need no check.
     generation: u32,
     value: T,
 }
@@ -105,7 +105,7 @@ impl<T, Tag> Arena<T, Tag> {
         Key::new(ix, generation)
     }
 
-    /// The same, to be written over what an entry that is gone has left, so that it need not be moved.
+    /// Does the same, by overwriting what a removed entry has left, so that nothing is moved.
     #[inline(always)]
     pub(super) fn renew(&mut self) -> (Key<Tag>, &mut T)
     where
@@ -115,8 +115,8 @@ impl<T, Tag> Arena<T, Tag> {
         (key, self.renew_as(key))
     }
 
-    /// The key of the next entry, which no other one will have. It names nothing before
-    /// [`renew_as`](Self::renew_as), and for good when that is not asked for.
+    /// Returns the key of the next entry, which no other entry will have. It names nothing until
+    /// [`renew_as`](Self::renew_as), or ever if that is not called.
     #[inline(always)]
     pub(super) fn foretell(&mut self) -> Key<Tag> {
         let (ix, generation) = self.vacant();
@@ -124,7 +124,7 @@ impl<T, Tag> Arena<T, Tag> {
         Key::new(ix, generation)
     }
 
-    /// The entry whose key was foretold; no other one has come or gone since.
+    /// Makes the entry whose key was foretold. No other entry may have come or gone since.
     #[inline(always)]
     pub(super) fn renew_as(&mut self, key: Key<Tag>) -> &mut T
     where
@@ -150,7 +150,7 @@ impl<T, Tag> Arena<T, Tag> {
         (ix, self.generation.wrapping_add(1).max(1))
     }
 
-    /// Takes an entry out; what it owns is to be taken from it.
+    /// Removes an entry. The caller takes what it owns out of it.
     #[inline]
     pub(super) fn remove(&mut self, ix: Ix<Tag>) -> &mut T {
         if self.free.len() == self.free.capacity() {
@@ -162,19 +162,19 @@ impl<T, Tag> Arena<T, Tag> {
         &mut slot.value
     }
 
-    /// As many can be free as there are.
+    /// As many entries can be free as there are.
     #[cold]
     fn grow_free(&mut self) {
         self.free.reserve(self.slots.len() - self.free.len());
     }
 
-    /// Two entries at once.
+    /// Borrows two entries at once.
     pub(super) fn both(&mut self, one: Ix<Tag>, other: Ix<Tag>) -> [&mut T; 2] {
         let both = self.slots.get_disjoint_mut([one.slot(), other.slot()]);
         both.expect("two entries").map(|slot| &mut slot.value)
     }
 
-    /// The place of a key's entry, if it is still there.
+    /// Returns the place of a key's entry, if the entry is still there.
     #[inline]
     pub(super) fn find(&self, key: Key<Tag>) -> Option<Ix<Tag>> {
         let ix = key.ix();
@@ -192,7 +192,7 @@ impl<T, Tag> Arena<T, Tag> {
         Key::new(ix, self.slots[ix.slot()].generation)
     }
 
-    /// Gives back the room of entries that are gone, if all are. Their keys name nothing for good.
+    /// Frees the room of removed entries, if all are removed. Their keys stay stale for good.
     pub(super) fn let_go(&mut self) {
         if self.len() == 0 {
             (self.slots, self.free) = (Vec::new(), Vec::new());
@@ -211,8 +211,8 @@ impl<T, Tag> Arena<T, Tag> {
         })
     }
 
-    /// An entry that has not been used yet. It is made in its place: a push would build it on the stack,
-    /// and copy it from there in other pieces than it was written in, which a processor has to wait for.
+    /// Appends a blank entry, made in place. A push would build it on the stack and copy it from there in
+    /// pieces other than those it was written in, which defeats the processor's store forwarding.
     #[cold]
     #[inline(never)]
     fn append(&mut self)
@@ -231,8 +231,8 @@ impl<T, Tag> Arena<T, Tag> {
         }
     }
 
-    /// By an eighth where a vector would double: most of a long queue is entries. At first by more, as most
-    /// arenas come to some hundred.
+    /// Grows by an eighth where a vector would double, since most of a long queue is entries. It grows
+    /// faster at first, as most arenas come to some hundred.
     #[cold]
     fn grow(&mut self) {
         self.slots.reserve_exact(match self.slots.len() {
@@ -285,7 +285,7 @@ impl<Tag> fmt::Debug for Key<Tag> {
         write!(f, "{tag}#{}.{}", self.slot(), self.generation())
     }
 }
-/// Where no entry is: what stands in one that has not been used yet.
+/// A place without an entry, for entries that have not been used yet.
 impl<Tag> Default for Ix<Tag> {
     fn default() -> Self {
         Self(NonZeroU32::MAX, PhantomData)
@@ -358,7 +358,7 @@ mod tests {
         let key = arena.insert(7);
         assert_eq!(Key::<Tag>::from_bits(key.to_bits()), Some(key));
         arena.remove(key.ix());
-        // What is gone has the generation 0.
+        // A removed entry has the generation 0.
         for bits in [0, 1, 1 << 32] {
             assert_eq!(Key::<Tag>::from_bits(bits), None);
         }

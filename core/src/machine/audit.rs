@@ -1,4 +1,4 @@
-//! The books check themselves: for tests and simulations.
+//! Consistency checks of the books, for tests and simulations.
 
 use alloc::format;
 use alloc::string::String;
@@ -12,10 +12,10 @@ use super::work::Work;
 use super::{BusKey, Concurrency, Machine};
 
 impl<P: Clone, R, H> Machine<P, R, H> {
-    /// Recounts everything that is kept as a count or a flag, by looking at all there is.
+    /// Recounts every count and flag from the entries.
     ///
     /// # Errors
-    /// The first thing that does not agree.
+    /// Returns the first disagreement.
     pub fn audit(&self) -> Result<(), String> {
         let mut hub = Slot::default();
         for (ix, bus) in self.buses.iter() {

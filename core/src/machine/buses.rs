@@ -1,4 +1,4 @@
-//! Buses come and go: names, places in a full bus, idle, stop, close (R6, R31–R33, R40).
+//! The life of buses: names, places in a full bus, idle, stop, close (R6, R31–R33, R40).
 
 use alloc::format;
 use alloc::string::String;
@@ -16,8 +16,8 @@ use super::{BusKey, EventKey, InvocationKey, Machine, ReservationKey};
 use crate::time::Instant;
 
 impl<P: Clone, R, H> Machine<P, R, H> {
-    /// Makes a bus. `suffix` is used for its name when that is taken: the same name with eight
-    /// hexadecimal digits.
+    /// Creates a bus. If its name is taken, it gets the same name with `suffix` as eight hexadecimal
+    /// digits.
     pub fn add_bus(&mut self, config: BusConfig, suffix: u32) -> BusKey {
         let wanted = identifier(&config.name);
         let name = self.free_name(&wanted, suffix);
@@ -30,53 +30,54 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         bus
     }
 
-    /// The name a bus has.
+    /// Returns the name of a bus.
     #[must_use]
     pub fn bus_name(&self, bus: BusKey) -> Option<&Arc<str>> {
         self.buses.get(bus).map(|bus| &bus.name)
     }
 
-    /// The settings a bus was made with.
+    /// Returns the settings a bus was made with.
     #[must_use]
     pub fn bus_config(&self, bus: BusKey) -> Option<&BusConfig> {
         self.buses.get(bus).map(|bus| &bus.config)
     }
 
-    /// Whether nothing of a bus is queued, running or incomplete (R31). A bus that is gone is idle.
+    /// Returns whether nothing of a bus is queued, running or incomplete (R31). A bus that is gone is
+    /// idle.
     #[must_use]
     pub fn is_idle(&self, bus: BusKey) -> bool {
         self.incomplete(bus) == 0
     }
 
-    /// The number of events of a bus that have not completed.
+    /// Returns the number of events of a bus that have not completed.
     #[must_use]
     pub fn incomplete(&self, bus: BusKey) -> usize {
         self.buses.get(bus).map_or(0, |bus| bus.incomplete)
     }
 
-    /// The events of a bus that have not started there, in order of arrival.
+    /// Returns the events of a bus that have not started there, in order of arrival.
     pub fn queued(&self, bus: BusKey) -> impl Iterator<Item = EventKey> {
         let queued = self.buses.get(bus).into_iter().flat_map(|bus| bus.queue.iter(&self.entries));
-        // What is in flight stands there too.
+        // The event in flight is in the queue too.
         let queued = queued.filter(|visit| self.entries[*visit].state == VisitState::Queued);
         queued.map(|visit| self.entries.key(self.entries[visit].event))
     }
 
-    /// Whether a bus takes no events any more.
+    /// Returns whether a bus no longer accepts events.
     #[must_use]
     pub fn is_stopped(&self, bus: BusKey) -> bool {
         self.buses.get(bus).is_none_or(|bus| bus.phase != Phase::Open)
     }
 
-    /// Takes no new events but children of incomplete ones, so that what is there can end.
+    /// Refuses new events except children of incomplete ones, so that the work in progress can end.
     pub fn drain(&mut self, bus: BusKey) {
         self.drain_but(bus, None);
     }
 
-    /// The same for an invocation that waits until the bus is idle but for what waits for it.
+    /// Does the same for an invocation that waits until the bus is idle, apart from events that wait
+    /// for the invocation.
     ///
-    /// Answers how many incomplete events of the bus cannot complete before the invocation that
-    /// asks.
+    /// Returns how many incomplete events of the bus cannot complete before the invocation `by`.
     pub fn drain_but(&mut self, bus: BusKey, by: Option<InvocationKey>) -> usize {
         self.land();
         let Some(ix) = self.bus(bus) else { return 0 };
@@ -87,8 +88,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         by.map_or(0, |by| self.dependents(by, bus))
     }
 
-    /// Has it said once when a bus has come to no more than so many incomplete events:
-    /// [`Output::Idle`]. Of several who ask, all are told when the first is, and ask again.
+    /// Asks for one [`Output::Idle`] when a bus has no more than `at_most` incomplete events. Of
+    /// several callers, all are told when the first one is due, and ask again.
     pub fn tell_idle(&mut self, bus: BusKey, at_most: usize) {
         if let Some(bus) = self.bus(bus) {
             let idle_at = &mut self.buses[bus].idle_at;
@@ -107,12 +108,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         while let Some(visit) = self.buses[ix].queue.first() {
             self.end_stay(visit, Cause::Stopped);
         }
-        // Between two handlers nothing runs, but the rest is still to be cancelled.
+        // Between two handlers nothing runs, but the remaining ones must be cancelled.
         while let Some(visit) = self.pop_continuing(ix) {
             self.end_stay(visit, Cause::Stopped);
         }
         let started = self.buses[ix].started.iter(&self.entries);
-        // What one of them awaits may end with it, and be another one.
+        // An event that one of them awaits may end with it, and be in this list too.
         for visit in started.map(|visit| self.entries.key(visit)).collect::<Vec<_>>() {
             if let Some(visit) = self.entries.find(visit)
                 && self.entries[visit].state == VisitState::Running
@@ -123,7 +124,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.pass_hub_slot_on(ix);
     }
 
-    /// Nobody can dispatch on the bus any more: when it is idle, [`Output::Closed`] says so.
+    /// Closes a bus that can get no more dispatches. When it is idle, [`Output::Closed`] says so.
     pub fn close(&mut self, bus: BusKey) {
         if let Some(ix) = self.bus(bus) {
             self.buses[ix].closed = true;
@@ -133,23 +134,23 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Whether a bus was closed and has nothing left to do, or is gone.
+    /// Returns whether a bus was closed and has nothing left to do, or is gone.
     #[must_use]
     pub fn is_through(&self, bus: BusKey) -> bool {
         self.buses.get(bus).is_none_or(|bus| bus.closed && bus.incomplete == 0)
     }
 
-    /// Somebody got hold of a closed bus that has not been removed.
+    /// Reopens a closed bus that has not been removed, for a caller that got hold of it.
     ///
     /// # Errors
-    /// It has been.
+    /// The bus has been removed.
     pub fn reopen(&mut self, bus: BusKey) -> Result<(), BusGone> {
         let ix = self.bus(bus).ok_or(BusGone)?;
         self.buses[ix].closed = false;
         Ok(())
     }
 
-    /// Drops a bus's handlers and what it remembers; the name is free again (R32).
+    /// Drops a bus's handlers and history, and frees its name (R32).
     pub fn clear(&mut self, bus: BusKey) {
         let Some(ix) = self.bus(bus) else { return };
         let name = self.buses[ix].name.clone();
@@ -166,11 +167,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.forget_completed(ix);
     }
 
-    /// Takes a bus with everything it has out of the books, stopping it first.
+    /// Stops a bus, and removes it with everything it has from the books.
     pub fn remove_bus(&mut self, bus: BusKey, now: Instant) {
         self.stop(bus, now);
         self.clear(bus);
-        // Events that are still open elsewhere keep their visit here, and with it the bus.
+        // Events still open elsewhere keep their visit here, and with it the bus.
         if let Some(ix) = self.bus(bus) {
             match self.buses[ix].incomplete {
                 0 => {
@@ -184,7 +185,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// A hub without buses holds no room for their events.
+    /// Frees the room for events in a hub without buses.
     fn let_go_of_room(&mut self) {
         if self.buses.len() == 0 && self.entries.len() == 0 {
             self.entries.let_go();
@@ -195,8 +196,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Asks for a place in a bus (R6). It is there when [`is_granted`](Self::is_granted) says so,
-    /// at once or after [`Output::Granted`]; it is used by a dispatch or given back.
+    /// Asks for a place in a bus (R6).
+    ///
+    /// The place is available when [`is_granted`](Self::is_granted) says so, at once or after
+    /// [`Output::Granted`]. A dispatch uses it, or [`release`](Self::release) gives it back.
     ///
     /// # Errors
     /// The bus is stopped, or has no places at all.
@@ -217,20 +220,20 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         Ok(reservation)
     }
 
-    /// Whether a reserved place is there, on this bus.
+    /// Returns whether a reservation was granted on this bus.
     #[must_use]
     pub fn is_granted(&self, reservation: ReservationKey, bus: BusKey) -> bool {
         let reservation = self.reservations.get(reservation);
         reservation.is_some_and(|reservation| reservation.granted && reservation.bus == bus)
     }
 
-    /// Whether a reservation is still in line for a place.
+    /// Returns whether a reservation is still in line for a place.
     #[must_use]
     pub fn is_waiting(&self, reservation: ReservationKey) -> bool {
         self.reservations.get(reservation).is_some_and(|reservation| !reservation.granted)
     }
 
-    /// Gives a place back that was not used, or stops waiting for one.
+    /// Gives back an unused place, or stops waiting for one.
     pub fn release(&mut self, reservation: ReservationKey) {
         let Some(ix) = self.reservations.find(reservation) else { return };
         let Reservation { bus, granted, .. } = self.reservations[ix];
@@ -246,7 +249,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// A place becomes the place of an event, if it is granted.
+    /// Turns a granted place into the place of an event.
     #[cold]
     #[inline(never)]
     pub(super) fn use_permit(&mut self, permit: ReservationKey, bus: BusIx) {
@@ -256,7 +259,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Gives free places to those who wait for one, first come first served.
+    /// Grants free places to waiting reservations, first come first served.
     #[inline(never)]
     pub(super) fn grant(&mut self, bus: BusIx) {
         while let Some(first) = self.buses[bus].reservations.first() {
@@ -277,7 +280,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.buses[bus].reservations = waiting;
     }
 
-    /// A stopped bus has no places: who waits for one is told, and finds it refused.
+    /// A stopped bus has no places: its waiting reservations are told, and find themselves refused.
     fn answer_reservations(&mut self, bus: BusIx) {
         while let Some(first) = self.buses[bus].reservations.first() {
             self.leave_reservations(bus, first);
@@ -297,8 +300,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 }
 
-/// The name as an identifier: other characters than letters and the digits from 0 to 9 become `_`. Of
-/// what else counts as a number (`²`, `①`) most may stand in none.
+/// Turns a name into an identifier: characters other than letters and the digits 0 to 9 become `_`.
+/// Most other numeric characters (`²`, `①`) are not allowed in identifiers.
 fn identifier(name: &str) -> String {
     let starts_well = name.starts_with(|c: char| c.is_alphabetic() || c == '_');
     let prefix = if starts_well { "" } else { "_" };

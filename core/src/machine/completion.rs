@@ -1,4 +1,4 @@
-//! Events complete, and their parents after them (R16).
+//! Completion of events, and then of their parents (R16).
 
 use alloc::boxed::Box;
 
@@ -11,7 +11,8 @@ use super::state::{BusIx, BusState, EventIx, Timer, VisitIx, WorkIx};
 use super::timers::NOWHERE;
 
 impl<P: Clone, R, H> Machine<P, R, H> {
-    /// One thing less that an event waits for; at the last one it completes, and so may its parent.
+    /// Closes one thing that an event waits for. After the last one the event completes, and so may its
+    /// parent.
     pub(super) fn close_one(&mut self, event: EventIx) {
         let mut next = Some(event);
         while let Some(event) = next {
@@ -31,7 +32,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let (stay, state) = entries.home_mut(event);
         state.status = EventStatus::Completed;
         state.completed_at = *now;
-        // It stays in the books until this is said and the last history has forgotten it.
+        // It stays in the books until its completion is handed out and the last history has forgotten
+        // it.
         state.remembered += 1;
         let Visit { bus: ix, next, work, .. } = *stay;
         let (counted, kin, timer) = (state.counted, state.kin, state.timer);
@@ -39,7 +41,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         bus.give_capacity_back(counted);
         bus.remember_completed(entries, event.home());
         let tells_of_less = bus.tells_of_less();
-        // The rows of an event that was on one bus alone tell its path, if there are any.
+        // If an event was on one bus alone and has rows, they name its path.
         match work {
             Some(work) if next.is_none() && !works[work].rows.is_empty() => {
                 self.note(Note::Completed(event));
@@ -56,8 +58,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         parent
     }
 
-    /// Takes back what was left with others for an event that has completed. Returns the parent that
-    /// waited for it.
+    /// Removes what an event that has completed left in timers and kin. Returns the parent that waited
+    /// for it.
     #[inline(always)]
     pub(super) fn has_completed(
         &mut self,
@@ -105,7 +107,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         path
     }
 
-    /// Puts together what is said of a completed event.
+    /// Assembles the output of a completed event.
     #[inline]
     pub(super) fn hand_out<C>(
         &mut self,
@@ -139,7 +141,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         said
     }
 
-    /// Puts the results of an event's further stays to those of the first, which has had it sent on.
+    /// Appends the results of an event's further visits to those of the first one.
     #[cold]
     #[inline(never)]
     fn gather_results(&mut self, home: WorkIx, further: VisitIx) {
@@ -155,7 +157,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.works[home].rows = results;
     }
 
-    /// A bus has an event less to do, which somebody may wait for, or may have to remember one less.
+    /// A bus has one event less: a place may be free, a caller may wait for that, history may have a
+    /// surplus.
     #[inline(never)]
     pub(super) fn tell_of_less(&mut self, bus: BusIx) {
         self.grant(bus);
@@ -182,7 +185,7 @@ impl<H> BusState<H> {
         }
     }
 
-    /// Whether something follows from an event less.
+    /// Returns whether an event less has consequences.
     #[inline]
     pub(super) fn tells_of_less(&self) -> bool {
         let is_awaited = self.idle_at.is_some() || self.reservations.first().is_some();

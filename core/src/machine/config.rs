@@ -1,4 +1,4 @@
-//! What can be set: on a hub, a bus, a handler and one event.
+//! The settings of a hub, a bus, a handler and an event.
 
 use alloc::string::String;
 use core::time::Duration;
@@ -6,12 +6,13 @@ use core::time::Duration;
 use super::state::Slot;
 use crate::time::{Instant, Nanos};
 
-/// How long one invocation may take (R22): the smaller one of its handler's and its event's, and that of
-/// the bus only where both inherit. So one that is longer than the bus's holds, and `Off` leaves it to the
-/// other one.
+/// How long one invocation may take (R22).
+///
+/// The smaller limit of the handler and the event applies, and the bus's only where both inherit. So a
+/// limit longer than the bus's holds, and `Off` leaves the decision to the other one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Limit {
-    /// The next one out decides: of a handler or an event, the bus.
+    /// Leaves the decision to the next level out: for a handler or an event, the bus.
     #[default]
     Inherit,
     /// No limit.
@@ -27,7 +28,7 @@ impl From<Duration> for Limit {
 }
 
 impl Limit {
-    /// The smaller of handler's and event's limit; the bus's only where both inherit.
+    /// Returns the smaller limit of the handler and the event, or the bus's where both inherit.
     #[inline]
     pub(super) fn resolve(handler: Self, event: Self, bus: Nanos) -> Nanos {
         match (handler, event) {
@@ -58,7 +59,7 @@ pub enum Concurrency {
 }
 
 impl Concurrency {
-    /// Changes the slots it takes, of the bus and of the hub.
+    /// Changes the slots it takes, of the bus and the hub.
     #[inline]
     pub(super) fn change_slots(self, bus: &mut Slot, hub: &mut Slot, change: impl Fn(&mut Slot)) {
         if self != Self::Parallel {
@@ -74,7 +75,7 @@ impl Concurrency {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HandlerOrder {
-    /// The next starts when the last one ended.
+    /// Each starts when the previous one ended.
     #[default]
     Serial,
     /// All start at once, in order of registration.
@@ -88,7 +89,7 @@ pub enum Completion {
     /// When all of them ended.
     #[default]
     All,
-    /// At the first value that is not none and not an error; the others are ended.
+    /// At the first value that is neither none nor an error; the other handlers are ended.
     First,
 }
 
@@ -96,9 +97,9 @@ pub enum Completion {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HubConfig {
-    /// The deepest level a child may be dispatched at (R18); `None` switches the check off.
+    /// The deepest level at which a child may be dispatched (R18); `None` switches the check off.
     pub max_depth: Option<u32>,
-    /// The bytes of remembered events above which one warning is given (R30); `None` for none.
+    /// One warning is given when remembered events exceed this many bytes (R30); `None` for no warning.
     pub memory_warning: Option<u64>,
 }
 
@@ -108,21 +109,21 @@ impl Default for HubConfig {
     }
 }
 
-/// The settings of a bus; they do not change while it lives.
+/// The settings of a bus. They do not change while it lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BusConfig {
-    /// The name; characters no identifier has become `_`.
+    /// The name; characters not allowed in an identifier become `_`.
     pub name: String,
-    /// Root events that may be incomplete at a time (R6); `None` for any number.
+    /// The most root events that may be incomplete at a time (R6); `None` for any number.
     pub max_pending: Option<usize>,
-    /// Children that may be incomplete at a time (R6); `None` for any number.
+    /// The most children that may be incomplete at a time (R6); `None` for any number.
     pub max_pending_children: Option<usize>,
-    /// Events that are remembered (R29): `None` for all, 0 for those in flight only.
+    /// How many events are remembered (R29): `None` for all, 0 for those in flight only.
     pub max_history: Option<usize>,
     /// The limit of an invocation whose handler and event leave it open (R22).
     pub limit: Limit,
-    /// An invocation that runs longer is reported once (R25); `None` reports none.
+    /// An invocation that runs longer is reported once (R25); `None` switches this off.
     pub slow_after: Option<Duration>,
     /// How events of this bus exclude each other, unless an event says otherwise.
     pub concurrency: Concurrency,
@@ -130,12 +131,12 @@ pub struct BusConfig {
     pub handler_order: HandlerOrder,
     /// When an event's handlers are done, unless the event says otherwise.
     pub completion: Completion,
-    /// An event starts only once its acceptance is [written](super::Machine::written) (R42).
+    /// Whether an event starts only once its acceptance is [written](super::Machine::written) (R42).
     pub write_ahead: bool,
 }
 
 impl BusConfig {
-    /// The defaults, under this name.
+    /// Returns the default settings under this name.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self {
@@ -153,7 +154,7 @@ impl BusConfig {
     }
 }
 
-/// What one event decides for itself; what is `None` is left to the bus that processes it.
+/// The settings that one event chooses for itself. The bus that processes it decides those left `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Overrides {
@@ -167,30 +168,30 @@ pub struct Overrides {
     pub handler_order: Option<HandlerOrder>,
     /// When its handlers are done.
     pub completion: Option<Completion>,
-    /// Whether a handler of it that failed or timed out is tried again.
+    /// Whether a handler of it that failed or timed out is retried.
     pub retries: Option<Retries>,
 }
 
-/// How often, and after which rest, a handler is tried again (R45).
+/// How often, and after which delay, a handler is retried (R45).
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Retries {
     /// Tries after the first.
     pub retries: u32,
-    /// The rest before the second try.
+    /// The delay before the second try.
     pub wait: Duration,
-    /// What the rest is multiplied with before each further try.
+    /// The delay is multiplied by this before each further try.
     pub backoff_factor: f64,
 }
 
 impl Retries {
-    /// So many tries after the first, each after this rest.
+    /// Retries this many times after the first try, each after this delay.
     #[must_use]
     pub const fn new(retries: u32, wait: Duration) -> Self {
         Self { retries, wait, backoff_factor: 1.0 }
     }
 
-    /// The rest before try `n + 2`: `wait * backoff_factor^n`.
+    /// The delay before try `n + 2`: `wait * backoff_factor^n`.
     pub(super) fn delay(&self, n: u32) -> Duration {
         crate::retry::delay(self.wait, self.backoff_factor, n)
     }

@@ -11,7 +11,7 @@ use super::state::{BusIx, Timer, VisitIx};
 use super::{BusKey, EventKey, Machine, ReservationKey};
 use crate::time::Instant;
 
-/// What comes with a payload that is dispatched.
+/// The particulars of a dispatch, besides its payload.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Dispatch {
@@ -19,15 +19,15 @@ pub struct Dispatch {
     pub kind: Kind,
     /// The event it is a child of.
     pub parent: Option<Parent>,
-    /// A place that was reserved for it and is granted.
+    /// A granted reservation for it.
     pub permit: Option<ReservationKey>,
-    /// The bytes it takes, as far as the caller knows, for [`Machine::memory`].
+    /// The bytes the event takes, as far as the caller knows, for [`Machine::memory`].
     pub bytes: u32,
-    /// What it decides for itself.
+    /// The settings it chooses for itself.
     pub overrides: Option<Box<Overrides>>,
 }
 
-/// What is dispatched. The payload is taken when it is accepted; what is refused stays.
+/// An event on offer. The payload is taken on acceptance, and stays on refusal.
 pub(crate) struct Offer<P> {
     pub(crate) payload: Option<P>,
     pub(crate) spec: Dispatch,
@@ -40,18 +40,18 @@ impl<P> Offer<P> {
     }
 }
 
-/// The parent of an event that is dispatched.
+/// The parent of a dispatched event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Parent {
-    /// The parent; a key that is stale links nothing, nor does an event of another hub, which has none.
+    /// The parent. A stale key links nothing. `None` for a parent in another hub.
     pub event: Option<EventKey>,
-    /// Its level, which outlives it in the books.
+    /// Its level, valid even if the books have forgotten the event.
     pub depth: u32,
 }
 
 impl Parent {
-    /// This event, at this level.
+    /// Returns a parent with this level.
     #[must_use]
     pub const fn new(event: EventKey, depth: u32) -> Self {
         Self { event: Some(event), depth }
@@ -59,7 +59,7 @@ impl Parent {
 }
 
 impl Dispatch {
-    /// A root event with nothing of its own.
+    /// Returns the particulars of a root event with no settings of its own.
     #[must_use]
     pub const fn new(kind: Kind) -> Self {
         Self { kind, parent: None, permit: None, bytes: 0, overrides: None }
@@ -70,7 +70,7 @@ impl Dispatch {
         self.overrides.as_ref()?.deadline
     }
 
-    /// As a child of `event`, which is at level `depth`.
+    /// Makes it a child of `event`, which is at level `depth`.
     #[must_use]
     pub const fn child_of(mut self, event: EventKey, depth: u32) -> Self {
         self.parent = Some(Parent::new(event, depth));
@@ -95,7 +95,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.offer(bus, &mut offer, now).map_err(|reason| offer.refused(reason))
     }
 
-    /// The same of what lies where it was made until it is accepted, so that it is moved once.
+    /// Does the same for an offer that stays in place until it is accepted, so that it is moved once.
     pub(crate) fn offer(
         &mut self,
         bus: BusKey,
@@ -103,8 +103,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         now: Instant,
     ) -> Result<EventKey, Refusal> {
         self.advance(now);
-        // A child is something more that its parent waits for, and of two equal deadlines the one that was
-        // set first is the first.
+        // A child is one more thing its parent waits for. And of two equal deadlines, the one set first
+        // comes first.
         if offer.spec.parent.is_some() || offer.spec.deadline().is_some() {
             self.land();
         }
@@ -144,7 +144,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         Ok(Admitted { bus: ix, attached: attached.is_some(), depth })
     }
 
-    /// With `handlers` the event goes past the queue and is theirs.
+    /// With `handlers`, the event bypasses the queue and runs those.
     #[inline(always)]
     pub(super) fn accept(
         &mut self,
@@ -194,7 +194,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         key
     }
 
-    /// An event of so many bytes has reached a bus: it is queued and remembered.
+    /// Queues and remembers an event of this many bytes that has reached a bus.
     #[inline(always)]
     pub(super) fn arrived(&mut self, ix: BusIx, visit: VisitIx, bytes: u32) {
         let Self { buses, entries, .. } = self;

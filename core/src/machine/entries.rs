@@ -1,5 +1,5 @@
-//! The events in memory and their stays on buses. Nearly all events have one, so that it lies where
-//! the event lies; those of a forwarded event on further buses have entries of their own.
+//! The events in memory and their visits to buses. Nearly all events have one visit, so it is stored
+//! with the event. The visits of a forwarded event to further buses have entries of their own.
 
 use core::ops::{Index, IndexMut};
 
@@ -14,7 +14,7 @@ pub(super) struct Entries<P> {
 
 struct Entry<P> {
     visit: Visit,
-    /// The event, where the stay is the one on the bus it was dispatched on.
+    /// The event, if this visit is on the bus it was dispatched on.
     event: EventState<P>,
 }
 
@@ -30,7 +30,7 @@ impl<P> Entries<P> {
         Self { arena: Arena::new() }
     }
 
-    /// An event, with its stay on the bus it is dispatched on.
+    /// Inserts an event, with its visit to the bus it is dispatched on.
     #[inline(always)]
     pub(super) fn insert(
         &mut self,
@@ -44,7 +44,7 @@ impl<P> Entries<P> {
         key.cast()
     }
 
-    /// A stay on a further bus.
+    /// Inserts a visit to a further bus.
     pub(super) fn insert_further(&mut self, event: EventIx, bus: BusIx, seq: u64) -> VisitIx {
         self[event].remembered += 1;
         let (key, entry) = self.arena.renew();
@@ -52,27 +52,27 @@ impl<P> Entries<P> {
         key.ix()
     }
 
-    /// Takes an event out, with its first stay; what it owns is to be taken from it, and its further
-    /// stays are to be taken out too.
+    /// Removes an event with its first visit. The caller takes what it owns out of it, and removes its
+    /// further visits.
     #[inline]
     pub(super) fn remove(&mut self, event: EventIx) -> (&Visit, &mut EventState<P>) {
         let Entry { visit, event } = self.arena.remove(event.home());
         (visit, event)
     }
 
-    /// Takes a stay on a further bus out.
+    /// Removes a visit to a further bus.
     pub(super) fn remove_further(&mut self, visit: VisitIx) -> &Visit {
         &self.arena.remove(visit).visit
     }
 
-    /// An event and its stay on the bus it was dispatched on.
+    /// Borrows an event and its visit to the bus it was dispatched on.
     #[inline]
     pub(super) fn home_mut(&mut self, event: EventIx) -> (&mut Visit, &mut EventState<P>) {
         let Entry { visit, event } = &mut self.arena[event.home()];
         (visit, event)
     }
 
-    /// A stay and its event.
+    /// Borrows a visit and its event.
     #[inline(always)]
     pub(super) fn pair(&self, visit: VisitIx) -> (&Visit, &EventState<P>) {
         let Entry { visit: stay, event } = &self.arena[visit];
@@ -82,7 +82,7 @@ impl<P> Entries<P> {
         }
     }
 
-    /// A stay and its event.
+    /// Borrows a visit and its event.
     #[inline(always)]
     pub(super) fn pair_mut(&mut self, visit: VisitIx) -> (&mut Visit, &mut EventState<P>) {
         let event = self.arena[visit].visit.event;
@@ -108,7 +108,7 @@ impl<P> Entries<P> {
         self.arena.key(ix.cast()).cast()
     }
 
-    /// The key of a stay's event.
+    /// Returns the key of a visit's event.
     #[inline]
     pub(super) fn key_of(&self, visit: VisitIx) -> EventKey {
         self.key(self.arena[visit].visit.event)
@@ -123,19 +123,19 @@ impl<P> Entries<P> {
         self.arena.iter().map(|(ix, entry)| (ix, &entry.visit))
     }
 
-    /// Gives back the room of entries that are gone, if all are.
+    /// Frees the room of removed entries, if all are removed.
     pub(super) fn let_go(&mut self) {
         self.arena.let_go();
     }
 
-    /// How many stays on buses there are.
+    /// Returns the number of visits.
     pub(super) fn len(&self) -> usize {
         self.arena.len()
     }
 }
 
 impl EventIx {
-    /// Its stay on the bus it was dispatched on.
+    /// Returns its visit to the bus it was dispatched on.
     #[inline]
     pub(super) const fn home(self) -> VisitIx {
         self.cast()

@@ -1,11 +1,11 @@
-//! Refusals: what was asked could not be done, and the books are as before.
+//! Refusals: a request could not be fulfilled, and the books are unchanged.
 
 use alloc::vec::Vec;
 use core::fmt;
 
 use super::EventKey;
 
-/// A dispatch that was refused, with what was to be dispatched.
+/// A refused dispatch, with its payload.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Refused<P> {
     /// Why.
@@ -38,7 +38,7 @@ pub enum Refusal {
         /// The deepest level allowed.
         limit: u32,
     },
-    /// The bus's journal failed: what it accepts could not be written (R44).
+    /// The bus's journal failed, so accepted events could not be written (R44).
     #[error("the journal of the bus failed")]
     NotWritten,
 }
@@ -55,12 +55,12 @@ impl<P> fmt::Debug for Refused<P> {
 #[error("the wait would never end: the awaited event depends on the handler that waits")]
 #[non_exhaustive]
 pub struct Deadlock {
-    /// The events of the cycle: the one whose handler waits first, the awaited one last. Each
-    /// keeps the next from completing.
+    /// The events of the cycle, from the one whose handler waits to the awaited one. Each keeps the
+    /// next from completing.
     pub cycle: Vec<EventKey>,
 }
 
-/// A bus that is named by a key but is not there any more.
+/// The bus that a key names no longer exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the bus is gone")]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! An event, and its stay on a bus.
+//! An event, and its visit to a bus.
 
 use alloc::boxed::Box;
 
@@ -14,19 +14,19 @@ use super::timers::NOWHERE;
 use crate::time::Instant;
 
 pub(super) struct EventState<P> {
-    /// There as long as the event is; of a stay on a further bus there is none here.
+    /// Present as long as the event is; an entry for a further visit has none.
     pub(super) payload: Option<P>,
     pub(super) kind: Kind,
     pub(super) status: EventStatus,
     pub(super) cause: Option<Cause>,
-    /// Its completion is one its parent waits for.
+    /// Whether its parent waits for its completion.
     pub(super) attached: bool,
     pub(super) counted: Counted,
-    /// Its parent, its children and who waits for it, when there is any of it.
+    /// Its parent, children and waits, if there are any.
     pub(super) kin: Option<KinIx>,
-    /// Visits that are not done, and children that are attached and not complete.
+    /// The number of visits that are not done and attached children that are not complete.
     pub(super) open: u32,
-    /// Histories that remember it.
+    /// The number of histories that remember it.
     pub(super) remembered: u32,
     pub(super) started_at: Instant,
     pub(super) completed_at: Instant,
@@ -35,7 +35,7 @@ pub(super) struct EventState<P> {
     pub(super) overrides: Option<Box<Overrides>>,
 }
 
-/// Which capacity an incomplete event takes on the bus it was dispatched on.
+/// The capacity that an incomplete event takes on the bus it was dispatched on.
 #[derive(Clone, Copy)]
 pub(super) enum Counted {
     Root,
@@ -43,23 +43,23 @@ pub(super) enum Counted {
     Nothing,
 }
 
-/// An event on one bus, for as long as the event is in memory.
+/// An event's visit to one bus, kept as long as the event is in memory.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Visit {
     pub(super) event: EventIx,
     pub(super) bus: BusIx,
     pub(super) next: Option<VisitIx>,
     pub(super) seq: u64,
-    /// In the stage it is in: queued, started, completed.
+    /// In its current stage: queued, started or completed.
     pub(super) links: Links<VisitTag>,
-    /// Among those its bus remembers.
+    /// Among the visits that its bus remembers.
     pub(super) arrival: Links<VisitTag>,
     pub(super) remembered: bool,
     pub(super) state: VisitState,
     pub(super) started: bool,
-    /// Its acceptance is not written yet: it does not start.
+    /// Its acceptance is not written yet, so it does not start.
     pub(super) held: bool,
-    /// What the bus does for it; there from its start to the completion of the event.
+    /// The bus's work for it, from its start to the completion of the event.
     pub(super) work: Option<WorkIx>,
 }
 
@@ -93,7 +93,7 @@ impl<P> Default for EventState<P> {
 }
 
 impl<P> EventState<P> {
-    /// An event is accepted. Of the one that was in this place before nothing is left.
+    /// Starts a new event in this place. Nothing is left of the previous one.
     #[inline(always)]
     pub(super) fn begin(
         &mut self,
@@ -117,7 +117,7 @@ impl<P> EventState<P> {
         self.overrides = spec.overrides.take();
     }
 
-    /// The first handler of it begins, on whichever bus.
+    /// Its first handler starts, on any bus.
     #[inline(always)]
     pub(super) fn begin_to_run(&mut self, now: Instant) {
         if self.status == EventStatus::Pending {
@@ -134,7 +134,7 @@ impl<P> EventState<P> {
         self.status == EventStatus::Completed
     }
 
-    /// How it excludes others: its own word, else its bus's.
+    /// How it excludes other events: its own setting, else its bus's.
     #[inline]
     pub(super) fn concurrency(&self, bus: &BusConfig) -> Concurrency {
         let own = self.overrides.as_ref().and_then(|own| own.concurrency);
@@ -143,13 +143,13 @@ impl<P> EventState<P> {
 }
 
 impl Visit {
-    /// An event has come to a bus, which remembers it.
+    /// An event has arrived at a bus, which remembers it.
     #[inline(always)]
     pub(super) fn begin(&mut self, event: EventIx, bus: BusIx, seq: u64) {
         *self = Self { event, bus, seq, remembered: true, ..Self::default() };
     }
 
-    /// The bus begins with it.
+    /// The bus starts it.
     #[inline(always)]
     pub(super) fn begin_to_run(&mut self) {
         self.state = VisitState::Running;

@@ -1,10 +1,10 @@
-//! An invocation in flight: it has started, and nothing has happened since that has to do with what runs.
-//! Most end before anything does, and then all that is noted of them is how they ended.
+//! An invocation in flight: it has started, and no input since then concerns what runs. Most
+//! invocations end first, so the books only record how they ended.
 //!
-//! Inputs have what is in flight put into the books first, by [`land`](Machine::land). Those that do not are
-//! [`finish`](Machine::finish), which ends it, and what changes at most what may start: the dispatch of a
-//! root, what is written, read, or not watched any more. A bus with a flight is ready and will be asked: no
-//! input looks for what could start there.
+//! Inputs first put the invocation in flight into the books, with [`land`](Machine::land). The
+//! exceptions are [`finish`](Machine::finish), which ends it, and inputs that change at most what may
+//! start: the dispatch of a root event, and events written, read or no longer watched. A bus with a
+//! flight is ready and will be asked for work, so no input checks what could start there.
 
 use alloc::sync::Arc;
 
@@ -20,7 +20,7 @@ use super::work::{Invocation, Work};
 use super::{InvocationKey, Machine};
 use crate::time::{Instant, Nanos};
 
-/// An invocation of a visit that runs.
+/// An invocation of a running visit.
 pub(super) struct Flight {
     pub(super) invocation: InvocationKey,
     pub(super) handler: Arc<HandlerInfo>,
@@ -28,18 +28,18 @@ pub(super) struct Flight {
     pub(super) bus: BusIx,
     pub(super) limit: Nanos,
     pub(super) started_at: Instant,
-    /// Where there are several handlers. Of a visit's one handler there is no work yet, and the visit has
-    /// its place in the queue of its bus.
+    /// Set if there are several handlers. A visit with one handler has no work yet, and keeps its place
+    /// in the queue of its bus.
     pub(super) of: Option<OfSeveral>,
 }
 
-/// One handler of several, which counts as live in the work of their visit.
+/// One of several handlers, counted as live in the work of their visit.
 pub(super) struct OfSeveral {
     pub(super) work: WorkIx,
     pub(super) handler: u32,
 }
 
-/// An invocation that has ended, of the one handler of an event that waits for nothing else.
+/// An ended invocation of the only handler of an event that waits for nothing else.
 pub(super) struct Alone {
     visit: VisitIx,
     bus: BusIx,
@@ -59,11 +59,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         event.begin_to_run(self.now);
         stay.begin_to_run();
         self.launch(visit, handler, Beside::Nobody, None, run);
-        // It needs no hub's slot: others may have that.
+        // It takes no hub slot, so other buses may have it.
         self.call_lines();
     }
 
-    /// Has a handler of a visit that runs in flight, and says what to run.
+    /// Puts a handler of a running visit in flight, and sets what to run.
     #[inline(always)]
     pub(super) fn launch(
         &mut self,
@@ -85,7 +85,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         *run = Some(Run { invocation, event: key, beside, payload, handler });
     }
 
-    /// Puts what is in flight into the books.
+    /// Puts the invocation in flight into the books.
     #[inline(always)]
     pub(super) fn land(&mut self) {
         if self.flight.is_some() {
@@ -129,7 +129,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// The invocation, when it is all that its event waits for: it is not in the books any more then.
+    /// Takes the invocation, if its event waits for nothing else. It is no longer in the books then.
     #[inline(always)]
     pub(super) fn take_alone(&mut self, invocation: InvocationKey) -> Option<Alone> {
         match self.flight.take_if(|flight| flight.invocation == invocation) {
@@ -148,7 +148,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Ends one of several.
+    /// Ends one of several handlers.
     #[inline(always)]
     pub(super) fn arrive(
         &mut self,
@@ -166,7 +166,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if is_first {
             self.end_rest(visit);
         } else if work.can_continue() {
-            // All that follows: it was awake and is, and somebody asks its bus what is next.
+            // Nothing else follows: the work was awake and still is, and its bus will be asked for what
+            // is next.
             debug_assert!(work.awake && !work.continuing && bus.ready);
             work.continuing = true;
             bus.continuing.push(entries.key(visit));
@@ -175,13 +176,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Takes what has landed out of the books again, when it is all that its event waits for.
+    /// Takes a landed invocation out of the books again, if its event waits for nothing else.
     #[inline(never)]
     fn leave(&mut self, invocation: InvocationKey) -> Option<Alone> {
         let ix = self.invocations.find(invocation)?;
         let Invocation { visit, bus, work, event, tries, .. } = self.invocations[ix];
         let Work { handlers, waiting, .. } = &self.works[work];
-        // Of one that made other tries its row has to tell.
+        // After other tries, the row has to be kept to count them.
         let is_only_one = handlers.is_none() && tries == 1;
         let is_last = *waiting == 0 && self.entries[event].open == 1;
         if !is_only_one || !is_last {
@@ -198,8 +199,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         Some(Alone { visit, bus, handler })
     }
 
-    /// Ends an event that waits for nothing any more, after its one handler. What is said of it is made
-    /// of it where it lies.
+    /// Ends an event that waits for nothing more, after its only handler. Its completion is made in
+    /// place.
     #[inline(always)]
     pub(super) fn end_alone<C>(
         &mut self,
@@ -247,23 +248,23 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         made
     }
 
-    /// What is in flight of an event.
+    /// The invocation in flight of an event.
     pub(super) fn flight_for(&self, event: EventIx) -> Option<&Flight> {
         self.flight.as_ref().filter(|flight| flight.visit == event.home())
     }
 
-    /// This invocation, when it is in flight.
+    /// This invocation, if it is in flight.
     pub(super) fn flight_of(&self, invocation: InvocationKey) -> Option<&Flight> {
         self.flight.as_ref().filter(|flight| flight.invocation == invocation)
     }
 
-    /// What is in flight on a bus.
+    /// The invocation in flight on a bus.
     #[inline]
     pub(super) fn flight_on(&self, bus: BusIx) -> Option<&Flight> {
         self.flight.as_ref().filter(|flight| flight.bus == bus)
     }
 
-    /// When what is in flight has to be looked at.
+    /// When the invocation in flight has to be checked.
     pub(super) fn alarm(&self, flight: &Flight) -> Option<Instant> {
         let slow_after = self.buses[flight.bus].slow_after;
         (flight.started_at + flight.limit.min(slow_after)).known()
@@ -280,14 +281,14 @@ impl Flight {
         Row { started_at: Some(self.started_at), ..Row::pending(self.handler.clone()) }
     }
 
-    /// Whether its visit has its place in the queue of its bus.
+    /// Whether its visit still has its place in the queue of its bus.
     pub(super) fn is_in_queue(&self) -> bool {
         self.of.is_none()
     }
 }
 
-/// Whether what one handler does for a visit may be left out of the books: it excludes others as its bus
-/// has it by itself, is not tried again, and is all that its event waits for.
+/// Returns whether the only handler of a visit can run without entering the books: the visit excludes
+/// others as its bus does by default, the handler is not retried, and its event waits for nothing else.
 #[inline(always)]
 pub(super) fn may_fly<P, H>(
     bus: &BusState<H>,
@@ -303,8 +304,8 @@ pub(super) fn may_fly<P, H>(
     bus.is_serial && is_only_one && event.overrides.as_deref().is_none_or(says_nothing)
 }
 
-/// The same of the next handler of several: none of the others is live, and it is not tried again. At home,
-/// as there its row comes after those that are there.
+/// Does the same for the next of several handlers: no other one is live, and it is not retried. Only
+/// for the home bus, since there its row follows the existing ones.
 #[inline(always)]
 pub(super) fn may_fly_in_turn<P, R, H>(
     visit: VisitIx,

@@ -1,15 +1,16 @@
-//! One event over many buses (R17).
+//! One event on many buses (R17).
 
 use super::state::EventIx;
 use super::{BusKey, Machine};
 
 impl<P: Clone, R, H> Machine<P, R, H> {
-    /// Sends an event on to a bus, unless it has been there. False when that bus takes none.
+    /// Sends an event on to a bus, unless it has been there. Returns false when that bus refuses it.
     pub(super) fn forward(&mut self, event: EventIx, target: BusKey) -> bool {
         let Some(bus) = self.buses.find(target) else {
             return false;
         };
-        // Where it has been it is not sent again, whatever has become of that bus: no error either.
+        // It is not sent again to a bus where it has been, whatever has become of that bus. That is not
+        // an error.
         let first = event.home();
         if self.entries[first].bus == bus || self.forwarded.contains(&(event, bus)) {
             return true;

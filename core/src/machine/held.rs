@@ -1,4 +1,4 @@
-//! Events whose acceptance is written before they start: the write-ahead journal (R42, R44).
+//! Events held until their acceptance is written: the write-ahead journal (R42, R44).
 
 use super::event_state::VisitState;
 use super::output::Output;
@@ -8,8 +8,8 @@ use super::{BusKey, EventKey, Machine};
 use crate::time::Instant;
 
 impl<P: Clone, R, H> Machine<P, R, H> {
-    /// The acceptance of an event by a write-ahead bus is written: it starts when its turn comes.
-    /// Spurious ones do nothing.
+    /// Reports that a write-ahead bus's acceptance of an event is written: the event starts when its
+    /// turn comes. Spurious calls do nothing.
     pub fn written(&mut self, bus: BusKey, event: EventKey) {
         if let Some(visit) = self.held_visit(bus, event) {
             self.entries[visit].held = false;
@@ -18,8 +18,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// The acceptance of an event could not be written: what the bus had to do with it is
-    /// cancelled, with [`Cause::NotWritten`]. Spurious ones do nothing.
+    /// Reports that the acceptance of an event could not be written: the bus's part of it is cancelled,
+    /// with [`Cause::NotWritten`]. Spurious calls do nothing.
     pub fn not_written(&mut self, bus: BusKey, event: EventKey, now: Instant) {
         self.advance(now);
         self.land();
@@ -27,14 +27,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.end_stay(visit, Cause::NotWritten);
     }
 
-    /// A bus can write no more: it takes no further events, and goes on with what it has.
+    /// Reports that a bus can write no more: it refuses further events, and goes on with those it has.
     pub fn refuse(&mut self, bus: BusKey) {
         if let Some(bus) = self.bus(bus) {
             self.buses[bus].refuses = true;
         }
     }
 
-    /// Whether an event waits on this bus for its acceptance to be written.
+    /// Returns whether an event waits on this bus for its acceptance to be written.
     #[must_use]
     pub fn is_held(&self, bus: BusKey, event: EventKey) -> bool {
         self.held_visit(bus, event).is_some()

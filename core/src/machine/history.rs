@@ -1,4 +1,4 @@
-//! What a bus remembers, and in which order it forgets (R29).
+//! What a bus remembers, and the order in which it forgets (R29).
 
 use alloc::collections::BTreeMap;
 
@@ -8,26 +8,26 @@ use super::list::List;
 use super::state::{BusIx, BusState, EventIx, VisitIx};
 use super::{BusKey, EventKey, Machine, VisitTag};
 
-/// What a bus remembers of those who came to it.
+/// The visits that a bus remembers.
 #[derive(Default)]
 pub(super) struct History {
     pub(super) len: usize,
     pub(super) completed: List<VisitTag>,
-    /// Those that were cancelled in the queue and whose events are still open, by arrival.
+    /// Visits cancelled in the queue whose events are still open, by arrival.
     cancelled: BTreeMap<u64, VisitIx>,
-    /// All that it remembers, by arrival.
+    /// All visits it remembers, by arrival.
     arrivals: List<VisitTag>,
 }
 
-/// The visits of a bus that are queued, or started, in order.
+/// The queued or the started visits of a bus, in order.
 ///
-/// A visit is in one stage at a time. Those that are forgotten stay where they are: the history
-/// passes each of them once.
+/// A visit is in one stage at a time. Forgotten visits stay in place, and the history skips each of
+/// them once.
 #[derive(Default)]
 pub(super) struct Stage {
     list: List<VisitTag>,
     len: usize,
-    /// All before this one are forgotten.
+    /// All visits before this one are forgotten.
     remembered_from: Option<VisitIx>,
 }
 
@@ -41,7 +41,7 @@ impl Stage {
         self.len
     }
 
-    /// In order.
+    /// Iterates in order.
     pub(super) fn iter<P>(&self, entries: &Entries<P>) -> impl Iterator<Item = VisitIx> {
         core::iter::successors(self.list.first(), |visit| entries[*visit].links.next())
     }
@@ -71,21 +71,21 @@ impl Stage {
 }
 
 impl<P: Clone, R, H> Machine<P, R, H> {
-    /// The events a bus remembers, oldest first.
+    /// Returns the events a bus remembers, oldest first.
     pub fn history(&self, bus: BusKey) -> impl Iterator<Item = EventKey> {
         let oldest = self.buses.get(bus).and_then(|bus| bus.history.arrivals.first());
         let visits = core::iter::successors(oldest, |visit| self.entries[*visit].arrival.next());
         visits.map(|visit| self.entries.key(self.entries[visit].event))
     }
 
-    /// The same, newest first.
+    /// Returns the events a bus remembers, newest first.
     pub fn newest(&self, bus: BusKey) -> impl Iterator<Item = EventKey> {
         let newest = self.buses.get(bus).and_then(|bus| bus.history.arrivals.last());
         let visits = core::iter::successors(newest, |visit| self.entries[*visit].arrival.prev());
         visits.map(|visit| self.entries.key(self.entries[visit].event))
     }
 
-    /// How many events a bus remembers.
+    /// Returns how many events a bus remembers.
     #[must_use]
     pub fn history_len(&self, bus: BusKey) -> usize {
         self.buses.get(bus).map_or(0, |bus| bus.history.len)
@@ -99,7 +99,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Forgets all that has completed, whatever the limit.
+    /// Forgets all completed events, whatever the limit.
     pub(super) fn forget_completed(&mut self, bus: BusIx) {
         self.said.forgotten.reserve(self.buses[bus].history.len);
         while let Some(visit) = self.buses[bus].history.completed.first() {
@@ -109,7 +109,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Forgets what is more than a bus has to remember.
+    /// Forgets the events beyond a bus's limit.
     #[inline(never)]
     pub(super) fn forget_surplus(&mut self, bus: BusIx) {
         while self.buses[bus].has_surplus() {
@@ -129,7 +129,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// A completed event leaves the books: its completion is told, and the last history has forgotten it.
+    /// Removes a completed event from the books: its completion is handed out, and the last history has
+    /// forgotten it.
     pub(super) fn remove_event(&mut self, event: EventIx) {
         let (stay, state) = self.entries.remove(event);
         let (payload, _) = (state.payload.take(), state.overrides.take());
@@ -146,7 +147,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// The stays of an event on further buses go with it.
+    /// Removes an event's further visits with it.
     #[cold]
     #[inline(never)]
     fn remove_further(&mut self, event: EventIx, first: VisitIx) {
@@ -160,8 +161,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 }
 
 impl<H> BusState<H> {
-    /// An event of so many bytes has come: it is counted, as open and as in memory, and remembered. It
-    /// has yet to enter a stage, and then the surplus is to be forgotten.
+    /// Counts a new event of this many bytes as open and in memory, and remembers it. The caller then
+    /// puts it into a stage and forgets the surplus.
     #[inline(always)]
     pub(super) fn take_in<P>(&mut self, entries: &mut Entries<P>, visit: VisitIx, bytes: u32) {
         self.incomplete += 1;
@@ -171,7 +172,7 @@ impl<H> BusState<H> {
         self.history.arrivals.push_back(entries, visit, Visit::arrival);
     }
 
-    /// The event of a visit has completed. The surplus is to be forgotten then.
+    /// Moves a visit whose event has completed. The caller then forgets the surplus.
     #[inline(always)]
     pub(super) fn remember_completed<P>(&mut self, entries: &mut Entries<P>, visit: VisitIx) {
         let Visit { seq, started, .. } = entries[visit];
@@ -182,7 +183,7 @@ impl<H> BusState<H> {
         self.keep_completed(entries, visit);
     }
 
-    /// The same for one that is in no stage any more.
+    /// Does the same for a visit that is in no stage any more.
     #[inline(always)]
     pub(super) fn keep_completed<P>(&mut self, entries: &mut Entries<P>, visit: VisitIx) {
         self.incomplete -= 1;
@@ -193,13 +194,14 @@ impl<H> BusState<H> {
         }
     }
 
-    /// Whether it remembers more than it has to.
+    /// Returns whether it remembers more than its limit.
     #[inline]
     pub(super) fn has_surplus(&self) -> bool {
         self.config.max_history.is_some_and(|limit| self.history.len > limit)
     }
 
-    /// Of those that have not completed: the first that was started, else the first that came.
+    /// Returns the first incomplete event to be forgotten: the first one started, else the first to
+    /// arrive.
     #[cold]
     #[inline(never)]
     fn oldest_open<P>(&mut self, entries: &Entries<P>) -> Option<VisitIx> {
@@ -212,7 +214,7 @@ impl<H> BusState<H> {
         started.oldest_remembered(entries).or_else(|| pending(queue))
     }
 
-    /// Forgets a visit; returns its event, if that has completed and nothing remembers it any more.
+    /// Forgets a visit. Returns its event, if it has completed and nothing remembers it any more.
     #[inline(always)]
     fn forget<P>(&mut self, entries: &mut Entries<P>, visit: VisitIx) -> Option<EventIx> {
         let (stay, of_event) = entries.pair_mut(visit);

@@ -1,5 +1,5 @@
-//! The line for the hub's slot (R10): when it is free, one bus is told; one that takes no use of it
-//! tells the next, so that nothing is scanned and nobody is forgotten.
+//! The line for the hub's slot (R10). When the slot is free, one bus is called; a bus that does not use
+//! it calls the next. So nothing is scanned and no bus is forgotten.
 
 use super::Machine;
 use super::state::{BusIx, Line};
@@ -17,7 +17,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Tells the first bus of each line that the hub's slot is there to be taken.
+    /// Calls the first bus of each line, as the hub's slot is free.
     #[inline]
     pub(super) fn call_lines(&mut self) {
         if self.hub_lines.iter().any(|line| !line.is_empty()) {
@@ -36,8 +36,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// A bus that was called and has nothing to start with it calls the next, also when it stands in
-    /// line again: that may be the other line.
+    /// A bus that was called and has nothing to start calls the next, even when it stands in line
+    /// again: that may be the other line.
     #[inline]
     pub(super) fn pass_hub_slot_on(&mut self, bus: BusIx) {
         if core::mem::take(&mut self.buses[bus].called_to_hub) {
@@ -56,7 +56,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             }
             self.buses[bus].called_to_hub = false;
             if self.buses[bus].in_line[line as usize] {
-                // Still waiting, for the same: it is first in line again.
+                // It still waits for the same, and is first in line again.
                 return;
             }
         }

@@ -1,4 +1,4 @@
-//! Invocations begin and end: results, the first one that counts, endings that spread (R11, R19–R23).
+//! Invocations start and end: results, the first one that counts, endings that spread (R11, R19–R23).
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -15,8 +15,8 @@ use super::{EventKey, HandlerKey, InvocationKey, Machine};
 use crate::time::Instant;
 
 impl<P: Clone, R, H> Machine<P, R, H> {
-    /// A handler has returned. An invocation that was ended before is not there any more, and its
-    /// outcome is handed back.
+    /// Reports that a handler has returned. If the invocation was ended before, its outcome is handed
+    /// back.
     pub fn finished(
         &mut self,
         invocation: InvocationKey,
@@ -28,9 +28,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         outcome
     }
 
-    /// The same with an outcome that lies where it was made until it has its row, so that it is moved
-    /// once; one that is handed back is left there. When its event ends with it and nothing else, that is
-    /// not said: what `make` makes of it is answered, and comes before all outputs.
+    /// Does the same with an outcome that stays in place until it has its row, so that it is moved
+    /// once. An outcome that is handed back stays there. If the event ends with it and nothing else
+    /// does, there is no output: the result of `make` is returned instead, and comes before all
+    /// outputs.
     #[inline(always)]
     pub(crate) fn finish<C>(
         &mut self,
@@ -60,10 +61,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// The same of one of several, or of what its event does not end with.
+    /// Ends one of several handlers, or one that its event does not end with.
     #[inline(never)]
     fn finish_one(&mut self, invocation: InvocationKey, outcome: &mut Option<Outcome<R>>) {
-        // Another's has landed.
+        // If another invocation was in flight, it has landed.
         match self.flight.take() {
             Some(flight) => self.arrive(flight, outcome),
             None => self.finish_landed(invocation, outcome),
@@ -82,7 +83,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Which handler an invocation is of, while it is in the books.
+    /// Returns the handler of an invocation, while it is in the books.
     #[must_use]
     pub fn handler_of(&self, invocation: InvocationKey) -> Option<HandlerKey> {
         if let Some(flight) = self.flight_of(invocation) {
@@ -92,7 +93,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         Some(self.works[*work].rows.as_slice().get(*row as usize)?.handler.key)
     }
 
-    /// One handler was first: the others of the event end on this bus (R11).
+    /// One handler had a value first: the event's other handlers end on this bus (R11).
     #[cold]
     pub(super) fn end_rest(&mut self, visit: VisitIx) {
         let mut ends = Vec::new();
@@ -100,7 +101,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.end_all(ends);
     }
 
-    /// Ends an event that has not completed: what runs is aborted, what has not started cancelled.
+    /// Ends an event that has not completed: aborts what runs, cancels what has not started.
     pub fn abort(&mut self, event: EventKey, cause: Cause, now: Instant) {
         self.advance(now);
         self.land();
@@ -111,7 +112,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// What the shell is told of an invocation that starts.
+    /// Describes a starting invocation to the shell.
     #[inline]
     pub(super) fn run(
         &self,
@@ -125,7 +126,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         Run { invocation, event: self.entries.key(event), beside, payload, handler }
     }
 
-    /// Ends invocations, and what they were awaiting with them, down the tree (R23).
+    /// Ends invocations and, with them, the events they were awaiting, down the tree (R23).
     pub(super) fn end_all(&mut self, mut ends: Vec<(InvocationKey, Outcome<R>)>) {
         while let Some((key, outcome)) = ends.pop() {
             let Some(ix) = self.invocations.find(key) else { continue };
@@ -141,7 +142,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Cancels what has not started of an event and collects what runs.
+    /// Cancels the parts of an event that have not started, and collects the running ones.
     pub(super) fn end_event(
         &mut self,
         event: EventIx,
@@ -151,11 +152,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if self.entries[event].status == EventStatus::Completed {
             return;
         }
-        // What has done all it had to and waits for its children is not ended.
+        // An event that is done and only waits for its children is not ended.
         if self.visits_of(event).any(|visit| self.entries[visit].state != VisitState::Done) {
             self.entries[event].cause.get_or_insert(cause);
         }
-        // The event must outlast the loop, whichever of its visits ends it.
+        // The event must outlast the loop, whichever visit ends it.
         self.entries[event].open += 1;
         let mut next = Some(event.home());
         while let Some(visit) = next {
@@ -165,7 +166,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.close_one(event);
     }
 
-    /// Ends an event's stay on one bus, which is why it will not run to its end.
+    /// Ends an event's visit to one bus, so that the event will not run to its end.
     pub(super) fn end_stay(&mut self, visit: VisitIx, cause: Cause) {
         let event = self.entries[visit].event;
         self.entries[event].cause.get_or_insert(cause);
@@ -174,7 +175,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.end_all(ends);
     }
 
-    /// What was awaited ends with whoever awaited it (R23).
+    /// Ends awaited events with the invocation that awaited them (R23).
     pub(super) fn end_awaited(
         &mut self,
         awaited: Vec<EventKey>,
@@ -187,7 +188,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// The same as `end_event` for its stay on one bus.
+    /// Does the same as `end_event` for the visit to one bus.
     pub(super) fn end_visit(
         &mut self,
         visit: VisitIx,
@@ -219,7 +220,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// The handlers that have not started get their rows, and are passed over.
+    /// Gives rows to the handlers that have not started, and skips them.
     fn cancel_rest(&mut self, visit: VisitIx, cause: Cause) {
         let Visit { event, work, .. } = self.entries[visit];
         let kind = self.entries[event].kind;
@@ -234,7 +235,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         state.next = state.total;
     }
 
-    /// Takes an invocation out of the books. Its visit is still to be settled.
+    /// Removes an invocation from the books. Its visit is still to be settled.
     #[inline(always)]
     pub(super) fn end(&mut self, ix: InvocationIx, outcome: &mut Option<Outcome<R>>) {
         self.drop_waits(ix);
@@ -247,7 +248,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         row.add_tries(tries);
     }
 
-    /// Takes an invocation that waits for nothing out of the books, and its timer.
+    /// Removes an invocation that waits for nothing from the books, with its timer.
     #[inline(always)]
     pub(super) fn leave_list(&mut self, ix: InvocationIx) -> (Invocation, &mut Work<R, H>) {
         let Self { buses, entries, invocations, works, .. } = self;

@@ -1,5 +1,5 @@
-//! Who belongs to whom: parents, children, and who waits for an event (R12–R16). Most events are
-//! roots that nobody's handler waits for, and no room is kept for their kin.
+//! The relations of events: parents, children, and waits for an event (R12–R16). Most events are roots
+//! that no handler waits for, and take no room for kin.
 
 use alloc::vec::Vec;
 
@@ -9,7 +9,7 @@ use super::{EventKey, KinTag, Machine, WaitTag};
 
 pub(super) type KinIx = super::arena::Ix<KinTag>;
 
-/// What ties an event to others.
+/// The relations of one event.
 #[derive(Default)]
 pub(super) struct Kin {
     pub(super) event: EventIx,
@@ -17,10 +17,10 @@ pub(super) struct Kin {
     /// Its level: 0 for a root.
     pub(super) depth: u32,
     pub(super) siblings: Links<KinTag>,
-    /// Children that are in memory; those whose completion is waited for stand last.
+    /// Children in memory. Those whose completion is waited for come last.
     pub(super) children: List<KinTag>,
     pub(super) waits: List<WaitTag>,
-    /// The newest wait that covers it; 0 when none does.
+    /// The newest wait that covers it; 0 for none.
     pub(super) raise: u64,
 }
 
@@ -31,13 +31,13 @@ impl Kin {
 }
 
 impl<P: Clone, R, H> Machine<P, R, H> {
-    /// The event whose handler dispatched this one.
+    /// Returns the event whose handler dispatched this one.
     #[must_use]
     pub fn parent(&self, event: EventKey) -> Option<EventKey> {
         self.kin(self.entries.find(event)?)?.parent
     }
 
-    /// The children of an event that are still in memory, in order of dispatch.
+    /// Returns the children of an event that are still in memory, in order of dispatch.
     #[must_use]
     pub fn children(&self, event: EventKey) -> Vec<EventKey> {
         let kin = self.entries.find(event).and_then(|event| self.kin(event));
@@ -49,7 +49,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         children.into_iter().map(|event| self.entries.key(event)).collect()
     }
 
-    /// Whether an event is a descendant of another, as far as the links are still in memory (R29).
+    /// Returns whether an event is a descendant of another, as far as the links are still in memory
+    /// (R29).
     #[must_use]
     pub fn is_below(&self, event: EventKey, ancestor: EventKey) -> bool {
         let parent = |event: &EventKey| self.parent(*event);
@@ -65,13 +66,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.kin(event).map_or(0, |kin| kin.depth)
     }
 
-    /// The newest wait that covers an event; 0 when none does.
+    /// Returns the newest wait that covers an event; 0 for none.
     #[inline]
     pub(super) fn raise_of(&self, event: EventIx) -> u64 {
         self.kin(event).map_or(0, |kin| kin.raise)
     }
 
-    /// A new event is the child of `parent`, which may be out of memory.
+    /// Makes a new event a child of `parent`, which may no longer be in memory.
     #[inline(never)]
     pub(super) fn adopt(&mut self, parent: EventKey, child: EventIx, depth: u32) {
         let kin = self.kin_ix(child);
@@ -89,7 +90,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.kins[parent_kin].children = children;
     }
 
-    /// Children that have completed stand first in the parent's list; tells the parent that waited.
+    /// Moves a completed child to the front of its parent's list. Returns the parent, if it waited for
+    /// the child.
     #[inline]
     pub(super) fn leave_parent(&mut self, event: EventIx, child: KinIx) -> Option<EventIx> {
         if !core::mem::take(&mut self.entries[event].attached) {
@@ -104,13 +106,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         Some(parent)
     }
 
-    /// The parent that waits for an event's completion.
+    /// Returns the parent that waits for an event's completion.
     pub(super) fn attached_parent(&self, event: EventIx) -> Option<EventIx> {
         let parent = self.kin(event).filter(|_| self.entries[event].attached)?.parent?;
         self.entries.find(parent)
     }
 
-    /// By links that hold their parent open: the others last only as long as the history.
+    /// Follows only links that hold their parent open: the others last only as long as the history.
     pub(super) fn is_descendant(&self, event: EventIx, ancestor: EventIx) -> bool {
         let depth = self.depth_of(ancestor);
         let mut next = Some(event);
@@ -134,7 +136,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// An event that leaves the books leaves its parent's children.
+    /// Removes an event that leaves the books from its parent's children.
     #[inline(never)]
     pub(super) fn remove_kin(&mut self, kin: KinIx) {
         let Kin { parent, siblings, .. } = *self.kins.remove(kin);
@@ -146,7 +148,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// The kin of an event, which has some from now on.
+    /// Returns the kin of an event, creating it if there is none.
     pub(super) fn kin_ix(&mut self, event: EventIx) -> KinIx {
         if let Some(kin) = self.entries[event].kin {
             return kin;

@@ -1,4 +1,4 @@
-//! Names and types of events, told once and then known by number (R1).
+//! Names and types of events, registered once and then known by number (R1).
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -15,14 +15,14 @@ use super::registry::Pattern;
 pub struct Kind(u32);
 
 impl Kind {
-    /// No kind that the machine has given: to be replaced before it is used.
+    /// Not a kind of the machine's: a placeholder, to be replaced before use.
     pub(crate) const UNKNOWN: Self = Self(u32::MAX);
 }
 
 pub(super) type NameIx = u32;
 
-/// Names and types are told once and then known by number. A kind is for good, as events of it may be
-/// anywhere; a name that patterns alone ask for goes with the last of them.
+/// Names and types, registered once and then known by number. A kind is permanent, as its events may be
+/// anywhere. A name used by patterns alone goes with the last of them.
 #[derive(Default)]
 pub(super) struct Kinds {
     names: Vec<Name>,
@@ -31,17 +31,17 @@ pub(super) struct Kinds {
     kinds: Vec<(NameIx, Option<TypeId>)>,
     by_kind: HashMap<(NameIx, Option<TypeId>), Kind>,
     by_type: HashMap<TypeId, Kind, BuildHasherDefault<AsItIs>>,
-    /// What was asked for last: most often the same again.
+    /// The last lookup: most often the next one is the same.
     last: Option<(TypeId, Kind)>,
 }
 
 struct Name {
     text: Arc<str>,
-    /// By patterns, and by kinds.
+    /// By patterns and kinds.
     uses: usize,
 }
 
-/// A type's id is a hash already.
+/// A hasher for type ids, which already are hashes.
 #[derive(Default)]
 struct AsItIs(u64);
 
@@ -62,12 +62,12 @@ impl Hasher for AsItIs {
 }
 
 impl<P: Clone, R, H> Machine<P, R, H> {
-    /// The kind of events of this name and, for typed events, this type.
+    /// Returns the kind of events of this name and, for typed events, this type.
     pub fn kind(&mut self, name: &str, of_type: Option<TypeId>) -> Kind {
         self.kinds.find_kind(name, of_type)
     }
 
-    /// The same for whoever gives a type one name only, which is then not compared.
+    /// Does the same for callers that give each type only one name; the name is then not compared.
     #[inline]
     pub(crate) fn kind_of(&mut self, name: &'static str, of_type: TypeId) -> Kind {
         match self.kinds.last {
@@ -91,8 +91,8 @@ impl Kinds {
         self.kinds[kind.0 as usize].0
     }
 
-    /// The name a pattern asks for, which is to be [released](Self::release), and the kind, if only one is
-    /// wanted; none of both is every event.
+    /// Returns a pattern's name, to be [released](Self::release), and its kind, if it wants only one. A
+    /// pattern with neither wants every event.
     pub(super) fn pattern(&mut self, pattern: Pattern<'_>) -> (Option<NameIx>, Option<Kind>) {
         let (name, kind) = match pattern {
             Pattern::Type(name, of_type) => {
@@ -106,7 +106,7 @@ impl Kinds {
         (Some(name), kind)
     }
 
-    /// A pattern asks for this name no more.
+    /// Gives up a pattern's use of this name.
     pub(super) fn release(&mut self, name: NameIx) {
         let Name { text, uses } = &mut self.names[name as usize];
         *uses -= 1;
@@ -117,12 +117,12 @@ impl Kinds {
         }
     }
 
-    /// How often names are used.
+    /// Returns how many uses names have.
     pub(super) fn uses(&self) -> usize {
         self.names.iter().map(|name| name.uses).sum()
     }
 
-    /// How many kinds there are, each of which uses its name.
+    /// Returns how many kinds there are. Each uses its name.
     pub(super) fn len(&self) -> usize {
         self.kinds.len()
     }

@@ -1,4 +1,4 @@
-//! Doubly linked lists through entries of the books: O(1) at both ends and in the middle.
+//! Doubly linked lists of entries in the books: O(1) at both ends and in the middle.
 
 use core::ops::{Index, IndexMut};
 
@@ -9,7 +9,7 @@ pub(super) struct Links<Tag> {
     next: Option<Ix<Tag>>,
 }
 
-/// Which links of an entry a list runs through.
+/// Selects the links of an entry that a list runs through.
 pub(super) type Through<C, Tag> = fn(&mut <C as Index<Ix<Tag>>>::Output) -> &mut Links<Tag>;
 
 pub(super) struct List<Tag> {
@@ -78,7 +78,7 @@ impl<Tag> List<Tag> {
         self.remove_linked(entries, links, through);
     }
 
-    /// Closes the gap of an entry that is out of the books already.
+    /// Unlinks an entry that is already out of the books.
     #[inline]
     pub(super) fn remove_linked<C: IndexMut<Ix<Tag>, Output: Sized>>(
         &mut self,

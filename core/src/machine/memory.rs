@@ -1,4 +1,4 @@
-//! How much memory the events take (R30).
+//! The memory that events take (R30).
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -7,25 +7,25 @@ use super::Machine;
 use super::output::Warning;
 use super::state::BusState;
 
-/// What a bus holds in memory.
+/// The events of one bus in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BusMemory {
     /// The name of the bus.
     pub name: Arc<str>,
-    /// Events in memory that came to it, in flight or remembered; an event on several buses is
-    /// counted on each.
+    /// Events in memory that came to it, in flight or remembered. An event on several buses counts on
+    /// each.
     pub events: usize,
-    /// The bytes these take, as told at their dispatch.
+    /// The bytes these take, as declared at their dispatch.
     pub bytes: u64,
     /// Events that have not completed.
     pub incomplete: usize,
-    /// Those of them that have not started there.
+    /// The incomplete events that have not started there.
     pub queued: usize,
 }
 
 impl<P: Clone, R, H> Machine<P, R, H> {
-    /// What each bus of the hub holds in memory.
+    /// Returns what each bus of the hub holds in memory.
     #[must_use]
     pub fn memory(&self) -> Vec<BusMemory> {
         let in_flight =
@@ -40,7 +40,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         memory.collect()
     }
 
-    /// An event comes into the books.
+    /// Counts an event that enters the books.
     #[inline]
     pub(super) fn gain(&mut self, bytes: u32) {
         self.bytes += u64::from(bytes);
@@ -57,7 +57,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.warn(Warning::Memory { bytes, limit });
     }
 
-    /// An event leaves the books.
+    /// Counts an event that leaves the books.
     #[inline]
     pub(super) fn lose(&mut self, bytes: u32) {
         self.bytes -= u64::from(bytes);
@@ -69,7 +69,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 }
 
 impl<H> BusState<H> {
-    /// The bus has nothing more to do with an event of so many bytes.
+    /// The bus is done with an event of this many bytes.
     #[inline]
     pub(super) fn unweigh(&mut self, bytes: u32) {
         self.in_memory -= 1;

@@ -1,19 +1,19 @@
 //! The pure state machine of a hub: what happens when, as inputs and outputs.
 //!
-//! It has no lock, no clock, no thread, no future and calls no function of the user's. Whoever
-//! embeds it (the shell of this crate does, a test does, you may) keeps to this contract:
+//! It has no lock, no clock, no thread and no future, and calls no function of the user's. Whatever
+//! embeds it (this crate's shell, a test, your own code) keeps to this contract:
 //!
 //! 1. **Inputs** are methods with `&mut self`: [`on`](Machine::on), [`dispatch`](Machine::dispatch),
 //!    [`wait`](Machine::wait), [`finished`](Machine::finished), [`timed_out`](Machine::timed_out), …
-//!    Those about time take `now`; one that goes back is clamped.
-//! 2. **Outputs** are data: after every input call [`outputs`](Machine::outputs) and act on all of
-//!    it. Spurious inputs (an invocation that has ended, a timeout that is not due, a key that is
-//!    stale) do nothing.
-//! 3. **Work** is asked for: when [`Output::Ready`] names a bus, somebody calls
-//!    [`next`](Machine::next) for it until it answers [`Next::Idle`], runs what it is given, and
-//!    tells [`finished`](Machine::finished). Who is going to do so anyway says that he
-//!    [`attend`](Machine::attend)s the bus. What waits goes on when [`Output::Resumed`]
-//!    names it, if it was to be ([`wait_to_resume`](Machine::wait_to_resume)).
+//!    Inputs about time take `now`; a `now` that goes back is clamped.
+//! 2. **Outputs** are data: after every input, call [`outputs`](Machine::outputs) and act on all of
+//!    them. Spurious inputs (an invocation that has ended, a timeout that is not due, a stale key) do
+//!    nothing.
+//! 3. **Work** is pulled: when [`Output::Ready`] names a bus, call [`next`](Machine::next) for it until
+//!    it returns [`Next::Idle`], run what it returns, and report [`finished`](Machine::finished). A
+//!    caller that is going to do so anyway [`attend`](Machine::attend)s the bus. A waiting invocation
+//!    goes on when [`Output::Resumed`] names it, if it asked to be resumed
+//!    ([`wait_to_resume`](Machine::wait_to_resume)).
 //! 4. **Time**: each bus has at most one [`next_deadline`](Machine::next_deadline); call
 //!    [`timed_out`](Machine::timed_out) then.
 //!
@@ -25,7 +25,7 @@
 //!                                                    Output::Completed, up the tree
 //! ```
 //!
-//! A run loop is no more than this:
+//! A complete run loop:
 //!
 //! ```
 //! use busway_core::machine::{
@@ -65,16 +65,15 @@
 //! # Ok::<(), busway_core::machine::Refused<&str>>(())
 //! ```
 //!
-//! Every input is O(1) or O(log n) in queued events, history and buses, but for the events it
-//! itself moves (a raise touches what it raises, a stop what it stops) and the search for a wait
-//! cycle, which is made only when the awaited event has begun or has children.
+//! Every input is O(1) or O(log n) in queued events, history and buses, with two exceptions: the events
+//! an input itself moves (a raise touches what it raises, a stop what it stops), and the search for a
+//! wait cycle, which runs only when the awaited event has begun or has children.
 //!
-//! What every event passes through is inlined by force where a compiler that was left alone made
-//! calls of it: that is 4 % of the instructions an event takes. What few events pass through and is
-//! large is a call of its own, so that it does not lie in between: all that an event runs through is
-//! about as large as the first cache of a processor.
+//! Code on the path of every event is force-inlined where the compiler left calls: that is 4 % of the
+//! instructions an event takes. Large code that few events reach is kept out of line, since all the
+//! code that an event runs through is about as large as a processor's first-level cache.
 //!
-//! It is **not** a scheduler of tasks, a message broker or a store: it keeps the books of one
+//! The machine is **not** a task scheduler, a message broker or a store: it keeps the books of one
 //! process, in memory.
 
 mod addresses;
@@ -188,9 +187,9 @@ pub type EventKey = Key<Event>;
 pub type InvocationKey = Key<InvocationOf>;
 /// A wait of an invocation for an event, while it lasts.
 pub type WaitKey = Key<WaitFor>;
-/// A place in a full bus that somebody waits for, or has and has not used.
+/// A place in a full bus that is waited for, or granted and not yet used.
 pub type ReservationKey = Key<ReservationOf>;
-/// Somebody who watches for events to come, while he does.
+/// A watch for events to come, while it lasts.
 pub type WatchKey = Key<WatchOf>;
 type VisitKey = Key<VisitTag>;
 
@@ -205,7 +204,7 @@ impl HandlerKey {
         self.0.get()
     }
 
-    /// The number `count` as a key; 0, which nobody has, as the last.
+    /// The number `count` as a key. 0, which no registration has, becomes the last key.
     const fn new(count: u64) -> Self {
         match NonZeroU64::new(count) {
             Some(count) => Self(count),
@@ -214,8 +213,8 @@ impl HandlerKey {
     }
 }
 
-/// The state machine of one hub, over the payload `P` of events, the result `R` of invocations and
-/// what is called for a handler, `H`. See the [module](self) for the contract.
+/// The state machine of one hub. It is generic over the payload `P` of events, the result `R` of
+/// invocations and a handler's action `H`. See the [module](self) for the contract.
 pub struct Machine<P, R, H = ()> {
     config: HubConfig,
     now: Instant,
@@ -230,7 +229,7 @@ pub struct Machine<P, R, H = ()> {
     waits: Arena<Wait, WaitTag>,
     /// The buses an event was forwarded to.
     forwarded: HashSet<(EventIx, BusIx)>,
-    /// Of all events in memory, and whether it was warned of them.
+    /// Of all events in memory; the flag says whether its warning was given.
     bytes: u64,
     told_memory: bool,
     watches: Arena<Watch, WatchTag>,
@@ -246,7 +245,7 @@ pub struct Machine<P, R, H = ()> {
 }
 
 impl<P: Clone, R, H> Machine<P, R, H> {
-    /// A hub without buses.
+    /// Creates a hub without buses.
     #[must_use]
     pub fn new(config: HubConfig) -> Self {
         Self {
@@ -277,37 +276,37 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Where an event is in its life. One that is not remembered any more has completed.
+    /// Returns an event's status. An event that is no longer remembered has completed.
     #[must_use]
     pub fn status(&self, event: EventKey) -> EventStatus {
         self.entries.get(event).map_or(EventStatus::Completed, |event| event.status)
     }
 
-    /// When an event was started; `None` while it is pending, or when it is not remembered.
+    /// Returns when an event started; `None` while it is pending, or when it is not remembered.
     #[must_use]
     pub fn started_at(&self, event: EventKey) -> Option<Instant> {
         self.entries.get(event)?.started_at.known()
     }
 
-    /// An event's payload, while the event is remembered.
+    /// Returns an event's payload, while the event is remembered.
     #[must_use]
     pub fn payload(&self, event: EventKey) -> Option<&P> {
         self.entries.get(event).map(EventState::payload)
     }
 
-    /// The name of an event's type, while the event is remembered.
+    /// Returns the name of an event's type, while the event is remembered.
     #[must_use]
     pub fn event_type(&self, event: EventKey) -> Option<&Arc<str>> {
         self.entries.get(event).map(|event| self.kinds.name_of(event.kind))
     }
 
-    /// The level of an event: 0 for a root, the parent's and one for a child (R18).
+    /// Returns the level of an event: 0 for a root, one more than the parent's for a child (R18).
     #[must_use]
     pub fn depth(&self, event: EventKey) -> Option<u32> {
         self.entries.find(event).map(|event| self.depth_of(event))
     }
 
-    /// The results of an event that has not completed, those to come included. They leave the
+    /// Returns the results of an event that has not completed, including pending ones. They leave the
     /// machine with [`Output::Completed`].
     #[must_use]
     pub fn results(&self, event: EventKey) -> Rows<R>
@@ -321,7 +320,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         for work in self.visits_of(event).filter_map(|visit| self.entries[visit].work) {
             let work = &self.works[work];
             rows.append(work.rows.clone());
-            // If it is of several, it is of those at home, which come first.
+            // If the event has several visits, this row belongs to the home bus, whose rows come first.
             in_flight.take().into_iter().for_each(|row| rows.push(row));
             let waiting = work.handlers.iter().flatten().skip(work.next as usize);
             let waiting = waiting.filter(|handler| handler.has_row(kind));
@@ -331,8 +330,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         rows
     }
 
-    /// The names of the buses an event that has not completed has reached, in order of arrival. They
-    /// leave the machine with [`Output::Completed`], and then the buses may go.
+    /// Returns the names of the buses that an event has reached, in order of arrival, until it
+    /// completes. They leave the machine with [`Output::Completed`], and then the buses may go.
     #[must_use]
     pub fn path(&self, event: EventKey) -> Vec<Arc<str>> {
         match self.entries.find(event) {
@@ -343,8 +342,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// How many events, invocations and waits the machine holds: all zero when it was cleared and
-    /// nothing leaked.
+    /// Counts the events, invocations and waits that the machine holds: all zero when it was cleared
+    /// and nothing leaked.
     #[must_use]
     pub fn held(&self) -> Held {
         let in_flight = self.flight.iter().count();
@@ -363,14 +362,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// The stays of an event on buses, in order of arrival.
+    /// The event's visits to buses, in order of arrival.
     #[inline]
     fn visits_of(&self, event: EventIx) -> impl Iterator<Item = VisitIx> {
         let first = Some(event.home());
         core::iter::successors(first, |visit| self.entries[*visit].next)
     }
 
-    /// Time does not go back.
+    /// Takes a new time, which never goes back.
     #[inline]
     fn advance(&mut self, now: Instant) {
         self.now = self.now.max(now);
@@ -382,7 +381,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 }
 
-/// What a machine holds, counted.
+/// The number of things a machine holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Held {
@@ -390,7 +389,7 @@ pub struct Held {
     pub buses: usize,
     /// Events, in flight or remembered.
     pub events: usize,
-    /// Their stays on buses, and what is kept for those that run, wait or have relatives.
+    /// Their visits to buses, and the state of those that run, wait or have relatives.
     pub visits: usize,
     /// Running invocations.
     pub invocations: usize,
@@ -405,7 +404,7 @@ pub struct Held {
 }
 
 impl<P, R, H> Machine<P, R, H> {
-    /// Each forward is one stay more of an event that has one already.
+    /// Each forward adds one visit to an event that has one already.
     fn events_len(&self) -> usize {
         self.entries.len() - self.forwarded.len()
     }

@@ -1,4 +1,4 @@
-//! What the machine says: the data that inputs leave behind, and the answers of `next`.
+//! What the machine reports: the outputs of its inputs, and the answers of `next`.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -12,28 +12,28 @@ use super::state::EventIx;
 use super::{BusKey, EventKey, InvocationKey, ReservationKey, WatchKey};
 use crate::time::Instant;
 
-// The large variant is the frequent one: a box would be an allocation for every event.
+// The large variant is the frequent one: boxing it would cost an allocation for every event.
 #[allow(clippy::large_enum_variant)]
-/// Something that happened in the course of an input and that somebody outside has to act on.
+/// A consequence of an input that the embedder has to act on.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Output<P, R, H, C = Completed<P, R>> {
-    /// [`Machine::next`](super::Machine::next) has something for this bus. Said once until `next`
-    /// answers [`Next::Idle`], and not while somebody asks or [`attend`](super::Machine::attend)s the
-    /// bus.
+    /// [`Machine::next`](super::Machine::next) has something for this bus. Given once until `next`
+    /// returns [`Next::Idle`], and not while a caller asks for work or
+    /// [`attend`](super::Machine::attend)s the bus.
     Ready {
         /// The bus to ask about.
         bus: BusKey,
     },
-    /// The invocation was ended: its future is to be dropped, and nothing to be reported of it.
+    /// The invocation was ended: drop its future, and report nothing of it.
     Cancel {
         /// The bus it ran on.
         bus: BusKey,
         /// The invocation.
         invocation: InvocationKey,
     },
-    /// An event that an invocation [waited for](super::Machine::wait_to_resume) is done: the
-    /// invocation is to be polled again. Said for each of its waits, and maybe for one that the same
+    /// An event that an invocation [waited for](super::Machine::wait_to_resume) is done: poll the
+    /// invocation again. Given for each of its waits, and possibly for an invocation that the same
     /// input ends and that a later [`Cancel`](Self::Cancel) names.
     Resumed {
         /// The bus it runs on.
@@ -44,7 +44,7 @@ pub enum Output<P, R, H, C = Completed<P, R>> {
     /// The event and all its descendants are done. Its results leave the machine with this.
     Completed(C),
     /// A write-ahead bus has accepted an event, which is held until
-    /// [`written`](super::Machine::written) or [`not_written`](super::Machine::not_written).
+    /// [`written`](super::Machine::written) or [`not_written`](super::Machine::not_written) is called.
     Accepted {
         /// The bus.
         bus: BusKey,
@@ -53,31 +53,31 @@ pub enum Output<P, R, H, C = Completed<P, R>> {
         /// Its payload.
         payload: P,
     },
-    /// A place that was reserved is there (R6).
+    /// A reserved place is available (R6).
     Granted {
         /// The reservation.
         reservation: ReservationKey,
     },
-    /// An event has come that somebody watches for.
+    /// An event has arrived that matches a watch.
     Arrived {
-        /// Whose watch it is.
+        /// The watch.
         watch: WatchKey,
         /// The event.
         event: EventKey,
         /// Its payload.
         payload: P,
-        /// There was no room: the oldest unread one makes place for it.
+        /// There was no room: the event replaces the oldest unread one.
         instead_of_oldest: bool,
     },
-    /// The bus is stopped: nothing will come for this watch, and it is over.
+    /// The bus was stopped: the watch is over and gets no more events.
     WatchEnded {
         /// The watch.
         watch: WatchKey,
-        /// How many events there was no room for.
+        /// How many events were dropped for lack of room.
         dropped: u64,
     },
     /// No more events of this bus are queued, running or incomplete than
-    /// [`tell_idle`](super::Machine::tell_idle) has asked about. Said once for that.
+    /// [`tell_idle`](super::Machine::tell_idle) asked about. Given once for each call.
     Idle {
         /// The bus.
         bus: BusKey,
@@ -87,25 +87,25 @@ pub enum Output<P, R, H, C = Completed<P, R>> {
         /// The bus.
         bus: BusKey,
     },
-    /// Something the user should hear of.
+    /// A warning for the user.
     Warning(Box<Warning>),
-    /// Values of the user's that nobody refers to any more. They are handed out so that they are
-    /// not dropped under the shell's lock.
+    /// User values that nothing refers to any more, handed out so that they are not dropped under the
+    /// shell's lock.
     Dropped(Dropped<P, R, H>),
 }
 
-/// An output that waits to be taken. Those that most events leave are small, so that they are not
-/// moved piece by piece; the others wait in a queue of their own.
-// Its tag is as wide as a word, for what `Beside` is.
+/// An output waiting to be taken. Those of most events are small, so that they are not moved piece by
+/// piece; the others wait in a queue of their own.
+// The tag is word-sized for the same reason as in `Beside`.
 #[derive(Clone, Copy)]
 #[repr(u64)]
 pub(super) enum Note {
     Ready(BusKey),
     Resumed(BusKey, InvocationKey),
-    /// Of an event whose rows tell its path. What else is said of it is in the books, and put
-    /// together when it is taken.
+    /// An event whose rows name its path. The rest is in the books, and is assembled when this is
+    /// taken.
     Completed(EventIx),
-    /// The next of the others.
+    /// The next wide output.
     Wide,
 }
 
@@ -113,7 +113,7 @@ pub(super) type WideNote<P, R, H> = Output<P, R, H, Ended<P, R>>;
 
 /// A completed event in a wide note.
 pub(super) enum Ended<P, R> {
-    /// What else is said of it is in the books.
+    /// The rest is in the books.
     Held(EventIx, Box<Path>),
     Told(Box<Completed<P, R>>),
 }
@@ -160,7 +160,7 @@ pub struct Completed<P, R> {
     pub path: Path,
 }
 
-/// A completed event where it lies in the books, for whoever need not move it twice.
+/// A completed event in place in the books, for callers that can avoid moving it twice.
 pub(crate) struct Done<'a, P, R> {
     pub(crate) event: EventKey,
     pub(crate) payload: &'a P,
@@ -168,7 +168,7 @@ pub(crate) struct Done<'a, P, R> {
     pub(crate) completed_at: Instant,
     pub(crate) cause: Option<Cause>,
     pub(crate) results: Results<'a, R>,
-    /// `None` when it was on one bus alone and its results name that.
+    /// `None` when the event was on one bus alone and its results name that bus.
     pub(crate) path: Option<Box<Path>>,
 }
 
@@ -177,7 +177,7 @@ pub(crate) enum Results<'a, R> {
     /// It did not start.
     None,
     Rows(&'a mut Rows<R>),
-    /// Of this handler alone, which took as long as the event.
+    /// The result of this handler alone, which ran as long as the event.
     One(Arc<HandlerInfo>, &'a mut Option<Outcome<R>>),
 }
 
@@ -200,7 +200,7 @@ impl<R> Results<'_, R> {
 }
 
 impl<P, R> Completed<P, R> {
-    /// The same, where it lies.
+    /// Borrows it as a `Done`.
     pub(super) fn as_done(&mut self) -> Done<'_, P, R> {
         let Self { event, payload, started_at, completed_at, cause, results, path } = self;
         Done {
@@ -229,7 +229,7 @@ impl<P: Clone, R> Done<'_, P, R> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
     first: Arc<str>,
-    /// Nearly always there are none.
+    /// There nearly always are none.
     #[allow(clippy::box_collection)]
     rest: Option<Box<Vec<Arc<str>>>>,
 }
@@ -244,59 +244,59 @@ impl Path {
         self.rest.get_or_insert_default().push(name);
     }
 
-    /// The names in order.
+    /// Returns the names in order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<str>> {
         core::iter::once(&self.first).chain(self.rest.iter().flat_map(|rest| rest.iter()))
     }
 }
 
-/// Values that left the machine and wait to be dropped.
+/// Values that left the machine and are to be dropped.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Dropped<P, R, H> {
-    /// The payload of an event that nothing remembers.
+    /// The payload of an event that nothing refers to any more.
     Payload(P),
-    /// The error of a try that was not the last.
+    /// The error of a try that was not the last one.
     Result(R),
     /// A list of handlers that was replaced while an event was using it.
     Handlers(HandlerList<H>),
 }
 
-/// What the driver of a bus is to do next.
+/// The next thing for a bus's driver to do.
 #[derive(Debug)]
 pub enum Next<P, H> {
     /// Run this handler, and ask again.
     Run(Run<P, H>),
-    /// A bounded number of events were completed because nobody handles them: ask again.
+    /// A bounded number of events without handlers were completed: ask again.
     Again,
-    /// Nothing until the next [`Output::Ready`].
+    /// Nothing to do until the next [`Output::Ready`].
     Idle,
 }
 
-/// An invocation that has been started in the books and is to be run now.
+/// An invocation that has started in the books and is to be run now.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Run<P, H> {
-    /// To be named when it ends or waits.
+    /// Names the invocation when it ends or waits.
     pub invocation: InvocationKey,
     /// The event it is for.
     pub event: EventKey,
-    /// Who may run at the same time.
+    /// What may run at the same time.
     pub beside: Beside,
     /// The event's payload.
     pub payload: P,
-    /// What to call. It may be registered no more by then, and this the last of it.
+    /// The handler to call. Its registration may be gone by now, and this may be the last reference.
     pub handler: Arc<Handler<H>>,
 }
 
-/// Who may run at the same time as an invocation.
-// As wide as a word: a run is moved often, and a gap behind a byte is moved piece by piece, which a
-// processor that has just written the pieces has to wait for.
+/// What may run at the same time as an invocation.
+// Word-sized: a run is moved often, and padding after a byte makes the move piecewise, which stalls a
+// processor that has just written the pieces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[repr(u64)]
 pub enum Beside {
-    /// Nobody of the same bus.
+    /// Nothing else of the same bus.
     Nobody,
     /// Handlers of the same event, or other events of the bus.
     Others,
@@ -341,13 +341,13 @@ impl core::fmt::Display for Warning {
     }
 }
 
-/// Something the user should hear of. None of them changes what the machine does.
+/// A warning for the user. No warning changes what the machine does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
-    /// A second handler of one name on one pattern (R2).
+    /// A second handler has the same name on the same pattern (R2).
     SameHandlerName {
-        /// The registration that was made all the same.
+        /// The new registration, which was made all the same.
         handler: Arc<HandlerInfo>,
         /// The pattern: an event name, or `*`.
         pattern: Arc<str>,
@@ -359,52 +359,52 @@ pub enum Warning {
         /// The name it has.
         name: Arc<str>,
     },
-    /// An event of this name but of another type was kept from a typed handler (R1).
+    /// A typed handler skipped an event of its name but of another type (R1).
     OtherTypeOfSameName {
         /// The handler that was skipped.
         handler: Arc<HandlerInfo>,
         /// The name both types have.
         event_type: Arc<str>,
     },
-    /// The events in memory take more than the limit (R30). Said again after they took less than
+    /// The events in memory take more than the limit (R30). Given again only after they took less than
     /// half of it.
     Memory {
-        /// What they take.
+        /// The bytes they take.
         bytes: u64,
         /// The limit.
         limit: u64,
     },
-    /// A line of an event is not in the journal of its bus (R44).
+    /// A line of an event is missing from the journal of its bus (R44).
     NotWritten {
         /// The name of the bus.
         bus_name: Arc<str>,
         /// The event's name.
         event_type: Arc<str>,
-        /// What the journal said.
+        /// The journal's error.
         error: Arc<str>,
     },
-    /// An invocation runs longer than `slow_after` (R25).
+    /// An invocation has run longer than `slow_after` (R25).
     Slow {
         /// The handler.
         handler: Arc<HandlerInfo>,
         /// The event it is for.
         event: EventKey,
-        /// The event's name; of what was sent to an address, that.
+        /// The event's name, or the address it was sent to.
         event_type: Arc<str>,
         /// How long it has been running.
         running: Duration,
-        /// The events it is waiting for, by name; empty when it waits for nothing of the hub.
+        /// The events it waits for, by name; empty when it waits for nothing in the hub.
         waits_for: Vec<(EventKey, Arc<str>)>,
-        /// It is waiting for a slot of a semaphore ([`lend`](super::Machine::lend)).
+        /// Whether it waits for a slot of a semaphore ([`lend`](super::Machine::lend)).
         waits_for_slot: bool,
     },
-    /// A handler goes on without the slot of its semaphore that it got none of in time (R45).
+    /// A handler goes on without a slot of its semaphore, because it got none in time (R45).
     WithoutSlot {
         /// The name of its bus.
         bus: String,
         /// Its name.
         handler: String,
-        /// What it has not got, and in what time.
+        /// What it did not get, and within what time.
         reason: String,
     },
 }

@@ -1,5 +1,5 @@
-//! The visits of a bus that are raised, the one that starts first ahead. Mostly there is one, and no
-//! tree is needed for it.
+//! The raised visits of a bus, in the order in which they start. There usually is only one, which needs
+//! no tree.
 
 use alloc::collections::BTreeMap;
 use core::cmp::Reverse;

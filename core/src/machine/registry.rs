@@ -1,4 +1,4 @@
-//! Who handles what: patterns, and the lists of handlers of one bus (R1–R4).
+//! Handlers and their patterns: the lists of handlers of one bus (R1–R4).
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -32,19 +32,19 @@ pub enum Pattern<'a> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Handler<H> {
-    /// What stays of it in results.
+    /// What its results keep of it.
     pub info: Arc<HandlerInfo>,
-    /// What to call, or where to send the event on.
+    /// The function to call, or the bus to send the event on to.
     pub action: Action<H>,
     pub(super) limit: Limit,
-    /// Of all events of its name those of one type, or all.
+    /// The events of its name that it wants: those of one type, or all.
     pub(super) wanted: Option<Kind>,
 }
 
 /// What a handler does.
 #[derive(Debug)]
 pub enum Action<H> {
-    /// It is run by the shell.
+    /// The shell runs it.
     Call(H),
     /// It sends the event on to another bus of the hub (R17).
     Forward(BusKey),
@@ -60,7 +60,7 @@ pub(super) struct Registry<H> {
     topics: HashMap<Arc<str>, HandlerList<H>>,
 }
 
-/// The list a registration stands in.
+/// The list that a registration is in.
 #[derive(Clone)]
 pub(super) enum Place {
     Name(NameIx),
@@ -76,7 +76,7 @@ pub(super) struct Snapshot<H> {
 }
 
 impl<P: Clone, R, H> Machine<P, R, H> {
-    /// Registers a handler on a bus (R2). It sees the events that start from now on.
+    /// Registers a handler on a bus (R2). It handles events that start from now on.
     ///
     /// # Errors
     /// The action comes back when the bus is gone.
@@ -104,11 +104,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         Ok(info)
     }
 
-    /// Puts a handler at the end of its list.
+    /// Appends a handler to its list.
     pub(super) fn enlist(&mut self, bus: BusIx, place: Place, handler: Handler<H>) {
         self.handler_places.insert(handler.info.key, (handler.info.bus, place.clone()));
         let list = self.buses[bus].handlers.list_mut(&place);
-        // A list that an event is using is copied, so that the event keeps what it started with.
+        // A list in use by an event is copied, so that the event keeps the handlers it started with.
         Arc::make_mut(list).push(Arc::new(handler));
     }
 
@@ -122,15 +122,15 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         })
     }
 
-    /// Ends a registration; events that have started keep it. The handler is given out, so that it
-    /// can be dropped where the user's code may run; `None` when it is not there (any more).
+    /// Ends a registration; events that have started keep it. The handler is returned, so that it can
+    /// be dropped where user code may run; `None` when it is not registered.
     pub fn off(&mut self, handler: HandlerKey) -> Option<Arc<Handler<H>>> {
         let (bus, place) = self.forget_place(handler)?;
         let ix = self.buses.find(bus)?;
         self.buses[ix].handlers.remove(&place, handler)
     }
 
-    /// A registration ends: where it stands is not noted any more.
+    /// Removes the record of a registration's place.
     pub(super) fn forget_place(&mut self, handler: HandlerKey) -> Option<(BusKey, Place)> {
         let (bus, place) = self.handler_places.remove(&handler)?;
         self.told_other_type.remove(&handler);
@@ -140,7 +140,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         Some((bus, place))
     }
 
-    /// The number of registrations on a bus.
+    /// Returns the number of registrations on a bus.
     #[must_use]
     pub fn handler_count(&self, bus: BusKey) -> usize {
         self.buses.get(bus).map_or(0, |bus| bus.handlers.len())
@@ -153,7 +153,7 @@ impl<H> Registry<H> {
         Self { exact: BTreeMap::new(), any: Arc::default(), consumers, topics }
     }
 
-    /// The one handler of such events, when there is one.
+    /// Returns the only handler of such events, if there is exactly one.
     #[inline]
     pub(super) fn only(&self, name: NameIx) -> Option<&Arc<Handler<H>>> {
         let exact = self.exact.get(&name).map_or(&[][..], |list| list);
@@ -168,7 +168,7 @@ impl<H> Registry<H> {
         Snapshot { exact: self.exact.get(&name).cloned(), any }
     }
 
-    /// Every list, to be dropped outside; the registry is empty afterwards.
+    /// Takes every list, to be dropped outside. The registry is then empty.
     pub(super) fn take(&mut self) -> impl Iterator<Item = HandlerList<H>> {
         let any = core::mem::take(&mut self.any);
         let exact = core::mem::take(&mut self.exact).into_values();
@@ -190,7 +190,7 @@ impl<H> Registry<H> {
         }
     }
 
-    /// What is registered for an address.
+    /// Returns the handlers of an address.
     pub(super) fn at(&self, address: Address<'_>) -> Option<&HandlerList<H>> {
         match address {
             Address::Consumer(address) => self.consumers.get(address),
@@ -238,13 +238,13 @@ impl<H> Snapshot<H> {
 }
 
 impl<H> Handler<H> {
-    /// Whether an event of this kind, whose name is right, is this handler's.
+    /// Returns whether this handler takes events of this kind, given that the name matches.
     #[inline]
     pub(super) fn accepts(&self, kind: Kind) -> bool {
         self.wanted.is_none_or(|wanted| wanted == kind)
     }
 
-    /// Whether an event of this kind has a result of this handler; a forward has none (R17).
+    /// Returns whether an event of this kind has a result of this handler; a forward has none (R17).
     pub(super) fn has_row(&self, kind: Kind) -> bool {
         matches!(self.action, Action::Call(_)) && self.accepts(kind)
     }

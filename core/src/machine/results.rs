@@ -1,4 +1,4 @@
-//! What became of an event and of each of its invocations.
+//! The outcome of an event and of each of its invocations.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -9,13 +9,13 @@ use core::time::Duration;
 use super::{BusKey, HandlerKey};
 use crate::time::Instant;
 
-/// Where an event is in its life (R19).
+/// The stage of an event's life (R19).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum EventStatus {
     /// Accepted and queued.
     Pending,
-    /// A bus has begun with it.
+    /// A bus has started it.
     Started,
     /// It and all its descendants are done.
     Completed,
@@ -31,11 +31,11 @@ impl core::fmt::Display for EventStatus {
     }
 }
 
-/// Where one invocation is in its life (R19).
+/// The stage of an invocation's life (R19).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ResultStatus {
-    /// Its turn has not come.
+    /// It waits for its turn.
     Pending,
     /// It runs.
     Started,
@@ -45,7 +45,7 @@ pub enum ResultStatus {
     Error,
 }
 
-/// Why an event, or one invocation of it, was ended from outside.
+/// Why an event, or one of its invocations, was ended from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {
@@ -55,39 +55,39 @@ pub enum Cause {
     Deadline,
     /// The invocation that was awaiting it was ended (R23).
     Aborted,
-    /// Another handler of the event was first (R11).
+    /// Another handler of the event had a value first (R11).
     First,
     /// Its acceptance could not be written (R44).
     NotWritten,
 }
 
 /// How an invocation ended.
-// Its tag is as wide as a word, for what `Beside` is.
+// The tag is word-sized for the same reason as in `Beside`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[repr(u64)]
 pub enum Outcome<R> {
     /// With a value.
     Value(R),
-    /// Without one.
+    /// Without a value.
     Empty,
     /// With an error of its own.
     Failed(R),
     /// Its limit passed (R22).
     TimedOut {
-        /// The limit that held for it.
+        /// The limit that applied to it.
         limit: Duration,
     },
-    /// It was running and was ended.
+    /// It was ended while running.
     Aborted(Cause),
-    /// It had not started and never will.
+    /// It was ended before it started.
     Cancelled(Cause),
     /// It was to forward the event to a bus that is stopped or gone (R17).
     TargetGone,
 }
 
 impl<R> Outcome<R> {
-    /// Whether this counts as an error.
+    /// Returns whether this counts as an error.
     #[must_use]
     #[inline]
     pub fn is_error(&self) -> bool {
@@ -95,7 +95,7 @@ impl<R> Outcome<R> {
     }
 }
 
-/// What stays of a handler in the results of its invocations.
+/// What the results keep of a handler.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HandlerInfo {
@@ -110,7 +110,7 @@ pub struct HandlerInfo {
 }
 
 impl HandlerInfo {
-    /// The info of a handler that could not be registered because its bus is gone.
+    /// Info for a handler that could not be registered because its bus is gone.
     pub(crate) fn of_nobody(name: &str, bus: BusKey) -> Self {
         Self { key: HandlerKey::new(0), name: name.into(), bus_name: "".into(), bus }
     }
@@ -122,18 +122,18 @@ impl HandlerInfo {
 pub struct Row<R> {
     /// Whose result this is.
     pub handler: Arc<HandlerInfo>,
-    /// When it started; `None` while its turn has not come, or when it never did.
+    /// When it started; `None` while it waits for its turn, or when it never started.
     pub started_at: Option<Instant>,
     /// When it ended.
     pub completed_at: Option<Instant>,
-    /// How many tries of it are over: those of an invocation count when it has ended.
+    /// How many of its tries are over. Those of an invocation count once it has ended.
     pub tries: u32,
     /// How it ended.
     pub outcome: Option<Outcome<R>>,
 }
 
 impl<R> Row<R> {
-    /// The status this row shows.
+    /// Returns the status of this row.
     #[must_use]
     pub fn status(&self) -> ResultStatus {
         match (&self.outcome, self.started_at) {
@@ -155,7 +155,7 @@ impl<R> Row<R> {
     }
 }
 
-/// The rows of one event, in R1 order, bus by bus. One alone needs no allocation.
+/// The rows of one event, in R1 order, bus by bus. A single row needs no allocation.
 #[derive(Clone, Debug)]
 pub struct Rows<R>(Few<R>);
 
@@ -166,19 +166,19 @@ enum Few<R> {
 }
 
 impl<R> Rows<R> {
-    /// No rows.
+    /// Creates an empty list.
     #[must_use]
     pub const fn new() -> Self {
         Self(Few::Any(Vec::new()))
     }
 
-    /// This one.
+    /// Creates a list of one row.
     #[inline(always)]
     pub(super) const fn of(row: Row<R>) -> Self {
         Self(Few::One(row))
     }
 
-    /// Makes room for as many, where there are none yet.
+    /// Reserves room for this many rows, if there are none yet.
     #[inline]
     pub(super) fn reserve(&mut self, rows: usize) {
         if let Few::Any(empty) = &mut self.0
@@ -192,25 +192,25 @@ impl<R> Rows<R> {
         core::mem::take(self)
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
         self.as_slice().len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.as_slice().is_empty()
     }
 
-    /// The name of the bus of the first row: the bus of an event that was on one bus alone.
+    /// The name of the first row's bus. For an event that was on one bus alone, this is that bus.
     #[inline]
     pub(crate) fn bus_name(&self) -> Option<&Arc<str>> {
         self.as_slice().first().map(|row| &row.handler.bus_name)
     }
 
-    /// The rows in order.
+    /// Returns the rows in order.
     #[must_use]
     #[inline]
     pub fn as_slice(&self) -> &[Row<R>] {
@@ -220,7 +220,7 @@ impl<R> Rows<R> {
         }
     }
 
-    /// The rows in order.
+    /// Returns the rows in order.
     #[inline]
     pub fn iter(&self) -> slice::Iter<'_, Row<R>> {
         self.as_slice().iter()
@@ -229,7 +229,7 @@ impl<R> Rows<R> {
     #[inline]
     pub(super) fn push(&mut self, row: Row<R>) {
         match &mut self.0 {
-            // What is replaced is an empty vector: it owns nothing.
+            // This forgets an empty vector, which owns nothing.
             Few::Any(rows) if rows.capacity() == 0 => {
                 core::mem::forget(core::mem::replace(&mut self.0, Few::One(row)));
             }
@@ -244,7 +244,7 @@ impl<R> Rows<R> {
         self.0 = Few::Any(first.into_iter().chain([row]).collect());
     }
 
-    /// Takes the first one, with which the others are gone.
+    /// Takes the first row, and drops the others.
     #[inline(always)]
     pub(super) fn take_first(&mut self) -> Option<Row<R>> {
         match core::mem::take(&mut self.0) {

@@ -1,5 +1,5 @@
-//! A handler that failed is tried again (R36, R45): the invocation rests, then a new one takes its
-//! place in the same row.
+//! Retries of failed handlers (R36, R45): the invocation rests, then a new one takes its place in the
+//! same row.
 
 use super::Machine;
 use super::output::{Dropped, Output, Run};
@@ -9,7 +9,7 @@ use super::work::Invocation;
 use crate::time::Instant;
 
 impl<P: Clone, R, H> Machine<P, R, H> {
-    /// Ends an invocation, or has it tried again when its event says so and it failed by itself.
+    /// Ends an invocation, or retries it if its event says so and it failed by itself.
     #[inline(always)]
     pub(super) fn end_or_retry(&mut self, ix: InvocationIx, outcome: &mut Option<Outcome<R>>) {
         match self.rest(ix, outcome.as_ref()) {
@@ -18,7 +18,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Until when an invocation rests before it is tried again; `None` when it is over.
+    /// Returns until when an invocation rests before it is retried; `None` when it is over.
     #[inline(always)]
     fn rest(&self, ix: InvocationIx, outcome: Option<&Outcome<R>>) -> Option<Instant> {
         if !matches!(outcome, Some(Outcome::Failed(_) | Outcome::TimedOut { .. })) {
@@ -49,7 +49,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.set_timer(bus, until, Timer::Invocation(next.ix()));
     }
 
-    /// The rest is over: the invocation runs when the bus is asked what is next.
+    /// Ends the rest: the invocation runs when its bus is next asked for work.
     pub(super) fn wake_up(&mut self, ix: InvocationIx) {
         self.disarm(Timer::Invocation(ix));
         let bus = self.invocations[ix].bus;
@@ -68,7 +68,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             state.tries = 1;
             state.started_at = now;
             self.arm(ix);
-            // Its bus may have been called for the hub's slot: others may have that.
+            // Its bus may have been called for the hub's slot, which other buses may now have.
             self.call_lines();
             let Invocation { work, event, handler, .. } = self.invocations[ix];
             let handlers = self.works[work].handlers.as_ref()?;

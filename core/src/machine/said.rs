@@ -1,4 +1,4 @@
-//! What the machine says, from when it is said until it is taken.
+//! The outputs that have not been taken yet.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -7,13 +7,13 @@ use super::output::{Done, Dropped, Ended, Note, Output, Warning, WideNote};
 use super::short_queue::ShortQueue;
 use super::{BusKey, InvocationKey, Machine};
 
-/// What was said and not taken yet.
+/// Outputs not taken yet.
 pub(super) struct Said<P, R, H> {
     notes: ShortQueue<Note>,
     wide: VecDeque<WideNote<P, R, H>>,
-    /// Notes of invocations that go on.
+    /// The number of notes of invocations that go on.
     resumed: usize,
-    /// The payloads of events that nothing remembers, to be handed out.
+    /// Payloads of events that nothing refers to any more, to be handed out.
     pub(super) forgotten: ShortQueue<P>,
 }
 
@@ -26,7 +26,7 @@ impl<P, R, H> Default for Said<P, R, H> {
 }
 
 impl<P: Clone, R, H> Said<P, R, H> {
-    /// An event has completed whose results are not in the books.
+    /// Adds a completed event whose results are not in the books.
     pub(super) fn completed(&mut self, done: Done<'_, P, R>) {
         let told = Ended::Told(Box::new(done.into_completed()));
         self.say(Output::Completed(told));
@@ -41,31 +41,31 @@ impl<P, R, H> Said<P, R, H> {
 }
 
 impl<P: Clone, R, H> Machine<P, R, H> {
-    /// Takes what the inputs so far have left to act on, in order. What is not taken stays.
+    /// Takes the outputs of the inputs so far, in order. Outputs that are not taken stay.
     pub fn outputs(&mut self) -> impl Iterator<Item = Output<P, R, H>> {
         core::iter::from_fn(|| self.next_output())
     }
 
-    /// Whether there is something to act on.
+    /// Returns whether there are outputs to take.
     #[must_use]
     #[inline]
     pub fn has_outputs(&self) -> bool {
         !self.said.notes.is_empty() || !self.said.forgotten.is_empty()
     }
 
-    /// The same, but for payloads that are forgotten.
+    /// Does the same, but ignores forgotten payloads.
     #[inline]
     pub(crate) const fn has_said(&self) -> bool {
         !self.said.notes.is_empty()
     }
 
-    /// Whether some invocation is said to go on.
+    /// Returns whether an output tells an invocation to go on.
     #[inline]
     pub(crate) const fn resumes(&self) -> bool {
         self.said.resumed > 0
     }
 
-    /// Takes the oldest of them.
+    /// Takes the oldest output.
     #[inline]
     pub fn next_output(&mut self) -> Option<Output<P, R, H>> {
         self.next_said(|done| done.into_completed()).or_else(|| {
@@ -73,20 +73,20 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         })
     }
 
-    /// Takes the payload of an event that nothing remembers any more, if there is one: what
-    /// [`Output::Dropped`] would say, without the way round.
+    /// Takes the payload of a forgotten event, if there is one. It is the direct way to what
+    /// [`Output::Dropped`] would hand out.
     #[inline]
     pub(crate) fn next_forgotten(&mut self) -> Option<P> {
         self.said.forgotten.pop()
     }
 
-    /// Takes those of all others, if there are any.
+    /// Takes all other forgotten payloads, if there are any.
     #[inline]
     pub(crate) fn more_forgotten(&mut self) -> Option<VecDeque<P>> {
         (!self.said.forgotten.is_empty()).then(|| self.said.forgotten.take())
     }
 
-    /// The same of an event that has completed, if that is what is said next, and its rows tell its path.
+    /// Takes the next output, if it is a completed event whose rows name its path.
     #[inline]
     pub(crate) fn next_completed<C>(
         &mut self,
@@ -97,7 +97,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         Some(self.hand_out(event, None, make))
     }
 
-    /// The same of an invocation of this bus that goes on.
+    /// Takes the next output, if it tells an invocation of this bus to go on.
     #[inline]
     pub(crate) fn next_resumed(&mut self, of: BusKey) -> Option<InvocationKey> {
         match self.said.notes.first() {
@@ -110,8 +110,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Takes the oldest output but for payloads that are forgotten. What is said of a completed
-    /// event is made of it where it lies.
+    /// Takes the oldest output, except forgotten payloads. A completed event's is made in place.
     pub(crate) fn next_said<C>(
         &mut self,
         make: impl FnOnce(Done<'_, P, R>) -> C,
@@ -145,7 +144,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.said.notes.push(note);
     }
 
-    /// An invocation that waited goes on.
+    /// Reports that a waiting invocation goes on.
     pub(super) fn say_resumed(&mut self, bus: BusKey, invocation: InvocationKey) {
         self.said.resumed += 1;
         self.note(Note::Resumed(bus, invocation));

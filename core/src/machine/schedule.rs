@@ -1,4 +1,5 @@
-//! What starts next: the queue, the slot, what is raised, the next handler (R1, R3, R8–R10, R13, R14, R17).
+//! What starts next: the queue, the slot, raised events, the next handler (R1, R3, R8–R10, R13, R14,
+//! R17).
 
 use alloc::sync::Arc;
 
@@ -13,12 +14,12 @@ use super::work::Work;
 use super::{BusKey, Machine};
 use crate::time::Instant;
 
-/// Events without handlers that one call of `next` completes at most.
+/// The most events without handlers that one call of `next` completes.
 const UNHANDLED_AT_ONCE: usize = 64;
 
 impl<P: Clone, R, H> Machine<P, R, H> {
-    /// Starts what is next on a bus and says what to run. Who asks asks again until it is idle: before
-    /// that no [`Output::Ready`] tells anybody of more.
+    /// Starts what is next on a bus, and returns what to run. Ask again until it is idle: until then
+    /// there is no [`Output::Ready`] for the bus.
     pub fn next(&mut self, bus: BusKey, now: Instant) -> Next<P, H> {
         let mut run = None;
         let asked = self.next_run(bus, now, &mut run);
@@ -29,7 +30,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// The same; what is to be run is put where it stays, so that it is moved once.
+    /// Does the same, but puts what to run in its final place, so that it is moved once.
     #[inline]
     pub(crate) fn next_run(
         &mut self,
@@ -51,15 +52,17 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         Asked::Again
     }
 
-    /// Somebody is going to ask a bus what is [`next`](Self::next), until it is idle: no
-    /// [`Output::Ready`] has to tell him. It cannot be taken back: who does not ask silences the bus.
+    /// Announces that the caller will ask a bus for [`next`](Self::next) until it is idle, so that it
+    /// needs no [`Output::Ready`]. This cannot be taken back: a caller that then does not ask silences
+    /// the bus.
     pub fn attend(&mut self, bus: BusKey) {
         if let Some(bus) = self.bus(bus) {
             self.buses[bus].ready = true;
         }
     }
 
-    /// Nothing is to be run, and the bus not idle, when what was next is done as soon as it was started.
+    /// When what was next is done as soon as it has started, nothing is to be run although the bus is
+    /// not idle.
     #[inline(never)]
     fn try_next(&mut self, ix: BusIx, run: &mut Option<Run<P, H>>) -> Asked {
         let BusState { resuming, continuing, ready, .. } = &mut self.buses[ix];
@@ -90,7 +93,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         Asked::Idle
     }
 
-    /// Says `Ready` for a bus on which something can start, once.
+    /// Gives `Ready` once for a bus on which something can start.
     #[inline(always)]
     pub(super) fn kick(&mut self, bus: BusIx) {
         if !self.buses[bus].ready {
@@ -115,14 +118,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// How a visit excludes others: the event's own word, else its bus's.
+    /// How a visit excludes others: the event's own setting, else its bus's.
     #[inline(always)]
     pub(super) fn concurrency(&self, visit: VisitIx) -> Concurrency {
         let (stay, event) = self.entries.pair(visit);
         event.concurrency(&self.buses[stay.bus].config)
     }
 
-    /// Adjusts everything that follows from what a started visit is doing now.
+    /// Updates everything that depends on what a started visit is doing now.
     #[inline(never)]
     pub(super) fn settle(&mut self, visit: VisitIx) {
         let Self { buses, entries, works, hub_slot, .. } = self;
@@ -139,7 +142,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             });
         }
         if is_done {
-            // It has done all it had to, and gives its slots back.
+            // It is done, and gives its slots back.
             stay.state = VisitState::Done;
             state.concurrency.change_slots(&mut bus.slot, hub_slot, |slot| slot.occupied -= 1);
             if let Some(handlers) = state.handlers.take() {
@@ -189,7 +192,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// One whose acceptance is not written holds what is behind it (R42).
+    /// A visit whose acceptance is not written holds back the ones behind it (R42).
     fn unless_held(&self, visit: VisitIx) -> Candidate {
         match self.entries[visit].held {
             true => Candidate::None,
@@ -197,7 +200,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Starts a visit, and the first of its handlers.
+    /// Starts a visit and its first handler.
     #[inline(always)]
     fn start(&mut self, ix: BusIx, visit: VisitIx, run: &mut Option<Run<P, H>>) {
         self.unplace_raised(visit);
@@ -212,7 +215,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// The same for whatever handlers it has.
+    /// Does the same, whatever handlers it has.
     #[inline(never)]
     fn start_first(&mut self, ix: BusIx, visit: VisitIx, run: &mut Option<Run<P, H>>) {
         self.buses[ix].queue.remove(&mut self.entries, visit);
@@ -222,7 +225,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.start_next(visit, run);
     }
 
-    /// From now on the handlers of a visit are fixed (R3).
+    /// Fixes the handlers of a visit from now on (R3).
     #[inline(never)]
     fn start_all(&mut self, visit: VisitIx, handlers: Snapshot<H>) {
         let Self { buses, entries, works, hub_slot, now, .. } = self;
@@ -236,7 +239,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         bus.started.push_back(entries, visit);
     }
 
-    /// Starts a visit that never stood in the queue.
+    /// Starts a visit that was never queued.
     #[inline(never)]
     pub(super) fn begin_past_queue(
         &mut self,
@@ -251,7 +254,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.settle(visit);
     }
 
-    /// Takes a visit that will not wait any longer out of its queue.
+    /// Takes a visit that will wait no longer out of its queue.
     #[inline(always)]
     pub(super) fn unqueue(&mut self, visit: VisitIx) {
         self.unplace_raised(visit);
@@ -259,7 +262,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.buses[bus].queue.remove(&mut self.entries, visit);
     }
 
-    /// Hands out what was taken off meanwhile: dropping it drops what the user registered.
+    /// Hands out lists that were replaced meanwhile: dropping them drops user values.
     #[inline(never)]
     fn let_go(&mut self, Snapshot { exact, any }: Snapshot<H>) {
         let lists = [exact, any].into_iter().flatten();
@@ -268,7 +271,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// The next started visit that has a handler to start.
+    /// Takes the next started visit that has a handler to start.
     #[inline(never)]
     pub(super) fn pop_continuing(&mut self, bus: BusIx) -> Option<VisitIx> {
         while let Some(key) = self.buses[bus].continuing.pop() {
@@ -300,7 +303,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                     self.land();
                 }
                 match is_parallel {
-                    // It runs, which is what its slots count already; others may use the hub's.
+                    // It runs, as its slots already count; other buses may use the hub's.
                     false => self.call_lines(),
                     true => self.settle(visit),
                 }
@@ -310,12 +313,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 self.pass_by(event, ix, &other);
                 self.settle(visit);
             }
-            // Nobody handles it: it is done as soon as it is started (R7).
+            // It has no handlers, and is done as soon as it has started (R7).
             None => self.settle(visit),
         }
     }
 
-    /// A handler that is not run: it is for events of another type, or forwards.
+    /// Passes a handler that is not run: one for events of another type, or a forward.
     #[cold]
     #[inline(never)]
     fn pass_by(&mut self, event: EventIx, work: WorkIx, handler: &Handler<H>) {
@@ -327,7 +330,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Forwards an event; one that cannot be has a row that says so.
+    /// Forwards an event. If it cannot be forwarded, a row says so.
     fn send_on(
         &mut self,
         event: EventIx,
@@ -344,7 +347,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 }
 
-/// The work of a visit that runs, with so many handlers; it has yet to enter the stage of those that do.
+/// Sets up the work of a visit that starts with this many handlers. The caller then puts it into the
+/// started stage.
 #[inline(always)]
 pub(super) fn begin_work<P, R, H>(
     bus: &mut BusState<H>,
@@ -364,7 +368,7 @@ pub(super) fn begin_work<P, R, H>(
     stay.work = Some(ix);
 }
 
-/// What came of asking, beside what is to be run.
+/// The result of asking, besides what to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
     /// There may be more.
@@ -376,7 +380,7 @@ enum Candidate {
     Start(VisitIx),
     /// A started visit has a handler to start.
     Continue,
-    /// It could, were it not for the hub's slot.
+    /// It could start if the hub's slot were free.
     AwaitsHub(Line),
     None,
 }

@@ -1,10 +1,10 @@
-//! A queue in which mostly nobody stands behind the first.
+//! A queue that rarely holds more than one item.
 
 use alloc::collections::VecDeque;
 
-/// First in, first out. The first stands apart, where no ring is needed for it.
+/// First in, first out. The first item is kept apart, so that it needs no ring buffer.
 pub(super) struct ShortQueue<T> {
-    /// None when the queue is empty.
+    /// `None` when the queue is empty.
     first: Option<T>,
     rest: VecDeque<T>,
 }
@@ -32,12 +32,12 @@ impl<T> ShortQueue<T> {
         }
     }
 
-    /// Makes room for so many more.
+    /// Reserves room for this many more.
     pub(super) fn reserve(&mut self, more: usize) {
         self.rest.reserve(more);
     }
 
-    /// Takes all of them.
+    /// Takes all items.
     pub(super) fn take(&mut self) -> VecDeque<T> {
         let mut all = core::mem::take(&mut self.rest);
         self.first.take().into_iter().for_each(|first| all.push_front(first));

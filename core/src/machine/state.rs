@@ -1,4 +1,4 @@
-//! A bus in the books, and the places of all records.
+//! The state of a bus, and the indices of all records.
 
 use alloc::sync::Arc;
 
@@ -26,44 +26,44 @@ pub(super) type WaitIx = Ix<WaitTag>;
 
 pub(super) struct BusState<H> {
     pub(super) config: BusConfig,
-    /// Of its configuration, in the form they are used in.
+    /// From its configuration, in the form in which they are used.
     pub(super) limit: Nanos,
     pub(super) slow_after: Nanos,
-    /// What it does for an event that says nothing of it excludes others on this bus, and nothing else.
+    /// By default its events exclude others on this bus, and nothing else.
     pub(super) is_serial: bool,
     pub(super) name: Arc<str>,
     pub(super) handlers: Registry<H>,
     pub(super) phase: Phase,
-    /// Nobody outside can dispatch on it any more.
+    /// Nothing outside can dispatch on it any more.
     pub(super) closed: bool,
-    /// Its journal failed: it takes no further events.
+    /// Its journal failed: it refuses further events.
     pub(super) refuses: bool,
 
     /// Visits that have not started, in order of arrival.
     pub(super) queue: Stage,
-    /// Those that have, and whose events have not completed, in order of their start.
+    /// Started visits whose events have not completed, in order of start.
     pub(super) started: Stage,
-    /// Those of them that are awaited and take a slot, and those that take none.
+    /// The queued visits that are awaited: those that take a slot, and those that take none.
     pub(super) raised: Raised,
     pub(super) raised_parallel: Raised,
     /// Started visits with a handler to start now.
     pub(super) continuing: ShortQueue<VisitKey>,
-    /// Invocations that have rested and are to be tried again.
+    /// Invocations that have rested and are to be retried.
     pub(super) resuming: ShortQueue<InvocationKey>,
     pub(super) slot: Slot,
-    /// `Output::Ready` was said and `next` has not been idle since.
+    /// `Output::Ready` was given, and `next` has not been idle since.
     pub(super) ready: bool,
     /// Whether it stands in each [`Line`].
     pub(super) in_line: [bool; 2],
-    /// It was told that the hub's slot is free, and passes that on if it takes no use of it.
+    /// It was told that the hub's slot is free, and passes that on if it does not use it.
     pub(super) called_to_hub: bool,
 
     pub(super) roots: usize,
     pub(super) children: usize,
     pub(super) incomplete: usize,
-    /// `Output::Idle` is said when no more than this are incomplete, to who has asked.
+    /// `Output::Idle` is given when no more than this many are incomplete.
     pub(super) idle_at: Option<usize>,
-    /// Places that were granted and not used yet.
+    /// Places that were granted and not yet used.
     pub(super) granted: usize,
     pub(super) reservations: List<ReservationTag>,
     pub(super) watches: Watches,
@@ -77,7 +77,7 @@ pub(super) struct BusState<H> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Open,
-    /// Takes children of incomplete events only.
+    /// Accepts only children of incomplete events.
     Draining,
     Stopped,
 }
@@ -87,12 +87,12 @@ pub(super) enum Phase {
 pub(super) struct Slot {
     /// Started visits that hold it, lent or not. A queued visit starts when there are none.
     pub(super) occupied: usize,
-    /// Those of them that do not wait themselves. A raised visit starts when there are none.
+    /// Those of them that are not waiting. A raised visit starts when there are none.
     pub(super) busy: usize,
 }
 
-/// The lines of buses that wait for the hub's slot: with a raised visit, which may borrow it, or
-/// with a queued one, which needs it whole.
+/// The lines of buses waiting for the hub's slot: with a raised visit, which may borrow it, or with a
+/// queued one, which needs it whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Line {
     Raised,
@@ -149,7 +149,7 @@ impl<H> BusState<H> {
         }
     }
 
-    /// Whether it takes events now: any, or those that an incomplete one waits for.
+    /// Returns whether it accepts events now: any, or only those that an incomplete one waits for.
     #[inline]
     pub(super) const fn is_open_to(&self, is_attached: bool) -> bool {
         match self.phase {

@@ -15,7 +15,7 @@ use crate::time::Instant;
 use alloc::sync::Arc;
 
 impl<P: Clone, R, H> Machine<P, R, H> {
-    /// When [`timed_out`](Self::timed_out) has something to do for a bus.
+    /// Returns when [`timed_out`](Self::timed_out) next has something to do for a bus.
     #[must_use]
     #[inline]
     pub fn next_deadline(&self, bus: BusKey) -> Option<Instant> {
@@ -26,7 +26,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Time has passed: ends what is over its limit on this bus. Does nothing when nothing is due.
+    /// Ends what is over its limit on this bus at `now`. Does nothing when nothing is due.
     pub fn timed_out(&mut self, bus: BusKey, now: Instant) {
         self.advance(now);
         self.land();
@@ -40,7 +40,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// How long a running invocation may take, for a shell that wants to show it.
+    /// Returns when a running invocation has to end, for shells that want to show it.
     #[must_use]
     pub fn deadline(&self, invocation: InvocationKey) -> Option<Instant> {
         match self.flight_of(invocation) {
@@ -49,8 +49,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// What fell due at `at`. A limit that has passed since has its turn among what fell due before
-    /// it: a driver that comes late must not time a parent out before its child.
+    /// Handles an invocation's timer that fell due at `at`. A limit that has passed since then waits
+    /// for its turn among earlier timers: a late driver must not time a parent out before its child.
     fn invocation_is_due(&mut self, ix: InvocationIx, at: Instant) {
         let state = &self.invocations[ix];
         if state.rests {
@@ -76,7 +76,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.end_all(ends);
     }
 
-    /// Sets an invocation's timer, which is not set.
+    /// Sets an invocation's timer, which is not set yet.
     #[inline(always)]
     pub(super) fn arm(&mut self, ix: InvocationIx) {
         let invocation = &self.invocations[ix];
@@ -137,7 +137,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[cold]
     #[inline(never)]
     pub(super) fn tell_other_type(&mut self, event: EventIx, handler: &Arc<HandlerInfo>) {
-        // Of one that is no longer registered nobody would take the note back.
+        // For an unregistered handler, nothing would remove the note again.
         let registered = self.handler_places.contains_key(&handler.key);
         if registered && self.told_other_type.insert(handler.key) {
             let event_type = self.kinds.name_of(self.entries[event].kind).clone();
@@ -148,7 +148,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 }
 
 impl Timer {
-    /// It stands in this place among the timers of its bus.
+    /// Records its place among the timers of its bus.
     #[inline(always)]
     pub(super) fn stands<P>(
         self,

@@ -1,5 +1,5 @@
-//! A binary heap of deadlines that can be moved and removed: every timer knows its place. The one that
-//! was set last stands apart from it: most are gone before another one is set.
+//! A binary heap of deadlines that can be moved and removed: every timer knows its place. The timer set
+//! last is kept apart, as most timers are gone before the next one is set.
 
 use alloc::vec::Vec;
 
@@ -14,7 +14,7 @@ pub(super) struct Timers<K> {
 
 /// "Not set".
 pub(super) const NOWHERE: u32 = u32::MAX;
-/// The place of the one that was set last.
+/// The place of the timer set last.
 const APART: u32 = u32::MAX - 1;
 
 impl<K: Copy> Timers<K> {
@@ -24,7 +24,7 @@ impl<K: Copy> Timers<K> {
 
     #[inline]
     pub(super) fn next(&self) -> Option<(Instant, K)> {
-        // Of equal ones that of the heap was set before.
+        // Of equal deadlines, the one in the heap was set first.
         let earlier = |at: Instant| self.heap.first().filter(|(first, ..)| *first <= at);
         let last = self.last.as_ref();
         let next = last.and_then(|(at, ..)| earlier(*at)).or(last).or_else(|| self.heap.first());
@@ -35,7 +35,7 @@ impl<K: Copy> Timers<K> {
         self.heap.len() + usize::from(self.last.is_some())
     }
 
-    /// `place` is told where it is, and where each timer is that moves.
+    /// `place` is told the new timer's place, and that of each timer that moves.
     #[inline(always)]
     pub(super) fn insert(&mut self, at: Instant, key: K, mut place: impl FnMut(K, u32)) {
         self.count += 1;
@@ -46,7 +46,7 @@ impl<K: Copy> Timers<K> {
         place(key, APART);
     }
 
-    /// Whoever has it removed knows that it is nowhere; `place` is told of those that move.
+    /// The caller knows that the removed timer is nowhere; `place` is told of those that move.
     #[inline(always)]
     pub(super) fn remove(&mut self, position: u32, mut place: impl FnMut(K, u32)) {
         match position {

@@ -1,4 +1,4 @@
-//! What the machine is told of a handler that makes its tries itself, within one invocation (R45).
+//! Reports about a handler that makes its tries itself, within one invocation (R45).
 
 use alloc::vec::Vec;
 
@@ -6,8 +6,8 @@ use super::{InvocationKey, Machine};
 use crate::time::Instant;
 
 impl<P: Clone, R, H> Machine<P, R, H> {
-    /// An invocation has begun its try of this number; 0 when it will not come to any. That many will
-    /// be added to its row.
+    /// Reports that an invocation has begun the try of this number, or 0 if it will make none. That
+    /// many tries will be added to its row.
     pub fn tried(&mut self, invocation: InvocationKey, tries: u32) {
         self.land();
         if let Some(ix) = self.invocations.find(invocation) {
@@ -15,8 +15,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// A try of an invocation is over its time: the descendants that it is awaiting are aborted, as
-    /// they are when the whole invocation is (R23).
+    /// Reports that a try of an invocation has exceeded its time: the descendants it is awaiting are
+    /// aborted, as they are when the whole invocation times out (R23).
     pub fn try_timed_out(&mut self, invocation: InvocationKey, now: Instant) {
         self.advance(now);
         self.land();

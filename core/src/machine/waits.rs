@@ -1,4 +1,4 @@
-//! Handlers wait for events: raising, lending, retaking, and waits that could never end (R13–R15).
+//! Handlers' waits for events: raising, lending, retaking, and waits that could never end (R13–R15).
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -23,13 +23,13 @@ pub enum Waiting {
     Over,
     /// The wait is noted and ends with the event's completion.
     Begun(WaitKey),
-    /// The invocation has ended: the wait is nobody's, as one outside of handlers.
+    /// The invocation has ended: the wait belongs to no invocation, as one outside of handlers.
     Nobodys,
 }
 
 impl<P: Clone, R, H> Machine<P, R, H> {
-    /// An invocation waits for an event: the event and its descendants are raised, and the
-    /// invocation lends its slot until the wait ends, with the event or when it is given up.
+    /// Begins an invocation's wait for an event. The event and its descendants are raised, and the
+    /// invocation lends its slot until the wait ends: with the event, or when it is given up.
     ///
     /// # Errors
     /// The wait could never end.
@@ -41,7 +41,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.begin_wait(invocation, event, false)
     }
 
-    /// The same, and when the wait ends with the event, [`Output::Resumed`](super::Output::Resumed) says so.
+    /// Does the same, and gives [`Output::Resumed`](super::Output::Resumed) when the wait ends with the
+    /// event.
     ///
     /// # Errors
     /// The wait could never end.
@@ -53,7 +54,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.begin_wait(invocation, event, true)
     }
 
-    /// One of both.
+    /// Either of the two.
     pub(crate) fn begin_wait(
         &mut self,
         invocation: InvocationKey,
@@ -79,7 +80,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         Ok(Waiting::Begun(key))
     }
 
-    /// A wait is given up. What it raised and has not started returns to its place.
+    /// Gives up a wait. Events that it raised and that have not started return to their place.
     pub fn end_wait(&mut self, wait: WaitKey) {
         self.land();
         if let Some(wait) = self.waits.find(wait) {
@@ -90,7 +91,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Checks that an invocation may wait until a bus is idle: not when the bus cannot be idle
+    /// Checks whether an invocation may wait until a bus is idle. It may not if the bus cannot be idle
     /// before the invocation has ended.
     ///
     /// # Errors
@@ -108,8 +109,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.search_up(by, |event| self.visit_on(event, bus).is_some())
     }
 
-    /// How many events on a bus cannot complete before an invocation has ended: those that depend
-    /// on it, and those that are queued behind one of them and not raised.
+    /// Counts the events on a bus that cannot complete before an invocation has ended: those that
+    /// depend on it, and those queued behind one of them and not raised.
     pub(super) fn dependents(&self, invocation: InvocationKey, bus: BusKey) -> usize {
         let (by, bus) = (self.invocations.find(invocation), self.buses.find(bus));
         let Some((by, bus)) = by.zip(bus) else { return 0 };
@@ -164,7 +165,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.kin(event)?.waits.first()
     }
 
-    /// An event has completed: who waited for it retakes its slot, in this very step.
+    /// An event has completed: invocations that waited for it retake their slots in this same step.
     #[inline]
     pub(super) fn end_waits_for(&mut self, kin: KinIx) {
         while let Some(wait) = self.kins[kin].waits.first() {
@@ -179,7 +180,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// An invocation ends: so do its waits.
+    /// Ends the waits of an invocation that ends.
     #[inline]
     pub(super) fn drop_waits(&mut self, by: InvocationIx) {
         if self.invocations[by].is_waiting() {
@@ -198,7 +199,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// The events below an invocation that it is waiting for.
+    /// Returns the events below an invocation that it is waiting for.
     pub(super) fn awaited_descendants(&self, by: InvocationIx) -> Vec<EventKey> {
         let ancestor = self.invocations[by].event;
         let mut awaited = Vec::new();
@@ -213,14 +214,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         awaited
     }
 
-    /// The events an invocation is waiting for.
+    /// Returns the events an invocation is waiting for.
     pub(super) fn awaited(&self, by: InvocationIx) -> impl Iterator<Item = EventIx> {
         let first = self.invocations[by].waits.first();
         core::iter::successors(first, |wait| self.waits[*wait].of_invocation.next())
             .map(|wait| self.waits[wait].event)
     }
 
-    /// A queued visit takes the place among the raised that its event gives it.
+    /// Puts a queued visit in the place among the raised that its event gives it.
     #[inline]
     pub(super) fn place_raised(&mut self, visit: VisitIx) {
         if let Some(order) = self.raise_order(visit) {
@@ -228,7 +229,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// A queued visit gives it up, before it leaves the queue or its event's `raise` changes.
+    /// Takes a queued visit out of that place, before it leaves the queue or its event's `raise`
+    /// changes.
     #[inline]
     pub(super) fn unplace_raised(&mut self, visit: VisitIx) {
         if let Some(order) = self.raise_order(visit) {
@@ -250,7 +252,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if parallel { &mut bus.raised_parallel } else { &mut bus.raised }
     }
 
-    /// Raises an event and what is below it to at least this wait. No recursion: any depth.
+    /// Raises an event and everything below it to at least this wait, at any depth, without recursion.
     fn raise(&mut self, event: EventIx, group: u64) {
         let (mut next, mut below) = (Some(event), Vec::new());
         while let Some(event) = next {
@@ -262,7 +264,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Gives an event and what is below it the place that the waits that are left give it.
+    /// Gives an event and everything below it the place that the remaining waits give it.
     fn lower(&mut self, event: EventIx) {
         let (mut next, mut below) = (Some(event), Vec::new());
         while let Some(event) = next {
@@ -292,7 +294,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.kins[kin].raise = raise;
         self.for_each_queued(event, |machine, visit| {
             machine.place_raised(visit);
-            // One that is raised no longer may have held up the head of the queue.
+            // A visit that is no longer raised may have held up the head of the queue.
             machine.kick(machine.entries[visit].bus);
         });
     }
@@ -307,8 +309,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// An event that has no children and none of whose handlers waits depends on nobody else: then
-    /// nothing is searched. So it is with what has just been dispatched or requested.
+    /// An event without children, none of whose handlers waits, depends on nothing else, so there is no
+    /// search. This holds for an event that has just been dispatched or requested.
     fn check_cycle(&self, by: InvocationIx, event: EventIx) -> Result<(), Deadlock> {
         let has_children = self.kin(event).is_some_and(|kin| kin.children.last().is_some());
         let waits = |visit: VisitIx| {
@@ -321,8 +323,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Walks up what cannot complete before an invocation ends: its event, the parents of that, and
-    /// the events of handlers that wait for any of these.
+    /// Walks up everything that cannot complete before an invocation ends: its event, that event's
+    /// parents, and the events of handlers that wait for any of these.
     fn search_up(
         &self,
         by: InvocationIx,

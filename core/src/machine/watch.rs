@@ -1,4 +1,4 @@
-//! Who waits for events to come: expectations and streams (R26–R28).
+//! Watches for events to come: expectations and streams (R26–R28).
 
 use hashbrown::HashMap;
 
@@ -14,22 +14,22 @@ use super::{BusKey, Machine, WatchKey, WatchTag};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// It is kept all the same, and no event of the bus starts until the reader has caught up.
+    /// It is kept all the same, and no further event of the bus starts until the reader has caught up.
     #[default]
     Wait,
-    /// The oldest one that was not read makes room for it.
+    /// The oldest unread event makes room for it.
     DropOldest,
     /// It is dropped.
     DropNewest,
 }
 
-/// Where a bus keeps its watchers.
+/// The watches of a bus.
 #[derive(Default)]
 pub(super) struct Watches {
     all: List<WatchTag>,
     by_name: HashMap<NameIx, List<WatchTag>>,
     any: List<WatchTag>,
-    /// Readers that have no room and are waited for.
+    /// Readers without room that are waited for.
     pub(super) holds: usize,
 }
 
@@ -58,18 +58,17 @@ impl Watch {
 }
 
 impl Watches {
-    /// Whether somebody watches.
+    /// Returns whether there are any.
     pub(super) fn are_there(&self) -> bool {
         self.all.first().is_some()
     }
 }
 
 impl<P: Clone, R, H> Machine<P, R, H> {
-    /// Watches for events that come to a bus from now on. Each is named once, by
-    /// [`Output::Arrived`], as long as fewer than `capacity` are unread, and beyond that as
-    /// `overflow` says.
+    /// Watches for events that come to a bus from now on. Each is given once, by [`Output::Arrived`],
+    /// while fewer than `capacity` are unread, and beyond that as `overflow` says.
     ///
-    /// `None` when the bus is stopped: nothing will come.
+    /// Returns `None` when the bus is stopped: nothing will come.
     pub fn watch(
         &mut self,
         bus: BusKey,
@@ -98,7 +97,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         Some(watch)
     }
 
-    /// Ends a watch; nothing is left of it.
+    /// Ends a watch and leaves nothing behind.
     pub fn unwatch(&mut self, watch: WatchKey) {
         let Some(ix) = self.watches.find(watch) else { return };
         let Watch { bus, name, holds, .. } = self.watches[ix];
@@ -122,7 +121,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// The reader has taken one of the events that were named to it.
+    /// Reports that the reader has taken one of the events given to it.
     pub fn read(&mut self, watch: WatchKey) {
         let Some(ix) = self.watches.find(watch) else { return };
         let state = &mut self.watches[ix];
@@ -136,18 +135,18 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// How many watches ask for a name.
+    /// Returns how many watches ask for a name.
     pub(super) fn named_watches(&self) -> usize {
         self.watches.iter().filter(|(_, watch)| watch.name.is_some()).count()
     }
 
-    /// How many events a watcher had no room for.
+    /// Returns how many events a watch had no room for.
     #[must_use]
     pub fn dropped(&self, watch: WatchKey) -> u64 {
         self.watches.get(watch).map_or(0, |watch| watch.dropped)
     }
 
-    /// An event has come to a bus: names it to those who watch for it.
+    /// Gives an event that has come to a bus to its watches.
     #[cold]
     #[inline(never)]
     pub(super) fn tell_watchers(&mut self, visit: VisitIx) {
@@ -194,7 +193,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         });
     }
 
-    /// A bus is stopped: nothing will come any more.
+    /// Ends the watches of a stopped bus.
     pub(super) fn end_watches(&mut self, bus: BusIx) {
         while let Some(ix) = self.buses[bus].watches.all.first() {
             let watch = self.watches.key(ix);

@@ -1,4 +1,4 @@
-//! What a bus does for an event: its handlers, the invocations that run, and what those wait for.
+//! A bus's work for an event: its handlers, the running invocations, and their waits.
 
 use alloc::sync::Arc;
 
@@ -16,21 +16,21 @@ use crate::time::{Instant, Nanos};
 
 /// The handlers of one event on one bus, while they run.
 pub(super) struct Work<R, H> {
-    /// None once the stay is over, and where the only one was handed on as it was started.
+    /// `None` once the visit is over, or if the only handler was handed on as it started.
     pub(super) handlers: Option<Snapshot<H>>,
     /// The next handler to start, and how many there are.
     pub(super) next: u32,
     pub(super) total: u32,
-    /// Running invocations, and those of them that wait.
+    /// Running invocations, and the waiting ones among them.
     pub(super) live: u32,
     pub(super) waiting: u32,
     pub(super) invocations: List<InvocationTag>,
     pub(super) parallel: bool,
     pub(super) concurrency: Concurrency,
     pub(super) completion: Completion,
-    /// Counted in the `busy` of its slots.
+    /// Whether it is counted in the `busy` of its slots.
     pub(super) awake: bool,
-    /// In the `continuing` queue of its bus.
+    /// Whether it is in the `continuing` queue of its bus.
     pub(super) continuing: bool,
     pub(super) rows: Rows<R>,
 }
@@ -38,27 +38,27 @@ pub(super) struct Work<R, H> {
 #[derive(Clone, Copy, Default)]
 pub(super) struct Invocation {
     pub(super) visit: VisitIx,
-    /// That of the visit.
+    /// The work of the visit.
     pub(super) work: WorkIx,
     pub(super) event: EventIx,
     pub(super) bus: BusIx,
     pub(super) row: u32,
-    /// Which of the event's handlers it is of.
+    /// The index of the handler among the event's.
     pub(super) handler: u32,
     pub(super) of_event: Links<InvocationTag>,
     pub(super) waits: List<WaitTag>,
-    /// What else it waits for, counted: it raises nothing.
+    /// Its other waits, counted: they raise nothing.
     pub(super) lends: u32,
-    /// The number of its present waiting for events: waits begun together raise together.
+    /// The number of its current waiting for events: waits begun together raise together.
     pub(super) group: u64,
     pub(super) started_at: Instant,
     pub(super) limit: Nanos,
     pub(super) slow_told: bool,
-    /// Which invocation of its row it is, from 1.
+    /// The number of this invocation in its row, from 1.
     pub(super) number: u32,
-    /// The tries it makes itself; none while it rests.
+    /// The tries it makes itself; 0 while it rests.
     pub(super) tries: u32,
-    /// It waits to be tried again; nothing runs.
+    /// Whether it waits to be retried; nothing runs.
     pub(super) rests: bool,
     pub(super) timer: u32,
 }
@@ -67,15 +67,15 @@ pub(super) struct Invocation {
 pub(super) struct Wait {
     pub(super) invocation: InvocationIx,
     pub(super) event: EventIx,
-    /// Its end is to be said.
+    /// Whether its end gives an output.
     pub(super) resumes: bool,
     pub(super) of_invocation: Links<WaitTag>,
     pub(super) of_event: Links<WaitTag>,
 }
 
 impl<R, H> Work<R, H> {
-    /// What a bus is to do for an event with so many handlers, as the event and the bus say. Of the
-    /// work that was done in this place before nothing is left, but that it may have been in a queue.
+    /// Sets up the work for an event with this many handlers, with the settings of the event and the
+    /// bus. Nothing is left of the previous work in this place, except that it may be in a queue.
     #[inline]
     pub(super) fn begin<P>(&mut self, handlers: usize, bus: &BusConfig, event: &EventState<P>) {
         debug_assert!(self.live == 0 && self.waiting == 0 && self.rows.is_empty());
@@ -92,7 +92,7 @@ impl<R, H> Work<R, H> {
         self.rows.reserve(handlers);
     }
 
-    /// The next handler to start.
+    /// Takes the next handler to start.
     #[inline]
     pub(super) fn next_handler(&mut self) -> Option<Arc<Handler<H>>> {
         let handler = self.handlers.as_ref()?.get(self.next as usize)?.clone();
@@ -100,7 +100,7 @@ impl<R, H> Work<R, H> {
         Some(handler)
     }
 
-    /// Puts an invocation into the books, whose key was foretold.
+    /// Puts an invocation whose key was foretold into the books.
     #[inline(always)]
     pub(super) fn enter(
         &mut self,
@@ -113,7 +113,7 @@ impl<R, H> Work<R, H> {
         self.live += 1;
     }
 
-    /// Who may run at the same time as one of its invocations.
+    /// What may run at the same time as one of its invocations.
     pub(super) fn beside(&self) -> Beside {
         match self.parallel || self.concurrency == Concurrency::Parallel {
             true => Beside::Others,
@@ -121,13 +121,13 @@ impl<R, H> Work<R, H> {
         }
     }
 
-    /// Whether the event ends here with what one handler came to (R11).
+    /// Returns whether the event ends here with one handler's outcome (R11).
     #[inline]
     pub(super) fn is_first(&self, outcome: Option<&Outcome<R>>) -> bool {
         self.completion == Completion::First && matches!(outcome, Some(Outcome::Value(_)))
     }
 
-    /// Whether it has something running that does not wait, or something to start.
+    /// Returns whether it has something running that does not wait, or something to start.
     #[inline]
     pub(super) fn is_awake(&self) -> bool {
         let to_start = self.next < self.total;
@@ -170,7 +170,7 @@ impl<R, H> Default for Work<R, H> {
 }
 
 impl Invocation {
-    /// The first try of a handler, which stands in this row and is this one of the event's handlers.
+    /// The first try of a handler, in this row.
     #[inline(always)]
     pub(super) fn begin(
         &mut self,
@@ -207,7 +207,7 @@ impl Invocation {
         self.lends > 0 || self.waits.first().is_some()
     }
 
-    /// Has its work count it among those that wait, as it does after the change.
+    /// Applies a change, and updates the waiting count of its work.
     #[inline]
     pub(super) fn change_waiting<R, H>(
         &mut self,
@@ -227,7 +227,7 @@ impl Invocation {
         (self.started_at + self.limit).known()
     }
 
-    /// When it has to be looked at: to report it as slow, or at its limit.
+    /// When it has to be checked: to report it as slow, or at its limit.
     #[inline]
     pub(super) fn alarm(&self, slow_after: Nanos) -> Instant {
         let slow_after = if self.slow_told { Nanos::FOR_EVER } else { slow_after };

@@ -1,44 +1,44 @@
-//! How long to rest before a further try: numbers in, a duration out.
+//! How long to rest before the next try: numbers in, a duration out.
 //!
-//! Not `backon`'s, which was looked at: it multiplies step by step in `f32`, so that its rests drift
-//! from `wait * factor^n`, and it is an iterator, where a rest has to be told from its number.
+//! `backon` was considered and not used. It multiplies step by step in `f32`, so its rests drift from
+//! `wait * factor^n`, and it is an iterator, where we need a rest for a given number.
 
 use core::time::Duration;
 
-/// The rest before each further try.
+/// The rests before retries.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Backoff {
     pub(crate) wait: Duration,
     pub(crate) factor: f64,
-    /// No rest is longer.
+    /// The longest rest.
     pub(crate) max_wait: Duration,
-    /// Up to this part of each rest is taken off at random: 0 for nothing, 1 for all.
+    /// The share of each rest, at most, that is taken off at random: 0 for none, 1 for all.
     pub(crate) jitter: f64,
 }
 
 impl Backoff {
-    /// The rest after failure `n`, counted from 0: `wait * factor^n`, at most `max_wait`. `random`
-    /// decides what the jitter takes off.
+    /// Returns the rest after failure `n`, counted from 0: `wait * factor^n`, at most `max_wait`.
+    /// `random` decides what the jitter takes off.
     pub(crate) fn rest(&self, n: u32, random: u64) -> Duration {
         let rest = delay(self.wait, self.factor, n).min(self.max_wait);
         if self.jitter > 0.0 { shortened(rest, self.jitter.min(1.0), random) } else { rest }
     }
 }
 
-/// `wait * factor^n`. What is longer than can be said is [`Duration::MAX`]; a factor that is no
-/// number counts as 1, one below 0 as 0.
+/// Returns `wait * factor^n`. A result too long for a duration is [`Duration::MAX`]. A NaN factor
+/// counts as 1, a negative one as 0.
 pub(crate) fn delay(wait: Duration, factor: f64, n: u32) -> Duration {
     let factor = if factor.is_nan() { 1.0 } else { factor.max(0.0) };
     let scale = power(factor, n);
     if scale == 1.0 || wait.is_zero() {
-        // Exactly as it was said: nanoseconds do not all survive the way through `f64`.
+        // Returned unchanged: `f64` does not preserve all nanoseconds.
         return wait;
     }
-    // What is not finite and not negative is too long, and nothing else is refused.
+    // The only errors are values that are too long or not finite; none is negative.
     Duration::try_from_secs_f64(wait.as_secs_f64() * scale).unwrap_or(Duration::MAX)
 }
 
-/// `base^n`, in at most 32 squarings: without `std` there is no `powi`.
+/// Returns `base^n`, in at most 32 squarings: without `std` there is no `powi`.
 fn power(mut base: f64, mut n: u32) -> f64 {
     let mut power = 1.0;
     while n > 0 {
@@ -52,7 +52,7 @@ fn power(mut base: f64, mut n: u32) -> f64 {
 }
 
 fn shortened(rest: Duration, jitter: f64, random: u64) -> Duration {
-    // The upper 53 bits are a number below 1 with nothing lost.
+    // The upper 53 bits are a number below 1, without loss.
     let part = (random >> 11) as f64 / (1u64 << 53) as f64;
     let left = rest.as_secs_f64() * (1.0 - jitter * part);
     Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX).min(rest)

@@ -1,4 +1,4 @@
-//! Waiting by a runtime's clock.
+//! Waiting, measured by a runtime's clock.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -11,13 +11,13 @@ use core::time::Duration;
 use crate::runtime::{Runtime, Timer};
 use crate::time::Instant;
 
-/// A runtime, and the one timer that a call needs of it.
+/// A runtime, and the one timer that a call needs from it.
 pub(crate) struct Clock {
     runtime: Arc<dyn Runtime>,
     timer: Option<Pin<Box<dyn Timer>>>,
 }
 
-/// The time was over first.
+/// The time ran out first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Elapsed;
 
@@ -30,7 +30,7 @@ impl Clock {
         self.runtime.now()
     }
 
-    /// Runs a future, until `deadline` at most.
+    /// Runs a future until `deadline` at most.
     pub(crate) async fn until<F: Future>(
         &mut self,
         deadline: Option<Instant>,
@@ -45,7 +45,7 @@ impl Clock {
         .await
     }
 
-    /// Runs a future, for this time at most.
+    /// Runs a future for this long at most.
     pub(crate) async fn within<F: Future>(
         &mut self,
         limit: Option<Duration>,
@@ -55,8 +55,8 @@ impl Clock {
         self.until(deadline, pin!(future)).await
     }
 
-    /// Rests until then. Others have a turn in any case: a call that fails at once, again and again,
-    /// does not hold up its thread.
+    /// Rests until then. It always yields once, so that a call that keeps failing at once does not hold
+    /// up its thread.
     pub(crate) async fn rest(&mut self, until: Instant) {
         let (mut is_set, mut gave_way) = (false, false);
         poll_fn(|cx| {
@@ -73,7 +73,7 @@ impl Clock {
     }
 
     fn has_come(&mut self, at: Instant, is_set: &mut bool, cx: &mut Context<'_>) -> Poll<()> {
-        // The clock before the timer, which may be late.
+        // Check the clock before the timer, which may be late.
         if self.runtime.now() >= at {
             return Poll::Ready(());
         }

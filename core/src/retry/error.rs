@@ -1,4 +1,4 @@
-//! A call that did not come off.
+//! Errors of calls that failed.
 
 use core::error::Error;
 use core::time::Duration;
@@ -7,42 +7,42 @@ use crate::bus::BoxError;
 use crate::runtime::NoRuntime;
 use crate::semaphore::SemaphoreError;
 
-/// A call that was given up, or not made.
+/// A call was given up, or was not made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RetryError {
-    /// The last try failed; the source is its own error. As with
-    /// [`HandlerError::GaveUp`](crate::HandlerError::GaveUp), the text ends with that error's: what is
-    /// written to a log without its sources still says what went wrong.
+    /// The last try failed. The source is its own error. As with
+    /// [`HandlerError::GaveUp`](crate::HandlerError::GaveUp), the text ends with that error's, so that
+    /// a log without sources still says what went wrong.
     #[error("failed after {} over {elapsed:?}: {source}", Tries(*tries))]
     Failed {
         /// Tries made.
         tries: u32,
         /// From the start of the first try to the end of the last.
         elapsed: Duration,
-        /// The error of the last try; it downcasts.
+        /// The error of the last try, which can be downcast.
         source: BoxError,
     },
-    /// The last try was over its time.
+    /// The last try exceeded its time limit.
     #[error("timed out after {} over {elapsed:?}, each of at most {limit:?}", Tries(*tries))]
     TimedOut {
         /// Tries made.
         tries: u32,
         /// From the start of the first try to the end of the last.
         elapsed: Duration,
-        /// How long each try had.
+        /// The time limit of each try.
         limit: Duration,
     },
-    /// There was no slot for it; it was not tried.
+    /// The call got no slot, and was not tried.
     #[error(transparent)]
     Semaphore(SemaphoreError),
-    /// There is no async runtime here that could measure the time; it was not tried.
+    /// There is no async runtime here to measure the time; the call was not tried.
     #[error(transparent)]
     NoRuntime(NoRuntime),
 }
 
 impl RetryError {
-    /// How often it was tried.
+    /// Returns how many tries were made.
     #[must_use]
     pub const fn tries(&self) -> u32 {
         match self {
@@ -51,7 +51,7 @@ impl RetryError {
         }
     }
 
-    /// Over what time it was tried.
+    /// Returns the time over which it was tried.
     #[must_use]
     pub const fn elapsed(&self) -> Duration {
         match self {
@@ -60,7 +60,7 @@ impl RetryError {
         }
     }
 
-    /// The error of the last try, when it failed with one of this type.
+    /// Returns the error of the last try, if it failed with one of this type.
     #[must_use]
     pub fn last<E: Error + 'static>(&self) -> Option<&E> {
         match self {

@@ -1,7 +1,7 @@
-//! Calls that are made again when they fail (R45).
+//! Retries of calls that fail (R45).
 //!
-//! [`tries`] decides what happens when and [`backoff`] how long the rests are, as numbers from
-//! numbers; [`run`] carries it out by a runtime's clock, around a function ([`wrapper`]) or a handler.
+//! [`tries`] decides what happens when, and [`backoff`] how long the rests are: numbers from numbers.
+//! [`run`] carries it out by a runtime's clock, around a function ([`wrapper`]) or a handler.
 
 mod backoff;
 mod clock;

@@ -1,4 +1,4 @@
-//! What can be said of a call that may fail.
+//! The settings for a call that may fail.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -14,12 +14,12 @@ use crate::runtime::{NoRuntime, Runtime};
 use crate::semaphore::{SemaphoreError, SemaphoreScope};
 use crate::time::Instant;
 
-/// How often, and after which rests, a call that failed is made again; and how many such calls may
-/// run at a time (R45, R46).
+/// How often and after which rests a failed call is retried, and how many such calls may run at a time
+/// (R45, R46).
 ///
-/// It goes around any async function ([`run`](Self::run)), or is an option of a handler
-/// ([`HandlerBuilder::retry`](crate::HandlerBuilder::retry)). It is a value: make it once, and use
-/// and clone it as often as you like.
+/// It wraps any async function ([`run`](Self::run)), or is an option of a handler
+/// ([`HandlerBuilder::retry`](crate::HandlerBuilder::retry)). It is a value: make it once, then use and
+/// clone it as often as you like.
 ///
 /// ```
 /// use busway_core::Retry;
@@ -37,7 +37,7 @@ use crate::time::Instant;
 ///     .semaphore_name("the server");
 /// ```
 ///
-/// | parameter | unless set |
+/// | parameter | default |
 /// |---|---|
 /// | [`retries`](Self::retries) | 3 |
 /// | [`wait`](Self::wait), [`backoff_factor`](Self::backoff_factor) | 3 s, 1.0 |
@@ -46,12 +46,12 @@ use crate::time::Instant;
 /// | [`retry_on`](Self::retry_on), [`retry_on_timeout`](Self::retry_on_timeout) | every error, yes |
 /// | [`semaphore_limit`](Self::semaphore_limit) | no semaphore |
 /// | [`semaphore_scope`](Self::semaphore_scope) | [`Global`](SemaphoreScope::Global) |
-/// | [`semaphore_name`](Self::semaphore_name) | the path of the function's type, the handler's name |
+/// | [`semaphore_name`](Self::semaphore_name) | the path of the function's type; the handler's name |
 /// | [`semaphore_timeout`](Self::semaphore_timeout) | `timeout * (limit - 1)`, at least `timeout` |
-/// | [`semaphore_lax`](Self::semaphore_lax) | yes: after that time it goes on without a slot |
-/// | [`on_lax`](Self::on_lax) | nobody is told of that |
+/// | [`semaphore_lax`](Self::semaphore_lax) | yes: after that time the call goes on without a slot |
+/// | [`on_lax`](Self::on_lax) | none |
 ///
-/// `On` says which errors are worth a retry, `R` where the runtime comes from; both are inferred.
+/// `On` decides which errors are retried, `R` where the runtime comes from; both are inferred.
 #[derive(Clone)]
 #[must_use = "a policy does nothing by itself"]
 pub struct RetryPolicy<On = Always, R = NotGiven> {
@@ -61,9 +61,9 @@ pub struct RetryPolicy<On = Always, R = NotGiven> {
     pub(crate) runtime: R,
 }
 
-/// A [`RetryPolicy`] without a runtime: as it is for handlers, which run on their bus's. To go
-/// around a function it is given one with [`RetryPolicy::runtime`]. The `busway` crate has a `Retry`
-/// that finds its runtime itself.
+/// A [`RetryPolicy`] without a runtime. Handlers take it as it is, since they run on their bus's
+/// runtime. To wrap a function, give it one with [`RetryPolicy::runtime`]. The `busway` crate has a
+/// `Retry` that finds its runtime itself.
 pub type Retry<On = Always> = RetryPolicy<On, NotGiven>;
 
 /// The numbers of a policy.
@@ -74,21 +74,21 @@ pub(crate) struct Numbers {
     jitter_seed: Option<u64>,
 }
 
-/// In the place of a runtime that a policy was not given.
+/// Stands in for a runtime that a policy was not given.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct NotGiven;
 
-/// Where a [`RetryPolicy`] gets the runtime from that measures its time.
+/// Finds the runtime that measures a [`RetryPolicy`]'s time.
 #[diagnostic::on_unimplemented(
     message = "this retry policy has no runtime to measure its time by",
     note = "give it one with `.runtime(..)`, or use the `Retry` of the crate `busway`, which finds it"
 )]
 pub trait FindRuntime {
-    /// The runtime to use here and now.
+    /// Returns the runtime to use here and now.
     ///
     /// # Errors
-    /// There is none.
+    /// There is no runtime.
     fn find_runtime(&self) -> Result<Arc<dyn Runtime>, NoRuntime>;
 }
 
@@ -115,7 +115,7 @@ impl<S> fmt::Debug for Source<S> {
 }
 
 impl<R: Default> RetryPolicy<Always, R> {
-    /// The defaults: four tries with 3 s between them, 5 s for each, and no semaphore.
+    /// Creates the default policy: four tries with 3 s between them, 5 s for each, and no semaphore.
     pub fn new() -> Self {
         let wait = Duration::from_secs(3);
         let backoff = Backoff { wait, factor: 1.0, max_wait: Duration::MAX, jitter: 0.0 };
@@ -131,67 +131,67 @@ impl<R: Default> Default for RetryPolicy<Always, R> {
     }
 }
 
-/// When it is tried again.
+/// When a call is retried.
 impl<On, R> RetryPolicy<On, R> {
-    /// Tries after the first: 3 unless set.
+    /// Sets the number of tries after the first. Defaults to 3.
     pub const fn retries(mut self, retries: u32) -> Self {
         self.numbers.rules.retries = retries;
         self
     }
 
-    /// The rest before the second try: 3 s unless set. Rests are counted from the end of a try.
+    /// Sets the rest before the second try. Defaults to 3 s. Rests are counted from the end of a try.
     pub const fn wait(mut self, wait: Duration) -> Self {
         self.numbers.rules.backoff.wait = wait;
         self
     }
 
-    /// What the rest is multiplied with before each further try: 1.0 unless set, so that all rests
-    /// are the same. The rest before try `n + 2` is `wait * backoff_factor^n`.
+    /// Sets the factor by which the rest is multiplied before each further try. Defaults to 1.0, so
+    /// that all rests are the same. The rest before try `n + 2` is `wait * backoff_factor^n`.
     ///
-    /// A factor that is no number counts as 1, one below 0 as 0. A rest that is too long to be said
-    /// is [`Duration::MAX`].
+    /// A NaN factor counts as 1, a negative one as 0. A rest too long for a duration is
+    /// [`Duration::MAX`].
     pub const fn backoff_factor(mut self, factor: f64) -> Self {
         self.numbers.rules.backoff.factor = factor;
         self
     }
 
-    /// No rest is longer: [`Duration::MAX`] unless set.
+    /// Sets the longest rest. Defaults to [`Duration::MAX`].
     pub const fn max_wait(mut self, longest: Duration) -> Self {
         self.numbers.rules.backoff.max_wait = longest;
         self
     }
 
-    /// Up to this part of each rest is taken off at random, so that calls that failed together are
-    /// not made again together: 0 for nothing, which it is unless set, 1 for all of it. What is not
-    /// between the two counts as the nearer.
+    /// Sets the share of each rest, at most, that is taken off at random, so that calls that failed
+    /// together are not retried together: from 0 for none, the default, to 1 for all of it. Other
+    /// values count as the nearer of the two.
     pub const fn jitter(mut self, part: f64) -> Self {
         self.numbers.rules.backoff.jitter = part;
         self
     }
 
-    /// The seed of the jitter, for tests. Unless set, `std` asks the system; without `std` it is 0,
-    /// and only the time makes a difference.
+    /// Sets the seed of the jitter, for tests. By default, `std` asks the system; without `std` it is
+    /// 0, and only the time makes a difference.
     pub const fn jitter_seed(mut self, seed: u64) -> Self {
         self.numbers.jitter_seed = Some(seed);
         self
     }
 
-    /// How long each try may take: 5 s unless set; `None`, or zero, is any time. A try that is over
-    /// its time is dropped, and counts as failed.
+    /// Sets how long each try may take. Defaults to 5 s; `None` or zero is no limit. A try that exceeds
+    /// it is dropped, and counts as failed.
     pub fn timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.numbers.rules.timeout = limit.into().filter(|limit| !limit.is_zero());
         self
     }
 
-    /// Whether a try that was over its time is made again: it is, unless this is set to false.
+    /// Sets whether a try that exceeded its time is retried. Defaults to true.
     pub const fn retry_on_timeout(mut self, on: bool) -> Self {
         self.numbers.retry_on_timeout = on;
         self
     }
 
-    /// Which errors are worth another try: all, unless set. Others end the call at once.
+    /// Sets which errors are retried. Defaults to all. Other errors end the call at once.
     ///
-    /// The predicate takes the function's own error; for handlers a
+    /// The predicate takes the function's own error. For handlers it takes a
     /// [`HandlerError`](crate::HandlerError), which [`downcast_ref`] looks into.
     ///
     /// ```
@@ -209,7 +209,7 @@ impl<On, R> RetryPolicy<On, R> {
         RetryPolicy { numbers, slots, on: OnlyIf::new(test), runtime }
     }
 
-    /// Asks for the runtime that measures its time each time it is run.
+    /// Sets a function that is asked for the runtime that measures the time, on each run.
     pub fn runtime_source<S>(self, source: S) -> RetryPolicy<On, Source<S>>
     where
         S: Fn() -> Result<Arc<dyn Runtime>, NoRuntime>,
@@ -218,22 +218,22 @@ impl<On, R> RetryPolicy<On, R> {
         RetryPolicy { numbers, slots, on, runtime: Source(source) }
     }
 
-    /// The runtime that measures its time.
+    /// Sets the runtime that measures the time.
     pub fn runtime(self, runtime: impl Runtime) -> RetryPolicy<On, Arc<dyn Runtime>> {
         let Self { numbers, slots, on, .. } = self;
         RetryPolicy { numbers, slots, on, runtime: Arc::new(runtime) }
     }
 }
 
-/// How many run at a time.
+/// How many calls run at a time.
 impl<On, R> RetryPolicy<On, R> {
-    /// How many calls may run at a time: there is no semaphore unless this is set; 0 counts as 1.
+    /// Sets how many calls may run at a time. By default there is no semaphore; 0 counts as 1.
     ///
-    /// **This is not a hard limit by itself.** A call that got no slot within
-    /// [`semaphore_timeout`](Self::semaphore_timeout), which is `timeout * (limit - 1)` unless set, goes
-    /// on without one, because policies are [lax](Self::semaphore_lax) unless told otherwise: when
-    /// calls are slow, or many, more than `limit` of them run. With `.semaphore_timeout(None)` the
-    /// limit holds, and the others wait; with `.semaphore_lax(false)` it holds, and they fail.
+    /// **This is not a hard limit by itself.** Policies are [lax](Self::semaphore_lax) by default: a
+    /// call that gets no slot within [`semaphore_timeout`](Self::semaphore_timeout), by default
+    /// `timeout * (limit - 1)`, goes on without one. When calls are slow, or many, more than `limit` of
+    /// them run. With `.semaphore_timeout(None)` the limit holds and the others wait; with
+    /// `.semaphore_lax(false)` it holds and they fail.
     ///
     /// ```
     /// # use busway_core::Retry;
@@ -243,99 +243,99 @@ impl<On, R> RetryPolicy<On, R> {
     ///     .semaphore_name("the printers");
     /// ```
     ///
-    /// A slot is waited for first come first served, held over all tries and rests, and given back
-    /// when the call returns, fails, panics or is dropped. All who name the same
+    /// Slots are granted first come first served, held over all tries and rests, and given back when
+    /// the call returns, fails, panics or is dropped. All calls with the same
     /// [scope](Self::semaphore_scope) and [name](Self::semaphore_name) share the slots. Give a name:
-    /// without one, all function pointers of one type are one semaphore, and so are all boxed
-    /// functions of one type.
+    /// without one, all function pointers of one type are one semaphore, and so are all boxed functions
+    /// of one type.
     ///
     /// A handler that waits for a slot, by its own policy or in a function that it polls, lends its bus
-    /// meanwhile, as it does while it awaits an event: who has the slot and awaits an event of that bus
-    /// is not held up by who waits for the slot. (Without `std` only by its own policy. Between two
-    /// tries a handler keeps its bus.)
+    /// meanwhile, as it does while it awaits an event. So it does not hold up a slot's holder that
+    /// awaits an event of that bus. (Without `std`, only by its own policy. Between two tries a handler
+    /// keeps its bus.)
     ///
     /// # Calls within calls
     ///
-    /// A call that is made inside of one that holds a slot goes along with it, and does not wait for
-    /// itself:
+    /// A call made inside a call that holds a slot shares that slot, and does not wait for itself:
     ///
     /// - within the wrapped function, as part of its future, also several with `join!`;
-    /// - in the handlers of the events below an invocation that holds one, awaited or not, be it by the
-    ///   handler's own policy or by a call within the handler.
+    /// - in the handlers of the events below an invocation that holds one, awaited or not, whether by
+    ///   the handler's own policy or by a call within the handler.
     ///
-    /// It does **not** reach into tasks that the function spawns; nor, from a function that is called
-    /// outside of any handler, into the handlers of the events that it dispatches: the bus does not
-    /// know of the call. `policy.run(|| bus.run(Job))`, where the handler of `Job` has the same policy,
-    /// waits for itself, as long as the semaphore's timeout and the handler's limit let it. Give the two
-    /// different names. (Without `std` the policies of handlers see each other, policies around functions
-    /// nothing.)
+    /// This does **not** reach into tasks that the function spawns. Nor does it reach from a function
+    /// called outside of any handler into the handlers of the events it dispatches, since the bus does
+    /// not know of the call. `policy.run(|| bus.run(Job))`, where the handler of `Job` has the same
+    /// policy, waits for itself, as long as the semaphore's timeout and the handler's limit let it.
+    /// Give the two different names. (Without `std`, the policies of handlers see each other; policies
+    /// around functions see nothing.)
     ///
     /// # Several limits
     ///
-    /// Everybody says the limit for himself: who waits goes in when fewer than his own limit are
-    /// inside (of several processes: when one of the first so many slots is free). Use one for a name.
+    /// Each caller sets its own limit: a waiting call goes in when fewer than its own limit are inside
+    /// (with several processes: when one of the first that many slots is free). Use one limit for a
+    /// name.
     ///
     /// # Several processes
     ///
-    /// Between processes ([`SemaphoreScope::Multiprocess`]) there are locked files: a process that
-    /// is killed gives its slots back, and files that are deleted meanwhile let nobody in too many
-    /// (on Linux; elsewhere the slots of deleted files are free while they are held). Slots go to
-    /// who waits at the turnstile, which processes pass about in the order of their arrival; a
-    /// process that is halted there holds up the others. What is not free is waited for by one
-    /// thread for each file, `limit` at most, which ends when its file becomes free. Looking for a
-    /// free one is some file operations where the call is polled.
+    /// Between processes ([`SemaphoreScope::Multiprocess`]) there are locked files. A process that is
+    /// killed gives its slots back, and files deleted meanwhile let no extra call in (on Linux;
+    /// elsewhere the slots of deleted files are free while they are held). Slots go to the process at
+    /// the turnstile, which processes pass about in order of arrival; a process that is halted there
+    /// holds up the others. One thread for each busy file, `limit` at most, waits for it and ends when
+    /// the file becomes free. Looking for a free slot takes some file operations where the call is
+    /// polled.
     pub const fn semaphore_limit(mut self, limit: usize) -> Self {
         self.slots.limit = Some(limit);
         self
     }
 
-    /// Who shares the slots: all calls of that name in this process, unless set.
+    /// Sets which calls share the slots. Defaults to all calls of that name in this process.
     pub fn semaphore_scope(mut self, scope: SemaphoreScope) -> Self {
         self.slots.scope = scope;
         self
     }
 
-    /// What the semaphore is called: best something of your own. Unless set, it is as the *type* of
-    /// the function ([`type_name`](core::any::type_name)), and for a handler as that is
-    /// [named](crate::HandlerBuilder::named): after the last part of its function's path, so that two
+    /// Sets the semaphore's name; best choose one of your own. By default it is the name of the
+    /// function's *type* ([`type_name`](core::any::type_name)), and for a handler the handler's
+    /// [name](crate::HandlerBuilder::named): the last part of its function's path, so that two
     /// `handle`s of different modules share one semaphore.
     ///
-    /// For an `async fn` this is its path, and for a closure that of the function it is in, which all
-    /// closures there have in common. A function pointer (`fn() -> …`) or a boxed closure
-    /// (`Box<dyn Fn() -> …>`) is named after its signature: **unrelated functions that are passed so
-    /// share one semaphore**, and wait for each other.
+    /// For an `async fn` the type's name is its path. For a closure it is the path of the function it
+    /// is in, which all closures there have in common. A function pointer (`fn() -> …`) or a boxed
+    /// closure (`Box<dyn Fn() -> …>`) is named after its signature: **unrelated functions passed that
+    /// way share one semaphore**, and wait for each other.
     pub fn semaphore_name(mut self, name: impl Into<String>) -> Self {
         self.slots.name = Some(name.into());
         self
     }
 
-    /// How long a slot is waited for: `None` is any time. Unless set, it is as long as the others
-    /// may take with one try each, `timeout * (limit - 1)`, but at least `timeout`; and any time
-    /// when tries may take any.
+    /// Sets how long to wait for a slot; `None` is no limit. The default is as long as the others may
+    /// take with one try each, `timeout * (limit - 1)`, but at least `timeout`; it is no limit when
+    /// tries have none.
     ///
-    /// Then the call goes on **without a slot**, or, with [`semaphore_lax(false)`](Self::semaphore_lax),
-    /// fails. That it is unless set is short when more than a few wait, or when calls need several
-    /// tries: `None` makes the limit hold.
+    /// After that, the call goes on **without a slot**, or, with
+    /// [`semaphore_lax(false)`](Self::semaphore_lax), fails. The default is short when more than a few
+    /// wait, or when calls need several tries: `None` makes the limit hold.
     pub fn semaphore_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.slots.patience = limit.into().map_or(Patience::Forever, Patience::For);
         self
     }
 
-    /// Whether a call goes on without a slot when it got none within
-    /// [`semaphore_timeout`](Self::semaphore_timeout). It does unless this is set to false, so that
-    /// more calls than the limit may run; then it fails with
+    /// Sets whether a call goes on without a slot when it got none within
+    /// [`semaphore_timeout`](Self::semaphore_timeout). Defaults to true, so that more calls than the
+    /// limit may run. If false, the call fails with
     /// [`SemaphoreError::TimedOut`](crate::SemaphoreError::TimedOut), and is not tried.
     ///
-    /// Of a handler that goes on the bus says so with
-    /// [`Warning::WithoutSlot`](crate::Warning::WithoutSlot). Of a function the feature `tracing` says
-    /// so with a warning. [`on_lax`](Self::on_lax) is told of both.
+    /// When a handler goes on, the bus gives [`Warning::WithoutSlot`](crate::Warning::WithoutSlot).
+    /// When a function does, the feature `tracing` logs a warning. [`on_lax`](Self::on_lax) is told of
+    /// both.
     pub const fn semaphore_lax(mut self, lax: bool) -> Self {
         self.slots.lax = lax;
         self
     }
 
-    /// Is told of each call that goes on without a slot because it got none in time, and of the
-    /// semaphore that had none. Nobody is unless this is set.
+    /// Sets a function that is called for each call that goes on without a slot because it got none in
+    /// time, with the semaphore that had none. By default there is none.
     ///
     /// ```
     /// # use busway_core::Retry;
@@ -348,9 +348,9 @@ impl<On, R> RetryPolicy<On, R> {
         self
     }
 
-    /// The folder of the locked files of [`SemaphoreScope::Multiprocess`]; it is made when it is not
-    /// there. Unless set it is `/tmp/busway-UID`, whatever the environment says. It must be the user's,
-    /// who alone may enter it (0700), else the call fails with
+    /// Sets the folder of the locked files of [`SemaphoreScope::Multiprocess`]; it is created if
+    /// missing. Defaults to `/tmp/busway-UID`, whatever the environment says. It must belong to the
+    /// user, who alone may enter it (0700), else the call fails with
     /// [`SemaphoreError::UnsafeFolder`](crate::SemaphoreError::UnsafeFolder). Processes that are to
     /// share slots must use the same folder, on a local disk.
     #[cfg(feature = "std")]
@@ -361,7 +361,7 @@ impl<On, R> RetryPolicy<On, R> {
 }
 
 impl Numbers {
-    /// What decides the jitter, when there is any.
+    /// Returns a number for the jitter, if there is any.
     pub(crate) fn random(&self, now: Instant) -> u64 {
         if self.rules.backoff.jitter > 0.0 {
             mix(self.jitter_seed.unwrap_or_else(seed) ^ now.as_nanos())
@@ -374,7 +374,7 @@ impl Numbers {
 #[cfg(feature = "std")]
 fn seed() -> u64 {
     use core::hash::{BuildHasher, Hasher};
-    // The keys of a new `RandomState` are the one randomness that std gives away.
+    // The keys of a new `RandomState` are the only randomness that std offers.
     std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 

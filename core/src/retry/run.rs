@@ -1,4 +1,4 @@
-//! Carries out what [`Tries`] decides: the tries and the rests between them, inside of the slot.
+//! Carries out what [`Tries`] decides: the tries and the rests between them, while holding the slot.
 
 use core::pin::pin;
 use core::time::Duration;
@@ -9,7 +9,7 @@ use super::tries::{Report, Step, Tries};
 use crate::bus::inside_of;
 use crate::semaphore::Slot;
 
-/// One call, as those see it who make it again: the function of a user, or a handler.
+/// A call to be retried: a user's function, or a handler.
 pub(crate) trait Call {
     type Value;
     type Error;
@@ -19,24 +19,24 @@ pub(crate) trait Call {
     /// Makes the call; `number` counts from 1.
     fn try_once(&mut self, number: u32) -> Self::Future;
 
-    /// Whether it failed.
+    /// Returns whether the call failed.
     fn sort(&self, output: Self::Output) -> Result<Self::Value, Self::Error>;
 
-    /// Whether it may be made again after it failed so.
+    /// Returns whether it may be retried after this error.
     fn may_retry(&self, error: &Self::Error) -> bool;
 
-    /// A try is over its time, and about to be dropped.
+    /// A try has exceeded its time, and is about to be dropped.
     fn over_time(&mut self) {}
 }
 
-/// A call that did not come off, and how its last try ended.
+/// A call that was given up, and how its last try ended.
 pub(crate) enum GivenUp<E> {
     Failed(E, Report),
-    /// It was over its time, which was this.
+    /// It exceeded its time limit, which is given here.
     TimedOut(Duration, Report),
 }
 
-/// Makes a call until it comes off, or is given up. A slot is held over all of it.
+/// Makes a call until it succeeds or is given up. Holds a slot throughout.
 pub(crate) async fn run<C: Call>(
     numbers: &Numbers,
     slot: Option<Slot>,
@@ -75,7 +75,7 @@ async fn tries<C: Call>(
         let now = clock.now();
         match tries.failed(may_retry, now, numbers.random(now)) {
             Step::Rest(until) => {
-                // Before the rest: what the error holds is not needed any more.
+                // Before the rest: the error's contents are no longer needed.
                 drop(error);
                 clock.rest(until).await;
             }

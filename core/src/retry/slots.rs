@@ -1,4 +1,4 @@
-//! What a policy says of its semaphore.
+//! The semaphore settings of a policy.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -17,14 +17,14 @@ pub(crate) struct SlotRules {
     pub(crate) limit: Option<usize>,
     pub(crate) scope: SemaphoreScope,
     pub(crate) patience: Patience,
-    /// Goes on without a slot when none was got in time.
+    /// Whether to go on without a slot when none was free in time.
     pub(crate) lax: bool,
     pub(crate) on_lax: Option<OnLax>,
     pub(crate) name: Option<String>,
     pub(crate) folder: Option<Folder>,
 }
 
-/// What the user wants to be told of calls that go on without a slot.
+/// The user's callback for calls that go on without a slot.
 #[derive(Clone)]
 pub(crate) struct OnLax(pub(crate) Arc<dyn Fn(&SemaphoreError) + Send + Sync>);
 
@@ -34,10 +34,10 @@ impl fmt::Debug for OnLax {
     }
 }
 
-/// How long a slot is waited for.
+/// How long to wait for a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Patience {
-    /// As long as the others may take, when each of them has one try.
+    /// As long as the others may take with one try each.
     AsTimeout,
     Forever,
     For(Duration),
@@ -56,9 +56,8 @@ impl SlotRules {
         }
     }
 
-    /// Waits for a slot, when there is a semaphore. `name` is what it is called otherwise. Meanwhile
-    /// `lender` lends. `None` is to go on without a slot; when that is for want of time, `told` is
-    /// told.
+    /// Waits for a slot, if there is a semaphore, while `lender` lends. `name` is the default name.
+    /// `None` means to go on without a slot; if the time ran out, `told` is called.
     pub(crate) async fn acquire(
         &self,
         (name, timeout): (&str, Option<Duration>),

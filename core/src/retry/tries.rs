@@ -1,4 +1,4 @@
-//! What happens when: try, rest, give up. A pure state machine; `now` is an argument.
+//! Decides what happens when: try, rest, give up. A pure state machine; `now` is an argument.
 //!
 //! ```text
 //!  begin ──▶ a try runs ──▶ done
@@ -16,7 +16,7 @@ use crate::time::Instant;
 pub(crate) struct Rules {
     /// Tries after the first.
     pub(crate) retries: u32,
-    /// How long each try may take.
+    /// The time limit of each try.
     pub(crate) timeout: Option<Duration>,
     pub(crate) backoff: Backoff,
 }
@@ -35,16 +35,16 @@ pub(crate) struct Tries {
 pub(crate) struct Try {
     /// From 1.
     pub(crate) number: u32,
-    /// When it is over its time.
+    /// When its time is over.
     pub(crate) deadline: Option<Instant>,
 }
 
-/// What to do after a try that failed.
+/// What to do after a failed try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Rest until then, and try again.
     Rest(Instant),
-    /// It was the last.
+    /// It was the last try.
     GiveUp(Report),
 }
 
@@ -60,7 +60,7 @@ impl Tries {
         Self { rules, begun: 0, first_at: Instant::EPOCH }
     }
 
-    /// The next try begins.
+    /// Begins the next try.
     pub(crate) fn begin(&mut self, now: Instant) -> Try {
         if self.begun == 0 {
             self.first_at = now;
@@ -70,9 +70,9 @@ impl Tries {
         Try { number: self.begun, deadline }
     }
 
-    /// A try has failed. `may_retry` is what the user says of its error.
+    /// Reports a failed try. `may_retry` is the user's decision about its error.
     pub(crate) fn failed(&self, may_retry: bool, now: Instant, random: u64) -> Step {
-        // The first try is none of the retries.
+        // The first try does not count as a retry.
         if !may_retry || self.begun > self.rules.retries {
             return Step::GiveUp(self.report(now));
         }

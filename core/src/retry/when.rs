@@ -1,11 +1,11 @@
-//! Which errors are worth another try.
+//! Which errors are retried.
 
 use core::fmt;
 
-/// Says whether a call is made again after an error. Made by
+/// Decides whether a call is retried after an error. Made by
 /// [`RetryPolicy::retry_on`](crate::RetryPolicy::retry_on).
 pub trait RetryOn<E> {
-    /// Whether it is.
+    /// Returns whether to retry.
     fn may_retry(&self, error: &E) -> bool;
 }
 
@@ -26,7 +26,7 @@ impl<E> RetryOn<E> for Always {
     }
 }
 
-/// After the errors that a predicate is true of.
+/// After the errors that satisfy a predicate.
 #[derive(Clone, Copy)]
 pub struct OnlyIf<F>(F);
 

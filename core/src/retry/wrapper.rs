@@ -1,4 +1,4 @@
-//! Around an async function.
+//! Retries around an async function.
 
 use super::clock::Clock;
 use super::error::RetryError;
@@ -9,7 +9,7 @@ use crate::bus::{BoxError, Caller, Lender};
 use crate::semaphore::SemaphoreError;
 
 impl<On, R> RetryPolicy<On, R> {
-    /// Calls an async function until it comes off: once, and again after each failure, as the policy
+    /// Calls an async function until it succeeds: once, and again after each failure, as the policy
     /// says.
     ///
     /// ```
@@ -35,14 +35,15 @@ impl<On, R> RetryPolicy<On, R> {
     /// ```
     ///
     /// # Errors
-    /// The error of the last try, with their number and time; there was no slot, or no runtime.
+    /// The error of the last try, with the number of tries and their time; or there was no slot, or no
+    /// runtime.
     ///
     /// # Panics
-    /// When the function does. The slot is given back.
+    /// Panics when the function does. The slot is given back.
     ///
     /// # Cancel safety
-    /// Nothing happens before the first poll. Dropping it drops the try under way, and gives the
-    /// slot, or the place in the line, back at once.
+    /// Nothing happens before the first poll. Dropping the future drops the try under way, and gives
+    /// back the slot, or the place in the line, at once.
     pub async fn run<F, Fut>(
         &self,
         function: F,
@@ -72,7 +73,7 @@ impl<On, R> RetryPolicy<On, R> {
     }
 }
 
-/// What a function that may fail returns: a [`Result`].
+/// The return type of a function that may fail: a [`Result`].
 ///
 /// It stands for `Result<T, E>` in the bounds of [`RetryPolicy::run`], so that the compiler need not
 /// match the lifetimes in `E` when such a call is spawned.
@@ -81,15 +82,15 @@ impl<On, R> RetryPolicy<On, R> {
     label = "how is one to know whether it failed?"
 )]
 pub trait Attempt: sealed::Sealed {
-    /// What it is good for.
+    /// The value on success.
     type Value;
-    /// How it fails.
+    /// The error on failure.
     type Error;
 
-    /// The result itself.
+    /// Returns the result itself.
     ///
     /// # Errors
-    /// It failed.
+    /// The call failed.
     fn into_result(self) -> Result<Self::Value, Self::Error>;
 }
 

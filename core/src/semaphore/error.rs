@@ -1,25 +1,25 @@
-//! Why there is no slot.
+//! Why a call got no slot.
 
 use alloc::string::String;
 use core::time::Duration;
 #[cfg(feature = "std")]
 use std::path::PathBuf;
 
-/// No slot of a semaphore was got.
+/// A call got no slot of a semaphore.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SemaphoreError {
-    /// None was free in time.
+    /// No slot was free in time.
     #[error("no slot of the semaphore {name} within {waited:?}, with a limit of {limit}")]
     TimedOut {
         /// The semaphore's name.
         name: String,
-        /// How many may hold a slot at a time.
+        /// How many calls may hold a slot at a time.
         limit: usize,
-        /// How long was waited: `semaphore_timeout`.
+        /// How long the call waited: `semaphore_timeout`.
         waited: Duration,
     },
-    /// The folder for the locked files is not safe: others may enter it, or it is somebody else's.
+    /// The folder for the locked files is not safe: others may enter it, or it belongs to another user.
     #[cfg(feature = "std")]
     #[error("the folder {} is not safe for locks: {reason}", folder.display())]
     UnsafeFolder {
@@ -28,18 +28,17 @@ pub enum SemaphoreError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// A locked file could not be made, opened or locked, or the thread that waits for it not be
-    /// started.
+    /// A locked file could not be created, opened or locked, or the thread that waits for it could not
+    /// be started.
     #[cfg(feature = "std")]
     #[error("{} cannot be locked", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// There are no semaphores over several processes on this system: only where there is Unix, and
-    /// the feature `std`.
+    /// This system has no semaphores across processes: they need Unix and the feature `std`.
     #[error("there are no semaphores over several processes on this system")]
     Unsupported,
 }

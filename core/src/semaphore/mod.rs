@@ -1,8 +1,8 @@
 //! Semaphores: how many calls of a kind may run at a time (R46).
 //!
-//! [`queue`] decides who is in and who is next; [`pool`] is the async shell around it for one
-//! process; [`processes`] adds the others, by locked files. A semaphore exists while it is used:
-//! whoever names a [`Key`](scope::Key) first makes it.
+//! [`queue`] decides who holds a slot and who is next. [`pool`] is the async shell around it for one
+//! process. [`processes`] adds other processes, by locked files. A semaphore exists while it is in use:
+//! the first use of a [`Key`](scope::Key) makes it.
 
 mod error;
 mod pool;

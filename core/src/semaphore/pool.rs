@@ -1,4 +1,4 @@
-//! A semaphore of this process: its slots under a lock, and the futures of those who wait.
+//! A semaphore of this process: its slots under a lock, and the futures of its waiters.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
@@ -13,32 +13,31 @@ use super::scope::{Key, SemaphoreScope};
 use crate::bus::{Caller, InvocationId, guard};
 use crate::sync::{Mutex, StaticMutex};
 
-/// The semaphores that somebody uses now. They are the one thing here that is shared by the whole
-/// process, as their names are.
+/// The semaphores in use now. They are the only thing here shared by the whole process, as their names
+/// are.
 static POOLS: StaticMutex<BTreeMap<Key, Weak<Pool>>> = StaticMutex::new(BTreeMap::new());
 
-/// One semaphore. It lives as long as somebody holds a slot or waits for one.
+/// One semaphore. It lives as long as a slot is held or waited for.
 pub(crate) struct Pool {
     key: Key,
     state: Mutex<State>,
-    /// The other processes, when they take part: then the slots here are the one right to compete
-    /// with them.
+    /// The other processes, if they take part: then a slot here is the only right to compete with them.
     processes: Option<Arc<Processes>>,
-    /// Keeps the key from becoming another value's.
+    /// Keeps the key from becoming that of another value.
     _scope: SemaphoreScope,
 }
 
 #[derive(Default)]
 struct State {
     slots: Slots,
-    /// Who is to be woken for a ticket.
+    /// The waker of each ticket.
     wakers: BTreeMap<Ticket, Waker>,
-    /// The invocations that hold slots, and which.
+    /// The invocations that hold slots, with these slots.
     holders: BTreeMap<InvocationId, Vec<Weak<Lease>>>,
 }
 
 impl Pool {
-    /// The semaphore of a key: the one that is in use, or a new one.
+    /// Returns the semaphore of a key: the one in use, or a new one.
     pub(crate) fn of(key: Key, scope: &SemaphoreScope) -> Arc<Self> {
         let mut pools = POOLS.lock();
         if let Some(pool) = pools.get(&key).and_then(Weak::upgrade) {
@@ -54,11 +53,11 @@ impl Pool {
         pool
     }
 
-    /// Waits for a slot, first come first served. A caller that is inside of a call that holds one
-    /// shares that.
+    /// Waits for a slot, first come first served. A caller inside a call that holds one shares that
+    /// one.
     ///
     /// # Cancel safety
-    /// Dropping it gives up the place in the line, or the slot when it is there already.
+    /// Dropping the future gives up the place in the line, or the slot if it was already granted.
     pub(crate) async fn acquire(
         self: &Arc<Self>,
         limit: usize,
@@ -83,7 +82,7 @@ impl Pool {
         Ok(Held::Locked(processes.compete(limit, self).await?))
     }
 
-    /// What a call holds that the caller is inside of.
+    /// Returns the lease of a call that the caller is inside of.
     fn lease_of(self: &Arc<Self>, caller: &Caller) -> Option<Arc<Lease>> {
         if let Some(lease) = caller.inside.iter().find(|lease| Arc::ptr_eq(&lease.pool, self)) {
             return Some(lease.clone());
@@ -93,7 +92,7 @@ impl Pool {
         held.flatten().find_map(Weak::upgrade)
     }
 
-    /// Changes the slots, and wakes those who have one now.
+    /// Changes the slots, and wakes the waiters that now have one.
     fn change(&self, change: impl FnOnce(&mut State)) {
         let told: Vec<Waker> = {
             let mut state = self.state.lock();
@@ -102,7 +101,7 @@ impl Pool {
             granted.iter().filter_map(|ticket| state.wakers.remove(ticket)).collect()
         };
         for waker in told {
-            // One that panics keeps nobody else from being woken.
+            // A waker that panics keeps no other from being woken.
             let _ = guard::catch(|| waker.wake());
         }
     }
@@ -111,7 +110,7 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         let mut pools = POOLS.lock();
-        // Another may have been made of the same key meanwhile.
+        // Another pool may have been made for the same key meanwhile.
         if pools.get(&self.key).is_some_and(|pool| pool.strong_count() == 0) {
             pools.remove(&self.key);
         }
@@ -124,15 +123,15 @@ impl core::fmt::Debug for Pool {
     }
 }
 
-/// A slot, as its user has it. Dropping it gives it back to the first in line, unless a call inside
-/// of the user's shares it.
+/// A slot in the hands of its user. Dropping it gives it back to the first in line, unless a call
+/// inside the user's call shares it.
 #[derive(Debug)]
 pub(crate) struct Slot {
     lease: Arc<Lease>,
     invocation: Option<InvocationId>,
 }
 
-/// A slot, for as long as somebody uses it.
+/// A slot, for as long as it is in use.
 #[derive(Debug)]
 pub(crate) struct Lease {
     pool: Arc<Pool>,
@@ -148,7 +147,7 @@ enum Held {
 }
 
 impl Slot {
-    /// What those share who are called while the slot is held.
+    /// Returns the lease that calls made while the slot is held share.
     pub(crate) const fn lease(&self) -> &Arc<Lease> {
         &self.lease
     }
@@ -156,7 +155,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        // Before the slot itself goes: who comes after must not take us for its holder.
+        // Before the slot itself goes: the next holder must not take us for the holder.
         let Some(invocation) = self.invocation else { return };
         let mut state = self.lease.pool.state.lock();
         if let Some(held) = state.holders.get_mut(&invocation) {
@@ -169,7 +168,7 @@ impl Drop for Slot {
     }
 }
 
-/// A place among those who are in.
+/// One of the taken places.
 #[derive(Debug)]
 struct Place(Arc<Pool>);
 
@@ -179,7 +178,7 @@ impl Drop for Place {
     }
 }
 
-/// Waits in the line.
+/// Waits in line.
 struct Enter<'a> {
     pool: &'a Arc<Pool>,
     limit: usize,
@@ -196,7 +195,7 @@ impl Future for Enter<'_> {
     type Output = Place;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Place> {
-        // Wakers are the user's: they are cloned and dropped outside the lock.
+        // Wakers are user code: they are cloned and dropped outside the lock.
         let waker = cx.waker().clone();
         let _replaced;
         {

@@ -1,11 +1,11 @@
-//! Who has a slot and who is next: a pure state machine, first come first served.
+//! Decides who has a slot and who is next: a pure state machine, first come first served.
 //!
-//! Not a semaphore of a library: async-lock's is not first come first served, tokio's brings tokio
-//! into the core, and others are no longer kept.
+//! No library's semaphore fits: async-lock's is not first come first served, tokio's brings tokio into
+//! the core, and others are no longer maintained.
 //!
-//! Every caller names its own limit, so that nothing has to be agreed on beforehand: it goes in
-//! when fewer than its limit are inside, and nobody overtakes it until then. A slot that is given
-//! back goes to the first in line in the same step; it is never free for somebody who just came.
+//! Every caller names its own limit, so that nothing has to be agreed on beforehand. It goes in when
+//! fewer than its limit are inside, and is not overtaken until then. A slot that is given back goes to
+//! the first in line in the same step; it is never free for a newcomer.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -13,14 +13,14 @@ use alloc::vec::Vec;
 /// The slots of one semaphore.
 #[derive(Debug, Default)]
 pub(crate) struct Slots {
-    /// Slots taken, those granted and not collected included.
+    /// Slots taken, including those granted and not collected.
     taken: usize,
     tickets: u64,
-    /// Who waits, in order, and their limits.
+    /// The waiting tickets, in order, and their limits.
     waiting: BTreeMap<Ticket, usize>,
-    /// Whose slot is there and waits for them.
+    /// Tickets whose slot waits to be collected.
     granted: BTreeSet<Ticket>,
-    /// Those among them who have not been told.
+    /// Granted tickets that have not been told.
     untold: Vec<Ticket>,
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct Slots {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticket(u64);
 
-/// What becomes of somebody who comes.
+/// The outcome of entering.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
     /// In at once.
@@ -38,7 +38,7 @@ pub(crate) enum Entry {
 }
 
 impl Slots {
-    /// Somebody comes, who goes in when fewer than `limit` are inside.
+    /// Enters a caller, who gets in when fewer than `limit` are inside.
     pub(crate) fn enter(&mut self, limit: usize) -> Entry {
         if self.waiting.is_empty() && self.taken < limit {
             self.taken += 1;
@@ -50,12 +50,12 @@ impl Slots {
         Entry::Queued(ticket)
     }
 
-    /// Takes the slot that was granted to a ticket; false while it was not.
+    /// Takes the slot granted to a ticket. Returns false if it was not granted.
     pub(crate) fn collect(&mut self, ticket: Ticket) -> bool {
         self.granted.remove(&ticket)
     }
 
-    /// Somebody goes away before the slot was collected, be it granted or not.
+    /// Withdraws a ticket before its slot was collected, granted or not.
     pub(crate) fn withdraw(&mut self, ticket: Ticket) {
         if self.granted.remove(&ticket) {
             self.leave();
@@ -65,18 +65,18 @@ impl Slots {
         }
     }
 
-    /// A slot is given back.
+    /// Gives a slot back.
     pub(crate) fn leave(&mut self) {
         self.taken = self.taken.saturating_sub(1);
         self.admit();
     }
 
-    /// The tickets that were granted since this was asked last, in order: to be told.
+    /// Returns the tickets granted since the last call, in order, to be told.
     pub(crate) fn grants(&mut self) -> Vec<Ticket> {
         core::mem::take(&mut self.untold)
     }
 
-    /// Slots taken.
+    /// Returns the number of slots taken.
     #[cfg(test)]
     pub(crate) const fn taken(&self) -> usize {
         self.taken

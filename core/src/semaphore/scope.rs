@@ -1,11 +1,11 @@
-//! Who shares the slots of a semaphore.
+//! Which calls share the slots of a semaphore.
 
 use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use core::any::{Any, TypeId};
 use core::fmt;
 
-/// Who shares the slots of a semaphore: everybody who names the same scope and the same
+/// Which calls share the slots of a semaphore: all that name the same scope and the same
 /// [name](crate::RetryPolicy::semaphore_name).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -32,7 +32,7 @@ pub struct Class(TypeId);
 pub struct Instance(Weak<dyn Any + Send + Sync>);
 
 impl SemaphoreScope {
-    /// The scope of a type: all its values share the slots.
+    /// Returns the scope of a type: all its values share the slots.
     ///
     /// ```
     /// # use busway_core::SemaphoreScope;
@@ -44,7 +44,7 @@ impl SemaphoreScope {
         Self::Class(Class(TypeId::of::<T>()))
     }
 
-    /// The scope of one value. Clones of the [`Arc`] are the same value.
+    /// Returns the scope of one value. Clones of the [`Arc`] are the same value.
     ///
     /// ```
     /// # use busway_core::SemaphoreScope;
@@ -61,7 +61,7 @@ impl SemaphoreScope {
 }
 
 impl Instance {
-    /// No other value has this address while anybody holds a clone of this.
+    /// No other value has this address while a clone of this is held.
     fn address(&self) -> usize {
         self.0.as_ptr().cast::<()>().addr()
     }
@@ -81,7 +81,7 @@ pub(crate) type Folder = std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Folder {}
 
-/// What a semaphore is found by.
+/// Identifies a semaphore.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Key {
     Global(String),

@@ -1,4 +1,4 @@
-//! The state of a test runtime: tasks, timers, the time.
+//! The state of a test runtime: tasks, timers and the time.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
@@ -14,7 +14,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use crate::runtime::Task;
 use crate::time::Instant;
 
-/// A timer that is set: its time, and a number of its own.
+/// A timer that is set: its time, and its own number.
 pub(super) type TimerKey = (Instant, u64);
 
 pub(super) struct Shared {
@@ -25,10 +25,10 @@ pub(super) struct Shared {
 
 pub(super) struct State {
     pub(super) now: Instant,
-    /// The time jumps when nothing else can happen.
+    /// Whether the time jumps when nothing else can happen.
     pub(super) moves_by_itself: bool,
     pub(super) has_threads: bool,
-    /// Up to here the time may be moved.
+    /// The time may be moved up to here.
     goal: Instant,
     timers: BTreeMap<TimerKey, Waker>,
     tasks: BTreeMap<u64, Job>,
@@ -50,7 +50,7 @@ struct JobWaker {
     is_ready: AtomicBool,
 }
 
-/// What to do next.
+/// The next thing to do.
 pub(super) enum Step {
     /// Poll the future of `block_on`.
     Root,
@@ -58,7 +58,7 @@ pub(super) enum Step {
     Stalled,
 }
 
-/// The future of `block_on`, among the ids of the tasks.
+/// The id of the future of `block_on` among those of the tasks.
 const ROOT: u64 = 0;
 
 std::thread_local! {
@@ -96,14 +96,14 @@ impl Shared {
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing of the user's runs under the lock.
+        // No user code runs under the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn enter(&self) -> Here {
         assert!(HERE.get().is_none(), "a test runtime is running on this thread already");
         HERE.set(Some(self.address()));
-        // What a seed comes to does not hang on what its thread has done before.
+        // The outcome of a seed must not depend on what its thread did before.
         crate::bus::share::renew();
         Here(())
     }
@@ -116,7 +116,7 @@ impl Shared {
         core::ptr::from_ref(self).addr()
     }
 
-    /// The waker of the future of `block_on`.
+    /// Returns the waker of the future of `block_on`.
     pub(super) fn root_waker(&self) -> Waker {
         Waker::from(self.root.clone())
     }
@@ -138,7 +138,7 @@ impl Shared {
         drop(task);
     }
 
-    /// Draws what is polled next from what is ready.
+    /// Draws the next thing to poll from those that are ready.
     pub(super) fn next(&self) -> Step {
         let mut state = self.state();
         while !state.ready.is_empty() {
@@ -148,7 +148,7 @@ impl Shared {
                 self.root.is_ready.store(false, Ordering::Release);
                 return Step::Root;
             }
-            // A wake-up of a task that has ended is nobody's.
+            // A wake-up of a task that has ended is ignored.
             if let Some(job) = state.tasks.remove(&id) {
                 return Step::Task(job);
             }
@@ -168,7 +168,7 @@ impl Shared {
         }
     }
 
-    /// Moves the time to the next timer that it may reach.
+    /// Moves the time to the next timer within reach.
     pub(super) fn move_time(&self) -> bool {
         let due = {
             let mut state = self.state();
@@ -201,7 +201,7 @@ impl Shared {
         assert!(has_threads, "nothing can happen any more: no task is ready and no timer is due");
     }
 
-    /// Sets a timer; what it replaces is dropped outside the lock.
+    /// Sets a timer. The replaced waker is dropped outside the lock.
     pub(super) fn set_timer(&self, at: Instant, key: Option<TimerKey>, waker: Waker) -> TimerKey {
         let mut state = self.state();
         let key = key.unwrap_or_else(|| {
@@ -219,7 +219,7 @@ impl Shared {
         drop(waker);
     }
 
-    /// Drops all tasks, and those that are spawned from now on.
+    /// Drops all tasks, including those spawned from now on.
     pub(super) fn shut_down(&self) {
         let tasks = {
             let mut state = self.state();
@@ -231,7 +231,7 @@ impl Shared {
 }
 
 impl State {
-    /// One of the ready ones, by `SplitMix64`.
+    /// Draws one of the ready ones, by `SplitMix64`.
     fn draw(&mut self) -> usize {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut drawn = self.random;

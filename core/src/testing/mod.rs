@@ -1,8 +1,8 @@
 //! A runtime for tests: virtual time, and a seeded order of what is ready (feature `test-util`).
 //!
-//! Time stands still while anything can run, and jumps to the next timer when nothing can, so a
-//! handler that sleeps for an hour is tested in no time. Which of several ready tasks is polled
-//! first is drawn from a seed, so one test can be played in many orders, and a failing one again.
+//! Time stands still while anything can run, and jumps to the next timer when nothing can, so a handler
+//! that sleeps for an hour is tested in no time. A seed decides which of several ready tasks is polled
+//! first, so one test can be run in many orders, and a failing order can be run again.
 //!
 //! ```
 //! use busway_core::testing::{TestHandle, run_seeds};
@@ -34,7 +34,7 @@
 //! });
 //! ```
 //!
-//! [`TestRuntime`] is the same with every step in your hand.
+//! [`TestRuntime`] does the same, with every step under your control.
 
 mod executor;
 mod timer;
@@ -56,10 +56,11 @@ use self::timer::TestTimer;
 use crate::runtime::{Runtime, Task, Timer};
 use crate::time::Instant;
 
-/// Plays a test once, with seed 0. See [`run_seeds`].
+/// Runs a test once, with seed 0. See [`run_seeds`].
 ///
 /// # Panics
-/// The test does, or it comes to an error, or to a point where nothing can happen any more.
+/// Panics if the test does, if it returns an error, or if it gets to a point where nothing can happen
+/// any more.
 pub fn run<F, X>(test: impl Fn(TestHandle) -> F)
 where
     F: Future<Output = Result<(), X>>,
@@ -68,10 +69,11 @@ where
     run_seeds(0..1, test);
 }
 
-/// Plays a test with each of these seeds, on a runtime of its own, and names the seed that fails.
+/// Runs a test with each of these seeds, on a runtime of its own, and names the seed that fails.
 ///
 /// # Panics
-/// The test does, or it comes to an error, or to a point where nothing can happen any more.
+/// Panics if the test does, if it returns an error, or if it gets to a point where nothing can happen
+/// any more.
 pub fn run_seeds<F, X>(seeds: Range<u64>, test: impl Fn(TestHandle) -> F)
 where
     F: Future<Output = Result<(), X>>,
@@ -89,8 +91,8 @@ where
     }
 }
 
-/// A single-threaded runtime with virtual time. Dropping it drops its tasks, which stops the buses
-/// on it.
+/// A single-threaded runtime with virtual time. Dropping it drops its tasks, which stops the buses on
+/// it.
 ///
 /// ```
 /// use busway_core::testing::TestRuntime;
@@ -113,39 +115,38 @@ pub struct TestRuntime {
 }
 
 impl TestRuntime {
-    /// A runtime whose order is drawn from this seed, at time zero.
+    /// Creates a runtime at time zero, with an order drawn from this seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { shared: Shared::new(seed) }
     }
 
-    /// Time only moves by [`TestHandle::advance`], not by itself when nothing else can happen.
+    /// Moves time only by [`TestHandle::advance`], not when nothing else can happen.
     #[must_use]
     pub fn manual_time(self) -> Self {
         self.shared.state().moves_by_itself = false;
         self
     }
 
-    /// Other threads may wake its tasks: when nothing can happen here it waits for them instead of
-    /// giving up. The order is then no longer the seed's alone.
+    /// Lets other threads wake its tasks: when nothing can happen here, it waits for them instead of
+    /// giving up. The order then no longer depends on the seed alone.
     #[must_use]
     pub fn with_threads(self) -> Self {
         self.shared.state().has_threads = true;
         self
     }
 
-    /// What a bus, a handler or a test uses of it.
+    /// Returns a handle for a bus, a handler or a test.
     #[must_use]
     pub fn handle(&self) -> TestHandle {
         TestHandle(self.shared.clone())
     }
 
-    /// Runs a future to its end, and the tasks meanwhile. Tasks that are left go on at the next
-    /// call.
+    /// Runs a future to its end, and meanwhile the tasks. Remaining tasks go on at the next call.
     ///
     /// # Panics
-    /// A task does; nothing can happen any more and the future has not ended; or it is called
-    /// inside another call.
+    /// Panics if a task does, if nothing can happen any more and the future has not ended, or if it is
+    /// called inside another call.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let _here = self.shared.enter();
         let mut future = pin!(future);
@@ -169,7 +170,7 @@ impl TestRuntime {
     /// Runs the tasks until none is ready. Time does not move.
     ///
     /// # Panics
-    /// A task does, or it is called inside [`block_on`](Self::block_on).
+    /// Panics if a task does, or if it is called inside [`block_on`](Self::block_on).
     pub fn run_until_stalled(&self) {
         let _here = self.shared.enter();
         loop {
@@ -188,7 +189,7 @@ impl Drop for TestRuntime {
     }
 }
 
-/// A [`TestRuntime`] as a bus, a handler or a test uses it. It does not keep tasks alive.
+/// A handle to a [`TestRuntime`] for a bus, a handler or a test. It does not keep tasks alive.
 #[derive(Clone, Debug)]
 pub struct TestHandle(Arc<Shared>);
 
@@ -198,16 +199,16 @@ impl TestHandle {
         Sleep::until(TestTimer::new(self.0.clone()), self.now() + duration)
     }
 
-    /// The virtual time since the start.
+    /// Returns the virtual time since the start.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.now().since(Instant::EPOCH)
     }
 
-    /// Moves the time on, timer by timer: whatever falls due on the way runs at its own time.
+    /// Advances the time, timer by timer: anything that falls due on the way runs at its own time.
     ///
     /// # Cancel safety
-    /// The time still moves on when it is dropped.
+    /// The time still advances when the future is dropped.
     pub async fn advance(&self, by: Duration) {
         let goal = self.now() + by;
         self.0.let_time_reach(goal);
@@ -257,7 +258,7 @@ impl Runtime for TestHandle {
     }
 }
 
-/// A task of a [`TestRuntime`]: a future of what it comes to. Dropping it cancels nothing.
+/// A task of a [`TestRuntime`]: a future of the task's result. Dropping it cancels nothing.
 #[must_use = "futures do nothing unless they are polled"]
 pub struct TestTask<T>(Arc<Mutex<Slot<T>>>);
 
@@ -268,7 +269,7 @@ struct Slot<T> {
 }
 
 impl<T> TestTask<T> {
-    /// Whether the task has ended.
+    /// Returns whether the task has ended.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.0.lock().expect(NOT_POISONED).is_done

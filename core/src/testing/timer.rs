@@ -12,7 +12,7 @@ use crate::time::Instant;
 pub(super) struct TestTimer {
     shared: Arc<Shared>,
     at: Instant,
-    /// Where its waker waits.
+    /// The key under which its waker waits.
     key: Option<TimerKey>,
 }
 

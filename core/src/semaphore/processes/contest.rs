@@ -1,4 +1,4 @@
-//! Competing for a slot with the other processes.
+//! Competes for a slot with the other processes.
 
 use alloc::format;
 use alloc::string::String;
@@ -26,10 +26,10 @@ impl Processes {
         Self { folder: folder.clone(), name: safe_name(name), watches: Watches::new() }
     }
 
-    /// Waits for a slot. Only one in this process does at a time.
+    /// Waits for a slot. Only one call in this process does at a time.
     ///
     /// # Cancel safety
-    /// Dropping it gives up the turnstile, and what was locked for it.
+    /// Dropping the future gives up the turnstile, and what was locked for it.
     pub(crate) async fn compete(
         &self,
         limit: usize,
@@ -39,7 +39,7 @@ impl Processes {
         poll_fn(|cx| contest.poll(cx)).await
     }
 
-    /// How many files its threads wait for.
+    /// Returns how many files its threads wait for.
     #[cfg(test)]
     pub(super) fn watched(&self) -> usize {
         self.watches.count()
@@ -50,13 +50,13 @@ impl Processes {
     }
 }
 
-/// One who competes: first at the turnstile, then for the slots.
+/// One competitor: first for the turnstile, then for the slots.
 struct Contest<'a> {
     of: &'a Processes,
     pool: &'a Arc<Pool>,
     limit: usize,
     turnstile: Option<Lock>,
-    /// It has not looked yet since something may have changed.
+    /// Whether it has yet to look since something may have changed.
     looks: bool,
 }
 
@@ -64,7 +64,7 @@ impl Contest<'_> {
     // The shape of `Future::poll`.
     #[allow(clippy::needless_pass_by_ref_mut)]
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Lock, SemaphoreError>> {
-        // Before the look, so that nothing that comes after it is missed.
+        // Before looking, so that no later change is missed.
         self.of.watches.tell(cx.waker().clone());
         let (changed, mut given) = self.of.watches.take();
         if !core::mem::take(&mut self.looks) && !changed {
@@ -76,14 +76,14 @@ impl Contest<'_> {
             match self.look(&mut given) {
                 Ok(Some(slot)) => return Poll::Ready(Ok(slot)),
                 Ok(None) => return Poll::Pending,
-                // The folder was deleted meanwhile: it is made again.
+                // The folder was deleted meanwhile, and is created again.
                 Err(error) if is_not_found(&error) && looks < LOOKS => {}
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
     }
 
-    /// Takes what is free, and has what is not waited for.
+    /// Takes a free slot, or starts to wait for the busy ones.
     fn look(&mut self, given: &mut Vec<Lock>) -> Result<Option<Lock>, SemaphoreError> {
         let folder = folder::ensure(self.of.folder.as_deref())?;
         let turnstile = self.of.path(&folder, "turnstile");
@@ -106,7 +106,7 @@ impl Contest<'_> {
     }
 
     fn wait_for(&self, path: &Path, file: Unlocked) -> Result<(), SemaphoreError> {
-        // The thread keeps the semaphore, so that who comes next finds the thread.
+        // The thread keeps the semaphore alive, so that the next caller finds the thread.
         let waits = self.of.watches.wait_for(file, self.pool.clone());
         waits.map_err(|source| folder::failed(path, source))
     }
@@ -125,7 +125,7 @@ fn is_not_found(error: &SemaphoreError) -> bool {
     matches!(error, SemaphoreError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
 }
 
-/// Locks the file of a name, or says which one is in the way.
+/// Locks the file of a name, or returns the one in the way.
 fn take(path: &Path, given: &mut Vec<Lock>) -> Result<Result<Lock, Unlocked>, SemaphoreError> {
     let failed = |source| folder::failed(path, source);
     loop {
@@ -136,7 +136,7 @@ fn take(path: &Path, given: &mut Vec<Lock>) -> Result<Result<Lock, Unlocked>, Se
     }
 }
 
-/// The same for a file that was opened; `None` when it was deleted since, and so is nobody's.
+/// Does the same for an opened file; `None` when it has been deleted since, and so counts for nothing.
 pub(super) fn take_opened(
     path: &Path,
     file: Unlocked,
@@ -149,11 +149,11 @@ pub(super) fn take_opened(
     Ok(Some(taken).filter(|taken| taken.as_ref().map_or(true, |lock| lock.is_at(path))))
 }
 
-/// The same for a slot. A file that was made anew is none as long as a deleted one is.
+/// Does the same for a slot. A file that was made anew is not a slot while a deleted one still is.
 ///
-/// Who makes it one claims it first, then sees that it is still there, then looks for deleted ones
-/// that are claimed or held. Of two who do so with a file each, of which at least one was deleted,
-/// one finds his gone, or finds the other's.
+/// To make it one, a process first claims it, then checks that it is still there, then looks for
+/// deleted files that are claimed or held. If two processes do so with a file each, of which at least
+/// one was deleted, one of them finds its own gone, or finds the other's.
 fn take_slot(
     path: &Path,
     given: &mut Vec<Lock>,
@@ -169,7 +169,7 @@ fn take_slot(
         }
         lock.set_stage(Stage::Claimed).map_err(failed)?;
         if lock.is_at(path) {
-            // What was locked for us is not somebody else's.
+            // A file that was locked for us must not count as another holder's.
             given.clear();
             let before = deleted::held(path);
             if before.is_empty() {

@@ -1,4 +1,4 @@
-//! Deleted files that somebody still has locked.
+//! Deleted files that are still locked.
 
 use alloc::vec::Vec;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::path::Path;
 use super::files::Stage;
 use super::files::Unlocked;
 
-/// The deleted files of this name that some process of this user holds, or may come to.
+/// The deleted files of this name that a process of this user holds, or may come to hold.
 #[cfg(target_os = "linux")]
 pub(super) fn held(path: &Path) -> Vec<Unlocked> {
     use std::ffi::OsString;
@@ -29,7 +29,7 @@ pub(super) fn held(path: &Path) -> Vec<Unlocked> {
         }
         match file.try_lock() {
             Ok(Err(taken)) => found.push(taken),
-            // When that fails, the next one comes upon it again.
+            // If that fails, the next process finds it again.
             Ok(Ok(free)) => drop(free.retire_if_deleted()),
             Err(_cannot_be_locked) => {}
         }
@@ -37,7 +37,7 @@ pub(super) fn held(path: &Path) -> Vec<Unlocked> {
     found
 }
 
-/// The files that processes have open, as far as this one may see them.
+/// The files that processes have open, as far as this process may see them.
 #[cfg(target_os = "linux")]
 fn open_files() -> impl Iterator<Item = std::path::PathBuf> {
     let entries = |folder: &Path| {
@@ -52,7 +52,7 @@ fn open_files() -> impl Iterator<Item = std::path::PathBuf> {
         .flat_map(move |process| entries(&process.join("fd")))
 }
 
-/// There is no telling here.
+/// This system does not tell.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn held(_path: &Path) -> Vec<Unlocked> {
     Vec::new()

@@ -1,4 +1,4 @@
-//! Files that are locked or not.
+//! Locked and unlocked files.
 
 use alloc::format;
 use alloc::string::String;
@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-/// Which file it is, whatever it is called.
+/// Identifies a file, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct FileId {
     device: u64,
@@ -23,20 +23,20 @@ pub(crate) struct Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // A child that is just being started has the file too: closing it would not unlock it. It is
-        // closed next, whatever comes of this.
+        // A child process that is just being started has the file too, so closing would not unlock it.
+        // The file is closed next, whatever this returns.
         let _ = self.file.unlock();
     }
 }
 
-/// A file that is not locked, or was not when it was tried.
+/// A file that is not locked, or was not when that was tried.
 #[derive(Debug)]
 pub(super) struct Unlocked {
     pub(super) file: File,
     pub(super) id: FileId,
 }
 
-/// The file of a name, made when it is not there.
+/// Opens the file of a name, and creates it if it is missing.
 pub(super) fn open(path: &Path) -> io::Result<Unlocked> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
@@ -53,7 +53,7 @@ impl Unlocked {
         stage_of(&self.file)
     }
 
-    /// Locks it, unless somebody else has.
+    /// Locks it, unless another process has.
     pub(super) fn try_lock(self) -> io::Result<Result<Lock, Self>> {
         loop {
             match self.file.try_lock() {
@@ -65,7 +65,7 @@ impl Unlocked {
         }
     }
 
-    /// Locks it, and waits for it when it has to.
+    /// Locks it, waiting if necessary.
     pub(super) fn lock(self) -> io::Result<Lock> {
         loop {
             match self.file.lock() {
@@ -78,7 +78,7 @@ impl Unlocked {
 }
 
 impl Lock {
-    /// Whether the locked file is still the one of this name.
+    /// Returns whether the locked file is still the one of this name.
     pub(super) fn is_at(&self, path: &Path) -> bool {
         let found = std::fs::symlink_metadata(path);
         found.is_ok_and(|found| self.id == FileId { device: found.dev(), inode: found.ino() })
@@ -96,7 +96,7 @@ impl Lock {
         })
     }
 
-    /// A deleted file can never be taken again: who comes upon it need not wait for it.
+    /// Marks a deleted file as free for good: a process that finds it need not wait for it.
     pub(super) fn retire_if_deleted(&self) -> io::Result<()> {
         if self.file.metadata()?.nlink() == 0 {
             self.set_stage(Stage::Nobodys)?;
@@ -105,14 +105,14 @@ impl Lock {
     }
 }
 
-/// What a file is good for: its length.
+/// The state of a file, told by its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     /// New, or deleted and free.
     Nobodys,
-    /// Somebody finds out whether it may be a slot.
+    /// A process is finding out whether it may be a slot.
     Claimed,
-    /// It is a slot: no deleted file was in its place when that was found out.
+    /// It is a slot: when it became one, no deleted file was in its place.
     Slot,
 }
 
@@ -130,7 +130,7 @@ impl fmt::Debug for Lock {
     }
 }
 
-/// A name that a file can have, and that no other semaphore has.
+/// Returns a name that a file can have and that no other semaphore has.
 pub(super) fn safe_name(name: &str) -> String {
     // FNV-1a: the same in every build and process.
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

@@ -10,14 +10,14 @@ use std::sync::OnceLock;
 
 use crate::semaphore::SemaphoreError;
 
-/// Where the folder is that nobody has chosen. Not where the environment says: processes that share slots
-/// may have different ones.
+/// Where the default folder is. The environment does not decide: processes that share slots may have
+/// different ones.
 const TEMPORARY: &str = "/tmp";
 
-/// Makes sure that the folder is there and safe, and gives its canonical path. Without a folder it
-/// is `/tmp/busway-UID`.
+/// Makes sure that the folder exists and is safe, and returns its canonical path. The default is
+/// `/tmp/busway-UID`.
 ///
-/// What is in the way is refused, never repaired: it may be somebody's trap.
+/// Anything in the way is refused, never repaired: it may be a trap.
 pub(super) fn ensure(folder: Option<&Path>) -> Result<PathBuf, SemaphoreError> {
     let folder = match folder {
         Some(folder) => folder.to_path_buf(),
@@ -28,7 +28,7 @@ pub(super) fn ensure(folder: Option<&Path>) -> Result<PathBuf, SemaphoreError> {
         }
     };
     let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
-    // A link, or a file, in its place is told of below.
+    // A link or a file in its place is reported below.
     if let Err(source) = made
         && source.kind() != io::ErrorKind::AlreadyExists
     {
@@ -49,8 +49,8 @@ pub(super) fn ensure(folder: Option<&Path>) -> Result<PathBuf, SemaphoreError> {
     fs::canonicalize(&folder).map_err(|source| failed(&folder, source))
 }
 
-/// The user that this process makes files as, which is the only thing std tells about it. It is
-/// asked once.
+/// Returns the user that this process creates files as, which is all that std tells about it. It is
+/// determined once.
 fn user(writable: &Path) -> io::Result<u32> {
     static USER: OnceLock<u32> = OnceLock::new();
     static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -61,7 +61,7 @@ fn user(writable: &Path) -> io::Result<u32> {
     let probe = writable.join(format!(".busway-{}-{number}", std::process::id()));
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&probe)?;
     let user = file.metadata().map(|file| file.uid());
-    // Left behind, it would do no harm.
+    // A leftover would do no harm.
     let _ = fs::remove_file(&probe);
     let user = user?;
     Ok(*USER.get_or_init(|| user))

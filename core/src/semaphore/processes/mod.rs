@@ -1,28 +1,28 @@
-//! The slots that all processes of a user share: locked files in a folder of theirs.
+//! The slots that all processes of a user share: locked files in one folder.
 //!
-//! A slot is a file with an exclusive lock on it (`flock`), which the system takes back when the
-//! process ends, however it ends. Slot `i` of a semaphore is the file `NAME.i`. Processes compete
-//! one at a time: whoever has the lock of `NAME.turnstile` takes the first slot that is free, and
-//! only then lets go of the turnstile, so that nobody who came later is before him. Within a process
-//! only the first in line competes. Who waits at the turnstile gets it in the order in which the
-//! system grants locks, which is about that of arrival and not promised.
+//! A slot is a file with an exclusive lock on it (`flock`), which the system releases when the process
+//! ends, however it ends. Slot `i` of a semaphore is the file `NAME.i`. Processes compete one at a
+//! time: the holder of the lock of `NAME.turnstile` takes the first slot that is free, and only then
+//! lets go of the turnstile, so that no later process overtakes it. Within a process only the first in
+//! line competes. The turnstile passes in the order in which the system grants locks, which is about
+//! that of arrival and not promised.
 //!
-//! What is free is taken at once. What is not is waited for by threads, because a file lock cannot
-//! be waited for otherwise: one for each file, and no more than that for all waiters of the process.
-//! A thread ends when its file is free; it then hands the lock over, or gives it back when nobody
-//! waits any more. Nothing is polled in intervals.
+//! A free slot is taken at once. Busy ones are waited for by threads, because there is no other way to
+//! wait for a file lock: one thread for each file, and no more than that for all waiters of the
+//! process. A thread ends when its file is free; it then hands the lock over, or gives it back when
+//! nobody waits any more. Nothing is polled at intervals.
 //!
 //! # Files that are deleted
 //!
-//! The lock of a deleted file is still held, but whoever makes the file anew could lock that too.
-//! So a new file is a slot only once no process has a deleted file of its name open and locked: on
-//! Linux that can be read in `/proc`. Until then its slot counts as taken, and is waited for by that
-//! deleted file, which `/proc` lets us open. How far a file has come is told by its length: 0 when it
-//! is new (or deleted and free), 1 while that is found out, 2 when it is a slot. A lock counts only
-//! when the file under the name is the one that was locked. So neither deleting the files nor the
-//! whole folder lets more in than the limit, nor takes a slot away. Elsewhere than on Linux, or where
-//! `/proc` does not show the process (another container), the holder of a deleted file is not seen:
-//! the limit may be passed until it ends.
+//! The lock of a deleted file is still held, but a process that makes the file anew could lock the new
+//! one too. So a new file is a slot only once no process has a deleted file of its name open and
+//! locked: on Linux, `/proc` shows that. Until then its slot counts as taken, and waiters wait for that
+//! deleted file, which `/proc` lets us open. The length of a file tells its state: 0 when it is new (or
+//! deleted and free), 1 while that is being found out, 2 when it is a slot. A lock counts only when the
+//! file under the name is the one that was locked. So deleting the files or the whole folder neither
+//! lets in more than the limit nor takes a slot away. On other systems, or where `/proc` does not show
+//! the process (another container), the holder of a deleted file is not seen: the limit may be exceeded
+//! until it ends.
 
 #[cfg(all(feature = "std", unix))]
 mod contest;
@@ -49,11 +49,11 @@ mod nowhere {
 
     use crate::semaphore::{Folder, Pool, SemaphoreError};
 
-    /// There are none.
+    /// There are none here.
     #[derive(Debug)]
     pub(crate) enum Lock {}
 
-    /// There are none that could be seen.
+    /// No other processes can be seen here.
     #[derive(Debug)]
     pub(crate) struct Processes;
 
@@ -62,7 +62,7 @@ mod nowhere {
             Self
         }
 
-        // As where there are some.
+        // Has the same signature as the real one.
         #[allow(clippy::unused_async)]
         pub(crate) async fn compete(
             &self,

@@ -1,4 +1,4 @@
-//! Several [`Processes`] in one process: each has its own files open, as processes do. Those with
+//! Several [`Processes`] in one process: each has its own files open, as processes do. The tests with
 //! real processes are in `tests/processes` of the facade.
 
 use alloc::format;
@@ -20,7 +20,7 @@ use super::files::{self, Lock, safe_name};
 use super::folder;
 use crate::semaphore::{Key, Pool, SemaphoreError, SemaphoreScope};
 
-/// A folder that is there for one test.
+/// A folder that exists for one test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -49,7 +49,7 @@ impl Drop for Folder {
 /// One process, as the others see it.
 struct Process {
     processes: Arc<Processes>,
-    /// What its threads keep.
+    /// Keeps its threads' semaphore alive.
     pool: Arc<Pool>,
 }
 
@@ -171,7 +171,7 @@ fn r46_deleted_files_let_nobody_in_and_take_no_slot_away() {
             assert!(is_pending(again.as_mut()).await);
             assert!(is_pending(before.as_mut()).await);
             drop(first);
-            // One of them gets it: which is not said, as the turnstile was deleted too.
+            // One of them gets it. Which one is not specified, as the turnstile was deleted too.
             let slot = either([before.as_mut(), after.as_mut(), again.as_mut()]).await;
             delete();
             drop((slot, other));
@@ -182,7 +182,7 @@ fn r46_deleted_files_let_nobody_in_and_take_no_slot_away() {
     }
 }
 
-/// The first of them that is in; asserts that no other is.
+/// Returns the first of them that is in; asserts that no other is.
 async fn either<F>(mut waiting: [core::pin::Pin<&mut F>; 3]) -> Lock
 where
     F: Future<Output = Result<Lock, SemaphoreError>>,
@@ -231,7 +231,7 @@ fn r46_who_goes_away_leaves_the_turnstile_and_no_thread() {
         drop(first);
         third.await.unwrap();
     });
-    // Its thread had waited for the slot: it gave it back.
+    // Its thread had waited for the slot, and gave it back.
     while b.processes.watched() > 0 {
         thread::yield_now();
     }

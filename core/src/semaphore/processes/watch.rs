@@ -1,4 +1,4 @@
-//! Threads that wait for a file to be free, and what they are told by.
+//! Threads that wait for a file to become free, and how they report it.
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -12,7 +12,7 @@ use std::thread;
 use super::files::{FileId, Lock, Unlocked};
 use crate::sync::Mutex;
 
-/// The files that are waited for. There is one who waits for them, at most: the first in line.
+/// The files that are waited for. There is at most one waiter: the first in line.
 pub(super) struct Watches {
     state: Mutex<State>,
 }
@@ -21,11 +21,11 @@ pub(super) struct Watches {
 struct State {
     /// A thread waits for each of them.
     files: BTreeSet<FileId>,
-    /// Who is to be told, when anybody is.
+    /// The waker of the waiter, if there is one.
     waker: Option<Waker>,
-    /// What was locked for them.
+    /// Files that were locked for the waiter.
     locked: Vec<Lock>,
-    /// A thread has ended since they looked.
+    /// A thread has ended since the waiter looked.
     changed: bool,
 }
 
@@ -39,18 +39,18 @@ impl Watches {
         self.state.lock().files.len()
     }
 
-    /// Has `waker` woken when any of the files that are waited for is locked.
+    /// Sets the `waker` to be woken when any of the watched files is locked.
     pub(super) fn tell(&self, waker: Waker) {
         let _replaced = self.state.lock().waker.replace(waker);
     }
 
-    /// Whether a thread has ended since this was asked last, and what was locked meanwhile.
+    /// Returns whether a thread has ended since the last call, and what was locked meanwhile.
     pub(super) fn take(&self) -> (bool, Vec<Lock>) {
         let mut state = self.state.lock();
         (core::mem::take(&mut state.changed), core::mem::take(&mut state.locked))
     }
 
-    /// Nobody waits any more: what is locked from now on is given back at once.
+    /// Ends the waiting: files locked from now on are given back at once.
     pub(super) fn forget(&self) {
         let (_waker, _locked) = {
             let mut state = self.state.lock();
@@ -58,7 +58,7 @@ impl Watches {
         };
     }
 
-    /// Waits for a file on a thread, unless one waits for it already. `keep` lives as long.
+    /// Waits for a file on a thread, unless one already does. `keep` lives as long.
     pub(super) fn wait_for(
         self: &Arc<Self>,
         file: Unlocked,
@@ -83,8 +83,8 @@ impl Watches {
     }
 
     fn ended(&self, id: FileId, locked: io::Result<Lock>) {
-        // Outside of the lock: what nobody wants is unlocked, and whoever waits is woken. Who hears
-        // of a file that could not be locked looks again, and finds out why.
+        // Outside the lock: an unwanted file is unlocked, and the waiter is woken. If a file could not
+        // be locked, the waiter looks again and finds out why.
         let (waker, _unwanted) = {
             let mut state = self.state.lock();
             state.files.remove(&id);

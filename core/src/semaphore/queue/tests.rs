@@ -68,7 +68,7 @@ fn r46_ten_thousand_waiters_are_served_in_order() {
     assert_eq!(slots.taken(), 3);
 }
 
-/// The same as a list of who came, read from the front every time.
+/// The same as a list of callers, read from the front every time.
 #[derive(Default)]
 struct Naive {
     people: Vec<Person>,
@@ -94,7 +94,7 @@ impl Naive {
         self.people.iter().filter(|p| matches!(p.at, At::Door | At::Inside)).count()
     }
 
-    /// Whoever is first in the line goes on to the door, as long as one may.
+    /// The first in line moves on to the door, as long as one may.
     fn settle(&mut self) {
         while let Some(first) = self.people.iter().position(|p| p.at == At::Line) {
             if self.inside() >= self.people[first].limit {

@@ -1,4 +1,4 @@
-//! Looks at journals: `busway-journal {tail,verify,tree,stats} FILE…`.
+//! Inspects journals: `busway-journal {tail,verify,tree,stats} FILE…`.
 
 mod stats;
 mod tail;
@@ -23,7 +23,7 @@ usage: busway-journal COMMAND FILE…
 The files that a journal was rotated into are read with it, oldest first. Where a line is damaged, what comes
 before it is shown, and the exit status is 1.";
 
-/// What a command comes to.
+/// The outcome of a command.
 type Outcome = Result<ExitCode, Failure>;
 
 /// Why a command cannot go on.
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(code) => code,
-        // Whoever reads has seen enough.
+        // The reader has seen enough.
         Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
             let code = if matches!(failure, Failure::Read(_)) { 1 } else { 2 };
@@ -74,7 +74,7 @@ fn files(args: Vec<std::ffi::OsString>) -> Result<Vec<PathBuf>, Failure> {
     Ok(args.into_iter().map(PathBuf::from).collect())
 }
 
-/// An error and what it comes from.
+/// The text of an error and of its sources.
 fn told(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -85,7 +85,7 @@ fn told(error: &dyn Error) -> String {
     text
 }
 
-/// Goes through the lines of journals, up to what cannot be read.
+/// Reads the lines of journals, up to the first that cannot be read.
 fn read(files: &[PathBuf], mut note: impl FnMut(Line)) -> Result<(), Failure> {
     for file in files {
         for line in lines(file)? {
@@ -95,7 +95,7 @@ fn read(files: &[PathBuf], mut note: impl FnMut(Line)) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The lines of a journal and of what it was rotated into.
+/// The lines of a journal, including its rotated files.
 fn lines(file: &PathBuf) -> Result<Replay, Failure> {
     let files = segments(file)?;
     if files.is_empty() {
@@ -104,7 +104,7 @@ fn lines(file: &PathBuf) -> Result<Replay, Failure> {
     Ok(Replay::of_files(files))
 }
 
-/// The end of an id, which tells events apart to the eye.
+/// The end of an id, enough for a reader to tell events apart.
 fn short(line: &Line) -> String {
     let id = line.id.to_string();
     id.get(id.len().saturating_sub(4)..).unwrap_or(&id).into()

@@ -18,7 +18,7 @@ struct OfType {
 }
 
 impl OfType {
-    /// The shortest duration that this share of all is not above.
+    /// The duration that this share of them all does not exceed.
     fn quantile(&self, share: f64) -> String {
         let last = self.durations.len().saturating_sub(1);
         let duration = self.durations.get((last as f64 * share).round() as usize);
@@ -32,7 +32,7 @@ pub(crate) fn run(out: &mut impl Write, files: &[PathBuf]) -> Outcome {
     let mut completed = HashSet::new();
     let end = read(files, |line| {
         let of_type = types.entry(line.event_type.clone()).or_default();
-        // Of one that was on several buses there may be a line of each.
+        // An event that was on several buses may have a line of each.
         if line.kind == Kind::Completed && completed.insert(line.id) {
             of_type.completed += 1;
             of_type.durations.extend(line.duration());

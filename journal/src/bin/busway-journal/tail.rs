@@ -1,4 +1,4 @@
-//! Shows the last lines, and those that come.
+//! Shows the last lines, and follows new ones.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -12,7 +12,7 @@ use busway_journal::{Kind, Line};
 
 use crate::{Failure, Outcome, clock, lines, seconds, short};
 
-/// How often the file is looked at. There is no portable way to be told that it has grown.
+/// How often the file is checked. There is no portable way to be told that it has grown.
 const LOOKS: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(out: &mut impl Write, args: Vec<OsString>) -> Outcome {
@@ -40,12 +40,12 @@ pub(crate) fn run(out: &mut impl Write, args: Vec<OsString>) -> Outcome {
     }
 }
 
-/// Shows the last lines there are.
+/// Shows the last lines so far.
 fn show_last(out: &mut impl Write, file: &PathBuf, count: usize) -> Result<Place, Failure> {
     loop {
         let closed = closed(file)?;
         let (last, end) = last(file, count);
-        // Files that were rotated meanwhile have other names: what was read may have a gap.
+        // Files that were rotated meanwhile have new names: the lines read may have a gap.
         if closed != self::closed(file)? {
             continue;
         }
@@ -76,38 +76,38 @@ fn last(file: &PathBuf, count: usize) -> (VecDeque<Line>, Result<u64, Failure>) 
     (last, end)
 }
 
-/// The files that were rotated away, oldest first.
+/// The rotated files, oldest first.
 fn closed(file: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(busway_journal::segments(file)?.into_iter().filter(|path| is_closed(path)).collect())
 }
 
-/// Only those that were rotated away end with a number of six digits or more.
+/// Only rotated files end with a number of six digits or more.
 fn is_closed(path: &Path) -> bool {
     let number = path.extension().map(|end| end.as_encoded_bytes()).unwrap_or_default();
     number.len() >= 6 && number.iter().all(u8::is_ascii_digit)
 }
 
-/// How far a journal was shown.
+/// How far a journal has been shown.
 struct Place {
-    /// The last file that was rotated away before the one that is being read.
+    /// The last file rotated away before the one being read.
     closed: Option<PathBuf>,
-    /// What was read of that, in bytes.
+    /// How much of the current file was read, in bytes.
     offset: u64,
     /// The beginning of a line.
     rest: Vec<u8>,
 }
 
 impl Place {
-    /// Shows what has come since.
+    /// Shows the lines that were added since.
     fn follow(&mut self, out: &mut impl Write, file: &Path) -> Result<(), Failure> {
         loop {
             let active = match File::open(file) {
                 Ok(active) => Some(active),
-                // It was rotated away, and nothing was written since.
+                // It was rotated away, and nothing has been written since.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                 Err(error) => return Err(error.into()),
             };
-            // Looked at once it is open: it is the one behind these.
+            // Listed after it was opened: the open file follows all of these.
             let rotated: Vec<_> =
                 closed(file)?.into_iter().filter(|path| self.is_before(path)).collect();
             if rotated.is_empty() {
@@ -125,14 +125,14 @@ impl Place {
     }
 
     fn is_before(&self, path: &Path) -> bool {
-        // Numbers get longer, and are as long as needed.
+        // Numbers have as many digits as they need, so longer ones are greater.
         let key = |path: &Path| (path.as_os_str().len(), path.as_os_str().to_owned());
         self.closed.as_ref().is_none_or(|closed| key(closed) < key(path))
     }
 
     fn show(&mut self, out: &mut impl Write, mut file: File) -> Result<(), Failure> {
         if file.metadata()?.len() < self.offset {
-            // It was emptied, or another was put in its place.
+            // It was emptied, or replaced by another file.
             (self.offset, self.rest) = (0, Vec::new());
         }
         file.seek(SeekFrom::Start(self.offset))?;
@@ -141,7 +141,7 @@ impl Place {
     }
 }
 
-/// Shows the whole lines of what was read, and keeps the beginning of the next.
+/// Shows the whole lines read so far, and keeps the beginning of the next.
 fn show_whole(out: &mut impl Write, bytes: &mut Vec<u8>) -> Result<(), Failure> {
     let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n') else { return Ok(()) };
     for line in bytes.drain(..=end).as_slice().split(|byte| *byte == b'\n') {

@@ -1,4 +1,4 @@
-//! Events as a tree of text: below each, those that its handlers dispatched.
+//! Shows events as a tree of text: below each event, those that its handlers dispatched.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
@@ -11,7 +11,7 @@ use busway_journal::{Kind, Ledger, Line};
 use crate::{Failure, Outcome, clock, read, seconds, short};
 
 struct Events {
-    /// The last line of each.
+    /// The last line of each event.
     lines: HashMap<EventId, Line>,
     /// In order of dispatch.
     order: Vec<EventId>,
@@ -23,11 +23,11 @@ pub(crate) fn run(out: &mut impl Write, files: &[PathBuf]) -> Outcome {
     let mut below: HashMap<Option<EventId>, Vec<EventId>> = HashMap::new();
     for id in &events.order {
         let parent = events.lines[id].parent_id;
-        // One whose parent is not in the journal is a root of what there is.
+        // An event whose parent is not in the journal is shown as a root.
         let parent = parent.filter(|parent| events.lines.contains_key(parent));
         below.entry(parent).or_default().push(*id);
     }
-    // What is still to be shown: a stack instead of recursion, since trees can be deep.
+    // What remains to be shown. Trees can be deep, so this is a stack instead of recursion.
     let mut rest = Vec::new();
     push(&mut rest, "", below.remove(&None));
     while let Some((prefix, is_last, id)) = rest.pop() {
@@ -39,7 +39,7 @@ pub(crate) fn run(out: &mut impl Write, files: &[PathBuf]) -> Outcome {
     end.map(|()| ExitCode::SUCCESS)
 }
 
-/// What there is, and why there is no more.
+/// The events, and why reading stopped.
 fn collect(files: &[PathBuf]) -> (Events, Result<(), Failure>) {
     let (mut lines, mut order) = (HashMap::new(), Vec::new());
     let mut ledger = Ledger::new();
@@ -50,7 +50,7 @@ fn collect(files: &[PathBuf]) -> (Events, Result<(), Failure>) {
             order.push(id);
         }
     });
-    // Completions come before those of their parents; the eye wants order of dispatch.
+    // Completions come before those of their parents; readers want order of dispatch.
     order.sort_by_key(|id| lines[id].created_at);
     let open = ledger.into_unfinished().into_iter().map(|open| open.line.id).collect();
     (Events { lines, order, open }, end)
@@ -62,12 +62,12 @@ fn push(rest: &mut Vec<(String, bool, EventId)>, prefix: &str, events: Option<Ve
     }
 }
 
-/// `● UserLogin#3f9a [20:22:50.123 (0.004s)] main`: it has completed, whatever its handlers came to, which
-/// no line says.
+/// `● UserLogin#3f9a [20:22:50.123 (0.004s)] main`: the event has completed. No line says whether its
+/// handlers succeeded.
 fn show(line: &Line, is_open: bool) -> String {
     let mark = match line.kind {
         Kind::Accepted { .. } if is_open => "⏳",
-        // Its parent was dispatched again, and has made another in its place.
+        // Its parent was dispatched again, and has made another child in its place.
         Kind::Accepted { .. } => "↺",
         _ => "●",
     };
