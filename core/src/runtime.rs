@@ -21,8 +21,8 @@ pub trait Runtime: Send + Sync + fmt::Debug + 'static {
     /// times.
     fn now(&self) -> Instant;
 
-    /// Like [`now`](Self::now), on a thread where [`is_current`](Self::is_current) was true a moment ago:
-    /// for runtimes that have to look for their clock elsewhere.
+    /// Like [`now`](Self::now), on a thread where [`is_current`](Self::is_current) was true a moment
+    /// ago: for runtimes that have to look for their clock elsewhere.
     fn now_here(&self) -> Instant {
         self.now()
     }
