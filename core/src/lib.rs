@@ -56,11 +56,10 @@
 //! runs them that way). The differences:
 //!
 //! - There are no threads to ask which handler is being polled. The handler's own [`EventHandle`] or
-//!   [`AnyEvent`] tells instead. Children are the events dispatched through it
-//!   (`event.dispatch(..)`, `event.run(..)`, `.parent(&event)`), and waits for them, or for the
-//!   event itself, are the handler's. To await any other event inside a handler, use
-//!   [`EventHandle::wait_within`]. A plain await of it is a root wait, which does not raise the
-//!   event: on a serial bus, neither may ever end.
+//!   [`AnyEvent`] tells instead. Children are the events dispatched through it (`event.dispatch(..)`,
+//!   `event.run(..)`, `.parent(&event)`), and waits for them, or for the event itself, are the
+//!   handler's. To await any other event inside a handler, use [`EventHandle::wait_within`]. A plain
+//!   await of it is a root wait, which does not raise the event: on a serial bus, neither may ever end.
 //! - The same goes for `wait_until_idle` on the handler's own bus, a `dispatch_wait` into a full
 //!   one, and a request or a publication made through the bus instead of the handle. They are not
 //!   recognised as being inside a handler.

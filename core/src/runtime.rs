@@ -16,9 +16,8 @@ pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// One runtime serves a hub and all its buses. The shape (`dyn`, a timer that is boxed once and
 /// then reset) is quinn's.
 pub trait Runtime: Send + Sync + fmt::Debug + 'static {
-    /// Returns the current time. It does not go back on one thread. If it does all the same, or
-    /// between threads (because a processor reads ahead), the books of the hub take the later of two
-    /// times.
+    /// Returns the current time. It does not go back on one thread. If it does all the same, or between
+    /// threads (because a processor reads ahead), the books of the hub take the later of two times.
     fn now(&self) -> Instant;
 
     /// Like [`now`](Self::now), on a thread where [`is_current`](Self::is_current) was true a moment
@@ -33,9 +32,8 @@ pub trait Runtime: Send + Sync + fmt::Debug + 'static {
     /// Runs a future to completion, from any thread. A runtime that is shut down may drop it instead.
     fn spawn(&self, task: Task);
 
-    /// Returns whether code polled on this thread now finds this runtime's reactor and timers. Only
-    /// then does a task that waits for an event run handlers itself instead of leaving them to the
-    /// driver.
+    /// Returns whether code polled on this thread now finds this runtime's reactor and timers. Only then
+    /// does a task that waits for an event run handlers itself instead of leaving them to the driver.
     fn is_current(&self) -> bool;
 }
 

@@ -118,10 +118,9 @@ impl fmt::Debug for Instant {
 
 /// A point in wall time: nanoseconds since 1970-01-01T00:00:00Z.
 ///
-/// It is the runtime's time plus an offset taken when the hub got its runtime. It does not jump when
-/// the wall clock is set, and tests with a paused clock see that clock. It may lag behind the system
-/// clock by less than a microsecond (see `SystemClock`), and stays off by any later change to that
-/// clock.
+/// It is the runtime's time plus an offset taken when the hub got its runtime. It does not jump when the
+/// wall clock is set, and tests with a paused clock see that clock. It may lag behind the system clock
+/// by less than a microsecond (see `SystemClock`), and stays off by any later change to that clock.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(u64);
 

@@ -31,9 +31,8 @@ use crate::id::EventId;
 use crate::machine::{Cause, EventStatus, HandlerKey, InvocationKey};
 use crate::time::Timestamp;
 
-/// An event of unknown type, as received by handlers of a name or of `*`.
-/// [`downcast`](Self::downcast) returns the [`EventHandle`], with the payload, the typed results and
-/// everything else it offers.
+/// An event of unknown type, as received by handlers of a name or of `*`. [`downcast`](Self::downcast)
+/// returns the [`EventHandle`], with the payload, the typed results and everything else it offers.
 #[derive(Clone)]
 pub struct AnyEvent {
     pub(crate) record: Arc<dyn Erased>,

@@ -243,11 +243,10 @@ impl<E: Event> EventHandle<E> {
 
     /// Makes this event the parent of what `future` dispatches, wherever it is polled.
     ///
-    /// Use it for tasks that a handler spawns. A wait in such a task is the task's, not the
-    /// handler's (R14): it raises nothing, and the handler lends nothing meanwhile. A handler that
-    /// joins a task which awaits a child on the same serial bus waits until its limit, and the cycle
-    /// is not detected. Run the child [`parallel`](EventBuilder::parallel), or await it in the
-    /// handler.
+    /// Use it for tasks that a handler spawns. A wait in such a task is the task's, not the handler's
+    /// (R14): it raises nothing, and the handler lends nothing meanwhile. A handler that joins a task
+    /// which awaits a child on the same serial bus waits until its limit, and the cycle is not detected.
+    /// Run the child [`parallel`](EventBuilder::parallel), or await it in the handler.
     pub fn scope<F: Future>(&self, future: F) -> Scope<F> {
         Scope::below(future, self.parent_ref(), self.hub().clone())
     }
@@ -308,9 +307,8 @@ impl<E: Event> EventHandle<E> {
         self.select_all()?.list()
     }
 
-    /// Merges the maps that the handlers returned. If a key has two values, the later one wins.
-    /// (bubus refuses such a conflict unless told otherwise, as a variant of
-    /// [`select`](Self::select) does.)
+    /// Merges the maps that the handlers returned. If a key has two values, the later one wins. (bubus
+    /// refuses such a conflict unless told otherwise, as a variant of [`select`](Self::select) does.)
     ///
     /// # Errors
     /// Same as [`result`](Self::result), except `Empty`.

@@ -20,11 +20,10 @@ use crate::machine::{InvocationKey, Outcome};
 
 /// A function that can handle events.
 ///
-/// It is async or plain, takes an [`EventHandle`] of its event (or an [`AnyEvent`], for handlers of
-/// a name or of every event), and returns a [`Reply`]. Functions, closures and
+/// It is async or plain, takes an [`EventHandle`] of its event (or an [`AnyEvent`], for handlers of a
+/// name or of every event), and returns a [`Reply`]. Functions, closures and
 /// `(Arc<service>, Service::method)` pairs implement it, and nothing else can. `M` distinguishes the
-/// kinds and is always inferred. A plain function runs where the bus is polled, so it must not
-/// block.
+/// kinds and is always inferred. A plain function runs where the bus is polled, so it must not block.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -104,9 +103,8 @@ pub trait Handler<In: Input, M>: Send + Sync + 'static {
 
 /// Returns an async function unchanged, or has the compiler say why it is no [`Handler`].
 ///
-/// Such a function does not compile here either, but here the compiler knows what was meant, and
-/// names what is wrong: the argument, the return type, or a value held across an `.await` that
-/// cannot be sent.
+/// Such a function does not compile here either, but here the compiler knows what was meant, and names
+/// what is wrong: the argument, the return type, or a value held across an `.await` that cannot be sent.
 ///
 /// ```
 /// use busway_core::{EventBus, check_handler};

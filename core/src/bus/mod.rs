@@ -315,11 +315,10 @@ impl EventBus {
     /// Returns a stream of the events dispatched from now on, with room for `capacity` unread ones
     /// (R28). `overflow` decides what happens when the reader is slow.
     ///
-    /// [`Overflow::Wait`] also keeps the events dispatched meanwhile. It holds back what has not
-    /// started on the bus, the last of it even after the last [`EventBus`] is dropped. A task that
-    /// has such a stream and awaits an event of the bus instead of reading waits for itself. While
-    /// an event has not started, handler limits do not count; a deadline does. Drop a stream that is
-    /// not read.
+    /// [`Overflow::Wait`] also keeps the events dispatched meanwhile. It holds back what has not started
+    /// on the bus, the last of it even after the last [`EventBus`] is dropped. A task that has such a
+    /// stream and awaits an event of the bus instead of reading waits for itself. While an event has not
+    /// started, handler limits do not count; a deadline does. Drop a stream that is not read.
     pub fn events(&self, capacity: usize, overflow: Overflow) -> EventStream<AnyEvent> {
         EventStream::new(&self.shared, &Select::named("*".into()), capacity, overflow)
     }

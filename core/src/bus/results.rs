@@ -53,8 +53,7 @@ impl EventResult {
     }
 
     /// Returns when the handler started, by the runtime's clock; `None` if it has not, or never did.
-    /// Other results use the same clock. The event tells the time of day
-    /// ([`EventHandle::created_at`]).
+    /// Other results use the same clock. The event tells the time of day ([`EventHandle::created_at`]).
     ///
     /// [`EventHandle::created_at`]: super::EventHandle::created_at
     #[must_use]

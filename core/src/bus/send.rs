@@ -136,9 +136,8 @@ impl BusShared {
         sent
     }
 
-    /// Makes a record of an event and hands it to the machine through `input`. The time may be
-    /// known. If the bus has something new to do, the holder of its turn is told, or else the
-    /// driver.
+    /// Makes a record of an event and hands it to the machine through `input`. The time may be known. If
+    /// the bus has something new to do, the holder of its turn is told, or else the driver.
     pub(crate) fn send<E: Event>(
         self: &Arc<Self>,
         event: E,

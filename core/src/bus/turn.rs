@@ -166,9 +166,8 @@ impl<'a> Holder<'a> {
         Some(Holder { bus, latched, clock, turn: bus.turn.lock(), pass })
     }
 
-    /// The same, on this runtime's thread and under the hub's lock, for the input that follows. The
-    /// turn is not waited for: once a task has left the gate, it needs no lock to let go of the
-    /// turn.
+    /// The same, on this runtime's thread and under the hub's lock, for the input that follows. The turn
+    /// is not waited for: once a task has left the gate, it needs no lock to let go of the turn.
     #[inline(always)]
     pub(crate) fn attending(
         bus: &'a Arc<BusShared>,

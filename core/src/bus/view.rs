@@ -1,4 +1,4 @@
-//! What handles show of an event: from the frozen record once it has completed, before that from the books.
+//! What handles show of an event: from the frozen record once it has completed, else from the books.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
