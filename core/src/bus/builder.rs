@@ -127,9 +127,9 @@ impl HubBuilder {
         self
     }
 
-    /// Sets a function that is told of each handler that fails or exceeds its limit, after all its
+    /// Sets a function that is called for each handler that fails or exceeds its limit, after all its
     /// tries, once its event has completed, even if nobody awaits the event. It replaces `tracing`
-    /// (with that feature; otherwise nobody is told). The function is called without any lock held.
+    /// (with that feature; otherwise nobody is told). No lock is held during the call.
     pub fn on_failure(
         mut self,
         tell: impl Fn(&AnyEvent, &EventResult) + Send + Sync + 'static,
@@ -216,8 +216,8 @@ impl EventBusBuilder {
         self.own_hub(|hub| hub.on_warning(tell))
     }
 
-    /// Sets a function that is told of each handler that fails, for a bus on its own. Others use the
-    /// [hub's](HubBuilder::on_failure).
+    /// Sets a function that is called for each handler that fails, for a bus on its own. Others use
+    /// the [hub's](HubBuilder::on_failure).
     ///
     /// ```
     /// # use busway_core::EventBus;

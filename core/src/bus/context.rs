@@ -20,7 +20,7 @@ pub(crate) struct Current {
     /// The parent of what is dispatched here.
     pub(crate) parent: ParentRef,
     /// Not 0 if the parent was given on purpose, with a scope.
-    // As wide as what is beside it: with a `bool`, all of this is copied field by field.
+    // As wide as its neighbours: with a `bool`, all of this would be copied field by field.
     pub(crate) in_scope: u32,
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct Gate(AtomicU8);
 /// What [`Gate::mark`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Marked {
-    /// Nobody holds the turn and nobody was told yet: somebody has to be.
+    /// The turn is free and nobody was told yet: the caller has to tell somebody.
     NobodyKnows,
     /// The holder will look, or the driver has been told.
     SomebodyLooks,

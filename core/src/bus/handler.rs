@@ -103,8 +103,9 @@ pub trait Handler<In: Input, M>: Send + Sync + 'static {
 
 /// Returns an async function unchanged, or has the compiler say why it is no [`Handler`].
 ///
-/// Such a function does not compile here either, but here the compiler knows what was meant, and names
-/// what is wrong: the argument, the return type, or a value held across an `.await` that cannot be sent.
+/// A function that is no handler does not compile here either, but the compiler knows what was meant
+/// and names what is wrong: the argument, the return type, or a value held across an `.await` that
+/// cannot be sent.
 ///
 /// ```
 /// use busway_core::{EventBus, check_handler};

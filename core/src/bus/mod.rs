@@ -223,8 +223,8 @@ impl EventBus {
     /// belongs to it: its task-locals, and without the feature `tracing` its span. Pass a handler
     /// what it needs in the event.
     ///
-    /// The future is mostly ready at its first poll. Once its thread has made some hundred steps for
-    /// buses, it yields to other tasks first, even if its event is done by then. So do the next
+    /// The future is usually ready at its first poll. Once its thread has made a few hundred steps
+    /// for buses, it yields to other tasks first, even if its event is done by then. So do the next
     /// ones, up to eight, until one of them is polled again.
     ///
     /// # Errors

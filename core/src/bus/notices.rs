@@ -16,8 +16,8 @@ use super::watch::Watcher;
 use crate::machine::{Done, Dropped, InvocationKey, Outcome, Output, Warning};
 use crate::time::Instant;
 
-/// What to do once the hub's lock is released, in order. Nothing of the user's is called, cloned or
-/// dropped before.
+/// What to do once the hub's lock is released, in order. Before that, no user code is called, and
+/// nothing of the user's is cloned or dropped.
 #[derive(Default)]
 pub(crate) struct Notices {
     /// The collector's own bus has something to do.

@@ -104,7 +104,7 @@ impl EventResult {
         }
     }
 
-    /// Returns how the handler failed or was ended, if it did or was.
+    /// Returns how the handler failed or was ended; `None` if neither.
     ///
     /// If another handler of the event was faster, this is `Aborted` or `Cancelled` with
     /// [`Cause::First`], which is no failure of the event (R11).
@@ -123,7 +123,7 @@ impl EventResult {
 /// [`EventHandle::select`](super::EventHandle::select).
 ///
 /// A failed result in the selection makes every query fail; one that was filtered out is ignored. If
-/// there are none, and the event was ended, every query fails with that.
+/// the selection is empty and the event was ended, every query fails with that.
 #[derive(Debug)]
 pub struct Selection<'a, E> {
     rows: Vec<&'a Row<Answer>>,

@@ -223,7 +223,7 @@ impl BusShared {
         Head::new(self.clone(), id, now, depth, link)
     }
 
-    /// Makes the driver look at work that nobody was told of.
+    /// Wakes the driver if there is work that nobody was told of.
     pub(crate) fn pass_on(self: &Arc<Self>) {
         if self.gate.is_marked() {
             self.wake_driver();

@@ -249,7 +249,7 @@ impl BusShared {
         self.hub.lock().books.bus_name(self.key).map_or_else(String::new, |name| name.to_string())
     }
 
-    /// Tells that something can be done on this bus: the holder of the turn looks, or else the
+    /// Announces that something can be done on this bus: the holder of the turn looks, or else the
     /// driver is woken.
     pub(crate) fn notify(self: &Arc<Self>) {
         if self.gate.mark() == Marked::NobodyKnows {

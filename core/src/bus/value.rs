@@ -170,7 +170,7 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
-    /// Whether dropping it drops, or may drop, a value of the user's.
+    /// Whether dropping it drops, or may drop, a user's value.
     pub(crate) const fn owns_something(&self) -> bool {
         matches!(self, Self::Value(Value::Shared(_)) | Self::Failed(_))
     }

@@ -12,7 +12,7 @@ use super::vantage::Vantage;
 use crate::event::Event;
 use crate::machine::{Overflow, Pattern, WatchKey};
 
-/// Is told of the events that come to a bus.
+/// Observes the events that come to a bus.
 pub(crate) trait Watcher: Send + Sync {
     /// Takes an event, under the hub's lock and so in order. Returns the event it replaces.
     fn receive(&self, record: &Arc<dyn Erased>, instead_of_oldest: bool)

@@ -61,10 +61,10 @@ pub trait Sink: Send + Sync + 'static {
     /// Takes the line of an event that has completed and was on the bus.
     fn completed(&self, entry: &Entry<'_>, receipt: Receipt);
 
-    /// Tells that somebody waits for the lines so far to be on disk.
+    /// Called when somebody waits for the lines so far to be on disk.
     fn hurry(&self) {}
 
-    /// Tells that a bus has taken this as its journal. The lines of that bus's hub come through `feed`.
+    /// Called when a bus takes this as its journal. The lines of that bus's hub come through `feed`.
     fn joined(&self, feed: Feed) {
         drop(feed);
     }
