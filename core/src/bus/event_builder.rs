@@ -122,7 +122,7 @@ impl<'a, E: Event> EventBuilder<'a, E> {
     /// like [`dispatch`](Self::dispatch).
     ///
     /// # Errors
-    /// If the event is not accepted, the error hands it back. A full bus is an error only if its
+    /// If the event is not accepted, the error hands it back. This waits for a full bus, unless its
     /// capacity is 0.
     ///
     /// # Cancel safety

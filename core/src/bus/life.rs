@@ -117,7 +117,7 @@ impl BusShared {
 
     /// Stops the bus after it has finished its work, or after `limit` at the latest.
     ///
-    /// A handler that calls this does not wait for events that cannot complete before itself.
+    /// Inside a handler, this does not wait for events that cannot complete before that handler.
     pub(crate) async fn drain_and_stop(&self, limit: Option<Duration>, clear: bool) {
         if limit.is_some() {
             let by = context::invocation_of(&self.hub);

@@ -258,7 +258,7 @@ impl EventBus {
     /// [`dispatch`](Self::dispatch).
     ///
     /// # Errors
-    /// If the event is not accepted, the error hands it back. A full bus is an error only if its
+    /// If the event is not accepted, the error hands it back. This waits for a full bus, unless its
     /// capacity is 0.
     ///
     /// # Cancel safety

@@ -21,7 +21,7 @@ pub enum DurableError {
     /// It was to be written at its completion, and the bus was stopped before.
     #[error("the bus was stopped before the event completed")]
     Stopped,
-    /// The journal let go of it before it was written.
+    /// The journal released it before it was written.
     #[error("the journal was closed before the event was written")]
     Closed,
     /// It is written at its completion, which waits for the handler that asks (R15).
