@@ -21,7 +21,7 @@
 //! bus's handlers are polled by one task at a time: the one that has the bus's turn, which is never
 //! held across polls. A task that awaits an event and finds the turn free runs what is ready itself
 //! instead of sleeping until the driver is scheduled, so a request costs no task switch. Nothing is
-//! polled at intervals, and there are no background threads.
+//! polled at intervals, and a bus has no thread of its own.
 //!
 //! No lock is held while your code runs, and none of your values is cloned, called or dropped under
 //! one. Panics in handlers, predicates and destructors are caught (with `std`).
