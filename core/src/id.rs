@@ -1,4 +1,4 @@
-//! Ids of events: UUIDs of version 7, built from a time, a count and a seed that are handed in.
+//! Event ids: version 7 UUIDs, built from a time, a count and a seed that are passed in.
 
 use core::fmt;
 use core::str::FromStr;
@@ -7,16 +7,16 @@ use uuid::Uuid;
 
 use crate::sync::atomic::{AtomicU64, Ordering};
 
-/// The id of an event: a UUID of version 7 (RFC 9562), so that ids sort by time of dispatch. Two
-/// events of one hub in one millisecond are kept in order by a counter.
+/// The id of an event: a version 7 UUID (RFC 9562), so that ids sort by time of dispatch. A counter
+/// keeps the events of one hub in order within a millisecond.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId(Uuid);
 
 impl EventId {
-    /// In the place of one that is not there.
+    /// Stands for an id that is absent.
     pub(crate) const NIL: Self = Self(Uuid::nil());
 
-    /// The id as a UUID.
+    /// Returns the id as a UUID.
     #[must_use]
     pub const fn as_uuid(&self) -> &Uuid {
         &self.0
@@ -24,7 +24,7 @@ impl EventId {
 }
 
 impl From<Uuid> for EventId {
-    /// Any UUID is an id: those of other systems need not be of version 7.
+    /// Accepts any UUID: ids of other systems need not be of version 7.
     fn from(id: Uuid) -> Self {
         Self(id)
     }
@@ -33,7 +33,7 @@ impl From<Uuid> for EventId {
 impl FromStr for EventId {
     type Err = uuid::Error;
 
-    /// Reads what [`Display`](fmt::Display) writes, and UUIDs in their other forms.
+    /// Parses what [`Display`](fmt::Display) writes, and UUIDs in their other forms.
     fn from_str(text: &str) -> Result<Self, uuid::Error> {
         text.parse().map(Self)
     }

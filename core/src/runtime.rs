@@ -1,4 +1,4 @@
-//! What a bus needs of an async runtime: a clock, a timer, and somewhere to run its driver.
+//! What a bus needs from an async runtime: a clock, a timer, and somewhere to run its driver.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -8,7 +8,7 @@ use core::task::{Context, Poll};
 
 use crate::time::Instant;
 
-/// A future that a runtime can be given to run.
+/// A future for a runtime to run.
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// An async runtime, as a value. Adapter crates implement it in about a hundred lines; so can you.
@@ -16,25 +16,24 @@ pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// One runtime serves a hub and all its buses. The shape (`dyn`, a timer that is boxed once and
 /// then reset) is quinn's.
 pub trait Runtime: Send + Sync + fmt::Debug + 'static {
-    /// The time now. It does not go back on a thread. Where it does all the same, or between threads
-    /// (by what a processor reads ahead), the books of the hub take the later of two times.
+    /// Returns the current time. It does not go back on one thread. If it does all the same, or between
+    /// threads (because a processor reads ahead), the books of the hub take the later of two times.
     fn now(&self) -> Instant;
 
-    /// The same, on a thread where [`is_current`](Self::is_current) was true a moment ago: for
-    /// runtimes that have to look for their clock elsewhere.
+    /// Like [`now`](Self::now), on a thread where [`is_current`](Self::is_current) was true a moment
+    /// ago: for runtimes that have to look for their clock elsewhere.
     fn now_here(&self) -> Instant {
         self.now()
     }
 
-    /// A timer that is not set. Each driver makes one, and sets it again and again.
+    /// Returns a timer that is not set. Each driver makes one, and sets it again and again.
     fn timer(&self) -> Pin<Box<dyn Timer>>;
 
-    /// Runs a future to its end, from any thread. A runtime that is shut down may drop it instead.
+    /// Runs a future to completion, from any thread. A runtime that is shut down may drop it instead.
     fn spawn(&self, task: Task);
 
-    /// Whether code that is polled on this thread now finds this runtime's reactor and timers.
-    /// Only then does a task that waits for an event run handlers itself instead of leaving them to
-    /// the driver.
+    /// Returns whether code polled on this thread now finds this runtime's reactor and timers. Only then
+    /// does a task that waits for an event run handlers itself instead of leaving them to the driver.
     fn is_current(&self) -> bool;
 }
 
@@ -44,18 +43,18 @@ pub trait Timer: Send + fmt::Debug {
     /// next poll.
     fn reset(self: Pin<&mut Self>, at: Instant);
 
-    /// Ready once the time has come; before that the task is woken when it has.
+    /// Completes once the time has come; until then, the task is woken at that time.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
 }
 
-/// There is no async runtime that a bus, or a call that is tried again, could use.
+/// There is no async runtime for a bus, or for a call that is retried, to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no async runtime: call this from within one, or give one with `.runtime(..)`")]
 #[non_exhaustive]
 pub struct NoRuntime;
 
 impl NoRuntime {
-    /// The error, for adapters that find no runtime.
+    /// Returns the error, for adapters that find no runtime.
     #[must_use]
     pub const fn new() -> Self {
         Self
@@ -68,6 +67,6 @@ impl Default for NoRuntime {
     }
 }
 
-/// Where a hub gets its runtime from: asked at the first dispatch, until it gives one.
+/// Where a hub gets its runtime from. Asked at the first dispatch, until it gives one.
 pub(crate) type RuntimeSource =
     Box<dyn Fn() -> Result<Arc<dyn Runtime>, NoRuntime> + Send + Sync + 'static>;

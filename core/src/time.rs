@@ -7,8 +7,8 @@ use core::time::Duration;
 
 /// A point in time: nanoseconds since the epoch of the runtime that made it.
 ///
-/// Instants of two runtimes must not be compared. The convention is `smoltcp`'s: time is an
-/// argument, so that whoever drives the machine decides what time it is.
+/// Instants of two runtimes must not be compared. As in `smoltcp`, time is an argument, so the code
+/// that drives the machine decides what time it is.
 ///
 /// ```
 /// use busway_core::Instant;
@@ -20,7 +20,7 @@ use core::time::Duration;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(
-    /// One more than the nanoseconds, so that `Option<Instant>` takes no more room.
+    /// One more than the nanoseconds, so that `Option<Instant>` takes no more space.
     NonZeroU64,
 );
 
@@ -30,19 +30,19 @@ impl Instant {
     /// Later than any instant that is reached (584 years after the epoch).
     pub const FAR: Self = Self(NonZeroU64::MAX);
 
-    /// The instant `nanos` nanoseconds after the epoch.
+    /// Returns the instant `nanos` nanoseconds after the epoch.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(NonZeroU64::MIN.saturating_add(nanos))
     }
 
-    /// Nanoseconds since the epoch.
+    /// Returns the nanoseconds since the epoch.
     #[must_use]
     pub const fn as_nanos(self) -> u64 {
         self.0.get() - 1
     }
 
-    /// The time from `earlier` to `self`; zero when `earlier` is later.
+    /// Returns the time from `earlier` to `self`; zero if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.get().saturating_sub(earlier.0.get()))
@@ -55,7 +55,7 @@ impl Instant {
     }
 }
 
-/// A length of time as the books keep it, in one word.
+/// A duration as the books keep it, in one word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Nanos(u64);
 
@@ -63,7 +63,7 @@ impl Nanos {
     /// Longer than any other.
     pub(crate) const FOR_EVER: Self = Self(u64::MAX);
 
-    /// Saturates: 584 years are for ever.
+    /// Saturates: 584 years count as for ever.
     pub(crate) const fn of(duration: Duration) -> Self {
         let seconds = duration.as_secs().saturating_mul(1_000_000_000);
         Self(seconds.saturating_add(duration.subsec_nanos() as u64))
@@ -118,27 +118,26 @@ impl fmt::Debug for Instant {
 
 /// A point in wall time: nanoseconds since 1970-01-01T00:00:00Z.
 ///
-/// It is the runtime's time plus the offset that was taken when the hub got its runtime, so that it
-/// does not jump when the wall clock is set, and tests with a paused clock see theirs. It may be behind
-/// the system's clock by less than a microsecond (see `SystemClock`), and stays off by what that is set
-/// to later.
+/// It is the runtime's time plus an offset taken when the hub got its runtime. It does not jump when the
+/// wall clock is set, and tests with a paused clock see that clock. It may lag behind the system clock
+/// by less than a microsecond (see `SystemClock`), and stays off by any later change to that clock.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The time `nanos` nanoseconds after the start of 1970.
+    /// Returns the time `nanos` nanoseconds after the start of 1970.
     #[must_use]
     pub const fn from_unix_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
 
-    /// Nanoseconds since the start of 1970.
+    /// Returns the nanoseconds since the start of 1970.
     #[must_use]
     pub const fn unix_nanos(self) -> u64 {
         self.0
     }
 
-    /// The time from `earlier` to `self`; zero when `earlier` is later.
+    /// Returns the time from `earlier` to `self`; zero if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

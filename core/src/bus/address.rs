@@ -19,18 +19,18 @@ use super::subscription::{Subscription, function_name};
 use super::value::{BoxError, Verdict};
 use crate::machine::{Address as To, AddressRefused, InvocationKey};
 
-/// An address with the types of what is asked and what is answered. [`address!`](crate::address)
-/// declares one in a line.
+/// An address with the types of its requests and responses. [`address!`](crate::address) declares
+/// one in a line.
 pub trait Address: 'static {
-    /// What is sent to it.
+    /// The type of its requests.
     type Request: Send + Sync + 'static;
-    /// What its consumer answers.
+    /// The type of its consumer's answers.
     type Response: Send + 'static;
     /// The address as a string.
     const NAME: &'static str;
 }
 
-/// Declares a typed [`Address`] (or several).
+/// Declares one or more typed [`Address`]es.
 ///
 /// ```
 /// use busway_core::Address;
@@ -62,10 +62,10 @@ macro_rules! address {
     note = "it may return `{R}` or `Result<{R}, E>`"
 )]
 pub trait IntoResponse<R> {
-    /// The response, or why there is none.
+    /// Returns the response, or why there is none.
     ///
     /// # Errors
-    /// The consumer's own.
+    /// The consumer's own error.
     fn into_response(self) -> Result<R, BoxError>;
 }
 
@@ -81,11 +81,11 @@ impl<R, E: Into<BoxError>> IntoResponse<R> for Result<R, E> {
     }
 }
 
-/// An address has a consumer already (R35).
+/// The address already has a consumer (R35).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConsumerError {
-    /// There is one for an address at a time.
+    /// An address has one consumer at a time.
     #[error("the address {address} already has a consumer")]
     AlreadyRegistered {
         /// The address.
@@ -94,11 +94,11 @@ pub enum ConsumerError {
 }
 
 impl EventBus {
-    /// Registers the consumer of an address: it answers the [requests](Self::request) to it, each at
-    /// once, whatever the bus is doing. Its subscription's `off` lets requests in flight finish.
+    /// Registers the consumer of an address. It answers each [request](Self::request) to the address
+    /// at once, whatever the bus is doing. Its subscription's `off` lets requests in flight finish.
     ///
     /// # Errors
-    /// The address has a consumer.
+    /// The address already has a consumer.
     pub fn consumer<B, R, E, Fut>(
         &self,
         address: impl Into<String>,
@@ -113,10 +113,10 @@ impl EventBus {
         consume::<B, R, Result<R, E>, Fut>(&self.shared, &address.into(), handler)
     }
 
-    /// The same for a typed address.
+    /// Like [`consumer`](Self::consumer), for a typed address.
     ///
     /// # Errors
-    /// The address has a consumer.
+    /// The address already has a consumer.
     pub fn serve<A, O, Fut>(
         &self,
         _address: A,
@@ -130,8 +130,8 @@ impl EventBus {
         consume::<A::Request, A::Response, O, Fut>(&self.shared, A::NAME, handler)
     }
 
-    /// Registers a listener of a topic: it gets every value [published](Self::publish) there, and returns
-    /// nothing, or a `Result` of that.
+    /// Registers a listener of a topic. It receives every value [published](Self::publish) there,
+    /// and returns nothing, or a `Result` of that.
     pub fn subscribe<B, O, Fut>(
         &self,
         topic: impl Into<String>,
@@ -150,14 +150,14 @@ impl EventBus {
         Subscription::of(&self.shared, registered.ok(), name)
     }
 
-    /// The addresses that have a consumer, in order.
+    /// Returns the addresses that have a consumer, in order.
     #[must_use]
     pub fn consumers(&self) -> Vec<String> {
         let names = self.shared.hub.lock().books.consumers(self.shared.key);
         names.iter().map(|name| (**name).to_owned()).collect()
     }
 
-    /// The names of the listeners of a topic, in order of registration.
+    /// Returns the names of a topic's listeners, in order of registration.
     #[must_use]
     pub fn listeners(&self, topic: &str) -> Vec<String> {
         let hub = self.shared.hub.lock();
@@ -165,7 +165,7 @@ impl EventBus {
         listeners.iter().map(|listener| (*listener.info.name).to_owned()).collect()
     }
 
-    /// Removes the consumer of an address; requests in flight finish. False when there is none.
+    /// Removes the consumer of an address; requests in flight finish. Returns `false` if there is none.
     pub fn unregister(&self, address: &str) -> bool {
         let removed = self.shared.hub.input(|hub| {
             let consumer = hub.books.at_address(self.shared.key, To::Consumer(address)).first();
@@ -204,7 +204,7 @@ fn name_of<F>(_: &F) -> &'static str {
     function_name::<F>()
 }
 
-/// A consumer or listener whose types are not known any more.
+/// A consumer or listener with its types erased.
 struct Call<B, R, O, F>(F, PhantomData<fn(B) -> (R, O)>);
 
 impl<B, R, O, F> Call<B, R, O, F> {
@@ -213,7 +213,7 @@ impl<B, R, O, F> Call<B, R, O, F> {
     }
 }
 
-/// The types a consumer takes and gives, for those who call it.
+/// The types a consumer takes and returns, for its callers.
 #[derive(Clone, Copy)]
 pub(crate) struct Speaks {
     pub(crate) body: (TypeId, &'static str),

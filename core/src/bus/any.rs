@@ -1,4 +1,4 @@
-//! An event of any type: what handlers of a name or of every event take.
+//! An event of any type: what handlers of a name, or of every event, receive.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -31,9 +31,8 @@ use crate::id::EventId;
 use crate::machine::{Cause, EventStatus, HandlerKey, InvocationKey};
 use crate::time::Timestamp;
 
-/// An event whose type is not known, as handlers of a name or of `*` receive it.
-/// [`downcast`](Self::downcast) gives the [`EventHandle`] with its payload, its typed results and the
-/// rest of what that can do.
+/// An event of unknown type, as received by handlers of a name or of `*`. [`downcast`](Self::downcast)
+/// returns the [`EventHandle`], with the payload, the typed results and everything else it offers.
 #[derive(Clone)]
 pub struct AnyEvent {
     pub(crate) record: Arc<dyn Erased>,
@@ -46,13 +45,13 @@ impl AnyEvent {
         Self { record, seen, claim: Claim::of(None) }
     }
 
-    /// As it is seen on a bus, outside of handlers.
+    /// The event as seen on a bus, outside of handlers.
     pub(crate) fn on(record: Arc<dyn Erased>, bus: &Arc<BusShared>) -> Self {
         let seen = Vantage::outside(record.head(), bus);
         Self::new(record, seen)
     }
 
-    /// Waits for it are this invocation's.
+    /// Makes waits on this handle the invocation's.
     pub(crate) fn claimed(mut self, claim: Claim) -> Self {
         self.claim = claim;
         self
@@ -71,38 +70,38 @@ impl AnyEvent {
         &self.record.head().bus.hub
     }
 
-    /// The event with its type, when that is `E`.
+    /// Returns the event with its type, if that is `E`.
     #[must_use]
     pub fn downcast<E: Event>(&self) -> Option<EventHandle<E>> {
         let record = downcast::<E>(self.record.clone())?;
         Some(EventHandle::new(record, self.seen).claimed(self.claim))
     }
 
-    /// The event's id.
+    /// Returns the event's id.
     #[must_use]
     pub fn id(&self) -> EventId {
         self.record.head().id
     }
 
-    /// The name of the event's type.
+    /// Returns the name of the event's type.
     #[must_use]
     pub fn event_type(&self) -> &'static str {
         self.record.name()
     }
 
-    /// The path of the event's Rust type.
+    /// Returns the path of the event's Rust type.
     #[must_use]
     pub fn type_name(&self) -> &'static str {
         self.record.type_name()
     }
 
-    /// `module.Type@version` of the event.
+    /// Returns the event's `module.Type@version`.
     #[must_use]
     pub fn schema(&self) -> &'static str {
         self.record.schema()
     }
 
-    /// The event as JSON, when its type opts in.
+    /// Returns the event as JSON, if its type opts in.
     ///
     /// # Errors
     /// The payload cannot be written as JSON.
@@ -111,100 +110,99 @@ impl AnyEvent {
         self.record.to_json()
     }
 
-    /// Where the event is in its life.
+    /// Returns where the event is in its life.
     #[must_use]
     pub fn status(&self) -> EventStatus {
         view::status(self.record.head())
     }
 
-    /// Why the event was ended before its handlers were.
+    /// Returns why the event was ended before its handlers were.
     #[must_use]
     pub fn cause(&self) -> Option<Cause> {
         self.record.head().cause()
     }
 
-    /// When it was dispatched.
+    /// Returns when the event was dispatched.
     #[must_use]
     pub fn created_at(&self) -> Timestamp {
         self.hub().wall(self.record.head().created_at)
     }
 
-    /// When it was started.
+    /// Returns when the event started.
     #[must_use]
     pub fn started_at(&self) -> Option<Timestamp> {
         view::started_at(self.record.head())
     }
 
-    /// When it and all its descendants were done.
+    /// Returns when the event and all its descendants were done.
     #[must_use]
     pub fn completed_at(&self) -> Option<Timestamp> {
         Some(self.hub().wall(self.record.head().frozen()?.completed_at))
     }
 
-    /// How long it took from its start to its completion; `None` before that, and when it never
-    /// started.
+    /// Returns the time from start to completion; `None` before that, and if the event never started.
     #[must_use]
     pub fn duration(&self) -> Option<Duration> {
         view::duration(self.record.head())
     }
 
-    /// The id of the event whose handler dispatched this one.
+    /// Returns the id of the event whose handler dispatched this one.
     #[must_use]
     pub fn parent_id(&self) -> Option<EventId> {
         self.record.head().parent().map(|parent| parent.id)
     }
 
-    /// Its level: 0 for a root, the parent's and one for a child.
+    /// Returns the event's level: 0 for a root, the parent's plus one for a child.
     #[must_use]
     pub fn depth(&self) -> u32 {
         self.record.head().depth
     }
 
-    /// The names of the buses it has reached, in order of arrival.
+    /// Returns the names of the buses the event has reached, in order of arrival.
     #[must_use]
     pub fn path(&self) -> Vec<String> {
         view::path(self.record.head())
     }
 
-    /// The children that are still in memory, in order of dispatch.
+    /// Returns the children that are still in memory, in order of dispatch.
     #[must_use]
     pub fn children(&self) -> Vec<Self> {
         view::children(self.record.head(), self.seen)
     }
 
-    /// The results so far, in order of registration, bus by bus.
+    /// Returns the results so far, in order of registration, bus by bus.
     #[must_use]
     pub fn results(&self) -> Vec<EventResult> {
         view::results(self.record.head())
     }
 
-    /// The results by registration, to look one up. In the order of the handlers they are in
-    /// [`results`](Self::results).
+    /// Returns the results by registration, for lookups. [`results`](Self::results) has them in
+    /// handler order.
     #[must_use]
     pub fn results_by_handler_id(&self) -> BTreeMap<HandlerKey, EventResult> {
         view::by_handler_id(self.results())
     }
 
-    /// The results by handler name, to look one up; of two handlers of one name, the later one's. In the
-    /// order of the handlers they are in [`results`](Self::results).
+    /// Returns the results by handler name, for lookups. If handlers share a name, the last one's is
+    /// kept. [`results`](Self::results) has them in handler order.
     #[must_use]
     pub fn results_by_handler_name(&self) -> BTreeMap<String, EventResult> {
         view::by_handler_name(self.results())
     }
 
-    /// The event and everything below it as a tree of text.
+    /// Returns the event and everything below it as a text tree.
     #[must_use]
     pub fn log_tree(&self) -> LogTree {
         LogTree::new(self.hub().clone(), alloc::vec![self.record.clone()])
     }
 
-    /// The bus that is processing the event, inside a handler; `None` outside.
+    /// Returns the bus that is processing the event, inside a handler; `None` outside.
     #[must_use]
     pub fn bus(&self) -> Option<EventBus> {
         view::bus(self.record.head(), self.seen)
     }
 
-    /// Waits for its completion.
+    /// Waits for completion.
     ///
     /// # Cancel safety
     /// Dropping it ends the wait, not the event.
@@ -212,13 +210,13 @@ impl AnyEvent {
         self.clone().into_future()
     }
 
-    /// Waits for its completion, for `limit` at most. The work goes on (R24).
+    /// Waits for completion, for at most `limit`. The work goes on (R24).
     ///
     /// # Errors
     /// [`WaitError::TimedOut`], or a wait that could never end.
     ///
     /// # Cancel safety
-    /// As [`wait`](Self::wait).
+    /// Same as [`wait`](Self::wait).
     pub async fn wait_for(&self, limit: Duration) -> Result<Self, WaitError> {
         sleep::wait_for(self.hub(), limit, self.wait()).await
     }
@@ -226,7 +224,7 @@ impl AnyEvent {
     /// Dispatches a child on the bus this handle belongs to.
     ///
     /// # Errors
-    /// The child comes back when it is not accepted.
+    /// If the child is not accepted, the error hands it back.
     pub fn dispatch<C: Event>(&self, child: C) -> Result<EventHandle<C>, DispatchError<C>> {
         match self.seen.bus(self.record.head()) {
             Some(bus) => bus.dispatch(child, self.as_parent()),
@@ -240,7 +238,7 @@ impl AnyEvent {
     /// The child is not accepted, or the wait could never end.
     ///
     /// # Cancel safety
-    /// Nothing is dispatched before the first poll; afterwards as [`wait`](Self::wait).
+    /// Nothing is dispatched before the first poll. After that, same as [`wait`](Self::wait).
     pub async fn run<C: Event>(&self, child: C) -> Result<EventHandle<C>, RunError<C>> {
         let Some(bus) = self.seen.bus(self.record.head()) else {
             return Err(DispatchError::Stopped { event: child }.into());
@@ -248,12 +246,12 @@ impl AnyEvent {
         Ok(bus.dispatch_and_help(child, self.as_parent())?.helped().await?)
     }
 
-    /// A child with options of its own.
+    /// Returns a builder for a child with options of its own.
     pub fn event<C: Event>(&self, child: C) -> EventBuilder<'_, C> {
         EventBuilder::with(self.seen.bus(self.record.head()), child, self.as_parent())
     }
 
-    /// Asks the consumer of an address, as a child of this event.
+    /// Sends a request to the consumer of an address, as a child of this event.
     pub fn request<B, R>(&self, address: impl Into<Arc<str>>, body: B) -> Request<B, R>
     where
         B: Send + Sync + 'static,
@@ -263,13 +261,13 @@ impl AnyEvent {
         Request::within(bus, self.as_parent(), address.into(), body)
     }
 
-    /// Makes this event the parent of what `future` dispatches, wherever it is polled: see
+    /// Makes this event the parent of what `future` dispatches, wherever it is polled. See
     /// [`EventHandle::scope`].
     pub fn scope<F: Future>(&self, future: F) -> Scope<F> {
         Scope::below(future, self.parent_ref(), self.hub().clone())
     }
 
-    /// What makes an event a child of this one.
+    /// The options that make an event a child of this one.
     fn as_parent(&self) -> Options {
         Options::child_of(self.parent_ref(), self.claim)
     }
@@ -324,7 +322,7 @@ impl IntoFuture for &AnyEvent {
     }
 }
 
-/// Waits for an event; made by [`AnyEvent::wait`], or by awaiting the handle.
+/// The future of a wait for an event. Made by [`AnyEvent::wait`], or by awaiting the handle.
 #[must_use = "futures do nothing unless they are polled"]
 pub struct AnyWait(Waiter<AnyEvent>);
 

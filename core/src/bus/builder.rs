@@ -1,4 +1,4 @@
-//! Settings of hubs and buses.
+//! Builders of hubs and buses.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -19,7 +19,7 @@ use crate::machine::{
 use crate::runtime::{NoRuntime, Runtime, RuntimeSource};
 use crate::time::Timestamp;
 
-/// Settings of a hub, before it is made. See [`Hub::builder`].
+/// The settings of a hub that is not made yet. See [`Hub::builder`].
 #[must_use = "the hub is not made yet"]
 pub struct HubBuilder {
     config: HubConfig,
@@ -31,7 +31,7 @@ pub struct HubBuilder {
     failures: Option<FailureSink>,
 }
 
-/// Settings of a bus, before it is made. See [`EventBus::builder`] and [`Hub::bus`].
+/// The settings of a bus that is not made yet. See [`EventBus::builder`] and [`Hub::bus`].
 #[must_use = "the bus is not made yet"]
 pub struct EventBusBuilder {
     config: BusConfig,
@@ -51,7 +51,7 @@ pub(crate) struct WarningSink(Box<dyn Fn(&Warning) + Send + Sync>);
 
 impl WarningSink {
     pub(crate) fn tell(&self, warning: &Warning) {
-        // A panic in the user's hook is the hook's own affair.
+        // A panic in the user's hook is ignored.
         let _ = super::guard::catch(|| (self.0)(warning));
     }
 }
@@ -69,14 +69,14 @@ impl HubBuilder {
         }
     }
 
-    /// The runtime that polls the handlers and keeps the time of this hub's buses.
+    /// Sets the runtime that polls the handlers and keeps the time of this hub's buses.
     pub fn runtime(mut self, runtime: impl Runtime) -> Self {
         let runtime: Arc<dyn Runtime> = Arc::new(runtime);
         self.source = Box::new(move || Ok(runtime.clone()));
         self
     }
 
-    /// Asks for a runtime at the first dispatch, and at every further one until there is one.
+    /// Sets a source that is asked for a runtime at each dispatch, until it gives one.
     pub fn runtime_source(
         mut self,
         source: impl Fn() -> Result<Arc<dyn Runtime>, NoRuntime> + Send + Sync + 'static,
@@ -85,50 +85,51 @@ impl HubBuilder {
         self
     }
 
-    /// The deepest level a child may be dispatched at (R18); 1 000 unless set, `None` for any.
+    /// Sets the deepest level a child may be dispatched at (R18). The default is 1 000; `None`
+    /// allows any.
     pub const fn max_depth(mut self, depth: Option<u32>) -> Self {
         self.config.max_depth = depth;
         self
     }
 
-    /// The bytes of events in memory above which one warning is given (R30): 50 MB unless set.
+    /// Sets the bytes of events in memory above which one warning is given (R30). The default is 50 MB.
     pub const fn memory_warning(mut self, bytes: Option<u64>) -> Self {
         self.config.memory_warning = bytes;
         self
     }
 
-    /// The wall time of the runtime's epoch. Unless set, `std` asks the system's clock.
+    /// Sets the wall time of the runtime's epoch. Unless set, `std` asks the system clock.
     pub const fn wall_time_of_epoch(mut self, at: Timestamp) -> Self {
         self.wall_offset = Some(at.unix_nanos());
         self
     }
 
-    /// The seed of the event ids. Unless set, `std` asks the system; without `std` it is 0, and
-    /// the ids of two hubs may be the same.
+    /// Sets the seed of the event ids. Unless set, `std` asks the system; without `std` it is 0, and
+    /// two hubs may produce the same ids.
     pub const fn id_seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Whether what is dispatched on a bus of the hub while a handler of the hub is polled becomes
-    /// the child of that handler's event (R12). It does unless this is set to false; a handler's own
-    /// [`EventHandle`](super::EventHandle) makes children either way. Without `std` there is no
-    /// telling which handler is polled, and only the handle does.
+    /// Sets whether an event dispatched on a bus of the hub while a handler of the hub is polled
+    /// becomes a child of that handler's event (R12). The default is true. A handler's own
+    /// [`EventHandle`](super::EventHandle) makes children either way. Without `std` the polled
+    /// handler is unknown, and only the handle does.
     pub const fn ambient_parent(mut self, on: bool) -> Self {
         self.ambient_parent = on;
         self
     }
 
-    /// Where warnings go, instead of to `tracing` (with that feature; else nowhere). The function
-    /// is called without any lock held.
+    /// Sets where warnings go instead of `tracing` (with that feature; otherwise nowhere). The
+    /// function is called without any lock held.
     pub fn on_warning(mut self, tell: impl Fn(&Warning) + Send + Sync + 'static) -> Self {
         self.warnings = WarningSink(Box::new(tell));
         self
     }
 
-    /// Who is told of each handler that fails or is over its limit, after all its tries, once its event has
-    /// completed: also of an event that nobody awaits. Instead of `tracing` (with that feature; else
-    /// nobody is). The function is called without any lock held.
+    /// Sets a function that is called for each handler that fails or exceeds its limit, after all its
+    /// tries, once its event has completed, even if nobody awaits the event. It replaces `tracing`
+    /// (with that feature; otherwise nobody is told). No lock is held during the call.
     pub fn on_failure(
         mut self,
         tell: impl Fn(&AnyEvent, &EventResult) + Send + Sync + 'static,
@@ -166,13 +167,13 @@ impl EventBusBuilder {
         }
     }
 
-    /// The runtime, for a bus on its own; the buses of a hub have the hub's, and this changes nothing.
+    /// Sets the runtime, for a bus on its own. The buses of a hub use the hub's and ignore this.
     pub fn runtime(self, runtime: impl Runtime) -> Self {
         self.own_hub(|hub| hub.runtime(runtime))
     }
 
-    /// Asks for a runtime at the first dispatch, for a bus on its own; of others the
-    /// [hub's](HubBuilder::runtime_source) holds.
+    /// Sets a source that is asked for a runtime at the first dispatch, for a bus on its own. Others
+    /// use the [hub's](HubBuilder::runtime_source).
     pub fn runtime_source(
         self,
         source: impl Fn() -> Result<Arc<dyn Runtime>, NoRuntime> + Send + Sync + 'static,
@@ -180,42 +181,43 @@ impl EventBusBuilder {
         self.own_hub(|hub| hub.runtime_source(source))
     }
 
-    /// The deepest level a child may be dispatched at, for a bus on its own; of others the
-    /// [hub's](HubBuilder::max_depth) holds.
+    /// Sets the deepest level a child may be dispatched at, for a bus on its own. Others use the
+    /// [hub's](HubBuilder::max_depth).
     pub fn max_depth(self, depth: Option<u32>) -> Self {
         self.own_hub(|hub| hub.max_depth(depth))
     }
 
-    /// The bytes of events in memory above which one warning is given, for a bus on its own; of others the
-    /// [hub's](HubBuilder::memory_warning) holds.
+    /// Sets the bytes of events in memory above which one warning is given, for a bus on its own.
+    /// Others use the [hub's](HubBuilder::memory_warning).
     pub fn memory_warning(self, bytes: Option<u64>) -> Self {
         self.own_hub(|hub| hub.memory_warning(bytes))
     }
 
-    /// The wall time of the runtime's epoch, for a bus on its own; of others the
-    /// [hub's](HubBuilder::wall_time_of_epoch) holds.
+    /// Sets the wall time of the runtime's epoch, for a bus on its own. Others use the
+    /// [hub's](HubBuilder::wall_time_of_epoch).
     pub fn wall_time_of_epoch(self, at: Timestamp) -> Self {
         self.own_hub(|hub| hub.wall_time_of_epoch(at))
     }
 
-    /// The seed of the event ids, for a bus on its own; of others the [hub's](HubBuilder::id_seed) holds.
+    /// Sets the seed of the event ids, for a bus on its own. Others use the
+    /// [hub's](HubBuilder::id_seed).
     pub fn id_seed(self, seed: u64) -> Self {
         self.own_hub(|hub| hub.id_seed(seed))
     }
 
-    /// Whether dispatching inside a handler makes a child, for a bus on its own; of others the
-    /// [hub's](HubBuilder::ambient_parent) holds.
+    /// Sets whether dispatching inside a handler makes a child, for a bus on its own. Others use the
+    /// [hub's](HubBuilder::ambient_parent).
     pub fn ambient_parent(self, on: bool) -> Self {
         self.own_hub(|hub| hub.ambient_parent(on))
     }
 
-    /// Where warnings go, for a bus on its own; of others the [hub's](HubBuilder::on_warning) holds.
+    /// Sets where warnings go, for a bus on its own. Others use the [hub's](HubBuilder::on_warning).
     pub fn on_warning(self, tell: impl Fn(&Warning) + Send + Sync + 'static) -> Self {
         self.own_hub(|hub| hub.on_warning(tell))
     }
 
-    /// Who is told of each handler that fails, for a bus on its own; of others the
-    /// [hub's](HubBuilder::on_failure) holds.
+    /// Sets a function that is called for each handler that fails, for a bus on its own. Others use
+    /// the [hub's](HubBuilder::on_failure).
     ///
     /// ```
     /// # use busway_core::EventBus;
@@ -233,76 +235,77 @@ impl EventBusBuilder {
         self.own_hub(|hub| hub.on_failure(tell))
     }
 
-    /// Root events that may be incomplete at a time (R6): 100 unless set, `None` for any number. With 0
-    /// it takes children alone.
+    /// Sets how many root events may be incomplete at a time (R6). The default is 100; `None` allows
+    /// any number. With 0 the bus accepts only children.
     pub const fn max_pending(mut self, events: Option<usize>) -> Self {
         self.config.max_pending = events;
         self
     }
 
-    /// Children that may be incomplete at a time (R6): 10 000 unless set, `None` for any number.
+    /// Sets how many children may be incomplete at a time (R6). The default is 10 000; `None` allows
+    /// any number.
     pub const fn max_pending_children(mut self, events: Option<usize>) -> Self {
         self.config.max_pending_children = events;
         self
     }
 
-    /// Events that are remembered (R29): 50 unless set, `None` for all, 0 for those in flight, however
-    /// many these are. Those in flight count: of more than the limit the completed ones are forgotten
-    /// first, then those that were started, then those that are queued. What is forgotten runs all the
-    /// same; it is not found by [`find`](crate::EventBus::find) any more.
+    /// Sets how many events are remembered (R29). The default is 50; `None` keeps all, 0 those in
+    /// flight, however many they are. Events in flight count: above the limit, completed ones are
+    /// forgotten first, then started ones, then queued ones. A forgotten event still runs, but
+    /// [`find`](crate::EventBus::find) no longer finds it.
     pub const fn max_history(mut self, events: Option<usize>) -> Self {
         self.config.max_history = events;
         self
     }
 
-    /// The limit of an invocation whose handler and event leave it open (R22): 60 s unless set.
+    /// Sets the limit of an invocation whose handler and event leave it open (R22). The default is 60 s.
     pub fn limit(mut self, limit: impl Into<Limit>) -> Self {
         self.config.limit = limit.into();
         self
     }
 
-    /// How long a handler runs before one warning says so (R25): 15 s unless set.
+    /// Sets how long a handler runs before one warning says so (R25). The default is 15 s.
     pub const fn slow_after(mut self, after: Option<Duration>) -> Self {
         self.config.slow_after = after;
         self
     }
 
-    /// How events exclude each other (R10): `BusSerial` unless set.
+    /// Sets how events exclude each other (R10). The default is `BusSerial`.
     pub const fn concurrency(mut self, concurrency: Concurrency) -> Self {
         self.config.concurrency = concurrency;
         self
     }
 
-    /// How the handlers of an event follow each other (R9): `Serial` unless set.
+    /// Sets how the handlers of an event follow each other (R9). The default is `Serial`.
     pub const fn handler_order(mut self, order: HandlerOrder) -> Self {
         self.config.handler_order = order;
         self
     }
 
-    /// The handlers of an event run together (R9).
+    /// Runs the handlers of an event in parallel (R9).
     pub const fn parallel_handlers(self) -> Self {
         self.handler_order(HandlerOrder::Parallel)
     }
 
-    /// Puts each invocation that runs in parallel with others (R9, R10) on the runtime as a task of
-    /// its own, so that handlers that compute use all cores. Unless set, the bus's one task polls
-    /// them all.
+    /// Spawns each invocation that runs in parallel with others (R9, R10) as a task of its own on
+    /// the runtime, so that handlers that compute use all cores. Unless set, the bus's one task
+    /// polls them all.
     pub const fn spawn_parallel(mut self) -> Self {
         self.spawns = true;
         self
     }
 
-    /// When an event is done (R11): after `All` handlers unless set.
+    /// Sets when an event is done (R11). The default is after `All` handlers.
     pub const fn completion(mut self, completion: Completion) -> Self {
         self.config.completion = completion;
         self
     }
 
-    /// Notes the events of the bus in a journal, which buses may share (R41): as they complete, or,
-    /// where the journal is written ahead, as they are accepted too, and then an event's handlers
-    /// start only once its acceptance is written (R42).
+    /// Records the bus's events in a journal, which buses may share (R41).
     ///
-    /// Every event of the bus needs a JSON view then: one without is refused at dispatch.
+    /// Events are recorded as they complete. A write-ahead journal also records them as they are
+    /// accepted, and an event's handlers start only once its acceptance is written (R42). Every
+    /// event of the bus then needs a JSON view; an event without one is refused at dispatch.
     #[cfg(feature = "journal")]
     pub fn journal(mut self, journal: impl Into<Arc<dyn super::journal::Sink>>) -> Self {
         let journal = journal.into();
@@ -311,7 +314,7 @@ impl EventBusBuilder {
         self
     }
 
-    /// Makes the bus. Its driver is spawned at the first need.
+    /// Makes the bus. Its driver is spawned when it is first needed.
     #[must_use]
     pub fn build(self) -> EventBus {
         let hub = match self.hub {
@@ -328,7 +331,7 @@ impl EventBusBuilder {
         bus
     }
 
-    /// Makes the bus and hands out its driver, to be polled by you: the bus does nothing by itself.
+    /// Makes the bus and returns its driver for you to poll: the bus does nothing by itself.
     pub fn with_driver(self) -> (EventBus, Driver) {
         let bus = self.build();
         bus.shared.claim_driver();
@@ -367,7 +370,7 @@ fn log(_warning: &Warning) {}
 #[cfg(feature = "std")]
 fn random_seed() -> u64 {
     use core::hash::{BuildHasher, Hasher};
-    // The keys of a new `RandomState` are the one randomness that std gives away.
+    // The keys of a new `RandomState` are the only randomness that std exposes.
     std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 

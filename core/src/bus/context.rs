@@ -1,7 +1,8 @@
-//! Which invocation is being polled: what makes an event a child and a wait a handler's.
+//! Which invocation is being polled. It decides which events are children, and which waits are a
+//! handler's.
 //!
-//! With `std` the thread knows. Without it there are no threads to ask: there is one list of the
-//! invocations that are being polled anywhere, and a handle tells whose it is ([`Claim`]).
+//! With `std` the thread knows. Without it there are no threads to ask: one list has the invocations
+//! that are being polled anywhere, and a handle tells whose it is ([`Claim`]).
 
 use core::num::NonZeroUsize;
 
@@ -9,17 +10,17 @@ use super::send::ParentRef;
 use super::shared::HubShared;
 use crate::machine::{HandlerKey, InvocationKey};
 
-/// What is being polled, as those see it who are called by it.
+/// What is being polled, as seen by the code it calls.
 #[derive(Clone, Copy)]
 pub(crate) struct Current {
-    /// The invocation whose waits are noted; none in a task that only knows its parent.
+    /// The invocation whose waits are noted; `None` in a task that only knows its parent.
     pub(crate) polled: Option<Polled>,
     /// The address of the parent's hub, as its identity while it lives.
     pub(crate) hub: usize,
-    /// Whose children are dispatched here.
+    /// The parent of what is dispatched here.
     pub(crate) parent: ParentRef,
-    /// Not 0 when the parent was given on purpose, with a scope.
-    // As wide as what is beside it: with a `bool`, all of this is copied field by field.
+    /// Not 0 if the parent was given on purpose, with a scope.
+    // As wide as its neighbours: with a `bool`, all of this would be copied field by field.
     pub(crate) in_scope: u32,
 }
 
@@ -29,16 +30,16 @@ pub(crate) struct Polled {
     /// The address of its hub.
     pub(crate) hub: usize,
     pub(crate) invocation: InvocationKey,
-    /// The address of the data of the waker that it is polled with, when it can be polled again for
-    /// the end of what it waits for without being woken.
+    /// The address of the data of its waker, if the invocation can be polled again for the end of
+    /// what it waits for without being woken.
     pub(crate) waker: Option<NonZeroUsize>,
 }
 
-/// Who polls the one that asks, as far as can be known.
+/// Who polls the caller, as far as can be known.
 pub(crate) enum Poller {
-    /// An invocation of the hub that was asked for, and its `waker`.
+    /// An invocation of the hub in question, and its `waker`.
     Invocation(InvocationKey, Option<NonZeroUsize>),
-    /// Another handler. Inside of one, no handlers are polled.
+    /// Another handler. No handlers are polled inside one.
     Handler,
     Task,
 }
@@ -56,7 +57,7 @@ mod imp {
     use crate::sync::thread_local;
     use core::cell::Cell;
 
-    /// Which invocation a handle belongs to: nothing, the thread knows who polls.
+    /// Which invocation a handle belongs to. Empty, because the thread knows who polls.
     #[derive(Clone, Copy, Default)]
     pub(crate) struct Claim(());
 
@@ -70,7 +71,7 @@ mod imp {
         }
     }
 
-    /// Who polls the one that asks for this hub.
+    /// Who polls the caller, for this hub.
     pub(crate) fn poller(hub: &HubShared, _claim: Claim) -> Poller {
         match polling() {
             None => Poller::Task,
@@ -81,12 +82,12 @@ mod imp {
         }
     }
 
-    /// Whether a handler polls the one that asks.
+    /// Whether a handler polls the caller.
     pub(crate) fn is_in_handler() -> bool {
         polling().is_some()
     }
 
-    /// What is being polled, when it is this invocation.
+    /// What is being polled, if it is this invocation.
     pub(super) fn polled(hub: &HubShared, by: InvocationKey) -> Option<Current> {
         current().filter(|current| current.is_polled(hub.address(), by))
     }
@@ -96,7 +97,7 @@ mod imp {
     }
 
     /// Runs `poll` as this invocation, [`outside`] of all others.
-    // It takes the value, so that it is made where the thread has it.
+    // Takes the value, so that it is made where the thread keeps it.
     #[inline]
     pub(crate) fn enter<T>(current: Current, poll: impl FnOnce() -> T) -> T {
         debug_assert!(self::current().is_none(), "handlers are polled outside of others");
@@ -105,14 +106,14 @@ mod imp {
         poll()
     }
 
-    /// Runs `poll` as before, but with this one's parent.
+    /// Runs `poll` as before, but with the parent of this scope.
     pub(crate) fn enter_scope<T>(scope: &Current, poll: impl FnOnce() -> T) -> T {
         let in_scope = Current { polled: polling(), ..*scope };
         let _back = Back(CURRENT.with(|at| at.replace(Some(in_scope))));
         poll()
     }
 
-    /// Runs what is in no handler and nobody's child: not even in a scope.
+    /// Runs code as in no handler and as nobody's child, not even in a scope.
     #[inline]
     pub(crate) fn outside<T>(run: impl FnOnce() -> T) -> T {
         let _back = current().is_some().then(|| Back(CURRENT.with(Cell::take)));
@@ -120,10 +121,10 @@ mod imp {
     }
 
     /// What is being polled on this thread.
-    // Inlined, so that no more of it is copied than who asks looks at.
+    // Inlined, so that only what the caller reads is copied.
     #[inline(always)]
     pub(crate) fn current() -> Option<Current> {
-        // A thread that is ending polls nobody.
+        // A thread that is ending polls nothing.
         CURRENT.try_with(Cell::get).ok().flatten()
     }
 
@@ -146,8 +147,8 @@ mod imp {
     /// What is being polled, on all hubs.
     static POLLED: StaticMutex<Vec<Current>> = StaticMutex::new(Vec::new());
 
-    /// Which invocation a handle belongs to: the one it was given to, or the one that dispatched
-    /// the event. It counts while that one is being polled.
+    /// Which invocation a handle belongs to: the one it was given to, or the one that dispatched the
+    /// event. It counts while that invocation is being polled.
     #[derive(Clone, Copy, Default)]
     pub(crate) struct Claim(Option<InvocationKey>);
 
@@ -161,7 +162,7 @@ mod imp {
         }
     }
 
-    /// Who polls the one that asks for this hub.
+    /// Who polls the caller, for this hub.
     pub(crate) fn poller(hub: &HubShared, claim: Claim) -> Poller {
         match claim.0.and_then(|by| polled(hub, by)?.polled) {
             Some(Polled { invocation, waker, .. }) => Poller::Invocation(invocation, waker),
@@ -170,12 +171,12 @@ mod imp {
         }
     }
 
-    /// Whether some handler is being polled: it may be the one that asks.
+    /// Whether some handler is being polled, which may be the one that polls the caller.
     pub(crate) fn is_in_handler() -> bool {
         !POLLED.lock().is_empty()
     }
 
-    /// This invocation, when it is one that is being polled.
+    /// This invocation, if it is being polled.
     pub(super) fn polled(hub: &HubShared, by: InvocationKey) -> Option<Current> {
         let is_it = |at: &&Current| at.is_polled(hub.address(), by);
         POLLED.lock().iter().find(is_it).copied()
@@ -188,17 +189,17 @@ mod imp {
         poll()
     }
 
-    /// Runs `poll` as before: nobody can tell who is in a scope.
+    /// Runs `poll` as before: it is unknown what runs in a scope.
     pub(crate) fn enter_scope<T>(_scope: &Current, poll: impl FnOnce() -> T) -> T {
         poll()
     }
 
-    /// Runs what is nobody's child.
+    /// Runs code as nobody's child.
     pub(crate) fn outside<T>(run: impl FnOnce() -> T) -> T {
         run()
     }
 
-    /// Nothing happens to be known of whoever asks.
+    /// Nothing is known of the caller.
     pub(crate) const fn current() -> Option<Current> {
         None
     }
@@ -217,13 +218,13 @@ mod imp {
 
 pub(crate) use imp::*;
 
-/// The invocation that is being polled on this thread. Without `std` nothing is known of it.
+/// The invocation that is being polled on this thread. Without `std` it is unknown.
 #[inline]
 pub(crate) fn polling() -> Option<Polled> {
     current()?.polled
 }
 
-/// The same, when it is of this hub.
+/// The same, if it is of this hub.
 pub(crate) fn invocation_of(hub: &HubShared) -> Option<InvocationKey> {
     let polled = polling().filter(|polled| polled.hub == hub.address())?;
     Some(polled.invocation)
@@ -235,14 +236,14 @@ pub(crate) fn is_anywhere() -> bool {
     current().is_some()
 }
 
-/// The parent of what is dispatched in this hub on this thread.
+/// The parent of events dispatched in this hub on this thread.
 #[inline(never)]
 pub(crate) fn parent_in(hub: &HubShared) -> Option<ParentRef> {
     let current = current().filter(|current| current.hub == hub.address())?;
     (current.in_scope > 0 || hub.ambient_parent).then_some(current.parent)
 }
 
-/// The handler that is being polled, when it is this invocation's.
+/// The handler that is being polled, if the invocation is this one.
 pub(crate) fn handler_of(hub: &HubShared, by: InvocationKey) -> Option<HandlerKey> {
     polled(hub, by).filter(|current| current.in_scope == 0)?.parent.handler
 }

@@ -13,15 +13,16 @@ use super::turn::Clock;
 use crate::runtime::Timer;
 use crate::time::Instant;
 
-/// Drives one bus: polls its handlers, keeps its deadlines. It ends when the last
-/// [`EventBus`](super::EventBus) was dropped and everything that was dispatched has completed.
+/// Drives one bus: polls its handlers and keeps its deadlines.
 ///
-/// The adapter spawns it; [`EventBusBuilder::with_driver`](super::EventBusBuilder::with_driver)
-/// hands it to those who poll it themselves.
+/// It ends when the last [`EventBus`](super::EventBus) was dropped and everything dispatched has
+/// completed. The adapter spawns it;
+/// [`EventBusBuilder::with_driver`](super::EventBusBuilder::with_driver) hands it to users who poll
+/// it themselves.
 ///
 /// # Cancel safety
-/// Dropping it stops the bus: what runs is aborted, what is queued is cancelled, and everybody who
-/// waits is told.
+/// Dropping it stops the bus: what runs is aborted, what is queued is cancelled, and every waiter is
+/// woken.
 #[must_use = "a bus is driven by polling its driver"]
 pub struct Driver {
     bus: Arc<BusShared>,
@@ -35,14 +36,14 @@ impl Driver {
         Self { bus, timer: None, set_to: Instant::FAR, has_ended: false }
     }
 
-    /// True when the time has come; else the task will be woken then.
+    /// True if the deadline has passed; otherwise the task will be woken then.
     fn is_due(&mut self, deadline: Instant, cx: &mut Context<'_>) -> bool {
         self.bus.armed.store(deadline.as_nanos(), Ordering::SeqCst);
         let Ok(latched) = self.bus.hub.runtime() else { return false };
         if deadline == Instant::FAR {
             return false;
         }
-        // Timers may be late (tokio's obeys the cooperative budget), so the clock comes first.
+        // Timers may be late (tokio's obeys the cooperative budget), so look at the clock first.
         if latched.runtime.now() >= deadline {
             return true;
         }
@@ -70,12 +71,12 @@ impl Future for Driver {
             // Nothing was dispatched yet: the first dispatch finds the runtime and wakes us.
             return this.poll_closed();
         };
-        // Until our timer is set, whoever finds a deadline tells us of it.
+        // Until our timer is set, any task that finds a deadline tells us.
         this.bus.armed.store(Instant::FAR.as_nanos(), Ordering::SeqCst);
         let clock = if latched.runtime.is_current() { Clock::Here } else { Clock::Elsewhere };
         let end = share::uncounted(|| this.bus.take_turn(latched, clock, || false));
-        // Who has the turn instead sees at its end that our timer is not set, and tells us; when there
-        // was more to do, we were told.
+        // If another task has the turn, it sees at its end that our timer is not set, and tells us.
+        // If there was more to do, we were told.
         if let Some(deadline) = end.idle_until
             && this.is_due(deadline, cx)
         {
@@ -100,7 +101,7 @@ impl Drop for Driver {
         if !self.has_ended {
             self.bus.abandon();
         }
-        // The task is over: its waker is not to outlive it here.
+        // The task is over, so its waker must not outlive it here.
         drop(self.bus.driver.take());
     }
 }

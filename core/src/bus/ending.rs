@@ -1,7 +1,7 @@
-//! Buses end where what held them is dropped: also within each other, as whoever drops may wait for it. Of
-//! a long chain of them those that come later end after the others, as it is to take no stack. Without
-//! `std` threads cannot be told apart: there a bus that has a driver ends with it, and others where they
-//! are let go of.
+//! Buses end where what held them is dropped, even within each other, because the dropping code may
+//! wait for that. In a long chain, later ones end after the others, so that it takes no stack.
+//! Without `std`, threads cannot be told apart: a bus that has a driver ends with it, and others
+//! where they are let go of.
 
 use alloc::sync::Arc;
 
@@ -15,13 +15,13 @@ mod imp {
     use alloc::collections::VecDeque;
     use core::cell::RefCell;
 
-    /// So many end within each other.
+    /// How many end within each other.
     const NESTED: u32 = 16;
 
     struct Ends {
         /// How many are being ended.
         depth: u32,
-        /// Those that are to end next.
+        /// Those that end next.
         next: VecDeque<Arc<BusShared>>,
     }
 
@@ -40,7 +40,7 @@ mod imp {
             }
             is_deep
         };
-        // A thread that is ending itself keeps no count.
+        // A thread that is itself ending keeps no count.
         let is_queued = ENDS.try_with(enter).unwrap_or(false);
         if !is_queued {
             let _leave = Leave;
@@ -48,7 +48,7 @@ mod imp {
         }
     }
 
-    /// Ends those that were queued meanwhile, once it is the outermost; also past a panic.
+    /// Ends the buses that were queued meanwhile, if it is the outermost, even after a panic.
     struct Leave;
 
     impl Drop for Leave {
@@ -60,7 +60,7 @@ mod imp {
                 next
             };
             while let Ok(Some(bus)) = ENDS.try_with(next) {
-                // As in the drop of what held it: a panic is nobody's else.
+                // As in the drop of what held it: a panic concerns nobody else.
                 let _ = guard::catch(|| bus.end_here());
                 guard::discard(bus);
             }

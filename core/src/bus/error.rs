@@ -1,4 +1,4 @@
-//! What can go wrong, one enum for each operation.
+//! The errors of the bus, one enum for each operation.
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -15,10 +15,10 @@ use crate::machine::{Cause, Deadlock};
 use crate::retry::Tries;
 use crate::runtime::NoRuntime;
 
-/// An event was not accepted. It is handed back, and `Debug` asks nothing of it.
+/// An event was not accepted. The error hands it back, and its `Debug` asks nothing of the event.
 #[non_exhaustive]
 pub enum DispatchError<E> {
-    /// The bus holds as many incomplete events as it takes (R6).
+    /// The bus holds as many incomplete events as it accepts (R6).
     Full {
         /// The event.
         event: E,
@@ -30,7 +30,7 @@ pub enum DispatchError<E> {
         /// The event.
         event: E,
     },
-    /// Children may not be that deep (R18): a handler seems to keep dispatching what it handles.
+    /// The event would be too deep (R18): a handler seems to keep dispatching what it handles.
     TooDeep {
         /// The event.
         event: E,
@@ -39,7 +39,7 @@ pub enum DispatchError<E> {
         /// The deepest level allowed.
         limit: u32,
     },
-    /// There is no async runtime yet that could drive the bus.
+    /// There is no async runtime yet to drive the bus.
     NoRuntime {
         /// The event.
         event: E,
@@ -53,7 +53,7 @@ pub enum DispatchError<E> {
         /// Why.
         source: BoxError,
     },
-    /// The bus writes its events ahead to a journal, and that failed (R44).
+    /// The bus writes its events ahead to a journal, and the journal failed (R44).
     Journal {
         /// The event.
         event: E,
@@ -63,7 +63,7 @@ pub enum DispatchError<E> {
 }
 
 impl<E> DispatchError<E> {
-    /// The event that was not accepted.
+    /// Returns the event that was not accepted.
     pub fn into_event(self) -> E {
         match self {
             Self::Full { event, .. }
@@ -129,17 +129,17 @@ impl<E> Error for DispatchError<E> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WaitError {
-    /// The wait could never end: what is awaited depends on the handler that awaits it (R15).
+    /// The wait could never end: the awaited event depends on the handler that awaits it (R15).
     #[error("deadlock: {} waits for what it keeps from completing: {}", cycle.first().map_or("", String::as_str), cycle.join(" <- "))]
     Deadlock {
-        /// The names of the events of the cycle: first the one whose handler waits, each needed by
-        /// the next, the awaited one last.
+        /// The names of the events in the cycle. The first is the one whose handler waits, the last
+        /// is the awaited one, and each is needed by the next.
         cycle: Vec<String>,
     },
-    /// The waiter's own time is over (R24). The work goes on.
+    /// The waiter's own timeout passed (R24). The work goes on.
     #[error("not completed within {limit:?}")]
     TimedOut {
-        /// How long was waited.
+        /// How long the wait lasted.
         limit: Duration,
     },
 }
@@ -157,7 +157,7 @@ impl WaitError {
 pub enum RunError<E> {
     /// The event was not accepted.
     Dispatch(DispatchError<E>),
-    /// It was, and is on its way, but cannot be waited for.
+    /// The event was accepted and is on its way, but cannot be waited for.
     Wait(WaitError),
 }
 
@@ -211,12 +211,12 @@ pub enum HandlerError {
         /// What the panic said.
         message: Arc<str>,
     },
-    /// The handler ran longer than it may (R22), and was dropped.
+    /// The handler exceeded its limit (R22) and was dropped.
     TimedOut {
-        /// The limit that held for it.
+        /// The limit that applied to it.
         limit: Duration,
     },
-    /// The handler was running and was dropped.
+    /// The handler was dropped while it was running.
     Aborted {
         /// Why.
         cause: Cause,
@@ -235,7 +235,7 @@ pub enum HandlerError {
     },
     /// The event was to be forwarded to a bus that is stopped or gone.
     TargetGone,
-    /// The handler was tried several times, and none of the tries came off (R45).
+    /// The handler was tried several times, and every try failed (R45).
     GaveUp {
         /// Tries made.
         tries: u32,
@@ -270,7 +270,7 @@ impl Error for HandlerError {
         match self {
             // The error itself, not the `Arc` around it: that would not downcast.
             Self::Failed(error) => Some(&**error),
-            // Of several tries the last one's own, which downcasts.
+            // Of several tries, the last one's own error, which downcasts.
             Self::GaveUp { last, .. } => last.source(),
             _ => None,
         }
@@ -278,8 +278,9 @@ impl Error for HandlerError {
 }
 
 impl HandlerError {
-    /// The handler's own error, or the first of its sources, that is of this type, be it in the last of
-    /// several tries. So it is found where a handler passes on with `?` what became of a child.
+    /// Returns the handler's own error, or the first of its sources, that is an `E`. Of several
+    /// tries, the last one is searched. This also finds an error that a handler passed on from a
+    /// child with `?`.
     #[must_use]
     pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
         let mut next = self.source();
@@ -292,7 +293,7 @@ impl HandlerError {
         None
     }
 
-    /// How the last try failed: the error itself, when there was one try only.
+    /// Returns how the last try failed; with only one try, the error itself.
     #[must_use]
     pub fn last(&self) -> &Self {
         match self {
@@ -316,7 +317,7 @@ impl HandlerError {
     }
 }
 
-/// An event that has no result to give.
+/// An event has no result to give.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ResultError {
@@ -341,7 +342,7 @@ pub enum ResultError {
     Empty,
     /// The event has not completed: await it first.
     NotCompleted,
-    /// Two handlers returned values for one key, be they equal or not: keys alone are compared.
+    /// Two handlers returned values for one key. Only keys are compared: the values may be equal.
     Conflict {
         /// The key, as its `Debug` writes it.
         key: String,
@@ -374,7 +375,7 @@ impl Error for ResultError {
 }
 
 impl ResultError {
-    /// The first of the handlers' own errors that is of this type.
+    /// Returns the first of the handlers' own errors that is an `E`.
     #[must_use]
     pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
         self.failures().find_map(HandlerError::downcast_ref)
@@ -394,10 +395,10 @@ impl ResultError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ForwardError {
-    /// They are of different hubs.
+    /// They belong to different hubs.
     #[error("{from} and {to} are of different hubs: make both with `Hub::bus` of one hub")]
     DifferentHubs {
-        /// The name of the bus that was to forward.
+        /// The name of the forwarding bus.
         from: String,
         /// The name of the target.
         to: String,

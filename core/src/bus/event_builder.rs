@@ -1,4 +1,4 @@
-//! An event with what it decides for itself, before it is dispatched.
+//! An event with its own options, before it is dispatched.
 
 use alloc::sync::Arc;
 use core::fmt;
@@ -14,11 +14,11 @@ use crate::event::Event;
 use crate::id::EventId;
 use crate::machine::{Completion, Concurrency, HandlerOrder, Limit, Overrides};
 
-/// An event with what it decides for itself, before it is dispatched. Made by
+/// An event with its own options, before it is dispatched. Made by
 /// [`EventBus::event`](super::EventBus::event) and [`EventHandle::event`].
 #[must_use = "the event is not dispatched yet"]
 pub struct EventBuilder<'a, E> {
-    /// None when it is gone.
+    /// `None` once the bus is gone.
     bus: Option<BusRef<'a>>,
     event: E,
     options: Options,
@@ -29,13 +29,13 @@ impl<'a, E: Event> EventBuilder<'a, E> {
         Self::with(Some(BusRef::Home(bus)), event, Options { parentage, ..Options::default() })
     }
 
-    /// As it is after these options.
+    /// A builder that starts with these options.
     pub(crate) const fn with(bus: Option<BusRef<'a>>, event: E, options: Options) -> Self {
         Self { bus, event, options }
     }
 
-    /// As a child of this event, wherever it is dispatched. A parent in another hub is named, at its
-    /// depth, and does not wait.
+    /// Makes the event a child of `parent`, wherever it is dispatched. A parent in another hub gives
+    /// its id and depth, but does not wait.
     pub fn parent(mut self, parent: impl Into<AnyEvent>) -> Self {
         let parent = parent.into();
         let of = parent.parent_ref();
@@ -45,71 +45,71 @@ impl<'a, E: Event> EventBuilder<'a, E> {
         self
     }
 
-    /// As a root event, also inside a handler: no parent waits for it.
+    /// Makes it a root event, even inside a handler: no parent waits for it.
     pub fn detached(mut self) -> Self {
         self.options.parentage = Parentage::Detached;
         self
     }
 
-    /// With the id it has already: an event that comes back from a journal or from another system.
+    /// Sets the id of an event that already has one, from a journal or another system.
     pub const fn id(mut self, id: EventId) -> Self {
         self.options.id = Some(id);
         self
     }
 
-    /// Which delivery of the event this is, from 1; a journal notes it.
+    /// Sets which delivery of the event this is, from 1; a journal records it.
     pub const fn attempt(mut self, attempt: u32) -> Self {
         self.options.attempt = attempt;
         self
     }
 
-    /// How long each invocation for it may take (R22), in the place of what its bus has set; of a
-    /// handler's own limit and this one the smaller holds.
+    /// Limits how long each invocation for the event may take (R22), in place of the bus's limit. If
+    /// the handler has a limit of its own, the smaller one holds.
     pub fn limit(mut self, limit: impl Into<Limit>) -> Self {
         self.overrides().limit = limit.into();
         self
     }
 
-    /// How long the whole of it may take, from now; then what runs is aborted and what has not
-    /// started is cancelled.
+    /// Limits how long the whole event may take, from now. After that, what runs is aborted and what
+    /// has not started is cancelled.
     pub fn deadline(mut self, after: Duration) -> Self {
         self.options.deadline = Some(after);
         self
     }
 
-    /// Takes no slot of the bus: it starts as soon as it is at the head of the queue (R10).
+    /// Takes no slot of the bus: the event starts as soon as it is at the head of the queue (R10).
     pub fn parallel(self) -> Self {
         self.concurrency(Concurrency::Parallel)
     }
 
-    /// How it excludes other events.
+    /// Sets how the event excludes other events.
     pub fn concurrency(mut self, concurrency: Concurrency) -> Self {
         self.overrides().concurrency = Some(concurrency);
         self
     }
 
-    /// How its handlers follow each other.
+    /// Sets how the event's handlers follow each other.
     pub fn handler_order(mut self, order: HandlerOrder) -> Self {
         self.overrides().handler_order = Some(order);
         self
     }
 
-    /// On each bus it is done at the first value that is not none and not an error (R11). An error that
-    /// came before is among the results, and [`EventHandle::result`] tells of it.
+    /// Makes the event done on each bus at the first value that is not none and not an error (R11).
+    /// Earlier errors stay in the results, and [`EventHandle::result`] reports them.
     pub fn first(self) -> Self {
         self.completion(Completion::First)
     }
 
-    /// When it is done on each bus: when all of its handlers are, or at the first value (R11).
+    /// Sets when the event is done on each bus: after all its handlers, or at the first value (R11).
     pub fn completion(mut self, completion: Completion) -> Self {
         self.overrides().completion = Some(completion);
         self
     }
 
-    /// Dispatches it.
+    /// Dispatches the event.
     ///
     /// # Errors
-    /// The event comes back when it is not accepted.
+    /// If the event is not accepted, the error hands it back.
     pub fn dispatch(self) -> Result<EventHandle<E>, DispatchError<E>> {
         let Self { bus, event, options } = self;
         match bus {
@@ -118,14 +118,15 @@ impl<'a, E: Event> EventBuilder<'a, E> {
         }
     }
 
-    /// Waits for a place and dispatches it. Inside a handler of the hub it answers at once, as
-    /// [`dispatch`](Self::dispatch) does.
+    /// Waits for a place and dispatches the event. Inside a handler of the hub it returns at once,
+    /// like [`dispatch`](Self::dispatch).
     ///
     /// # Errors
-    /// The event comes back when it is not accepted; a full bus is waited for, unless its capacity is 0.
+    /// If the event is not accepted, the error hands it back. This waits for a full bus, unless its
+    /// capacity is 0.
     ///
     /// # Cancel safety
-    /// Dropping it before it is ready drops the event, which was not dispatched.
+    /// Dropping it before it is ready drops the event without dispatching it.
     pub async fn dispatch_wait(self) -> Result<EventHandle<E>, DispatchError<E>> {
         let Self { bus, event, options } = self;
         match bus {
@@ -134,7 +135,7 @@ impl<'a, E: Event> EventBuilder<'a, E> {
         }
     }
 
-    /// Dispatches it and waits for its completion.
+    /// Dispatches the event and waits for its completion.
     ///
     /// # Errors
     /// The event is not accepted, or the wait could never end.

@@ -18,10 +18,10 @@ use super::watch::{Select, Watcher};
 use crate::machine::{Overflow, WatchKey};
 use crate::sync::Mutex;
 
-/// An event that is expected: a future of the first one that matches. Made by
-/// [`EventBus::expect`](super::EventBus::expect) and its siblings.
+/// A future of the first event that matches. Made by [`EventBus::expect`](super::EventBus::expect)
+/// and its siblings.
 ///
-/// It is registered when it is made, not when it is first polled, and resolves when a match is
+/// It is registered when it is made, not when it is first polled. It resolves when a match is
 /// dispatched, before any handler of it ends.
 ///
 /// # Cancel safety
@@ -37,16 +37,16 @@ pub struct Expect<In> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExpectError {
-    /// The time is over.
+    /// The time limit passed.
     #[error("no such event within {limit:?}")]
     TimedOut {
-        /// How long was waited.
+        /// How long the wait lasted.
         limit: Duration,
     },
-    /// The bus is stopped: none will come.
+    /// The bus is stopped, so none will come.
     #[error("the bus was stopped")]
     Stopped,
-    /// The predicate panicked. It fails this waiter alone.
+    /// The predicate panicked. Only this waiter fails.
     #[error("the predicate panicked: {message}")]
     PredicatePanicked {
         /// What the panic said.
@@ -54,10 +54,10 @@ pub enum ExpectError {
     },
 }
 
-/// Whether an event is one that is looked for.
+/// A predicate on an event.
 pub(crate) type Test<In> = Box<dyn Fn(&In) -> bool + Send + Sync>;
 
-/// A question about the record of an event.
+/// A predicate on the record of an event.
 pub(crate) type About = Box<dyn Fn(&Arc<BusShared>, &dyn Erased) -> bool + Send + Sync>;
 
 pub(crate) struct Expectation<In> {
@@ -76,7 +76,7 @@ enum State<In> {
 }
 
 impl<In: Send + 'static> Expect<In> {
-    /// Registers; with `known`, events that are there already count as well, newest first.
+    /// Registers. With `known`, events that are already there also count, newest first.
     pub(crate) fn new(
         bus: &Arc<BusShared>,
         select: Select<In>,
@@ -92,7 +92,7 @@ impl<In: Send + 'static> Expect<In> {
             state: Mutex::new(State::Open(None)),
         });
         let watcher = expectation.clone();
-        // One lock for both: no event falls between what is known and what will come.
+        // One lock for both: no event falls between the known ones and those to come.
         let (candidates, watch) = bus.hub.input(|hub| {
             let known = known.then(|| hub.remembered(bus, &expectation.select));
             let pattern = expectation.select.pattern();
@@ -110,7 +110,7 @@ impl<In: Send + 'static> Expect<In> {
         this
     }
 
-    /// Gives up when the time is over. A hub that finds no runtime has no time, and does not.
+    /// Gives up when `limit` has passed. A hub that finds no runtime has no time, and does not give up.
     ///
     /// # Errors
     /// [`ExpectError::TimedOut`], or the other reasons why no event came.
@@ -140,7 +140,7 @@ impl<In: Send + 'static> Expectation<In> {
         !matches!(*self.state.lock(), State::Open(_))
     }
 
-    /// The first settlement stays.
+    /// Settles once: the first answer stays.
     fn settle(&self, answer: impl FnOnce() -> Result<In, ExpectError>) {
         if self.is_settled() {
             return;
@@ -156,7 +156,7 @@ impl<In: Send + 'static> Expectation<In> {
                 }
             }
         }
-        // Somebody else may have been faster; what is not needed is dropped outside the lock.
+        // Another thread may have been faster; what is not needed is dropped outside the lock.
         drop(settled);
         if let Some(waker) = waker {
             waker.wake();

@@ -13,7 +13,7 @@ use super::shared::{BusShared, HubState};
 use super::watch::Select;
 use crate::machine::{EventKey, EventStatus};
 
-/// What is looked for. Made by [`EventBus::find`](super::EventBus::find) and
+/// A search for events. Made by [`EventBus::find`](super::EventBus::find) and
 /// [`EventBus::find_name`](super::EventBus::find_name); what is not set matches everything.
 #[must_use = "nothing is looked for yet"]
 pub struct Find<'a, In> {
@@ -28,20 +28,21 @@ impl<'a, In: Send + 'static> Find<'a, In> {
         Self { bus, select, tests: Vec::new(), about: Vec::new() }
     }
 
-    /// Events this is true of.
+    /// Matches only events for which `test` is true.
     pub fn matching(mut self, test: impl Fn(&In) -> bool + Send + Sync + 'static) -> Self {
         self.tests.push(Box::new(test));
         self
     }
 
-    /// Events of this status. What is still to come is `Pending` when it comes: of another status
-    /// [`next`](Self::next) finds nothing, and [`newest_or_next`](Self::newest_or_next) nothing but
-    /// what is there.
+    /// Matches only events of this status. An event still to come is `Pending` when it comes. With
+    /// another status, [`next`](Self::next) finds nothing, and
+    /// [`newest_or_next`](Self::newest_or_next) only what is there.
     pub fn status(self, status: EventStatus) -> Self {
         self.about(move |_, record| super::view::status(record.head()) == status)
     }
 
-    /// Events below this one: its children, and theirs, as far as the links are still in memory.
+    /// Matches only events below this one: its children, and theirs, as far as the links are still
+    /// in memory.
     pub fn child_of(self, ancestor: impl Into<AnyEvent>) -> Self {
         let ancestor = ancestor.into();
         let is_here = Arc::ptr_eq(ancestor.hub(), &self.bus.hub);
@@ -51,22 +52,22 @@ impl<'a, In: Send + 'static> Find<'a, In> {
         })
     }
 
-    /// Events that were dispatched less than `age` ago.
+    /// Matches only events that were dispatched less than `age` ago.
     pub fn newer_than(self, age: Duration) -> Self {
         self.about(move |bus, record| bus.hub.now().since(record.head().created_at) < age)
     }
 
-    /// The newest one that is remembered, those in flight included: as far as the bus remembers those
+    /// Returns the newest remembered match. Events in flight count as far as the bus remembers them
     /// ([`max_history`](super::EventBusBuilder::max_history)).
     #[must_use]
     pub fn newest(self) -> Option<In> {
         self.all(1).pop()
     }
 
-    /// The newest `limit` ones, newest first.
+    /// Returns the newest `limit` matches, newest first.
     ///
     /// # Panics
-    /// When a predicate does.
+    /// If a predicate panics.
     #[must_use]
     pub fn all(self, limit: usize) -> Vec<In> {
         let Self { bus, select, tests, about } = self;
@@ -79,12 +80,12 @@ impl<'a, In: Send + 'static> Find<'a, In> {
         matches.take(limit).collect()
     }
 
-    /// The next one that comes; what is there already does not count.
+    /// Expects the next match; what is there already does not count.
     pub fn next(self) -> Expect<In> {
         self.expect(false)
     }
 
-    /// The newest one that is there, or else the next one that comes, with no gap between.
+    /// Expects the newest match that is there, or else the next one to come, with no gap between.
     pub fn newest_or_next(self) -> Expect<In> {
         self.expect(true)
     }
@@ -106,7 +107,7 @@ impl<'a, In: Send + 'static> Find<'a, In> {
 }
 
 impl HubState {
-    /// The remembered events of a bus that are looked at, newest first.
+    /// The remembered events of a bus that match `select`, newest first.
     pub(crate) fn remembered<In>(
         &self,
         bus: &BusShared,

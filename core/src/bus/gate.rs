@@ -1,24 +1,24 @@
-//! The turn of a bus: who polls its invocations, and who learns that there is more to do.
+//! The turn of a bus: which task polls its invocations, and which one learns that there is more to do.
 
 use crate::sync::atomic::{AtomicU8, Ordering};
 
 const FREE: u8 = 0;
 const HELD: u8 = 1;
-/// There is something to do that the holder, or the next one, has to look at.
+/// There is something to do that the holder, or the next one, must look at.
 const MORE: u8 = 2;
 
-/// Held by one task at a time, inside one poll only.
+/// Held by one task at a time, and only inside one poll.
 ///
 /// All orderings are `SeqCst`: a mark and the driver's "I was told" flag are written and read
-/// crosswise, which acquire and release do not order. Every write reads too, so that loom, which
-/// knows no more than these two, can follow.
+/// crosswise, which acquire and release do not order. Every write also reads, so that loom, which
+/// knows only these two, can follow.
 #[derive(Debug, Default)]
 pub(crate) struct Gate(AtomicU8);
 
 /// What [`Gate::mark`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Marked {
-    /// Nobody holds the turn and nobody was told yet: somebody has to be.
+    /// The turn is free and nobody was told yet: the caller has to tell somebody.
     NobodyKnows,
     /// The holder will look, or the driver has been told.
     SomebodyLooks,
@@ -38,37 +38,37 @@ impl Gate {
         }
     }
 
-    /// Whether there is something to do and nobody has the turn.
+    /// Whether there is something to do and the turn is free.
     #[inline]
     pub(crate) fn is_marked(&self) -> bool {
         self.0.load(Ordering::SeqCst) == MORE
     }
 
-    /// Takes the turn, unless somebody has it.
+    /// Takes the turn, unless it is held.
     #[inline]
     pub(crate) fn enter(&self) -> bool {
         self.0.fetch_or(HELD, Ordering::SeqCst) & HELD == 0
     }
 
-    /// Whether there is more to do since the last look; only the holder asks.
+    /// Whether there is more to do since the last look. Only the holder asks.
     #[inline]
     pub(crate) fn has_more(&self) -> bool {
         self.0.load(Ordering::SeqCst) & MORE != 0
     }
 
-    /// The holder looks now: what is marked from now on is more again.
+    /// Begins a look: what is marked from now on is more again.
     #[inline]
     pub(crate) fn take_more(&self) {
         self.0.fetch_and(!MORE, Ordering::SeqCst);
     }
 
-    /// Gives the turn back. False when there is more to do: the turn is kept.
+    /// Gives the turn back. False if there is more to do: then the turn is kept.
     #[inline]
     pub(crate) fn leave(&self) -> bool {
         self.0.compare_exchange(HELD, FREE, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
-    /// Gives the turn back with something left to do, which somebody has to be told.
+    /// Gives the turn back with something left to do. The caller has to tell somebody.
     #[inline]
     pub(crate) fn leave_with_more(&self) {
         self.0.swap(MORE, Ordering::SeqCst);

@@ -9,12 +9,12 @@ use core::ops::Deref;
 pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     use core::panic::AssertUnwindSafe;
     use std::panic::catch_unwind;
-    // What the closure may leave half done is the user's own; ours is behind the hub's lock, under
+    // What the closure leaves half done is the user's own. Our state is behind the hub's lock, under
     // which no user code runs.
     catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
         let text = payload.downcast_ref::<&str>().map(|text| String::from(*text));
         let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-        // The payload is a value of the user's, and may panic in its own drop.
+        // The payload is a user's value, and may panic in its own drop.
         if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
             core::mem::forget(second);
         }
@@ -22,13 +22,13 @@ pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// Drops a value of the user's. What its drop panics with is its own affair.
+/// Drops a user's value. A panic in that drop is ignored.
 #[inline]
 pub(crate) fn discard<T>(value: T) {
     let _ = catch(|| drop(value));
 }
 
-/// A value of the user's that is discarded where it is dropped.
+/// A user's value that is discarded when dropped.
 pub(crate) struct Discarded<T>(Option<T>);
 
 impl<T> Discarded<T> {

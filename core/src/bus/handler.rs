@@ -1,4 +1,4 @@
-//! What can be registered as a handler.
+//! The functions that can be registered as handlers.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -18,12 +18,12 @@ use super::value::{Answer, Reply, Verdict};
 use crate::event::Event;
 use crate::machine::{InvocationKey, Outcome};
 
-/// A function that can handle events: async or plain, taking an [`EventHandle`] of its event (or an
-/// [`AnyEvent`], for handlers of a name or of every event), and returning a [`Reply`].
+/// A function that can handle events.
 ///
-/// Functions, closures and `(Arc<service>, Service::method)` pairs implement it, and nothing else
-/// can. `M` tells the kinds apart and is always inferred. A plain function runs where the bus is
-/// polled: it must not block.
+/// It is async or plain, takes an [`EventHandle`] of its event (or an [`AnyEvent`], for handlers of a
+/// name or of every event), and returns a [`Reply`]. Functions, closures and
+/// `(Arc<service>, Service::method)` pairs implement it, and nothing else can. `M` distinguishes the
+/// kinds and is always inferred. A plain function runs where the bus is polled, so it must not block.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -49,9 +49,9 @@ use crate::machine::{InvocationKey, Outcome};
 /// is_handler((Arc::new(Offset(3)), Offset::add));
 /// ```
 ///
-/// When an async function "is not a handler", [`check_handler`] around it has the compiler say why.
+/// If an async function "is not a handler", wrap it in [`check_handler`] to have the compiler say why.
 ///
-/// None of these is one. A return type that is not the event's:
+/// None of the following is a handler. A return type that is not the event's:
 ///
 /// ```compile_fail,E0277
 /// # use busway_core::{Event, EventHandle, Handler, Reply};
@@ -62,7 +62,7 @@ use crate::machine::{InvocationKey, Outcome};
 /// is_handler(|event: EventHandle<Add>| async move { String::from("three") });
 /// ```
 ///
-/// The payload in the place of its handle:
+/// The payload in place of its handle:
 ///
 /// ```compile_fail,E0277
 /// # use busway_core::{Event, EventHandle, Handler, Reply};
@@ -101,9 +101,11 @@ pub trait Handler<In: Input, M>: Send + Sync + 'static {
     fn start(&self, input: In, first: FirstPoll<'_, '_>) -> Started;
 }
 
-/// Gives an async function back as it is. One that is no [`Handler`] does not compile here either, but
-/// here the compiler knows what was meant, and names what is wrong: the argument, the return type, or
-/// the value that is held across an `.await` and cannot be sent.
+/// Returns an async function unchanged, or has the compiler say why it is no [`Handler`].
+///
+/// A function that is no handler does not compile here either, but the compiler knows what was meant
+/// and names what is wrong: the argument, the return type, or a value held across an `.await` that
+/// cannot be sent.
 ///
 /// ```
 /// use busway_core::{EventBus, check_handler};
@@ -127,7 +129,7 @@ where
     handler
 }
 
-/// What handlers take: [`EventHandle`] and [`AnyEvent`].
+/// The argument of a handler: [`EventHandle`] or [`AnyEvent`].
 #[diagnostic::on_unimplemented(
     message = "a handler does not take `{Self}`",
     label = "this handler's argument",
@@ -140,18 +142,18 @@ pub trait Input: sealed::Sealed + Sized + Send + 'static {
     #[doc(hidden)]
     type Expects: Expects;
 
-    /// What its handlers' values have to be.
+    /// The type that the handler's value must have.
     #[doc(hidden)]
     fn expects(&self) -> Self::Expects;
 }
 
-/// Of which type a value is to be, where the return type of a handler does not tell.
+/// The type a value must have, where the return type of a handler does not tell.
 pub trait Expects: Send + 'static {
-    /// The type, and its name.
+    /// Returns the type and its name.
     fn expected(&self) -> (TypeId, &'static str);
 }
 
-/// The output of events of this type: known where the handler is compiled.
+/// The output of events of this type, known where the handler is compiled.
 #[derive(Debug)]
 pub struct OutputOf<E>(PhantomData<fn() -> E>);
 
@@ -168,7 +170,7 @@ impl Expects for (TypeId, &'static str) {
     }
 }
 
-/// In the place of an event's type for handlers that take events of any type.
+/// Stands for the event's type in handlers that take events of any type.
 #[derive(Debug)]
 pub enum Anything {}
 
@@ -194,20 +196,20 @@ impl Input for AnyEvent {
 #[derive(Debug)]
 pub struct Started(pub(crate) Beginning);
 
-/// What has come of a handler that was called.
+/// What became of a handler that was called.
 #[derive(Debug)]
 pub(crate) enum Beginning {
-    /// It has ended at once; its outcome is where [`FirstPoll`] said.
+    /// It ended at once; its outcome is where [`FirstPoll`] said.
     Ended,
     /// It was polled, and waits to be woken.
     Polled(Pin<Box<dyn HandlerFuture>>),
-    /// It is to be polled.
+    /// It still has to be polled.
     Unpolled(Pin<Box<dyn HandlerFuture>>),
 }
 
 impl Started {
-    /// A handler's future, polled the first time here, where its type is known, if it is to be and
-    /// is not large.
+    /// Makes a handler's future. Polls it for the first time here, where its type is known, unless
+    /// it is polled elsewhere or large.
     #[inline]
     pub(crate) fn new<F: HandlerFuture + 'static>(
         make: impl FnOnce() -> F,
@@ -221,7 +223,7 @@ impl Started {
         }
     }
 
-    // Not in `new`: a build that does not optimise would give large futures its frame too.
+    // Not in `new`: an unoptimised build would give large futures its frame too.
     #[inline]
     fn polled<F: HandlerFuture + 'static>(
         make: impl FnOnce() -> F,
@@ -302,7 +304,7 @@ where
     }
 }
 
-/// A future that runs, and whose value is checked where its type is known.
+/// Runs a future and checks its value where the type is known.
 #[inline]
 fn running<Of, Fut>(
     make: impl FnOnce() -> Fut,
@@ -316,7 +318,7 @@ where
     Started::new(|| Answering::new(make(), checked), first)
 }
 
-/// A handler whose types are not known any more: what the machine keeps.
+/// A handler with its types erased: what the machine keeps.
 pub(crate) trait Callable: Send + Sync {
     fn call(
         &self,
@@ -326,7 +328,7 @@ pub(crate) trait Callable: Send + Sync {
         first: FirstPoll<'_, '_>,
     ) -> Started;
 
-    /// The types it takes and gives, when it is a consumer or a listener.
+    /// The types it takes and returns, if it is a consumer or a listener.
     fn speaks(&self) -> Option<Speaks> {
         None
     }
@@ -378,16 +380,16 @@ mod sealed {
     use super::{Answer, Beginning, Context, Outcome, SpareBoxes, Started, Verdict};
 
     pub trait Sealed {}
-    /// What polls the future of a handler that is started, unless that is to be polled elsewhere, and
-    /// where the outcome of one that ends at once is put. Nobody outside can name it, nor implement
-    /// what takes it.
+    /// What polls the future of a handler that starts, unless it is polled elsewhere, and where the
+    /// outcome goes if the handler ends at once. Code outside can neither name this nor implement a
+    /// trait that takes it.
     pub struct FirstPoll<'a, 'b> {
         pub(crate) place: Option<(&'a mut Context<'b>, &'a mut SpareBoxes)>,
         pub(crate) outcome: &'a mut Option<Outcome<Answer>>,
     }
 
     impl FirstPoll<'_, '_> {
-        /// The handler has ended, without a future or with it.
+        /// Records that the handler has ended, with or without a future.
         pub(crate) fn ended(self, verdict: Verdict) -> Started {
             *self.outcome = Some(verdict.0);
             Started(Beginning::Ended)

@@ -1,4 +1,4 @@
-//! The future of a handler, whose outcome is put where it stays.
+//! The future of a handler, which puts its outcome where it stays.
 
 use alloc::boxed::Box;
 use core::fmt;
@@ -10,23 +10,23 @@ use super::spare::SpareBoxes;
 use super::value::{Answer, Verdict};
 use crate::machine::Outcome;
 
-/// A handler that runs. It is no `Future`, so that an outcome is not moved from poll to poll.
+/// A running handler. It is not a `Future`, so that an outcome is not moved from poll to poll.
 pub(crate) trait HandlerFuture: Send {
-    /// Ready when the handler has ended: then its outcome is in `outcome`.
+    /// Ready when the handler has ended; then its outcome is in `outcome`.
     fn poll_into(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         outcome: &mut Option<Outcome<Answer>>,
     ) -> Poll<()>;
 
-    /// It has ended: its box can be used again.
+    /// The handler has ended, so its box can be used again.
     fn give_back(self: Pin<Box<Self>>, spare: &mut SpareBoxes);
 }
 
 pin_project_lite::pin_project! {
-    /// The future a handler returned, and what its value comes to. The future is not behind a tag: it
-    /// is read right after it was written here, and a processor forwards a store to a load only where
-    /// the load is within it.
+    /// The future a handler returned, and the verdict on its value. The future is not behind a tag:
+    /// it is read right after it was written here, and a processor forwards a store to a load only
+    /// if the load is within it.
     pub(crate) struct Answering<F, M> {
         #[pin]
         future: Option<F>,
@@ -46,9 +46,9 @@ where
     F: Future + Send + 'static,
     M: Fn(F::Output) -> Verdict + Send + 'static,
 {
-    /// The handler's future is dropped as soon as it has ended and its output is where it stays, and so is
-    /// one that panicked. Either drop may panic: not while another panic goes on, and not with the output
-    /// at hand, whose drop may too. Polled again, this is never ready.
+    /// Drops the handler's future as soon as it has ended and its output is where it stays, or has
+    /// panicked. Either drop may panic, which must not happen while another panic goes on, nor with
+    /// the output at hand, whose drop may panic too. Polled again, this is never ready.
     #[inline]
     fn poll_into(
         self: Pin<&mut Self>,
@@ -73,7 +73,7 @@ where
     }
 }
 
-/// Drops a future, unless the poll came back.
+/// Drops a future, unless its poll returned.
 struct Unless<'a, F>(Pin<&'a mut Option<F>>);
 
 impl<F> Drop for Unless<'_, F> {

@@ -9,31 +9,33 @@ use super::builder::{EventBusBuilder, HubBuilder};
 use super::shared::HubShared;
 use crate::machine::{BusMemory, Held};
 
-/// One state machine under one lock, and any number of buses on it. Buses of one hub can forward
-/// to each other, and see each other's waits; buses made on their own have a hub of their own.
+/// One state machine under one lock, with any number of buses. Buses of one hub can forward to each
+/// other and see each other's waits. A bus made on its own has a hub of its own.
 #[derive(Clone)]
 pub struct Hub(pub(crate) Arc<HubShared>);
 
 impl Hub {
-    /// Settings for a new hub. Its buses have no runtime before it is given one
-    /// ([`runtime`](HubBuilder::runtime), [`runtime_source`](HubBuilder::runtime_source)): `busway::hub`
-    /// makes one with the runtime that is there.
+    /// Returns a builder for a new hub.
+    ///
+    /// Its buses have no runtime until the hub is given one ([`runtime`](HubBuilder::runtime),
+    /// [`runtime_source`](HubBuilder::runtime_source)). `busway::hub` makes one with the runtime
+    /// that is available.
     pub fn builder() -> HubBuilder {
         HubBuilder::new()
     }
 
-    /// Settings for a new bus of this hub.
+    /// Returns a builder for a new bus of this hub.
     pub fn bus(&self, name: impl Into<String>) -> EventBusBuilder {
         EventBusBuilder::in_hub(name.into(), self.clone())
     }
 
-    /// What each bus of the hub holds in memory (R30).
+    /// Returns what each bus of the hub holds in memory (R30).
     #[must_use]
     pub fn memory(&self) -> Vec<BusMemory> {
         self.0.lock().books.memory()
     }
 
-    /// What the hub's books hold, counted: for tests that look for leaks.
+    /// Counts what the hub's books hold, for tests that look for leaks.
     #[doc(hidden)]
     #[must_use]
     pub fn held(&self) -> Held {

@@ -20,7 +20,7 @@ impl Lender {
         Self { hub: hub.clone(), by }
     }
 
-    /// The invocation that is being polled on this thread. Without `std` nothing is known of it.
+    /// The invocation that is being polled on this thread. Without `std` it is unknown.
     pub(crate) fn here() -> Option<Self> {
         let Polled { hub, invocation: by, .. } = context::polling()?;
         Some(Self { hub: lineage::hub(hub)?, by })
@@ -33,8 +33,8 @@ impl PartialEq for Lender {
     }
 }
 
-/// Waits. From the first poll that does not end the wait until its end, or its drop, the one lends
-/// who is `lender` then.
+/// Waits. From the first poll that is pending until the wait ends or is dropped, the `lender` of the
+/// last poll lends.
 pub(crate) async fn lending<F: Future>(lender: impl Fn() -> Option<Lender>, wait: F) -> F::Output {
     let mut wait = pin!(wait);
     let mut lent = Lent(None);
@@ -48,11 +48,11 @@ pub(crate) async fn lending<F: Future>(lender: impl Fn() -> Option<Lender>, wait
     .await
 }
 
-/// Who lends, until it is dropped.
+/// The invocation that lends, until this is dropped.
 struct Lent(Option<Lender>);
 
 impl Lent {
-    /// A wait is whose polls it: it may have left the handler that polled it before.
+    /// A wait belongs to what polls it: it may have left the handler that polled it before.
     fn pass_to(&mut self, lender: Option<Lender>) {
         if self.0 == lender {
             return;

@@ -1,4 +1,4 @@
-//! Buses are closed, stopped and abandoned; somebody waits until they are idle (R31–R33).
+//! Closing, stopping and abandoning buses, and waiting until they are idle (R31–R33).
 
 use alloc::sync::Arc;
 use core::future::poll_fn;
@@ -14,8 +14,8 @@ use super::sleep::{Elapsed, with_timeout};
 use super::wakers::Place;
 
 impl BusShared {
-    /// Another handle to the bus; false when that is gone. One that was closed and is not gone yet is open
-    /// again.
+    /// Counts another handle to the bus; false if the bus is gone. Reopens a bus that was closed and
+    /// is not gone yet.
     pub(crate) fn own(&self) -> bool {
         self.own_if_owned()
             || self.hub.input(|hub| {
@@ -25,13 +25,14 @@ impl BusShared {
             })
     }
 
-    /// The same where there is one already; false when there is none.
+    /// The same if there is a handle already; false if there is none.
     pub(crate) fn own_if_owned(&self) -> bool {
         let more = |owners| (owners > 0).then(|| owners + 1);
         self.owners.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
     }
 
-    /// One handle less; at the last, the bus ends when everything dispatched has completed.
+    /// Counts one handle less. After the last one, the bus ends when everything dispatched has
+    /// completed.
     pub(crate) fn disown(self: &Arc<Self>) {
         if self.owners.fetch_sub(1, Ordering::AcqRel) == 1 {
             let goes_on = self.hub.input(|hub| {
@@ -41,30 +42,30 @@ impl BusShared {
                 }
                 is_last && hub.books.incomplete(self.key) > 0
             });
-            // Events may have come to it from other buses alone. From now on it is its driver that brings
-            // them to an end, or has them end with the runtime.
+            // All its events may have come from other buses. From now on its driver brings them to
+            // an end, or they end with the runtime.
             if goes_on && !self.is_driven() {
                 self.wake_driver();
             }
         }
     }
 
-    /// The machine says that a closed bus is through. It ends here, without waiting for its driver to be
-    /// polled, and only then the driver is told: one that was polled in between, and found the bus open
-    /// again, is told by whoever ends it.
+    /// The machine says that a closed bus is through. The bus ends here, without waiting for its
+    /// driver to be polled, and only then is the driver told. If the driver was polled in between
+    /// and found the bus open again, the call that ends the bus tells it.
     pub(crate) fn closed(self: &Arc<Self>) {
         ending::end(self);
     }
 
-    /// The same, within whatever else ends here.
+    /// The same, nested in whatever else ends here.
     pub(super) fn end_here(&self) {
-        // What its handlers and events dispatch as they are dropped is nobody's child.
+        // What its handlers and events dispatch as they are dropped has no parent.
         if context::outside(|| self.end_if_closed()) {
             self.driver.wake();
         }
     }
 
-    /// Takes a closed bus that is through out of the books.
+    /// Removes a closed bus that is through from the books.
     pub(crate) fn end_if_closed(&self) -> bool {
         let now = self.hub.now();
         let (ends, shell) = self.hub.input(|hub| {
@@ -102,7 +103,7 @@ impl BusShared {
         });
     }
 
-    /// Waits until nothing of the bus is left to do.
+    /// Waits until the bus has nothing left to do.
     pub(crate) async fn wait_until_idle(&self, limit: Option<Duration>) -> Result<bool, WaitError> {
         if let Some(invocation) = context::invocation_of(&self.hub) {
             self.hub.input(|hub| {
@@ -114,9 +115,9 @@ impl BusShared {
         Ok(idle.await.is_ok())
     }
 
-    /// Stops the bus after it has done what it has to, or after `limit` at the latest.
+    /// Stops the bus after it has finished its work, or after `limit` at the latest.
     ///
-    /// Called by a handler, the events that cannot complete before that handler are not waited for.
+    /// Inside a handler, this does not wait for events that cannot complete before that handler.
     pub(crate) async fn drain_and_stop(&self, limit: Option<Duration>, clear: bool) {
         if limit.is_some() {
             let by = context::invocation_of(&self.hub);
@@ -126,7 +127,7 @@ impl BusShared {
         self.stop_now(clear);
     }
 
-    /// Waits until no more events than this are incomplete.
+    /// Waits until at most this many events are incomplete.
     async fn at_most(&self, events: usize) {
         let is_so = |hub: &HubState| hub.books.incomplete(self.key) <= events;
         let ask_to_be_told = || {

@@ -1,4 +1,4 @@
-//! Who is inside of whom: a call that holds a slot of a semaphore is not to wait for itself (R46).
+//! Which call is inside which: a call that holds a slot of a semaphore must not wait for itself (R46).
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -12,13 +12,13 @@ use crate::machine::{EventKey, HandlerKey, InvocationKey};
 use crate::runtime::Runtime;
 use crate::semaphore::Lease;
 
-/// A handler that runs for an event, as its descendants know it.
+/// A handler that runs for an event, as the event's descendants know it.
 pub(crate) type InvocationId = (EventId, HandlerKey);
 
-/// Somebody who wants a slot.
+/// A call that wants a slot.
 #[derive(Debug, Default)]
 pub(crate) struct Caller {
-    /// What the calls hold that it is made in.
+    /// What the calls around it hold.
     pub(crate) inside: Vec<Arc<Lease>>,
     /// The invocation it is made in.
     pub(crate) own: Option<InvocationId>,
@@ -27,7 +27,7 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Whoever is being polled on this thread. Without `std` nothing is known of it.
+    /// The caller that is being polled on this thread. Without `std` it is unknown.
     pub(crate) fn here() -> Self {
         let inside = imp::inside();
         let Some(current) = context::current() else {
@@ -48,8 +48,7 @@ impl Caller {
     }
 }
 
-/// The invocations that an event comes from, nearest first: those that are still in flight are all
-/// remembered.
+/// The invocations that an event comes from, nearest first. Those still in flight are all remembered.
 fn above(hub: &HubShared, event: EventKey) -> Vec<InvocationId> {
     let state = hub.lock();
     let mut found = Vec::new();
@@ -63,8 +62,9 @@ fn above(hub: &HubShared, event: EventKey) -> Vec<InvocationId> {
     found
 }
 
-/// The runtime of the bus whose handler is being polled on this thread: what a handler calls measures
-/// its time by that. `None` outside of handlers, and without `std`, where nothing is known of it.
+/// Returns the runtime of the bus whose handler is being polled on this thread. What a handler calls
+/// measures its time by that. `None` outside of handlers, and without `std`, where the handler is
+/// unknown.
 #[must_use]
 pub fn handler_runtime() -> Option<Arc<dyn Runtime>> {
     let Polled { hub: address, .. } = context::polling()?;
@@ -86,18 +86,18 @@ mod imp {
     use super::{HubShared, Lease, Polled, context};
     use crate::sync::{StaticMutex, thread_local};
 
-    /// The live hubs by their addresses, which is all that a thread knows of the one it works for.
+    /// The live hubs by address, which is all that a thread knows of the hub it works for.
     static HUBS: StaticMutex<BTreeMap<usize, Weak<HubShared>>> = StaticMutex::new(BTreeMap::new());
 
     thread_local! {
         static CALLS: RefCell<Vec<Call>> = const { RefCell::new(Vec::new()) };
     }
 
-    /// What a call holds that is being polled, and the invocation that polls it, or none. A task that
-    /// helps another bus polls its handlers, but they are not inside of its calls.
+    /// What a call being polled holds, and the invocation that polls it, if any. A task that helps
+    /// another bus polls its handlers, but they are not inside the task's calls.
     type Call = (Arc<Lease>, Option<Polled>);
 
-    /// A hub can be found from now on.
+    /// Lets the hub be found from now on.
     pub(in super::super) fn note(hub: &Arc<HubShared>) {
         HUBS.lock().entry(hub.address()).or_insert_with(|| Arc::downgrade(hub));
     }
@@ -121,7 +121,7 @@ mod imp {
         CALLS.try_with(of).unwrap_or_default()
     }
 
-    /// Runs a future as one that holds this.
+    /// Runs a future as one that holds `lease`.
     pub(crate) async fn inside_of<F: Future>(lease: &Arc<Lease>, future: F) -> F::Output {
         let mut future = pin!(future);
         poll_fn(|cx| {
@@ -136,7 +136,7 @@ mod imp {
 
     impl Drop for Out {
         fn drop(&mut self) {
-            // It may be the last of it, which wakes the next one: not while the calls are borrowed.
+            // Dropping the last reference wakes the next caller: not while the calls are borrowed.
             let _out = CALLS.with(|calls| calls.borrow_mut().pop());
         }
     }
@@ -159,7 +159,7 @@ mod imp {
         Vec::new()
     }
 
-    /// Runs a future. Nobody can tell who is inside of it.
+    /// Runs a future. It is unknown what is inside it.
     pub(crate) async fn inside_of<F: Future>(_lease: &Arc<Lease>, future: F) -> F::Output {
         future.await
     }

@@ -7,22 +7,22 @@ use core::fmt::Debug;
 
 /// A map that results can be merged into.
 pub trait FlatDict: Sized {
-    /// The map without entries.
+    /// Returns the map without entries.
     fn empty() -> Self;
 
-    /// Takes the entries of `other`; for a key that is in both, its value.
+    /// Adds the entries of `other`. For a key in both maps, the value of `other` wins.
     fn merge(&mut self, other: Self);
 
-    /// A key that is in both, as text.
+    /// Returns a key that is in both maps, as text.
     fn common_key(&self, other: &Self) -> Option<String>;
 }
 
 /// A list that results can be appended to.
 pub trait FlatList: Sized {
-    /// The list without items.
+    /// Returns the list without items.
     fn empty() -> Self;
 
-    /// Takes the items of `other`, after its own.
+    /// Appends the items of `other`.
     fn append(&mut self, other: Self);
 }
 
@@ -79,7 +79,7 @@ impl<T> FlatList for VecDeque<T> {
     }
 }
 
-/// Objects are merged at their first level; what is no object is skipped.
+/// Merges objects at their first level, and skips values that are not objects.
 #[cfg(feature = "serde")]
 impl FlatDict for serde_json::Value {
     fn empty() -> Self {
@@ -98,7 +98,7 @@ impl FlatDict for serde_json::Value {
     }
 }
 
-/// Arrays are concatenated; what is no array is skipped.
+/// Concatenates arrays, and skips values that are not arrays.
 #[cfg(feature = "serde")]
 impl FlatList for serde_json::Value {
     fn empty() -> Self {

@@ -1,4 +1,4 @@
-//! What consumers and listeners get: a body with its address and headers (R37).
+//! What consumers and listeners receive: a body with its address and headers (R37).
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -13,16 +13,16 @@ use crate::id::EventId;
 /// Headers of a message: names and values.
 pub type Headers = BTreeMap<String, String>;
 
-/// A request, or a published value, as its consumer or listener gets it. Derefs to the body, which
-/// is shared, not copied.
+/// A request or a published value, as its consumer or listener receives it. Derefs to the body,
+/// which is shared, not copied.
 pub struct Message<B> {
     pub(crate) handle: EventHandle<Envelope<B>>,
 }
 
-/// The name of all events that messages travel in.
+/// The name of every event that carries a message.
 pub(crate) const MESSAGE: &str = "busway.message";
 
-/// The payload of the event that a message travels in.
+/// The payload of an event that carries a message.
 pub struct Envelope<B> {
     pub(crate) address: Arc<str>,
     pub(crate) headers: Headers,
@@ -39,31 +39,31 @@ impl<B: Send + Sync + 'static> Event for Envelope<B> {
 }
 
 impl<B: Send + Sync + 'static> Message<B> {
-    /// The message's id: every one has its own.
+    /// Returns the message's id. Each message has its own.
     #[must_use]
     pub fn id(&self) -> EventId {
         self.handle.id()
     }
 
-    /// The address or topic it was sent to.
+    /// Returns the address or topic it was sent to.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.handle.payload().address
     }
 
-    /// The headers it was sent with.
+    /// Returns the headers it was sent with.
     #[must_use]
     pub fn headers(&self) -> &Headers {
         &self.handle.payload().headers
     }
 
-    /// What was sent.
+    /// Returns the body.
     #[must_use]
     pub fn body(&self) -> &B {
         &self.handle.payload().body
     }
 
-    /// The event the message travels in: to dispatch children, to ask for times or the bus.
+    /// Returns the event that carries the message, to dispatch children or ask for times or the bus.
     #[must_use]
     pub const fn event(&self) -> &EventHandle<Envelope<B>> {
         &self.handle

@@ -99,17 +99,19 @@ use crate::machine::{BusConfig, BusKey, EventKey, Overflow};
 
 /// An event bus: register handlers, dispatch events, await them.
 ///
-/// It is cheap to clone. When the last clone is dropped, what was dispatched still runs; then the
-/// bus and everything it holds is freed. A handler that holds its own bus keeps it alive: let it
-/// hold a [`WeakEventBus`], or use the event's own handle.
+/// It is cheap to clone. When the last clone is dropped, the events already dispatched still run;
+/// then the bus and everything it holds is freed. A handler that holds its own bus keeps it alive:
+/// let it hold a [`WeakEventBus`] instead, or use the event's own handle.
 pub struct EventBus {
     pub(crate) shared: Arc<BusShared>,
 }
 
 impl EventBus {
-    /// Settings for a new bus with a hub of its own. It has no runtime before it is given one
-    /// ([`runtime`](EventBusBuilder::runtime), [`runtime_source`](EventBusBuilder::runtime_source)):
-    /// `busway::builder` is the same with the runtime that is there.
+    /// Returns a builder for a new bus with a hub of its own.
+    ///
+    /// The bus has no runtime until it is given one ([`runtime`](EventBusBuilder::runtime),
+    /// [`runtime_source`](EventBusBuilder::runtime_source)). `busway::builder` does the same with
+    /// the runtime that is available.
     pub fn builder(name: impl Into<String>) -> EventBusBuilder {
         EventBusBuilder::on_its_own(name.into())
     }
@@ -128,31 +130,31 @@ impl EventBus {
         Self { shared }
     }
 
-    /// A handle to a bus, unless that is gone.
+    /// A handle to a bus, unless the bus is gone.
     pub(crate) fn of(shared: Arc<BusShared>) -> Option<Self> {
-        // None is made before, as its drop would count one less.
+        // Made only once it is counted: dropping an uncounted handle would decrement the count.
         shared.own().then(|| Self { shared })
     }
 
-    /// The bus's name: what was asked for, as an identifier, with a suffix when it was taken.
+    /// Returns the bus's name: the one asked for, as an identifier, with a suffix if it was taken.
     #[must_use]
     pub fn name(&self) -> String {
         self.shared.name()
     }
 
-    /// What the bus is known by in its hub, whatever its name.
+    /// Returns the id that the bus is known by in its hub, whatever its name.
     #[must_use]
     pub fn id(&self) -> BusKey {
         self.shared.key
     }
 
-    /// The hub this bus is of.
+    /// Returns the hub this bus belongs to.
     #[must_use]
     pub fn hub(&self) -> Hub {
         Hub(self.shared.hub.clone())
     }
 
-    /// Registers a handler of events of type `E` (R1). It must not block: a plain function runs
+    /// Registers a handler for events of type `E` (R1). It must not block: a plain function runs
     /// where the bus is polled.
     pub fn on<E: Event, M: 'static>(
         &self,
@@ -161,9 +163,10 @@ impl EventBus {
         self.handler(handler).register()
     }
 
-    /// Registers a handler of events of this name, whatever their type; `*` is every event. It returns
-    /// nothing, or what the event's own handlers return: another value is recorded as
-    /// [`HandlerError::ResultType`], and fails the event's result.
+    /// Registers a handler for events of this name, whatever their type; `*` matches every event.
+    ///
+    /// The handler returns nothing, or what the event's own handlers return. Any other value is
+    /// recorded as [`HandlerError::ResultType`] and fails the event's result.
     pub fn on_name<M: 'static>(
         &self,
         name: impl Into<String>,
@@ -172,13 +175,13 @@ impl EventBus {
         self.handler_of(name, handler).register()
     }
 
-    /// Registers a handler of every event. It runs after the handlers of the event's own name. What it
-    /// returns is as with [`on_name`](Self::on_name).
+    /// Registers a handler for every event. It runs after the handlers of the event's own name, and
+    /// may return the same values as with [`on_name`](Self::on_name).
     pub fn on_any<M: 'static>(&self, handler: impl Handler<AnyEvent, M>) -> Subscription {
         self.handler_of("*", handler).register()
     }
 
-    /// A handler of events of type `E`, to be given options and registered.
+    /// Returns a builder for a handler of events of type `E`, to set options and register it.
     pub fn handler<E: Event, M: 'static>(
         &self,
         handler: impl Handler<EventHandle<E>, M>,
@@ -186,7 +189,8 @@ impl EventBus {
         HandlerBuilder::typed(&self.shared, handler)
     }
 
-    /// A handler of events of a name (`*` for all), to be given options and registered.
+    /// Returns a builder for a handler of events of a name (`*` for all), to set options and
+    /// register it.
     pub fn handler_of<M: 'static>(
         &self,
         name: impl Into<String>,
@@ -195,7 +199,7 @@ impl EventBus {
         HandlerBuilder::named_pattern(&self.shared, name.into(), handler)
     }
 
-    /// The number of registered handlers.
+    /// Returns the number of registered handlers.
     #[must_use]
     pub fn handler_count(&self) -> usize {
         self.shared.hub.lock().books.handler_count(self.shared.key)
@@ -206,20 +210,22 @@ impl EventBus {
     /// child of that handler's event (with `std`).
     ///
     /// # Errors
-    /// The event comes back when the bus is full or stopped, when it would be too deep, or when
-    /// there is no runtime yet.
+    /// The error hands the event back if the bus is full or stopped, if the event would be too deep,
+    /// or if there is no runtime yet.
     pub fn dispatch<E: Event>(&self, event: E) -> Result<EventHandle<E>, DispatchError<E>> {
         self.shared.dispatch(event, Options::default())
     }
 
-    /// Dispatches an event and waits for its completion. Outside of handlers the caller's task runs
-    /// what is ready itself, without a task switch: other events of the bus too. Their handlers are
-    /// polled in that task, and see what belongs to it: its task-locals, and without the feature
-    /// `tracing` its span. Give a handler what it needs in the event.
+    /// Dispatches an event and waits for its completion.
     ///
-    /// Most often it is ready at its first poll. When its thread has made some hundred steps for buses, it
-    /// gives way to other tasks first, though its event may be done by then; so do the next ones, up to eight,
-    /// until one of them is polled again.
+    /// Outside of handlers, the caller's task runs what is ready itself, without a task switch,
+    /// including other events of the bus. Their handlers are polled in that task and see what
+    /// belongs to it: its task-locals, and without the feature `tracing` its span. Pass a handler
+    /// what it needs in the event.
+    ///
+    /// The future is usually ready at its first poll. Once its thread has made a few hundred steps
+    /// for buses, it yields to other tasks first, even if its event is done by then. So do the next
+    /// ones, up to eight, until one of them is polled again.
     ///
     /// # Errors
     /// The event is not accepted, or the wait could never end.
@@ -231,31 +237,32 @@ impl EventBus {
         Ok(self.shared.dispatch_and_help(event, Options::default())?.helped().await?)
     }
 
-    /// An event with options, to be dispatched or run.
+    /// Returns a builder for an event with options, to be dispatched or run.
     pub fn event<E: Event>(&self, event: E) -> EventBuilder<'_, E> {
         EventBuilder::new(&self.shared, event, Parentage::Ambient)
     }
 
-    /// Waits for a place in a full bus, first come first served (R6): inside a handler also for the one
-    /// that its own event takes.
+    /// Waits for a place in a full bus, first come first served (R6). Inside a handler, that may be
+    /// the place its own event takes.
     ///
     /// # Errors
     /// The bus is stopped, or its capacity is 0.
     ///
     /// # Cancel safety
-    /// Dropping it gives up the place in the line.
+    /// Dropping it gives up the place in line.
     pub async fn reserve(&self) -> Result<Permit<'_>, ReserveError> {
         permit::reserve(&self.shared).await
     }
 
-    /// Waits for a place and dispatches. Inside a handler of the hub it answers at once, as
-    /// [`dispatch`](Self::dispatch) does.
+    /// Waits for a place and dispatches. Inside a handler of the hub it returns at once, like
+    /// [`dispatch`](Self::dispatch).
     ///
     /// # Errors
-    /// The event comes back when it is not accepted; a full bus is waited for, unless its capacity is 0.
+    /// If the event is not accepted, the error hands it back. This waits for a full bus, unless its
+    /// capacity is 0.
     ///
     /// # Cancel safety
-    /// Dropping it before it is ready drops the event, which was not dispatched.
+    /// Dropping it before it is ready drops the event without dispatching it.
     pub async fn dispatch_wait<E: Event>(
         &self,
         event: E,
@@ -263,26 +270,26 @@ impl EventBus {
         permit::dispatch_wait(&self.shared, event, Options::default()).await
     }
 
-    /// Sends events on to another bus of the hub (R17): those of a name, or `*` for all. One event
-    /// then runs on both buses and completes when both are done.
+    /// Forwards events of a name, or `*` for all, to another bus of the hub (R17). One event then
+    /// runs on both buses and completes when both are done.
     ///
-    /// It does not keep the target alive, and does not end with it: once the last [`EventBus`] of the
-    /// target is dropped, or it is stopped, each event has a failure for it among its results. Keep the
-    /// target, or take the forward [`off`](Subscription::off).
+    /// The forward neither keeps the target alive nor ends with it. Once the last [`EventBus`] of
+    /// the target is dropped, or the target is stopped, each event has a failure for it among its
+    /// results. Keep the target, or end the forward with [`off`](Subscription::off).
     ///
     /// # Errors
-    /// The buses are of different hubs.
+    /// The buses belong to different hubs.
     pub fn forward(&self, name: &str, target: &Self) -> Result<Subscription, ForwardError> {
         subscription::forward(&self.shared, name, &target.shared)
     }
 
-    /// Expects an event of type `E`: the next one that is dispatched (R26).
+    /// Expects the next event of type `E` that is dispatched (R26).
     pub fn expect<E: Event>(&self) -> Expect<EventHandle<E>> {
         self.find().next()
     }
 
-    /// Expects an event of type `E` that a predicate is true of. The predicate is asked by whoever
-    /// dispatches.
+    /// Expects the next event of type `E` that satisfies a predicate. The dispatcher calls the
+    /// predicate.
     pub fn expect_where<E: Event>(
         &self,
         test: impl Fn(&EventHandle<E>) -> bool + Send + Sync + 'static,
@@ -290,12 +297,12 @@ impl EventBus {
         self.find().matching(test).next()
     }
 
-    /// Expects an event of a name; `*` for any.
+    /// Expects the next event of a name; `*` for any.
     pub fn expect_name(&self, name: impl Into<String>) -> Expect<AnyEvent> {
         self.find_name(name).next()
     }
 
-    /// Looks for events of type `E` that are remembered, or will come (R27).
+    /// Looks for events of type `E`, remembered or still to come (R27).
     pub fn find<E: Event>(&self) -> Find<'_, EventHandle<E>> {
         Find::new(&self.shared, Select::typed())
     }
@@ -305,18 +312,18 @@ impl EventBus {
         Find::new(&self.shared, Select::named(name.into()))
     }
 
-    /// What is dispatched from now on, as a stream that keeps up to `capacity` unread events (R28).
-    /// `overflow` says what happens when the reader is slow.
+    /// Returns a stream of the events dispatched from now on, with room for `capacity` unread ones
+    /// (R28). `overflow` decides what happens when the reader is slow.
     ///
-    /// [`Overflow::Wait`] keeps those too that are dispatched meanwhile, and holds back what has not
-    /// started on the bus, the last of it also after the last [`EventBus`] was dropped: a task that has
-    /// such a stream and awaits an event of the bus instead of reading waits for itself. Limits of
-    /// handlers do not count for what has not started; a deadline does. Drop a stream that is not read.
+    /// [`Overflow::Wait`] also keeps the events dispatched meanwhile. It holds back what has not started
+    /// on the bus, the last of it even after the last [`EventBus`] is dropped. A task that has such a
+    /// stream and awaits an event of the bus instead of reading waits for itself. While an event has not
+    /// started, handler limits do not count; a deadline does. Drop a stream that is not read.
     pub fn events(&self, capacity: usize, overflow: Overflow) -> EventStream<AnyEvent> {
         EventStream::new(&self.shared, &Select::named("*".into()), capacity, overflow)
     }
 
-    /// The same for events of type `E` only.
+    /// Like [`events`](Self::events), but only for events of type `E`.
     pub fn events_of<E: Event>(
         &self,
         capacity: usize,
@@ -325,7 +332,7 @@ impl EventBus {
         EventStream::new(&self.shared, &Select::typed(), capacity, overflow)
     }
 
-    /// The events the bus remembers, oldest first (R29).
+    /// Returns the events the bus remembers, oldest first (R29).
     #[must_use]
     pub fn history(&self) -> Vec<AnyEvent> {
         let shared = &self.shared;
@@ -337,8 +344,8 @@ impl EventBus {
         records.into_iter().map(|record| AnyEvent::on(record, shared)).collect()
     }
 
-    /// The events the bus remembers, as trees of text: those of which it remembers no event above are
-    /// the roots.
+    /// Returns the events the bus remembers as text trees. The roots are those with no remembered
+    /// ancestor.
     #[must_use]
     pub fn log_tree(&self) -> LogTree {
         let shared = &self.shared;
@@ -353,20 +360,20 @@ impl EventBus {
         LogTree::new(shared.hub.clone(), roots)
     }
 
-    /// The number of events that have not completed.
+    /// Returns the number of events that have not completed.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.shared.hub.lock().books.incomplete(self.shared.key)
     }
 
-    /// Waits until nothing of the bus is queued, running or incomplete, children included; `false`
-    /// when `timeout` was over first (R31).
+    /// Waits until nothing on the bus is queued, running or incomplete, children included (R31).
+    /// Returns `false` if `timeout` passes first.
     ///
-    /// Inside a handler of another bus this raises nothing and lends nothing, and cycles of such waits
-    /// are not seen: give it a timeout there.
+    /// Inside a handler of another bus, this raises nothing and lends nothing, and cycles of such
+    /// waits are not detected. Give it a timeout there.
     ///
     /// # Errors
-    /// Inside a handler that the bus cannot be idle before (R15).
+    /// Inside a handler that has to end before the bus can be idle (R15).
     ///
     /// # Cancel safety
     /// Dropping it ends the wait only.
@@ -377,45 +384,48 @@ impl EventBus {
         self.shared.wait_until_idle(timeout.into()).await
     }
 
-    /// Stops the bus (R32). With a timeout it takes no new events but children of incomplete ones, and
-    /// has until then to do what is there; what is left, and without a timeout (`None`) everything, is
-    /// ended as in [`stop_now`](Self::stop_now), which says when its futures are dropped. `clear` also
-    /// drops its handlers and history and frees its name.
+    /// Stops the bus (R32).
     ///
-    /// Inside a handler, the events that cannot complete before that handler (its own, what depends on
-    /// it, and what is queued behind it) are not waited for; they are ended too, and with them the
-    /// handler itself.
+    /// With a timeout, the bus accepts no new events except children of incomplete ones, and has
+    /// until then to finish its work. What is left then, or everything if there is no timeout
+    /// (`None`), is ended as in [`stop_now`](Self::stop_now), which says when its futures are
+    /// dropped. `clear` also drops the bus's handlers and history and frees its name.
+    ///
+    /// Inside a handler, the stop does not wait for events that cannot complete before that handler:
+    /// its own, those that depend on it, and those queued behind it. They are ended too, and the
+    /// handler with them.
     ///
     /// # Cancel safety
-    /// Dropping it before it is ready leaves a bus that takes no new events and goes on with what
+    /// Dropping it before it is ready leaves a bus that accepts no new events and goes on with those
     /// it has.
     pub async fn stop(&self, timeout: impl Into<Option<Duration>>, clear: bool) {
         self.shared.drain_and_stop(timeout.into(), clear).await;
     }
 
-    /// Stops the bus now (R32): what runs is aborted, what is queued is cancelled, everybody who
-    /// waits is told. Harmless when it is stopped.
+    /// Stops the bus now (R32): aborts what runs, cancels what is queued and wakes every waiter.
+    /// Does nothing if the bus is stopped already.
     ///
-    /// A future of a handler that was aborted is dropped by whoever works for the bus next, mostly its
-    /// driver, and one that runs as a task by its runtime: it may still be there when this returns.
+    /// An aborted handler's future is dropped by the next task that works for the bus, mostly its
+    /// driver. If the handler runs as a task of its own, the runtime drops its future. The future
+    /// may still exist when this returns.
     pub fn stop_now(&self) {
         self.shared.stop_now(false);
     }
 
-    /// Whether the bus takes no events any more.
+    /// Returns whether the bus no longer accepts events.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.shared.hub.lock().books.is_stopped(self.shared.key)
     }
 
-    /// A handle that does not keep the bus alive.
+    /// Returns a handle that does not keep the bus alive.
     #[must_use]
     pub fn downgrade(&self) -> WeakEventBus {
         WeakEventBus(Arc::downgrade(&self.shared))
     }
 }
 
-/// Whether it is the same bus, and not one of the same name.
+/// Compares identity: two buses of the same name are not equal.
 impl PartialEq for EventBus {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
@@ -448,7 +458,7 @@ impl fmt::Debug for EventBus {
 pub struct WeakEventBus(Weak<BusShared>);
 
 impl WeakEventBus {
-    /// The bus, unless it has ended, or nobody holds it and it is about to.
+    /// Returns the bus, unless it has ended, or is about to end because nobody holds it.
     #[must_use]
     pub fn upgrade(&self) -> Option<EventBus> {
         let shared = self.0.upgrade()?;

@@ -1,4 +1,4 @@
-//! The machine's outputs, taken under the lock and carried out after it.
+//! The machine's outputs, taken under the lock and carried out after it is released.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -16,16 +16,16 @@ use super::watch::Watcher;
 use crate::machine::{Done, Dropped, InvocationKey, Outcome, Output, Warning};
 use crate::time::Instant;
 
-/// What is to be done once the hub's lock is released, in order. Nothing of the user's is called,
-/// cloned or dropped before.
+/// What to do once the hub's lock is released, in order. Before that, no user code is called, and
+/// nothing of the user's is cloned or dropped.
 #[derive(Default)]
 pub(crate) struct Notices {
-    /// The bus of whoever collects has something to do.
+    /// The collector's own bus has something to do.
     own_ready: bool,
     todo: Vec<Todo>,
     /// An event that nothing remembers: most inputs leave one, once a history is full.
     forgotten: Option<Arc<dyn Erased>>,
-    /// Lines wait for journals.
+    /// Lines are waiting for journals.
     #[cfg(feature = "journal")]
     lines: bool,
 }
@@ -36,7 +36,7 @@ enum Todo {
     Cancel(Arc<BusShared>, InvocationKey),
     Resume(Arc<BusShared>, InvocationKey),
     Wake(Waker),
-    /// The last is what it makes place for.
+    /// The last field is the event it replaces.
     Arrive(Arc<dyn Watcher>, Arc<dyn Erased>, Option<Arc<dyn Erased>>),
     EndWatch(Arc<dyn Watcher>, u64),
     Idle(Arc<BusShared>),
@@ -48,7 +48,7 @@ enum Todo {
 }
 
 impl Notices {
-    /// The outputs; `own` is the bus that the caller looks after itself.
+    /// Collects the outputs; the caller looks after the bus `own` itself.
     #[inline(never)]
     pub(crate) fn of(hub: &mut HubState, own: Option<&Arc<BusShared>>) -> Self {
         let mut notices = Self::default();
@@ -56,15 +56,15 @@ impl Notices {
         notices
     }
 
-    /// Does what was collected; true when the bus of whoever collected has something to do.
+    /// Carries out what was collected. True if the collector's own bus has something to do.
     #[inline(never)]
     pub(crate) fn carried_out(mut self, hub: &HubShared) -> bool {
         self.carry_out(hub);
         self.own_ready
     }
 
-    /// Takes the outputs; `own` is the bus that the caller looks after itself, and `resumed` what he
-    /// polls again if he has its turn.
+    /// Collects the outputs. The caller looks after the bus `own` itself; if it has the turn, it
+    /// polls what is in `resumed` again.
     #[inline]
     pub(crate) fn collect(
         &mut self,
@@ -73,7 +73,7 @@ impl Notices {
         mut resumed: Option<&mut Vec<InvocationKey>>,
     ) {
         while hub.books.has_said() {
-            // Most that are said are of these.
+            // Most outputs are of these kinds.
             if let Some(awaited) = hub.next_completed() {
                 self.completed(awaited);
                 continue;
@@ -104,16 +104,16 @@ impl Notices {
         }
     }
 
-    /// Takes whom to wake for an event that has completed.
+    /// Notes a completed event with waiters to wake.
     #[inline]
     pub(crate) fn completed(&mut self, awaited: Option<Arc<dyn Erased>>) {
-        // Mostly there is nobody: to extend by none takes longer.
+        // Mostly there are none, and extending by nothing takes longer.
         if let Some(awaited) = awaited {
             self.todo.push(Todo::Complete(awaited));
         }
     }
 
-    /// Whether there is something to be done.
+    /// Whether there is something to do.
     #[inline]
     pub(crate) fn are_there(&self) -> bool {
         #[cfg(feature = "journal")]
@@ -123,13 +123,13 @@ impl Notices {
         self.forgotten.is_some() || !self.todo.is_empty()
     }
 
-    /// Does what was collected; nothing is left of it afterwards.
+    /// Carries out what was collected; nothing is left of it afterwards.
     pub(crate) fn carry_out(&mut self, hub: &HubShared) {
         #[cfg(feature = "journal")]
         if core::mem::take(&mut self.lines) {
             hub.write_lines();
         }
-        // Wakers, predicates and drops are the user's: when one panics, the others still have their
+        // Wakers, predicates and drops are the user's: if one panics, the others still have their
         // turn, and so has the bus.
         if !self.todo.is_empty() {
             self.carry_out_all(hub);
@@ -139,7 +139,7 @@ impl Notices {
         }
     }
 
-    /// What is dropped is dropped at last: others count on the rest, and a drop may wait for them.
+    /// Drops come last: others rely on the rest, and a drop may wait for them.
     #[inline(never)]
     fn carry_out_all(&mut self, hub: &HubShared) {
         let mut left = Vec::new();
@@ -148,14 +148,14 @@ impl Notices {
     }
 }
 
-/// What is left to be dropped.
+/// What is left to drop.
 enum Left {
     Events(VecDeque<Arc<dyn Erased>>),
     Value(Dropped<Arc<dyn Erased>, Answer, Arc<dyn Callable>>),
 }
 
 impl Left {
-    /// Each on its own: two panics in one drop would end the process.
+    /// Drops each on its own: two panics in one drop would end the process.
     fn discard(self) {
         match self {
             Self::Events(events) => events.into_iter().for_each(guard::discard),
@@ -193,7 +193,7 @@ impl Todo {
 }
 
 impl HubState {
-    /// The next output of the machine; the end of an event is noted, and left of it is whom to wake.
+    /// Takes the machine's next output. If it is the end of an event, notes it and returns whom to wake.
     #[inline(never)]
     fn next_said(&mut self) -> Option<BookOutput> {
         let Self { books, lines, .. } = self;
@@ -207,7 +207,7 @@ impl HubState {
         books.next_completed(|done| lines.end(done))
     }
 
-    /// An invocation has ended. If that ends its event too, that is noted, and left of it is whom to wake.
+    /// Ends an invocation. If that ends its event too, notes it and returns whom to wake.
     #[inline(always)]
     pub(crate) fn finish(
         &mut self,
@@ -219,14 +219,14 @@ impl HubState {
         books.finish(invocation, outcome, now, |done| lines.end(done)).flatten()
     }
 
-    /// What an output asks for. What can be noted without the user's code is noted here.
+    /// What an output asks for. What needs no user code is noted here.
     #[inline(never)]
     fn todo(&mut self, output: BookOutput) -> Option<Todo> {
         Some(match output {
             Output::Ready { bus } => Todo::Notify(self.shell(bus)?),
             Output::Cancel { bus, invocation } => Todo::Cancel(self.shell(bus)?, invocation),
             Output::Resumed { bus, invocation } => Todo::Resume(self.shell(bus)?, invocation),
-            // Where no waker is registered there is nothing to do.
+            // Without a registered waker there is nothing to do.
             Output::Completed(awaited) => Todo::Complete(awaited?),
             #[cfg(feature = "journal")]
             Output::Accepted { bus, payload, .. } => {
@@ -255,7 +255,7 @@ impl HubState {
 }
 
 impl Lines {
-    /// Notes the end of an event, also for journals; left of it is whom to wake.
+    /// Notes the end of an event, also for journals, and returns whom to wake.
     #[inline]
     fn end(&mut self, done: Done<'_, Arc<dyn Erased>, Answer>) -> Option<Arc<dyn Erased>> {
         let record = done.payload;

@@ -5,21 +5,21 @@ use alloc::sync::Arc;
 use super::guard;
 use super::shared::BusShared;
 
-/// Held by whoever has the turn, and dropped after it. Unless the turn was given back with nothing left
-/// to do, the driver is told to go on: also after a panic, of a clock or of a waker.
+/// Held by the holder of the turn, and dropped after it. Unless the turn was given back with nothing
+/// left to do, the driver is told to go on, even after a panic of a clock or a waker.
 pub(crate) struct Pass<'a> {
     bus: &'a Arc<BusShared>,
     is_given_back: bool,
 }
 
 impl<'a> Pass<'a> {
-    /// Takes the turn, unless somebody has it.
+    /// Takes the turn, unless it is held.
     #[inline]
     pub(crate) fn get(bus: &'a Arc<BusShared>) -> Option<Self> {
         bus.gate.enter().then(|| Self { bus, is_given_back: false })
     }
 
-    /// Gives the turn back, unless there is more to do: then it is kept.
+    /// Gives the turn back, or keeps it if there is more to do.
     #[inline]
     pub(crate) fn give_back(&mut self) -> bool {
         self.is_given_back = self.bus.gate.leave();

@@ -13,7 +13,7 @@ use super::shared::BusShared;
 use crate::event::Event;
 use crate::machine::{EventStatus, Refusal, ReservationKey};
 
-/// A place in a bus, for one event. Dropping it gives the place back.
+/// A place in a bus for one event. Dropping it gives the place back.
 #[must_use = "dropping a permit gives the place back"]
 pub struct Permit<'a> {
     bus: &'a Arc<BusShared>,
@@ -24,10 +24,10 @@ pub struct Permit<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReserveError {
-    /// It is stopped.
+    /// The bus is stopped.
     #[error("the bus is stopped")]
     Stopped,
-    /// It was made with room for no events.
+    /// The bus was made with room for no events.
     #[error("the bus has a capacity of 0")]
     NoCapacity,
 }
@@ -45,7 +45,7 @@ impl Permit<'_> {
     /// Dispatches an event into the place.
     ///
     /// # Errors
-    /// The event comes back when it is not accepted for another reason than a full bus.
+    /// If the event is not accepted, for another reason than a full bus, the error hands it back.
     pub fn dispatch<E: Event>(self, event: E) -> Result<EventHandle<E>, DispatchError<E>> {
         let permit = Some(self.reservation);
         self.bus.dispatch(event, Options { permit, ..Options::default() })
@@ -54,7 +54,7 @@ impl Permit<'_> {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        // A used one is not there any more.
+        // Once used, it is no longer there.
         let waker = self.bus.hub.input(|hub| {
             hub.books.release(self.reservation);
             hub.reserved.remove(&self.reservation)
@@ -89,7 +89,7 @@ pub(crate) async fn reserve(bus: &Arc<BusShared>) -> Result<Permit<'_>, ReserveE
                 Poll::Ready(Err(ReserveError::Stopped))
             }
         };
-        // Replaced or not needed, a waker is dropped outside the lock.
+        // A waker that is replaced or not needed is dropped outside the lock.
         drop(waker);
         answer
     })
@@ -97,13 +97,13 @@ pub(crate) async fn reserve(bus: &Arc<BusShared>) -> Result<Permit<'_>, ReserveE
     Ok(permit)
 }
 
-/// Dispatches, with options; a root that comes from outside of handlers waits for a place first.
+/// Dispatches with options. A root event from outside of handlers waits for a place first.
 pub(crate) async fn dispatch_wait<E: Event>(
     bus: &Arc<BusShared>,
     event: E,
     options: Options,
 ) -> Result<EventHandle<E>, DispatchError<E>> {
-    // A child of what is in progress takes no place of the roots.
+    // A child of an event in progress takes no place of the roots.
     let parent = bus.parent(options.parentage).and_then(|parent| parent.event);
     let is_open = |parent| bus.hub.lock().books.status(parent) != EventStatus::Completed;
     if parent.is_some_and(is_open) || context::invocation_of(&bus.hub).is_some() {

@@ -1,4 +1,4 @@
-//! What the holder of the turn does with one handler: calls it, polls it, keeps it until it is woken.
+//! What the holder of the turn does with one handler: call it, poll it, keep it until it is woken.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -16,11 +16,11 @@ use super::turn::{Holder, Turn};
 use super::value::Verdict;
 use crate::machine::{Action, Beside, Handler, InvocationKey, Run};
 
-/// Wakers that are kept for invocations to come.
+/// How many wakers are kept for later invocations.
 const SPARE_WAKERS: usize = 64;
 
 impl Holder<'_> {
-    /// Calls a handler, and polls its future the first time.
+    /// Calls a handler and polls its future for the first time.
     pub(super) fn begin(
         &mut self,
         run: Run<Arc<dyn Erased>, Arc<dyn Callable>>,
@@ -65,7 +65,7 @@ impl Holder<'_> {
                 }
             }
         };
-        // It may be registered no more, and ours the last of it.
+        // It may no longer be registered, and this may be the last reference.
         if let Some(entry) = Arc::into_inner(entry) {
             discard_handler(entry);
         }
@@ -80,7 +80,7 @@ impl Holder<'_> {
         }
     }
 
-    /// Calls a handler whose future is to be a task of the runtime.
+    /// Calls a handler whose future will be a task of the runtime.
     #[cold]
     #[inline(never)]
     fn begin_spawned(
@@ -102,15 +102,15 @@ impl Holder<'_> {
 
     #[inline]
     fn ended(&mut self, invocation: InvocationKey, verdict: Verdict) -> Option<InvocationKey> {
-        // It may have had one before it panicked.
+        // It may have had an outcome before it panicked.
         guard::discard(self.turn.outcome.replace(verdict.0));
         Some(invocation)
     }
 
-    /// A wake-up for an invocation that has ended is nobody's.
+    /// Polls an invocation again. A wake-up for one that has ended does nothing.
     #[inline(never)]
     pub(super) fn poll_again(&mut self, invocation: InvocationKey) -> Option<InvocationKey> {
-        // It stays where it is, as it is large: it is looked for again only when it has ended.
+        // The task stays where it is, because it is large. It is looked up again only when it has ended.
         let Turn { tasks, outcome, spare_boxes, .. } = &mut *self.turn;
         let Task { running, ready } = tasks.get_mut(invocation)?;
         ready.rearm();
@@ -124,7 +124,7 @@ impl Holder<'_> {
         Some(invocation)
     }
 
-    /// Gives an invocation a task of its own, which tells its end itself.
+    /// Gives an invocation a task of its own, which reports its end itself.
     fn spawn(&mut self, running: Running, invocation: InvocationKey) {
         let leash = Arc::new(Leash::default());
         self.turn.leashes.insert(invocation, leash.clone());
@@ -140,7 +140,7 @@ impl Holder<'_> {
         }
     }
 
-    /// Lets go of the one that the last handler was called with, if somebody else has it too.
+    /// Drops the waker that the last handler was called with, if somebody else has it too.
     #[inline]
     fn drop_shared_waker(&mut self) {
         self.turn.next_waker.take_if(|ready| !ready.is_ours_alone());

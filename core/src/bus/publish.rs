@@ -17,16 +17,17 @@ use crate::machine::{Address as To, Refusal};
 use crate::runtime::NoRuntime;
 
 impl EventBus {
-    /// Gives a value to every listener of a topic, to all at once, started in order of registration,
-    /// and waits until all are done. That nobody listens is fine. Listeners that fail, or that take
-    /// values of another type than `B`, are no error of this: they are in
-    /// [`Published::failures`].
+    /// Publishes a value to every listener of a topic and waits until all are done.
+    ///
+    /// The listeners run at once, started in order of registration. A topic without listeners is
+    /// fine. Listeners that fail, or that take values of another type than `B`, are not an error of
+    /// this call: they are in [`Published::failures`].
     ///
     /// # Errors
     /// The bus is stopped, or has no runtime yet.
     ///
     /// # Cancel safety
-    /// Nothing is published before the first poll; dropping it then ends the wait only.
+    /// Nothing is published before the first poll. After that, dropping it only ends the wait.
     pub async fn publish<B: Send + Sync + 'static>(
         &self,
         topic: impl Into<Arc<str>>,
@@ -35,13 +36,13 @@ impl EventBus {
         self.publish_with(topic, value, Headers::new()).await
     }
 
-    /// The same with headers (R37).
+    /// Like [`publish`](Self::publish), with headers (R37).
     ///
     /// # Errors
-    /// As [`publish`](Self::publish).
+    /// Same as [`publish`](Self::publish).
     ///
     /// # Cancel safety
-    /// As [`publish`](Self::publish).
+    /// Same as [`publish`](Self::publish).
     pub async fn publish_with<B: Send + Sync + 'static>(
         &self,
         topic: impl Into<Arc<str>>,
@@ -54,14 +55,14 @@ impl EventBus {
 }
 
 impl<E: Event> EventHandle<E> {
-    /// Gives a value to every listener of a topic of the bus this handle belongs to, as a child of this
-    /// event: see [`EventBus::publish`].
+    /// Publishes a value to a topic of the bus this handle belongs to, as a child of this event. See
+    /// [`EventBus::publish`].
     ///
     /// # Errors
-    /// As [`EventBus::publish`].
+    /// Same as [`EventBus::publish`].
     ///
     /// # Cancel safety
-    /// As [`EventBus::publish`].
+    /// Same as [`EventBus::publish`].
     pub async fn publish<B: Send + Sync + 'static>(
         &self,
         topic: impl Into<Arc<str>>,
@@ -79,7 +80,7 @@ async fn publish<B: Send + Sync + 'static>(
     envelope: Envelope<B>,
 ) -> Result<Published, PublishError> {
     let address = envelope.address.clone();
-    // What the machine fills in is made outside of its lock.
+    // What the machine fills in is allocated outside its lock.
     let options = Options { overrides: Some(Box::default()), ..options };
     let sent = bus.send_and_help(envelope, options, |hub, offer, now| {
         hub.books.offer_to(bus.key, To::Topic(&address), offer, now)
@@ -97,9 +98,9 @@ async fn publish<B: Send + Sync + 'static>(
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Published {
-    /// How many listeners got it.
+    /// The number of listeners that got it.
     pub listeners: usize,
-    /// Those that failed, by name, in order of registration.
+    /// The listeners that failed, by name, in order of registration.
     pub failures: Vec<(String, HandlerError)>,
 }
 
@@ -110,23 +111,23 @@ impl Published {
     }
 }
 
-/// A value that was not published, or cannot be waited for.
+/// A value was not published, or cannot be waited for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
     /// The bus is stopped.
     #[error("the bus is stopped")]
     Stopped,
-    /// Listeners that publish may not go that deep (R18).
+    /// Listeners that publish would be too deep (R18).
     #[error("too deep: at most level {limit} is allowed")]
     TooDeep {
         /// The deepest level allowed.
         limit: u32,
     },
-    /// It is published, but the wait could never end.
+    /// The value is published, but the wait could never end.
     #[error(transparent)]
     Deadlock(WaitError),
-    /// There is no async runtime yet that could drive the bus.
+    /// There is no async runtime yet to drive the bus.
     #[error(transparent)]
     NoRuntime(NoRuntime),
 }

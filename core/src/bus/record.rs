@@ -1,4 +1,4 @@
-//! An event as everybody outside the machine sees it: one allocation, shared by all handles.
+//! An event as everything outside the machine sees it: one allocation, shared by all handles.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -23,53 +23,53 @@ pub(crate) struct Record<E> {
     pub(crate) payload: E,
 }
 
-/// What a record holds whatever its payload.
+/// The part of a record that does not depend on the payload.
 pub(crate) struct Head {
-    /// The bus it was dispatched on. What a bus remembers holds it so, until the bus is taken out of
-    /// the books.
+    /// The bus it was dispatched on. A remembered event thereby keeps its bus until the bus is taken
+    /// out of the books.
     pub(crate) bus: Arc<BusShared>,
     pub(crate) id: EventId,
     pub(crate) created_at: Instant,
     pub(crate) depth: u32,
-    /// Beside the id: an `Option` of it would be moved byte by byte.
+    /// Beside the id, because an `Option` of it would be moved byte by byte.
     has_parent: bool,
     parent: EventId,
-    /// The handler that dispatched it, when it was one.
+    /// The handler that dispatched it, if one did.
     by: Option<HandlerKey>,
     key: AtomicU64,
-    /// Why it was ended, if it was: set before `frozen`.
+    /// Why it was ended, if it was. Set before `frozen`.
     cause: OnceLock<Cause>,
-    /// Set at completion, and then read without a lock.
+    /// Set at completion, then read without a lock.
     frozen: OnceLock<Frozen>,
-    /// Of an event that was forwarded: who handles it elsewhere.
+    /// For a forwarded event: who handles it elsewhere.
     pub(crate) abroad: Mutex<Abroad>,
-    /// A waker may be registered for the end. Written under the hub's lock, under which the end is
-    /// noted too.
+    /// A waker may be registered for the end. Written under the hub's lock, which is also held when
+    /// the end is noted.
     is_awaited: AtomicBool,
     waiters: Wakers,
-    /// What became of its line, when it was dispatched on a bus with a journal.
+    /// What became of its line, if it was dispatched on a bus with a journal.
     #[cfg(feature = "journal")]
     pub(crate) ticket: Option<Arc<super::journal::Ticket>>,
 }
 
-/// The parent of an event, which may be out of memory.
+/// The parent of an event, which may no longer be in memory.
 #[derive(Clone, Copy)]
 pub(crate) struct ParentLink {
     pub(crate) id: EventId,
-    /// The handler that dispatched the child, when it was one.
+    /// The handler that dispatched the child, if one did.
     pub(crate) handler: Option<HandlerKey>,
 }
 
 /// What an event ended with.
 pub(crate) struct Frozen {
     pub(crate) rows: Rows<Answer>,
-    /// `None` when it was on one bus alone and its results name that.
+    /// `None` if it was on one bus alone and its results name that.
     path: Option<Box<Path>>,
     pub(crate) started_at: Option<Instant>,
     pub(crate) completed_at: Instant,
 }
 
-/// A record whose payload type is not known.
+/// A record with its payload type erased.
 pub(crate) trait Erased: Any + Send + Sync {
     fn head(&self) -> &Head;
     fn name(&self) -> &'static str;
@@ -77,7 +77,7 @@ pub(crate) trait Erased: Any + Send + Sync {
     fn schema(&self) -> &'static str;
     fn type_name(&self) -> &'static str;
     fn of_type(&self) -> TypeId;
-    /// The type that handlers of this event answer with.
+    /// The type that this event's handlers answer with.
     fn output(&self) -> (TypeId, &'static str);
     #[cfg(feature = "serde")]
     fn to_json(&self) -> Option<Result<serde_json::Value, serde_json::Error>>;
@@ -101,7 +101,7 @@ impl Frozen {
 }
 
 impl Drop for Frozen {
-    /// Values of the user's are dropped each on its own: two panics in one drop would end the process.
+    /// Drops the user's values one by one: two panics in one drop would end the process.
     fn drop(&mut self) {
         if self.rows.iter().any(owns_something) {
             self.rows.take().into_iter().for_each(guard::discard);
@@ -109,7 +109,7 @@ impl Drop for Frozen {
     }
 }
 
-/// Whether a result has a value, or an error, whose drop is the user's.
+/// Whether a result has a value or an error whose drop is the user's.
 fn owns_something(row: &Row<Answer>) -> bool {
     match &row.outcome {
         Some(Outcome::Value(answer) | Outcome::Failed(answer)) => answer.owns_something(),
@@ -157,14 +157,14 @@ impl<E: Event> Erased for Record<E> {
     }
 }
 
-/// The record with its payload type, when that is `E`.
+/// The record with its payload type, if that is `E`.
 pub(crate) fn downcast<E: Event>(record: Arc<dyn Erased>) -> Option<Arc<Record<E>>> {
     let record: Arc<dyn Any + Send + Sync> = record;
     record.downcast().ok()
 }
 
-/// Notes the end of an event in its record. Those who wait for it are still to be woken, outside the
-/// hub's lock: the record is given back when there may be somebody, or a failure to be reported.
+/// Notes the end of an event in its record. Its waiters are still to be woken, outside the hub's
+/// lock: the record is returned if there may be any, or a failure to report.
 #[inline]
 pub(crate) fn freeze(mut done: Done<'_, Arc<dyn Erased>, Answer>) -> Option<Arc<dyn Erased>> {
     let payload = done.payload;
@@ -173,8 +173,8 @@ pub(crate) fn freeze(mut done: Done<'_, Arc<dyn Erased>, Answer>) -> Option<Arc<
         head.cause.init(|| cause);
     }
     let end = &mut done;
-    // An event completes once. The one reference goes in a register: what is captured in pieces is moved
-    // as a whole, for which a processor has to wait.
+    // An event completes once. The one reference goes in a register: captured in pieces, `done`
+    // would be moved as a whole, for which a processor has to wait.
     head.frozen.init(move || Frozen::of(end));
     let is_of_use = head.is_awaited.load(Ordering::Relaxed) || report::is_due(head);
     is_of_use.then(|| payload.clone())
@@ -239,14 +239,14 @@ impl Head {
         self.frozen.get().is_some()
     }
 
-    /// Wakes everybody who waits for the end.
+    /// Wakes everything that waits for the end.
     #[inline]
     pub(crate) fn wake_waiters(&self) {
         self.waiters.wake_all();
     }
 
-    /// Has `waker` woken at the end, in the place of what `seat` registered before. True when the
-    /// event has ended already.
+    /// Registers `waker` to be woken at the end, replacing what `seat` registered before. True if
+    /// the event has ended already.
     pub(crate) fn register(&self, waker: &Waker, seat: &mut Option<Seat>) -> bool {
         if !self.is_awaited.load(Ordering::Acquire) {
             let _under = self.bus.hub.lock();
@@ -256,7 +256,7 @@ impl Head {
         self.is_complete()
     }
 
-    /// Gives a registration up.
+    /// Removes a registration.
     pub(crate) fn unregister(&self, seat: Seat) {
         self.waiters.unregister(seat);
     }

@@ -1,4 +1,4 @@
-//! Handlers that failed are told of: an event that nobody awaits fails in silence otherwise.
+//! Reports handlers that failed: an event that nobody awaits would otherwise fail silently.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -21,7 +21,7 @@ impl FailureSink {
         Self(Box::new(tell))
     }
 
-    /// To `tracing`, with that feature; else nowhere.
+    /// Reports to `tracing`, with that feature; otherwise nowhere.
     pub(crate) fn unless_told() -> Option<Self> {
         #[cfg(feature = "tracing")]
         return Some(Self::new(log));
@@ -30,14 +30,14 @@ impl FailureSink {
     }
 }
 
-/// Whether a handler of this event, which has ended, failed, and somebody is to be told.
+/// Whether a handler of this completed event failed, and the failure has to be reported.
 #[inline]
 pub(crate) fn is_due(head: &Head) -> bool {
     head.bus.hub.failures.is_some()
         && head.frozen().is_some_and(|frozen| frozen.rows.iter().any(has_failed))
 }
 
-/// Tells of each failure, after all tries. The sink is user code: not under the hub's lock.
+/// Reports each failure, after all tries. The sink is user code, so the hub's lock must not be held.
 pub(crate) fn report(record: &Arc<dyn Erased>) {
     let head = record.head();
     let Some((FailureSink(tell), frozen)) = head.bus.hub.failures.as_ref().zip(head.frozen())
@@ -47,12 +47,12 @@ pub(crate) fn report(record: &Arc<dyn Erased>) {
     for row in frozen.rows.iter().filter(|row| has_failed(row)) {
         let event = AnyEvent::new(record.clone(), Vantage::HOME);
         let result = EventResult::new(row.clone());
-        // A panic in the user's hook is the hook's own affair.
+        // A panic in the user's hook is ignored.
         let _ = guard::catch(|| tell(&event, &result));
     }
 }
 
-/// One that was ended with its event, or by its bus, has not failed.
+/// A handler that was ended with its event, or by its bus, has not failed.
 fn has_failed(row: &Row<Answer>) -> bool {
     let outcome = row.outcome.as_ref();
     outcome.is_some_and(|outcome| {
@@ -65,7 +65,7 @@ fn log(event: &AnyEvent, result: &EventResult) {
     let Some(error) = result.error() else { return };
     let (bus, handler) = (result.bus_name(), result.handler_name());
     let (id, event) = (event.id(), event.record.label());
-    // In no span: whoever helps is not to blame.
+    // In no span: the failure is not that of the task that helps.
     tracing::warn!(
         target: "busway", parent: None, %id, bus, handler, event,
         "a handler failed: {error}"

@@ -30,11 +30,12 @@ use crate::sync::Mutex;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct DeliveryOptions {
-    /// How long each try may take: 30 s unless set, `None` for any time, zero for what is answered at once.
+    /// How long each try may take. The default is 30 s; `None` allows any time, zero only an answer
+    /// given at once.
     pub timeout: Option<Duration>,
-    /// Tries after the first, when the consumer fails or is over its time: none unless set.
+    /// How often the consumer is retried when it fails or exceeds its time. The default is none.
     pub retries: u32,
-    /// The rest between two tries.
+    /// The pause between two tries.
     pub wait: Duration,
     /// Headers of the message.
     pub headers: Headers,
@@ -47,11 +48,11 @@ impl Default for DeliveryOptions {
     }
 }
 
-/// A request that is not sent yet: await it for the reply. Made by
-/// [`EventBus::request`] and [`EventBus::call`].
+/// A request that has not been sent: await it for the reply. Made by [`EventBus::request`] and
+/// [`EventBus::call`].
 #[must_use = "a request is sent when it is awaited"]
 pub struct Request<B, R> {
-    /// None when it is gone.
+    /// `None` once the bus is gone.
     bus: Option<Arc<BusShared>>,
     parentage: Parentage,
     claim: Claim,
@@ -61,7 +62,7 @@ pub struct Request<B, R> {
     reply: PhantomData<fn() -> R>,
 }
 
-/// A request that got no reply.
+/// A request got no reply.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RequestError {
@@ -70,7 +71,7 @@ pub enum RequestError {
         /// The address.
         address: String,
     },
-    /// The consumer did not answer in time in its last try, or in the only one; it was dropped.
+    /// The consumer did not answer in time in its last, or only, try, and was dropped.
     TimedOut {
         /// The address.
         address: String,
@@ -81,7 +82,7 @@ pub enum RequestError {
     Failed {
         /// The address.
         address: String,
-        /// How it failed, the last time.
+        /// How the last try failed.
         source: HandlerError,
     },
     /// The consumer takes or gives other types.
@@ -100,7 +101,7 @@ pub enum RequestError {
         /// Why.
         cause: Cause,
     },
-    /// The reply can never come: the consumer depends on the handler that asks (R15).
+    /// The reply can never come: the consumer depends on the handler that sent the request (R15).
     Deadlock {
         /// The address.
         address: String,
@@ -112,20 +113,22 @@ pub enum RequestError {
         /// The address.
         address: String,
     },
-    /// Requests within requests may not be that deep (R18).
+    /// Requests within requests would be too deep (R18).
     TooDeep {
         /// The address.
         address: String,
         /// The deepest level allowed.
         limit: u32,
     },
-    /// There is no async runtime yet that could drive the bus.
+    /// There is no async runtime yet to drive the bus.
     NoRuntime(NoRuntime),
 }
 
 impl EventBus {
-    /// Asks the consumer of an address, and waits for its reply. Requests run at once, next to the
-    /// events of the bus and to each other; inside a handler one is a child of that handler's event.
+    /// Sends a request to the consumer of an address and waits for its reply.
+    ///
+    /// Requests run at once, alongside the events of the bus and each other. Inside a handler, a
+    /// request is a child of that handler's event.
     ///
     /// ```
     /// # use busway_core::{EventBus, Message, RequestError};
@@ -142,7 +145,7 @@ impl EventBus {
         Request::new(Some(self.shared.clone()), Parentage::Ambient, address.into(), body)
     }
 
-    /// Asks the consumer of a typed address.
+    /// Sends a request to the consumer of a typed address.
     pub fn call<A: Address>(
         &self,
         _address: A,
@@ -153,7 +156,7 @@ impl EventBus {
 }
 
 impl<E: Event> EventHandle<E> {
-    /// Asks the consumer of an address, as a child of this event.
+    /// Sends a request to the consumer of an address, as a child of this event.
     pub fn request<B, R>(&self, address: impl Into<Arc<str>>, body: B) -> Request<B, R>
     where
         B: Send + Sync + 'static,
@@ -170,7 +173,7 @@ impl<B: Send + Sync + 'static, R: Send + 'static> Request<B, R> {
         Self { bus, parentage, claim, address, body, options, reply: PhantomData }
     }
 
-    /// As a child of an event.
+    /// A request that is a child of an event.
     pub(crate) fn within(
         bus: Option<Arc<BusShared>>,
         parent: Options,
@@ -180,21 +183,21 @@ impl<B: Send + Sync + 'static, R: Send + 'static> Request<B, R> {
         Self { claim: parent.claim, ..Self::new(bus, parent.parentage, address, body) }
     }
 
-    /// How it is delivered.
+    /// Sets how the request is delivered.
     pub fn options(mut self, options: DeliveryOptions) -> Self {
         self.options = options;
         self
     }
 
-    /// How long each try of the consumer may take. The reply is there when what the consumer has
-    /// dispatched is done too (R16): detach what need not be waited for.
+    /// Limits how long each try of the consumer may take. The reply comes only when what the
+    /// consumer dispatched is done too (R16): detach what need not be waited for.
     pub fn timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.options.timeout = limit.into();
         self
     }
 
-    /// How often the consumer is tried again when it fails or is over its time, and the rest before
-    /// each further try.
+    /// Sets how often the consumer is retried when it fails or exceeds its time, and the pause
+    /// before each retry.
     pub fn retries(mut self, retries: u32, wait: Duration) -> Self {
         (self.options.retries, self.options.wait) = (retries, wait);
         self
@@ -206,20 +209,21 @@ impl<B: Send + Sync + 'static, R: Send + 'static> Request<B, R> {
         self
     }
 
-    /// Sends it and waits for the reply; awaiting the request is the same.
+    /// Sends the request and waits for the reply; awaiting the request does the same.
     ///
     /// # Errors
     /// See [`RequestError`].
     ///
     /// # Cancel safety
-    /// Nothing is sent before the first poll. Dropping it then ends the wait; the consumer goes on.
+    /// Nothing is sent before the first poll. After that, dropping it ends the wait; the consumer
+    /// goes on.
     pub async fn send(self) -> Result<R, RequestError> {
         let Self { bus, parentage, claim, address, body, options, .. } = self;
         let Some(bus) = bus else {
             return Err(RequestError::Stopped { address: String::from(&*address) });
         };
         let DeliveryOptions { timeout, retries, wait, headers } = options;
-        // No time at all is a time, where a limit of zero is none (R22).
+        // A timeout of zero is a timeout, but a limit of zero is none (R22).
         let limit = timeout.map(|timeout| timeout.max(Duration::from_nanos(1)));
         let overrides = Overrides {
             limit: limit.map_or(Limit::Off, Limit::After),
@@ -278,7 +282,7 @@ fn not_sent<B: 'static, R: 'static>(
     }
 }
 
-/// Takes the reply out of the results: it is the caller's alone.
+/// Takes the reply out of the results: it belongs to the caller alone.
 fn reply<R: Send + 'static>(address: &str, head: &Head) -> Result<R, RequestError> {
     let address = String::from(address);
     let row = head.frozen().and_then(|frozen| frozen.rows.iter().next());
@@ -301,10 +305,10 @@ fn reply<R: Send + 'static>(address: &str, head: &Head) -> Result<R, RequestErro
     })
 }
 
-/// A reply on its way: taken once, so that it need not be `Clone`.
+/// A reply in transit. It is taken once, so it need not be `Clone`.
 pub(crate) struct ReplyCell<R>(Mutex<Option<R>>);
 
-/// The name of the reply's type, of the name of such a cell.
+/// The name of the reply's type, from the name of such a cell.
 pub(crate) fn reply_type(cell: &str) -> Option<&str> {
     let of_cells = core::any::type_name::<ReplyCell<()>>().strip_suffix("()>")?;
     cell.strip_prefix(of_cells)?.strip_suffix('>')

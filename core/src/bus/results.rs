@@ -28,32 +28,32 @@ impl EventResult {
         Self { row }
     }
 
-    /// The id of the registration.
+    /// Returns the id of the registration.
     #[must_use]
     pub fn handler_id(&self) -> HandlerKey {
         self.row.handler.key
     }
 
-    /// The handler's name.
+    /// Returns the handler's name.
     #[must_use]
     pub fn handler_name(&self) -> &str {
         &self.row.handler.name
     }
 
-    /// The name of the bus it is registered on.
+    /// Returns the name of the bus the handler is registered on.
     #[must_use]
     pub fn bus_name(&self) -> &str {
         &self.row.handler.bus_name
     }
 
-    /// Where it is in its life.
+    /// Returns where the handler is in its life.
     #[must_use]
     pub fn status(&self) -> ResultStatus {
         self.row.status()
     }
 
-    /// When it started, by the runtime's clock, as other results tell it; `None` when it has not, or
-    /// never did. The time of day is that of the event ([`EventHandle::created_at`]).
+    /// Returns when the handler started, by the runtime's clock; `None` if it has not, or never did.
+    /// Other results use the same clock. The event tells the time of day ([`EventHandle::created_at`]).
     ///
     /// [`EventHandle::created_at`]: super::EventHandle::created_at
     #[must_use]
@@ -61,31 +61,32 @@ impl EventResult {
         self.row.started_at
     }
 
-    /// When it ended, by the runtime's clock.
+    /// Returns when the handler ended, by the runtime's clock.
     #[must_use]
     pub fn completed_at(&self) -> Option<Instant> {
         self.row.completed_at
     }
 
-    /// How long it took; `None` while it runs, and when it never started.
+    /// Returns how long the handler took; `None` while it runs, and if it never started.
     #[must_use]
     pub fn duration(&self) -> Option<Duration> {
         Some(self.row.completed_at?.since(self.row.started_at?))
     }
 
-    /// How often it was tried. Until it has ended, how many of its tries the bus knows to be over.
+    /// Returns how often the handler was tried. Until it has ended, counts the tries that the bus
+    /// knows to be over.
     #[must_use]
     pub fn tries(&self) -> u32 {
         self.row.tries
     }
 
-    /// The value, when there is one and it is a `T`.
+    /// Returns the value, if there is one and it is a `T`.
     #[must_use]
     pub fn value<T: 'static>(&self) -> Option<&T> {
         value_of(&self.row)
     }
 
-    /// The value, of whatever type it is.
+    /// Returns the value, whatever its type.
     #[must_use]
     pub fn any_value(&self) -> Option<AnyValue> {
         match &self.row.outcome {
@@ -94,8 +95,8 @@ impl EventResult {
         }
     }
 
-    /// The value as text, when it is of a type that can be shown: texts, numbers and the like. Of
-    /// others the name of the type.
+    /// The value as text if its type can be shown (strings, numbers and the like), else the name of
+    /// its type.
     pub(crate) fn shown(&self) -> Option<String> {
         match &self.row.outcome {
             Some(Outcome::Value(Answer::Value(value))) => Some(show(value)),
@@ -103,29 +104,30 @@ impl EventResult {
         }
     }
 
-    /// How it failed, when it did, or how it was ended: of one that another handler of the event was
-    /// faster than, which is no failure of the event (R11), `Aborted` or `Cancelled` with
-    /// [`Cause::First`].
+    /// Returns how the handler failed or was ended; `None` if neither.
+    ///
+    /// If another handler of the event was faster, this is `Aborted` or `Cancelled` with
+    /// [`Cause::First`], which is no failure of the event (R11).
     #[must_use]
     pub fn error(&self) -> Option<HandlerError> {
         error_of(&self.row)
     }
 
-    /// Whether its event has failed with it.
+    /// Whether this result makes its event fail.
     pub(crate) fn is_failure(&self) -> bool {
         is_failure(&self.row)
     }
 }
 
-/// The results of a completed event that are looked at: all of them, or those that a filter let
-/// through. Made by [`EventHandle::select`](super::EventHandle::select).
+/// The selected results of a completed event: all of them, or those that a filter accepts. Made by
+/// [`EventHandle::select`](super::EventHandle::select).
 ///
-/// A failed result that is among them is an error of every question; one that was filtered out is
-/// ignored. Where there are none, and the event was ended, that is.
+/// A failed result in the selection makes every query fail; one that was filtered out is ignored. If
+/// the selection is empty and the event was ended, every query fails with that.
 #[derive(Debug)]
 pub struct Selection<'a, E> {
     rows: Vec<&'a Row<Answer>>,
-    /// Why the event was ended, when all of its results are looked at, or none.
+    /// Why the event was ended, if all of its results are selected, or none.
     cause: Option<Cause>,
     of_type: PhantomData<fn() -> E>,
 }
@@ -147,27 +149,27 @@ impl<'a, E: Event> Selection<'a, E> {
         Self { rows, cause, of_type: PhantomData }
     }
 
-    /// The first value that is not none.
+    /// Returns the first value that is not none.
     ///
     /// # Errors
-    /// The failures, all of them; why the event was ended; `Empty` when there is no value.
+    /// All failures; why the event was ended; `Empty` if there is no value.
     pub fn first(&self) -> Result<E::Output, ResultError> {
         self.first_ref()?.cloned().ok_or(ResultError::Empty)
     }
 
-    /// All values.
+    /// Returns all values.
     ///
     /// # Errors
-    /// The failures, all of them; why the event was ended.
+    /// All failures; why the event was ended.
     pub fn list(&self) -> Result<Vec<E::Output>, ResultError> {
         self.check()?;
         Ok(self.values().cloned().collect())
     }
 
-    /// The maps merged into one; of two values for one key the later one stays.
+    /// Merges the maps. If a key has two values, the later one wins.
     ///
     /// # Errors
-    /// As [`list`](Self::list).
+    /// Same as [`list`](Self::list).
     pub fn flat_dict(&self) -> Result<E::Output, ResultError>
     where
         E::Output: FlatDict,
@@ -178,10 +180,10 @@ impl<'a, E: Event> Selection<'a, E> {
         })
     }
 
-    /// The maps merged into one, when no key is in two of them.
+    /// Merges the maps, if no key is in two of them.
     ///
     /// # Errors
-    /// `Conflict` names the first key that is; else as [`list`](Self::list).
+    /// `Conflict` names the first key that is in two maps. Otherwise same as [`list`](Self::list).
     pub fn flat_dict_strict(&self) -> Result<E::Output, ResultError>
     where
         E::Output: FlatDict,
@@ -195,10 +197,10 @@ impl<'a, E: Event> Selection<'a, E> {
         })
     }
 
-    /// The lists one after the other.
+    /// Concatenates the lists.
     ///
     /// # Errors
-    /// As [`list`](Self::list).
+    /// Same as [`list`](Self::list).
     pub fn flat_list(&self) -> Result<E::Output, ResultError>
     where
         E::Output: FlatList,
@@ -239,7 +241,7 @@ pub(crate) fn first_value<E: Event>(
     frozen: &Frozen,
     cause: Option<Cause>,
 ) -> Result<Option<&E::Output>, ResultError> {
-    // Most events are asked for the value of the one handler they have.
+    // Most events have one handler, and are asked for its value.
     if let (None, [only]) = (cause, frozen.rows.as_slice())
         && let Some(value) = value_of(only)
     {
@@ -257,7 +259,7 @@ fn first_of_all<E: Event>(
     Ok(frozen.rows.iter().find_map(value_of))
 }
 
-/// Whether an event has failed with a result: not where another handler was first.
+/// Whether a result makes its event fail. It does not if another handler was first.
 fn is_failure(row: &Row<Answer>) -> bool {
     match &row.outcome {
         None | Some(Outcome::Aborted(Cause::First) | Outcome::Cancelled(Cause::First)) => false,
@@ -270,7 +272,7 @@ fn is_well(row: &Row<Answer>) -> bool {
     matches!(&row.outcome, Some(Outcome::Value(Answer::Value(_)) | Outcome::Empty))
 }
 
-/// An error when a handler failed or the event was ended.
+/// Fails if a handler failed or the event was ended.
 #[inline]
 fn check<'a>(
     rows: impl Iterator<Item = &'a Row<Answer>> + Clone,
@@ -302,7 +304,7 @@ fn failure<'a>(
     Err(ResultError::Several { failures })
 }
 
-/// Outputs need no `Debug`, so only types known here are shown.
+/// Outputs need not implement `Debug`, so only types known here are shown.
 fn show(value: &Value) -> String {
     macro_rules! first_of {
         ($($of_type:ty),*) => {$(

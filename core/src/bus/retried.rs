@@ -20,7 +20,7 @@ use crate::retry::{self, Call, Clock, GivenUp, Numbers, RetryOn, RetryPolicy, Sl
 use crate::runtime::NoRuntime;
 use crate::semaphore::SemaphoreError;
 
-/// A policy for handlers, whatever says which errors are worth a retry.
+/// A policy for handlers, whatever decides which errors are worth a retry.
 #[derive(Clone)]
 pub(crate) struct HandlerRetry {
     numbers: Numbers,
@@ -37,7 +37,7 @@ impl HandlerRetry {
         Self { numbers, slots, on: Arc::new(on) }
     }
 
-    /// The handler of this name, with its tries.
+    /// Wraps the handler of this name in its tries.
     pub(crate) fn around(self, handler: Arc<dyn Callable>, name: &str) -> Arc<dyn Callable> {
         Arc::new(Retried { handler, policy: Arc::new(self), name: name.into() })
     }
@@ -82,7 +82,7 @@ async fn all_tries(
         return Verdict::failed(NoRuntime::new());
     };
     let mut clock = Clock::new(latched.runtime.clone());
-    // While it waits for its slot it has not been tried.
+    // While it waits for its slot, it has not been tried.
     if slots.limit.is_some() {
         handling.tried(0);
     }
@@ -102,7 +102,7 @@ async fn all_tries(
 
 /// One invocation of the handler.
 struct Handling {
-    // They may be registered no more, and these the last.
+    // They may no longer be registered, and these may be the last references.
     handler: Discarded<Arc<dyn Callable>>,
     on: Discarded<Arc<dyn RetryOn<HandlerError> + Send + Sync>>,
     event: Arc<dyn Erased>,

@@ -22,10 +22,10 @@ use crate::machine::{
 use crate::runtime::NoRuntime;
 use crate::time::Instant;
 
-/// The event another one is a child of.
+/// An event as the parent of another.
 #[derive(Clone, Copy)]
 pub(crate) struct ParentRef {
-    /// None where it is an event of another hub.
+    /// `None` for an event of another hub.
     pub(crate) event: Option<EventKey>,
     pub(crate) id: EventId,
     pub(crate) depth: u32,
@@ -33,7 +33,7 @@ pub(crate) struct ParentRef {
 }
 
 impl ParentRef {
-    /// An event as a parent; its handler is known while that invocation of it runs.
+    /// An event as a parent. Its handler is known while that invocation of it runs.
     pub(crate) fn of(head: &Head, seen: Vantage) -> Self {
         let hub = &head.bus.hub;
         let handler = seen.by(head).and_then(|by| {
@@ -48,10 +48,10 @@ impl ParentRef {
     }
 }
 
-/// Whose child an event becomes.
+/// Which event is the parent of a new one.
 #[derive(Clone, Copy, Default)]
 pub(crate) enum Parentage {
-    /// That of the handler that is being polled, if there is one.
+    /// That of the handler being polled, if there is one.
     #[default]
     Ambient,
     Of(ParentRef),
@@ -65,23 +65,23 @@ pub(crate) struct Options {
     pub(crate) permit: Option<ReservationKey>,
     pub(crate) overrides: Option<Box<Overrides>>,
     pub(crate) deadline: Option<Duration>,
-    /// The id it has already.
+    /// The id, if the event already has one.
     pub(crate) id: Option<EventId>,
-    /// Which delivery of it this is; 0 counts as the first.
+    /// Which delivery of the event this is; 0 counts as the first.
     pub(crate) attempt: u32,
-    /// Whose waits for it are, where the thread does not know.
+    /// The invocation that waits for the event belong to, where the thread does not know it.
     pub(crate) claim: Claim,
 }
 
 impl Options {
-    /// A child of this event, whose waits are of this claim.
+    /// A child of this event; waits for it belong to `claim`.
     pub(crate) fn child_of(parent: ParentRef, claim: Claim) -> Self {
         Self { parentage: Parentage::Of(parent), claim, ..Self::default() }
     }
 }
 
 impl BusShared {
-    /// Accepts an event; it never blocks.
+    /// Accepts an event. Never blocks.
     pub(crate) fn dispatch<E: Event>(
         self: &Arc<Self>,
         event: E,
@@ -92,7 +92,7 @@ impl BusShared {
         sent.map_err(|(event, refused)| refusal(event, refused))
     }
 
-    /// The same for somebody who waits for it now.
+    /// The same for a caller that waits for the event now.
     pub(crate) fn dispatch_and_help<E: Event>(
         self: &Arc<Self>,
         event: E,
@@ -103,10 +103,11 @@ impl BusShared {
         sent.map_err(|(event, refused)| refusal(event, refused))
     }
 
-    /// Hands an event to the machine, by the input that is given, for somebody who waits for it now.
-    /// If he may work for the bus and nobody else does, he takes the turn with it: the event starts
-    /// under the lock that it is dispatched under, and mostly it is done when this returns. Who has
-    /// taken the turn works, also when his own event is refused, but not for long then.
+    /// Hands an event to the machine through `input`, for a caller that waits for it now.
+    ///
+    /// If the caller may work for the bus and nobody else does, it also takes the turn: the event
+    /// starts under the lock it is dispatched under, and is mostly done when this returns. A caller
+    /// that has taken the turn works even if its own event is refused, but then not for long.
     pub(crate) fn send_and_help<E: Event>(
         self: &Arc<Self>,
         event: E,
@@ -126,7 +127,7 @@ impl BusShared {
             accepted
         });
         let is_done = || sent.as_ref().map_or(true, |handle| handle.is_complete());
-        // Not moved, as it is large.
+        // Not moved, because it is large.
         let end = holder.as_mut().map(|holder| holder.work(is_done));
         drop(holder);
         if let Some(end) = end {
@@ -135,8 +136,8 @@ impl BusShared {
         sent
     }
 
-    /// Makes a record of an event and hands it to the machine, by the input that is given. The time
-    /// may be known. When the bus has something new to do, whoever has its turn is told, or the driver.
+    /// Makes a record of an event and hands it to the machine through `input`. The time may be known. If
+    /// the bus has something new to do, the holder of its turn is told, or else the driver.
     pub(crate) fn send<E: Event>(
         self: &Arc<Self>,
         event: E,
@@ -163,7 +164,7 @@ impl BusShared {
         spec.bytes = bytes_of(&event);
         spec.parent = parent.map(|ParentRef { event, depth, .. }| Parent { event, depth });
         spec.overrides = overrides::<E>(options, now);
-        // Of no cycle, but in this way it is made where it stays, and not moved there.
+        // There is no cycle; `new_cyclic` makes the record where it stays instead of moving it.
         let record = Arc::new_cyclic(|_| {
             let head = self.head(latched, now, parent, id);
             #[cfg(feature = "journal")]
@@ -172,7 +173,7 @@ impl BusShared {
         });
 
         let mut offer = Offer::<Arc<dyn Erased>> { payload: Some(record.clone()), spec };
-        // Not given out of the block, as they would be moved.
+        // Declared outside the block: returned from it, they would be moved.
         let forgotten;
         let mut notices = None;
         let accepted = {
@@ -182,7 +183,7 @@ impl BusShared {
             if let Ok(key) = accepted {
                 record.head.set_key(key);
             }
-            // Most leave one that is forgotten, and nothing else.
+            // Most inputs leave one forgotten event, and nothing else.
             forgotten = hub.books.next_forgotten();
             if hub.books.has_outputs() {
                 notices = Some(Notices::of(&mut hub, Some(self)));
@@ -193,7 +194,7 @@ impl BusShared {
         if own_ready || (has_deadline && accepted.is_ok()) {
             self.notify();
         }
-        // Last: others count on what was said, and a drop of the user's may wait for them.
+        // Last: others rely on the notices, and a user's drop may wait for them.
         if let Some(forgotten) = forgotten {
             guard::discard(forgotten);
         }
@@ -207,7 +208,7 @@ impl BusShared {
         }
     }
 
-    // Inlined, so that it is made where the record stays.
+    // Inlined, so that the head is made where the record stays.
     #[inline(always)]
     fn head(
         self: &Arc<Self>,
@@ -222,7 +223,7 @@ impl BusShared {
         Head::new(self.clone(), id, now, depth, link)
     }
 
-    /// Has the driver look at what nobody was told of.
+    /// Wakes the driver if there is work that nobody was told of.
     pub(crate) fn pass_on(self: &Arc<Self>) {
         if self.gate.is_marked() {
             self.wake_driver();
@@ -244,19 +245,19 @@ impl BusShared {
 /// The machine's answer to a dispatch.
 pub(crate) type Accepted = Result<EventKey, Refusal>;
 
-/// Why an event did not become a record of the machine's.
+/// Why the machine has no record of an event.
 pub(crate) enum NotSent {
     NoRuntime(NoRuntime),
     Refused(Refusal),
-    /// It cannot be written to the journal of the bus.
+    /// The event cannot be written to the bus's journal.
     #[cfg(feature = "journal")]
     NotSerializable(super::value::BoxError),
-    /// The write-ahead journal of the bus failed.
+    /// The bus's write-ahead journal failed.
     #[cfg(feature = "journal")]
     Journal(super::journal::SinkError),
 }
 
-/// What the dispatch decides, and what it leaves to the type of the event.
+/// Adds what the event's type decides to what the dispatch decides.
 fn overrides<E: Event>(options: Options, now: Instant) -> Option<Box<Overrides>> {
     let deadline = options.deadline.map(|after| now + after);
     if E::LIMIT == Limit::Inherit && deadline.is_none() {

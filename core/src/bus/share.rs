@@ -1,7 +1,8 @@
-//! What tasks that wait do for buses, counted, so that one that does much gives way to others now and then:
-//! whichever buses it works for. Without `std` threads cannot be told apart, and are counted as one.
+//! Counts the steps that waiting tasks make for buses, whichever buses these are, so that a task
+//! that makes many yields to others now and then. Without `std`, threads cannot be told apart and
+//! are counted as one.
 
-/// Steps in a row, before one gives way.
+/// Steps in a row before a wait yields.
 const ENOUGH: u32 = if cfg!(loom) { 3 } else { 256 };
 
 #[cfg(feature = "std")]
@@ -14,7 +15,7 @@ mod imp {
     }
 
     pub(super) fn made() -> u32 {
-        // A thread that is ending has no others to give way to.
+        // A thread that is ending has no other tasks to yield to.
         MADE.try_with(Cell::get).unwrap_or(0)
     }
 
@@ -33,14 +34,14 @@ mod imp {
         MADE.load(Ordering::Relaxed)
     }
 
-    // It does not matter when some are lost.
+    // It does not matter if some steps are lost.
     pub(super) fn set(made: u32) {
         MADE.store(made, Ordering::Relaxed);
     }
 }
 
-/// So many in a row give way without one of them being polled again: whoever polls each wait once is not
-/// told so for ever.
+/// How many waits in a row yield without one of them being polled again. So a task that polls each
+/// wait only once is not made to yield for ever.
 const PATIENCE: u32 = 8;
 
 /// Counts steps that were made here.
@@ -52,8 +53,8 @@ pub(crate) fn count(steps: u32) {
     }
 }
 
-/// Whether so many were made that who waits gives way. So does everybody from then on, until one of them is
-/// polled again: of several waits in a task, one cannot give way for the others.
+/// Whether so many steps were made that a wait has to yield. From then on every wait yields, until
+/// one of them is polled again: of several waits in a task, one cannot yield for the others.
 #[inline]
 pub(crate) fn gives_way() -> bool {
     let made = imp::made();
@@ -65,12 +66,12 @@ pub(crate) fn gives_way() -> bool {
     true
 }
 
-/// Who has given way is polled again: it is counted anew.
+/// Starts counting anew, as a wait that yielded is polled again.
 pub(crate) fn renew() {
     imp::set(0);
 }
 
-/// Does what is not counted, as whoever does it gives way by himself.
+/// Does work that is not counted, because its task yields by itself.
 pub(crate) fn uncounted<T>(work: impl FnOnce() -> T) -> T {
     let made = imp::made();
     let done = work();

@@ -29,31 +29,31 @@ use crate::sync::{Mutex, MutexGuard, OnceLock, OneWaker};
 use crate::time::{Instant, Timestamp};
 
 pub(crate) type Books = Machine<Arc<dyn Erased>, Answer, Arc<dyn Callable>>;
-/// Of an event that completed there is left whom to wake.
+/// All that is left of a completed event is whom to wake.
 pub(crate) type BookOutput =
     Output<Arc<dyn Erased>, Answer, Arc<dyn Callable>, Option<Arc<dyn Erased>>>;
 
-/// A hub: the machine under its lock, and what comes from outside.
+/// A hub: the machine under its lock, and what it is given from outside.
 pub(crate) struct HubShared {
     state: Mutex<HubState>,
     runtime: OnceLock<Latched>,
     source: RuntimeSource,
-    /// Nanoseconds from 1970 to the runtime's epoch, when the user set it.
+    /// Nanoseconds from 1970 to the runtime's epoch, if the user set it.
     wall_offset: Option<u64>,
     pub(crate) ids: IdSource,
     pub(crate) suffixes: AtomicU64,
-    /// What a handler dispatches is a child, however it does.
+    /// What a handler dispatches is a child, however it is dispatched.
     pub(crate) ambient_parent: bool,
     pub(crate) warnings: WarningSink,
     pub(crate) failures: Option<FailureSink>,
 }
 
-/// What a hub is given from outside of the machine.
+/// What a hub is given from outside the machine.
 pub(crate) struct Outside {
     pub(crate) source: RuntimeSource,
     /// Nanoseconds from 1970 to the runtime's epoch.
     pub(crate) wall_offset: Option<u64>,
-    /// Of the event ids.
+    /// The seed of the event ids.
     pub(crate) seed: u64,
     pub(crate) ambient_parent: bool,
     pub(crate) warnings: WarningSink,
@@ -62,14 +62,14 @@ pub(crate) struct Outside {
 
 pub(crate) struct HubState {
     pub(crate) books: Books,
-    /// The shells of the buses, by the slots of their keys, as long as the buses are in the books: what is
-    /// said of a bus finds it, whoever else still holds it.
+    /// The shells of the buses, by the slots of their keys, as long as the buses are in the books.
+    /// Outputs for a bus find its shell here, whoever else still holds it.
     shells: Vec<Option<Arc<BusShared>>>,
-    /// Who waits for a place in a full bus.
+    /// The wakers of tasks that wait for a place in a full bus.
     pub(crate) reserved: HashMap<ReservationKey, Waker>,
-    /// Who watches for events to come.
+    /// The watchers for events to come.
     pub(crate) watchers: HashMap<WatchKey, Arc<dyn Watcher>>,
-    /// What is to be handed to journals.
+    /// The lines to hand to journals.
     pub(crate) lines: Lines,
 }
 
@@ -95,7 +95,7 @@ pub(crate) struct BusShared {
     pub(crate) key: BusKey,
     /// Invocations that run in parallel are tasks of the runtime.
     pub(crate) spawns: bool,
-    /// What handlers run in.
+    /// The span that handlers run in.
     pub(crate) span: Span,
     pub(crate) gate: Gate,
     pub(crate) turn: Mutex<Turn>,
@@ -105,17 +105,17 @@ pub(crate) struct BusShared {
     driver_state: AtomicU8,
     /// The driver was woken and has not been polled since.
     driver_told: AtomicBool,
-    /// What the driver's timer is set to; nobody has to tell it of a later deadline.
+    /// What the driver's timer is set to. The driver need not be told of a later deadline.
     pub(crate) armed: AtomicU64,
     /// Live [`EventBus`](super::EventBus) values.
     pub(crate) owners: AtomicUsize,
-    /// Those who wait until the bus has less to do.
+    /// Tasks that wait until the bus has less to do.
     pub(crate) idle: Wakers,
     #[cfg(feature = "journal")]
     pub(crate) journal: OnceLock<super::journal::Link>,
 }
 
-/// Nobody drives the bus yet: one is spawned at the first need.
+/// There is no driver yet: one is spawned at the first need.
 const NOT_DRIVEN: u8 = 0;
 const DRIVEN: u8 = 1;
 const ENDED: u8 = 2;
@@ -147,7 +147,7 @@ impl HubShared {
         self.state.lock()
     }
 
-    /// The runtime of this hub; asks for one when there is none yet.
+    /// The runtime of this hub; asks for one if there is none yet.
     #[inline]
     pub(crate) fn runtime(&self) -> Result<&Latched, NoRuntime> {
         match self.runtime.get() {
@@ -160,7 +160,7 @@ impl HubShared {
     fn latch(&self) -> Result<&Latched, NoRuntime> {
         let runtime = (self.source)()?;
         let wall_offset = self.wall_offset.unwrap_or_else(|| wall_offset(runtime.now()));
-        // Somebody else may have been first: then theirs is the runtime.
+        // Another thread may have been first: then its runtime is used.
         let _ = self.runtime.set(Latched { runtime, wall_offset });
         self.runtime.get().ok_or(NoRuntime)
     }
@@ -171,7 +171,7 @@ impl HubShared {
         self.runtime.get()
     }
 
-    /// A runtime to measure a time with; it need not be the hub's.
+    /// A runtime to measure time with; it need not be the hub's.
     pub(crate) fn timekeeper(&self) -> Option<Arc<dyn Runtime>> {
         match self.latched() {
             Some(latched) => Some(latched.runtime.clone()),
@@ -179,7 +179,7 @@ impl HubShared {
         }
     }
 
-    /// The time by the hub's runtime; its epoch while it has none.
+    /// The time by the hub's runtime; the epoch while there is none.
     pub(crate) fn now(&self) -> Instant {
         self.latched().map_or(Instant::EPOCH, |latched| latched.runtime.now())
     }
@@ -216,7 +216,7 @@ impl HubState {
         self.shells[slot] = Some(bus.clone());
     }
 
-    /// Lets go of the shell of a bus that is out of the books. It is given out, to be dropped outside of
+    /// Removes the shell of a bus that is out of the books. It is returned, to be dropped outside
     /// the lock.
     pub(crate) fn take_shell(&mut self, bus: BusKey) -> Option<Arc<BusShared>> {
         self.shells.get_mut(bus.slot())?.take_if(|shell| shell.key == bus)
@@ -249,14 +249,15 @@ impl BusShared {
         self.hub.lock().books.bus_name(self.key).map_or_else(String::new, |name| name.to_string())
     }
 
-    /// Something can be done on this bus: whoever has the turn looks, else the driver is woken.
+    /// Announces that something can be done on this bus: the holder of the turn looks, or else the
+    /// driver is woken.
     pub(crate) fn notify(self: &Arc<Self>) {
         if self.gate.mark() == Marked::NobodyKnows {
             self.wake_driver();
         }
     }
 
-    /// Wakes the driver, or has one spawned when the bus has none yet.
+    /// Wakes the driver, or spawns one if the bus has none yet.
     #[inline]
     pub(crate) fn wake_driver(self: &Arc<Self>) {
         if !self.is_driven() && self.claim_driver() {
@@ -273,7 +274,7 @@ impl BusShared {
         if self.has_ended() {
             return self.drop_tasks();
         }
-        // Told already, and not polled since: it will see what was written before this was read.
+        // Woken already, and not polled since: it will see what was written before this was read.
         if !self.driver_told.load(Ordering::SeqCst)
             && !self.driver_told.swap(true, Ordering::SeqCst)
         {
@@ -281,7 +282,7 @@ impl BusShared {
         }
     }
 
-    /// The driver is being polled: it looks at everything that was told before.
+    /// The driver is being polled: it looks at everything it was told before.
     pub(crate) fn driver_is_up(&self) {
         self.driver_told.swap(false, Ordering::SeqCst);
     }
@@ -291,7 +292,7 @@ impl BusShared {
         self.driver_state.load(Ordering::Acquire) != NOT_DRIVEN
     }
 
-    /// Takes the right to make the driver; there is only one.
+    /// Claims the right to make the driver; there is only one.
     pub(crate) fn claim_driver(&self) -> bool {
         let state = &self.driver_state;
         state.compare_exchange(NOT_DRIVEN, DRIVEN, Ordering::AcqRel, Ordering::Acquire).is_ok()

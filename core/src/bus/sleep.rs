@@ -7,8 +7,8 @@ use super::shared::HubShared;
 use crate::retry::Clock;
 pub(crate) use crate::retry::Elapsed;
 
-/// Runs `future`, for `limit` at most. Where nothing was dispatched yet, a runtime that is there now
-/// measures the time, and is not the hub's for that; where there is none, there is no time to measure.
+/// Runs `future` for at most `limit`. If nothing was dispatched yet, a runtime that is available now
+/// measures the time, without becoming the hub's. If there is none, no time is measured.
 pub(crate) async fn with_timeout<F: Future>(
     hub: &HubShared,
     limit: Option<Duration>,
@@ -20,7 +20,7 @@ pub(crate) async fn with_timeout<F: Future>(
     }
 }
 
-/// The same for a wait, of which the waiter's own time being over is one of the errors (R24).
+/// The same for a wait, whose errors include the waiter's own timeout (R24).
 pub(crate) async fn wait_for<T>(
     hub: &HubShared,
     limit: Duration,

@@ -1,5 +1,5 @@
-//! The span of `tracing` that a bus's handlers run in, whoever polls them: the driver's task, a task that
-//! waits and helps, or a task of their own.
+//! The `tracing` span that a bus's handlers run in, whoever polls them: the driver's task, a waiting
+//! task that helps, or a task of their own.
 
 use alloc::string::String;
 
@@ -14,9 +14,9 @@ impl Span {
         Self(crate::sync::OnceLock::new())
     }
 
-    /// Opens it. A subscriber is user code: not under the hub's lock.
+    /// Opens the span. A subscriber is user code: not under the hub's lock.
     pub(crate) fn open(&self, bus: impl FnOnce() -> String) {
-        // At the level that subscribers leave out last: without it, what a handler logs would be
+        // At the level that subscribers leave out last: without the span, a handler's logs would be
         // taken for the helper's.
         let span = tracing::error_span!(target: "busway", parent: None, "bus", name = %bus());
         let _ = self.0.set(span);
@@ -49,7 +49,7 @@ impl Span {
 }
 
 impl Span {
-    /// Drops a value of a handler's in it. What that panics with is its own affair.
+    /// Drops a handler's value inside the span. A panic in that drop is ignored.
     pub(crate) fn discard<T>(&self, value: T) {
         let _ = guard::catch(|| self.enter(|| drop(value)));
     }

@@ -1,5 +1,5 @@
-//! The boxes of futures that have ended, kept for the next ones of their types: most buses run the same
-//! few handlers again and again.
+//! The boxes of futures that have ended, kept for later ones of the same type: most buses run the
+//! same few handlers again and again.
 
 use alloc::boxed::Box;
 use core::any::Any;
@@ -10,28 +10,28 @@ use super::handler_future::HandlerFuture;
 use super::value::Answer;
 use crate::machine::Outcome;
 
-/// Larger futures are not polled on top of the frames that they were made in, which hold copies of
-/// them, and their boxes are not kept.
+/// Larger futures are not polled on top of the frames that made them, which hold copies of them, and
+/// their boxes are not kept.
 pub(crate) const SMALL: usize = 1024;
 
-/// Boxes of two types: of a handler, and of one that it awaits.
+/// Boxes of two types: a handler's, and that of one it awaits.
 #[derive(Debug, Default)]
 pub(crate) struct SpareBoxes {
-    /// An `Option<Pin<Box<F>>>` of some type of future, each.
+    /// Each is an `Option<Pin<Box<F>>>` of some type of future.
     places: [Option<Box<dyn Any + Send>>; 2],
-    /// Futures of other types that have ended since one of these types has.
+    /// Futures of other types that have ended since one of these types did.
     others: u8,
 }
 
-/// So many of other types, and the last place is theirs: it takes an allocation to make it so.
+/// After so many of other types the last place is theirs: changing it takes an allocation.
 const PATIENCE: u8 = 64;
 
 impl SpareBoxes {
-    /// Makes a future and polls it, in a box that was kept if there is one of its type. That of a
-    /// future that has ended, and owns nothing any more, is kept.
+    /// Makes a future and polls it, in a kept box if there is one of its type. Once it has ended,
+    /// and owns nothing any more, its box is kept.
     ///
     /// # Errors
-    /// The future, when it is pending.
+    /// The future, if it is pending.
     #[inline]
     pub(crate) fn poll<F: HandlerFuture + 'static>(
         &mut self,
@@ -74,7 +74,7 @@ impl SpareBoxes {
         self.places.iter_mut().flatten().find_map(|place| place.downcast_mut())
     }
 
-    /// The same where the places are other types'.
+    /// The same if the places belong to other types.
     #[inline(never)]
     fn poll_other<F: HandlerFuture + 'static>(
         &mut self,
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use core::task::Waker;
 
-    /// A future of some size; it waits the first time if it is told to.
+    /// A future of some size; it is pending the first time if told so.
     struct Of<const WORDS: usize>(bool, [u64; WORDS]);
 
     impl<const WORDS: usize> HandlerFuture for Of<WORDS> {
@@ -138,13 +138,13 @@ mod tests {
         polled
     }
 
-    /// Where one that ends at once has come to lie, if that is kept.
+    /// Where a future that ends at once was placed, if its box is kept.
     fn run<const WORDS: usize>(spare: &mut SpareBoxes) -> Option<usize> {
         assert!(start::<WORDS>(spare, false).is_ok());
         kept::<WORDS>(spare)
     }
 
-    /// One that waits, and where it lies.
+    /// A future that waits, and where it lies.
     fn wait<const WORDS: usize>(spare: &mut SpareBoxes) -> (usize, Pin<Box<dyn HandlerFuture>>) {
         let pending = start::<WORDS>(spare, true).expect_err("it waits");
         (core::ptr::from_ref(&*pending).addr(), pending)

@@ -24,10 +24,10 @@ pub(crate) struct Leash {
 }
 
 impl Leash {
-    /// The invocation was ended: its task drops the handler's future at its next poll.
+    /// Ends the invocation: its task drops the handler's future at its next poll.
     pub(crate) fn cut(&self) {
         self.is_cut.store(true, Ordering::Release);
-        // The waker is whoever's who polls the task.
+        // The waker belongs to whatever polls the task.
         let _ = guard::catch(|| self.task.wake());
     }
 }
@@ -79,23 +79,23 @@ impl BusShared {
         let now = self.hub.now();
         let refused = outcome
             .and_then(|outcome| self.hub.input(|hub| hub.books.finished(invocation, outcome, now)));
-        // One that was ended meanwhile has its result already.
+        // An invocation that was ended meanwhile already has its result.
         guard::discard(refused);
-        // Its leash is to be let go of.
+        // Its leash is no longer needed.
         self.mail(|inbox| inbox.cancelled.push(invocation));
     }
 }
 
-/// Carries the parent into a task that a handler spawns: made by
+/// Carries the parent into a task that a handler spawns. Made by
 /// [`EventHandle::scope`](super::EventHandle::scope).
 ///
-/// What is dispatched while it is polled is a child of the handler's event. Waits in it are those
-/// of whoever polls it: the task, or the handler itself.
+/// Events dispatched while it is polled are children of the handler's event. Waits in it belong to
+/// what polls it: the task, or the handler itself.
 #[must_use = "futures do nothing unless they are polled"]
 pub struct Scope<F> {
     future: Pin<Box<F>>,
     scope: Current,
-    /// Held so that the hub is known by its address.
+    /// Held because the hub is identified by its address.
     _hub: Arc<HubShared>,
 }
 

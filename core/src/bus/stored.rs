@@ -1,4 +1,4 @@
-//! Where the values of handlers lie: numbers and the like beside their result, others shared.
+//! Where handlers' values are stored: numbers and the like beside their result, others shared.
 
 use alloc::sync::Arc;
 use core::any::{Any, TypeId};
@@ -16,7 +16,7 @@ impl Value {
         Plain::of(&value).map_or_else(|| Self::Shared(Arc::new(value)), Self::Plain)
     }
 
-    /// The value, when it is of this type.
+    /// The value, if it is of this type.
     #[inline]
     pub(crate) fn get<T: 'static>(&self) -> Option<&T> {
         match self {
@@ -65,7 +65,7 @@ impl<T: Any + Send + Sync> Stored for T {
 macro_rules! plain {
     ($($kind:ident($of_type:ty)),* $(,)?) => {
         /// A value that needs no allocation of its own. None is larger than a result has room for.
-        // Its tag is as wide as a word, as that of the outcome it is in.
+        // Its tag is as wide as a word, like that of the outcome it is in.
         #[derive(Clone, Copy)]
         #[repr(u64)]
         pub(crate) enum Plain {
@@ -73,9 +73,9 @@ macro_rules! plain {
         }
 
         impl Plain {
-            // No name of a method of `Stored`, which this has too, as any value has.
+            // Not named like a method of `Stored`, which this type has too, like any value.
 
-            /// The value, when it is of one of these types: known where this is compiled.
+            /// The value, if it is of one of these types, which is known where this is compiled.
             #[inline]
             fn of(value: &dyn Any) -> Option<Self> {
                 $(if let Some(value) = value.downcast_ref() {
@@ -84,7 +84,7 @@ macro_rules! plain {
                 None
             }
 
-            // Each arm knows its type, so that nothing is asked of a `dyn Any`.
+            // Each arm knows its type, so that no `dyn Any` has to be asked.
             #[inline]
             fn get<T: 'static>(&self) -> Option<&T> {
                 match self {

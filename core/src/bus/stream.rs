@@ -1,4 +1,4 @@
-//! What is dispatched, as a stream (R28).
+//! Dispatched events as a stream (R28).
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -35,7 +35,7 @@ struct Queue {
 
 struct Unread {
     events: VecDeque<Arc<dyn Erased>>,
-    /// Nothing will come any more; so many were dropped.
+    /// Set once no more events will come: how many were dropped.
     ended: Option<u64>,
 }
 
@@ -57,7 +57,7 @@ impl<In> EventStream<In> {
         Self { bus: bus.clone(), watch, convert: select.convert, queue }
     }
 
-    /// How many events were dropped because the reader was slow.
+    /// Returns how many events were dropped because the reader was slow.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         let ended = self.queue.state.lock().ended;
@@ -65,8 +65,8 @@ impl<In> EventStream<In> {
         ended.unwrap_or_else(watched)
     }
 
-    /// The next event; `None` when the bus is stopped and all were read. Also without a crate for
-    /// streams, whose `next` is the same.
+    /// Returns the next event; `None` once the bus is stopped and all events were read. It needs no
+    /// crate for streams, whose `next` is the same.
     ///
     /// # Cancel safety
     /// Dropping it before it is ready loses no event.
@@ -74,15 +74,15 @@ impl<In> EventStream<In> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
-    /// How many events wait to be read.
+    /// Returns how many events wait to be read.
     #[must_use]
     pub fn unread(&self) -> usize {
         self.queue.state.lock().events.len()
     }
 
-    /// The next event, or whether none will come: one look at both.
+    /// Takes the next event, or tells whether none will come.
     fn take(&self) -> Poll<Option<Arc<dyn Erased>>> {
-        // Under the hub's lock: nothing may arrive between the two, or it would not be counted right.
+        // Under the hub's lock: an event that arrived between the two would be counted wrong.
         self.bus.hub.input(|hub| {
             let mut unread = self.queue.state.lock();
             let record = unread.events.pop_front();

@@ -1,4 +1,4 @@
-//! Registrations, as values (R2, R4).
+//! Registrations as values (R2, R4).
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -24,14 +24,13 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// The subscription of what was registered; without it, one that was ended already.
+    /// The subscription of a registration; without `info`, one that has already ended.
     pub(crate) fn of(bus: &Arc<BusShared>, info: Option<Arc<HandlerInfo>>, name: &str) -> Self {
         let info = info.unwrap_or_else(|| Arc::new(HandlerInfo::of_nobody(name, bus.key)));
         Self { bus: Arc::downgrade(bus), info }
     }
 
-    /// Ends the registration. Events that have started keep the handler; a second call does
-    /// nothing.
+    /// Ends the registration. Events that have started keep the handler. A second call does nothing.
     pub fn off(&self) {
         if let Some(bus) = self.bus.upgrade() {
             let handler = bus.hub.input(|hub| hub.books.off(self.info.key));
@@ -40,19 +39,19 @@ impl Subscription {
         }
     }
 
-    /// Turns it into a value that ends the registration when it is dropped.
+    /// Turns the subscription into a guard that ends the registration when dropped.
     #[must_use = "dropping the guard ends the registration"]
     pub const fn guard(self) -> SubscriptionGuard {
         SubscriptionGuard(self)
     }
 
-    /// The id of the registration: every one has its own.
+    /// Returns the id of the registration. Each registration has its own.
     #[must_use]
     pub fn id(&self) -> HandlerKey {
         self.info.key
     }
 
-    /// The handler's name.
+    /// Returns the handler's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.info.name
@@ -65,12 +64,12 @@ impl fmt::Debug for Subscription {
     }
 }
 
-/// Ends the registration of a handler when it is dropped.
+/// Ends a handler's registration when dropped.
 #[derive(Debug)]
 pub struct SubscriptionGuard(Subscription);
 
 impl SubscriptionGuard {
-    /// The registration.
+    /// Returns the registration.
     #[must_use]
     pub const fn subscription(&self) -> &Subscription {
         &self.0
@@ -128,31 +127,31 @@ impl<'a> HandlerBuilder<'a> {
         Self { bus, callable, on, name: Cow::Borrowed(name), limit: Limit::Inherit, retry: None }
     }
 
-    /// The name it has in results and logs; else that of the function.
+    /// Sets the name used in results and logs. The default is the function's name.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Cow::Owned(name.into());
         self
     }
 
-    /// How long each invocation of it may take (R22), in the place of what its bus has set; of an event's
-    /// own limit and this one the smaller holds.
+    /// Limits how long each invocation may take (R22), in place of the bus's limit. If the event has
+    /// a limit of its own, the smaller one holds.
     pub fn limit(mut self, limit: impl Into<Limit>) -> Self {
         self.limit = limit.into();
         self
     }
 
-    /// Has it tried again when it fails, and says how many of it may run at a time (R45, R46).
+    /// Retries the handler when it fails, and sets how many of it may run at a time (R45, R46).
     ///
-    /// All tries are one invocation, which holds its place on the bus meanwhile, and lends it while it
-    /// waits for a slot as while it awaits an event. Its [`limit`](Self::limit), 60 s unless set,
-    /// covers the wait for a slot, the tries and the rests together, and ends them all. The policy's own
-    /// `timeout` is for each try; the events that a try was awaiting when it passed are aborted with it
-    /// (R23). What a try dispatched and did not await goes on, and the next try dispatches anew. A
-    /// handler that panics is not tried again, and neither is one that answers with a value of the
-    /// wrong type.
+    /// All tries are one invocation, which holds its place on the bus meanwhile. It lends that place
+    /// while it waits for a slot, as it does while it awaits an event. Its [`limit`](Self::limit),
+    /// 60 s unless set, covers the wait for a slot, the tries and the pauses together, and ends them
+    /// all. The policy's own `timeout` applies to each try; the events that a try was awaiting when
+    /// it passed are aborted with it (R23). Events that a try dispatched and did not await go on,
+    /// and the next try dispatches anew. A handler that panics is not retried, nor is one that
+    /// answers with a value of the wrong type.
     ///
-    /// The last try's outcome is the handler's result;
-    /// [`EventResult::tries`](super::EventResult::tries) is their number, which is 0 when there was no slot.
+    /// The last try's outcome is the handler's result. [`EventResult::tries`](super::EventResult::tries)
+    /// is the number of tries, which is 0 if there was no slot.
     ///
     /// ```
     /// # use busway_core::{Event, EventBus, EventHandle, Retry};
@@ -165,7 +164,7 @@ impl<'a> HandlerBuilder<'a> {
     /// # }
     /// ```
     ///
-    /// Which errors are worth it is asked of a [`HandlerError`]. The handler's own error is in it, and
+    /// The predicate is given a [`HandlerError`]. The handler's own error is in it, and
     /// [`HandlerError::downcast_ref`] finds it:
     ///
     /// ```
@@ -183,8 +182,8 @@ impl<'a> HandlerBuilder<'a> {
     /// # }
     /// ```
     ///
-    /// A handler that answers with a [`BoxError`](crate::BoxError) is asked for the type within the
-    /// box. (`anyhow` hides it when it becomes such a box: return an error of your own.) A policy whose
+    /// If a handler returns a [`BoxError`](crate::BoxError), the type within the box is matched.
+    /// (`anyhow` hides it when it becomes such a box: return an error of your own.) A policy whose
     /// predicate takes `&io::Error` itself is one for functions.
     pub fn retry<On, R>(mut self, policy: RetryPolicy<On, R>) -> Self
     where
@@ -194,8 +193,7 @@ impl<'a> HandlerBuilder<'a> {
         self
     }
 
-    /// Registers it. It sees the events that start from now on; on a bus that has ended there are
-    /// none.
+    /// Registers the handler. It sees the events that start from now on; a bus that has ended has none.
     pub fn register(self) -> Subscription {
         let Self { bus, callable, on, name, limit, retry } = self;
         let callable = match retry {
@@ -209,7 +207,7 @@ impl<'a> HandlerBuilder<'a> {
         };
         let action = Action::Call(callable);
         let registered = bus.hub.input(|hub| hub.books.on(bus.key, pattern, &name, limit, action));
-        // A handler that comes back is dropped here, outside the lock.
+        // A refused handler is dropped here, outside the lock.
         let info =
             registered.unwrap_or_else(|_refused| Arc::new(HandlerInfo::of_nobody(&name, bus.key)));
         Subscription { bus: Arc::downgrade(bus), info }
@@ -245,7 +243,7 @@ pub(crate) fn function_name<F>() -> &'static str {
     last_part(core::any::type_name::<F>())
 }
 
-/// The same of what the compiler writes: `m::plain`, `m::generic<A, B>`, `<S as m::Trait>::method`,
+/// The same for what the compiler writes: `m::plain`, `m::generic<A, B>`, `<S as m::Trait>::method`,
 /// `m::S<A>::method`, and for a method and its value `(alloc::sync::Arc<m::S>, m::S::method)`.
 fn last_part(path: &str) -> &str {
     let path = path.strip_prefix('(').map_or(path, |pair| pair.trim_end_matches(')'));

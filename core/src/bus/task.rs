@@ -1,4 +1,4 @@
-//! Handlers that run, their wakers, and what others tell the turn's holder.
+//! Running handlers, their wakers, and what others tell the holder of the turn.
 
 use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
@@ -18,35 +18,35 @@ use super::value::{Answer, Verdict};
 use crate::machine::{InvocationKey, Key, Outcome};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// A handler that runs, whoever polls it.
+/// A running handler, whoever polls it.
 pub(crate) struct Running {
-    /// There until it has ended.
+    /// `None` once it has ended.
     future: Option<Pin<Box<dyn HandlerFuture>>>,
     current: Current,
 }
 
-/// One that the holder of the turn polls, between two polls.
+/// A handler that the holder of the turn polls, between two polls.
 pub(crate) struct Task {
     pub(crate) running: Running,
     pub(crate) ready: Readiness,
 }
 
-/// Whether an invocation is to be polled again. It is used for another one once nobody else has a
+/// Whether an invocation is to be polled again. It is reused for another one once nobody else has a
 /// clone of the waker.
 pub(crate) struct Readiness {
     task: Arc<TaskWaker>,
-    /// Of `task`; made once.
+    /// Made from `task`, once.
     waker: Waker,
 }
 
-/// Wakes one invocation: marks it ready, and tells whoever polls the bus.
+/// Wakes one invocation: marks it ready, and tells the task that polls the bus.
 struct TaskWaker {
     bus: Weak<BusShared>,
     invocation: AtomicU64,
     is_ready: AtomicBool,
 }
 
-/// What is told to the holder of the turn by those who do not have it.
+/// What others leave for the holder of the turn.
 #[derive(Default)]
 pub(crate) struct Inbox {
     pub(crate) woken: Vec<InvocationKey>,
@@ -59,7 +59,7 @@ impl Running {
         Self { future: Some(future), current }
     }
 
-    /// Polls the future; when it has ended, its outcome is in `outcome`, and its box goes to `spare`.
+    /// Polls the future. When it has ended, its outcome is in `outcome`, and its box goes to `spare`.
     #[inline]
     pub(crate) fn poll(
         &mut self,
@@ -85,18 +85,18 @@ impl Running {
         }
     }
 
-    /// Whether it has a future, and so has not ended.
+    /// Whether it still has a future, and so has not ended.
     pub(crate) const fn is_pending(&self) -> bool {
         self.future.is_some()
     }
 
-    /// Drops a future that is not to be polled again.
+    /// Drops a future that will not be polled again.
     pub(crate) fn discard(&mut self, span: &Span) {
         span.discard(self.future.take());
     }
 }
 
-/// Runs the user's code of an invocation; `Err` is what it comes to when it panics.
+/// Runs the user's code of an invocation; `Err` is the verdict if it panics.
 #[inline]
 pub(crate) fn guarded<T>(
     current: Current,
@@ -117,20 +117,20 @@ impl Readiness {
         Self { waker: Waker::from(task.clone()), task }
     }
 
-    /// Makes it this invocation's.
+    /// Assigns it to this invocation.
     #[inline]
     pub(crate) fn assign(&self, invocation: InvocationKey) {
         self.task.invocation.store(invocation.to_bits(), Ordering::Release);
         self.rearm();
     }
 
-    /// Wake-ups from now on count again; asked before each poll.
+    /// Makes wake-ups count again; called before each poll.
     #[inline]
     pub(crate) fn rearm(&self) {
         self.task.is_ready.store(false, Ordering::Release);
     }
 
-    /// Notes that it is to be polled; false when that was known.
+    /// Marks it to be polled; false if it was marked already.
     #[inline]
     pub(crate) fn mark(&self) -> bool {
         self.task.mark()
@@ -146,7 +146,7 @@ impl Readiness {
     pub(crate) fn is_ours_alone(&self) -> bool {
         let is_so = Arc::strong_count(&self.task) == 2;
         if is_so {
-            // What the others did with theirs came before.
+            // What the others did with their clones came before.
             fence(Ordering::Acquire);
         }
         is_so

@@ -1,5 +1,4 @@
-//! The handlers of a bus that wait to be polled again. Mostly there is one, and no table is needed for
-//! it.
+//! The handlers of a bus that wait to be polled again. Mostly there is one, which needs no table.
 
 use hashbrown::HashMap;
 
@@ -8,7 +7,7 @@ use crate::machine::InvocationKey;
 
 #[derive(Default)]
 pub(crate) struct Tasks {
-    /// The one that has come last, or none.
+    /// The latest one, if any.
     last: Option<(InvocationKey, Task)>,
     others: HashMap<InvocationKey, Task>,
 }

@@ -1,4 +1,4 @@
-//! Events as a tree of text, for logs and eyes.
+//! Events as a text tree, for logs and for people.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -15,21 +15,21 @@ use super::view;
 use crate::machine::{Cause, EventStatus, HandlerKey, ResultStatus};
 use crate::time::Instant;
 
-/// Events and what came of them, with the marks of bubus: `✅` done, `🏃` running, `⏳` pending,
-/// `❌` failed, `⏰` timed out, `🛑` ended from outside. Made by
+/// Events and what became of them, with the marks of bubus: `✅` done, `🏃` running, `⏳` pending, `❌`
+/// failed, `⏰` timed out, `🛑` ended from outside. Made by
 /// [`EventHandle::log_tree`](super::EventHandle::log_tree) and
 /// [`EventBus::log_tree`](super::EventBus::log_tree).
 ///
-/// The time in brackets is in UTC: of an event when it was dispatched, of a handler when it was started;
-/// behind it is how long it ran, of an event that never started how long it was there.
+/// The time in brackets is in UTC: when an event was dispatched, or a handler started. It is
+/// followed by how long that ran, or, for an event that never started, how long it was there.
 ///
-/// Events that are out of memory are not in it. Nothing is formatted before it is displayed.
+/// Events that are no longer in memory are missing. Nothing is formatted before it is displayed.
 pub struct LogTree {
     hub: Arc<HubShared>,
     roots: Vec<Arc<dyn Erased>>,
 }
 
-/// Characters of a value or an error that are shown.
+/// How many characters of a value or an error are shown.
 const WIDTH: usize = 80;
 
 impl LogTree {
@@ -38,7 +38,7 @@ impl LogTree {
     }
 }
 
-/// One line that is still to be written, with what comes before it.
+/// A line still to be written, with its prefix.
 struct Line {
     prefix: String,
     is_last: bool,
@@ -52,7 +52,7 @@ enum Node {
 
 impl fmt::Display for LogTree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A list of lines to come instead of recursion: trees can be deep.
+        // A list of pending lines instead of recursion: trees can be deep.
         let mut lines = Vec::new();
         push(&mut lines, "", self.roots.iter().cloned().map(Node::Event).collect());
         while let Some(Line { prefix, is_last, node }) = lines.pop() {
@@ -125,7 +125,7 @@ impl LogTree {
         }
     }
 
-    /// The handlers with what they dispatched, then the children nobody's handler dispatched.
+    /// The handlers with what they dispatched, then the children that no handler dispatched.
     fn below_event(&self, record: &Arc<dyn Erased>) -> Vec<Node> {
         let head = record.head();
         let mut by_handler: BTreeMap<Option<HandlerKey>, Vec<Arc<dyn Erased>>> = BTreeMap::new();
@@ -162,7 +162,7 @@ impl LogTree {
 }
 
 fn push(lines: &mut Vec<Line>, prefix: &str, nodes: Vec<Node>) {
-    // The next line is taken from the end.
+    // Lines are taken from the end.
     for (at, node) in nodes.into_iter().rev().enumerate() {
         lines.push(Line { prefix: prefix.into(), is_last: at == 0, node });
     }

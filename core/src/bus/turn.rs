@@ -24,51 +24,51 @@ use crate::machine::{Asked, InvocationKey, Outcome, Run};
 use crate::sync::MutexGuard;
 use crate::time::Instant;
 
-/// What the holder of the turn works on.
+/// The state that the holder of the turn works on.
 pub(crate) struct Turn {
     pub(super) tasks: Tasks,
-    /// Of invocations that are tasks of the runtime.
+    /// Of invocations that run as tasks of the runtime.
     pub(super) leashes: HashMap<InvocationKey, Arc<Leash>>,
     woken: VecDeque<InvocationKey>,
-    /// What waited for an event that is done.
+    /// Invocations that waited for an event that is done.
     resumed: Vec<InvocationKey>,
     cancelled: Vec<InvocationKey>,
-    /// Started by the machine and not run yet.
+    /// Started by the machine, but not run yet.
     run: Option<Run<Arc<dyn Erased>, Arc<dyn Callable>>>,
-    /// The machine has not said that it is idle.
+    /// The machine has not said yet that it is idle.
     asks: bool,
-    /// Whose turn it was last: a woken task's, or a new one's. They alternate.
+    /// Whether a woken task was polled last, or a new one. They alternate.
     woken_was_last: bool,
-    /// As it was when the machine was idle last, and whether events had not completed.
+    /// As of when the machine was last idle; `goes_on` says that events had not completed.
     deadline: Instant,
     goes_on: bool,
-    /// Of the handler that is called next: most end at their first poll, and leave it here.
+    /// Of the handler to be called next: most end at their first poll and leave it here.
     pub(super) next_waker: Option<Readiness>,
     pub(super) spare_wakers: Vec<Readiness>,
     pub(super) spare_boxes: SpareBoxes,
-    /// The invocation that has ended and that the machine was not told of yet, and how.
+    /// An invocation that has ended without the machine knowing yet, and its outcome.
     ended: Option<InvocationKey>,
     pub(super) outcome: Option<Outcome<Answer>>,
     notices: Notices,
 }
 
-/// Where the holder of the turn looks what time it is.
+/// Where the holder of the turn reads the time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Clock {
-    /// The runtime is this thread's.
+    /// The runtime is current on this thread.
     Here,
     Elsewhere,
 }
 
 /// How a turn ended.
-// Two words, which are given back in registers.
+// Two words, which are returned in registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TurnEnd {
-    /// Nothing is left to do before this deadline, a wake-up or an input. If there is none, something may
-    /// be left, and somebody looks: who has the turn, or, when it was long enough, the driver, who was
-    /// told, or whoever comes first.
+    /// Nothing is left to do before this deadline, a wake-up or an input. If `None`, something may
+    /// be left, and somebody looks: the holder of the turn; or, if the turn was long enough, the
+    /// driver, which was told; or the next one to come.
     pub(crate) idle_until: Option<Instant>,
-    /// Events have not completed.
+    /// Some events have not completed.
     pub(crate) goes_on: bool,
 }
 
@@ -76,15 +76,15 @@ impl TurnEnd {
     const SOMEBODY_LOOKS: Self = Self { idle_until: None, goes_on: true };
 }
 
-/// Steps in one turn at most; in each, one handler is polled. A model comes to the end of it soon.
+/// The most steps in one turn. Each polls one handler. A model reaches this soon.
 const STEPS: u32 = if cfg!(loom) { 2 } else { 64 };
-/// Steps beyond what was enough for whoever took the turn: most often the next event is awaited
-/// too, and to take the turn costs as much as a step.
+/// Steps after it was enough for the task that took the turn: most often the next event is awaited
+/// too, and taking the turn costs as much as a step.
 const STEPS_ON_TOP: u32 = if cfg!(loom) { 1 } else { 8 };
 
 impl BusShared {
-    /// Takes the turn and works until nothing is left or its share is used up, and not much longer
-    /// than until `is_enough`.
+    /// Takes the turn and works until nothing is left or its share is used up. Stops soon after
+    /// `is_enough`.
     pub(crate) fn take_turn(
         self: &Arc<Self>,
         latched: &Latched,
@@ -97,7 +97,8 @@ impl BusShared {
         }
     }
 
-    /// Drops what a bus without a driver still holds. Whoever has the turn now does it afterwards.
+    /// Drops what a bus without a driver still holds. If the turn is held, its holder does so
+    /// afterwards.
     pub(crate) fn drop_tasks(&self) {
         context::outside(|| self.drop_what_is_left());
     }
@@ -146,18 +147,18 @@ impl Turn {
     }
 }
 
-/// Whoever has the turn.
+/// The holder of the turn.
 pub(crate) struct Holder<'a> {
     pub(super) bus: &'a Arc<BusShared>,
     pub(super) latched: &'a Latched,
     clock: Clock,
     pub(super) turn: MutexGuard<'a, Turn>,
-    /// Given back after the lock, as fields are dropped in order.
+    /// Given back after the lock, because fields are dropped in order.
     pass: Pass<'a>,
 }
 
 impl<'a> Holder<'a> {
-    /// Takes the turn, unless somebody has it.
+    /// Takes the turn, unless it is held.
     // Inlined, so that it is made where it stays.
     #[inline(always)]
     fn new(bus: &'a Arc<BusShared>, latched: &'a Latched, clock: Clock) -> Option<Self> {
@@ -165,8 +166,8 @@ impl<'a> Holder<'a> {
         Some(Holder { bus, latched, clock, turn: bus.turn.lock(), pass })
     }
 
-    /// The same, on this runtime's thread and under the hub's lock, for an input that is made next.
-    /// The turn is not waited for: who left the gate needs no lock any more to let go of it.
+    /// The same, on this runtime's thread and under the hub's lock, for the input that follows. The turn
+    /// is not waited for: once a task has left the gate, it needs no lock to let go of the turn.
     #[inline(always)]
     pub(crate) fn attending(
         bus: &'a Arc<BusShared>,
@@ -179,21 +180,21 @@ impl<'a> Holder<'a> {
         Some(holder)
     }
 
-    /// Works until nothing is left or its share is used up, and not much longer than until
-    /// `is_enough`; then the turn is to be dropped.
+    /// Works until nothing is left or its share is used up. Stops soon after `is_enough`; then drop
+    /// the turn.
     pub(crate) fn work(&mut self, is_enough: impl Fn() -> bool) -> TurnEnd {
-        // Whoever lends a hand is not the parent of what drops and hooks dispatch here.
+        // The task that helps is not the parent of what drops and hooks dispatch here.
         context::outside(|| self.work_through(is_enough))
     }
 
     #[inline]
     fn work_through(&mut self, is_enough: impl Fn() -> bool) -> TurnEnd {
-        // To take the turn counts as a step: what nobody handles is done with that alone.
+        // Taking the turn counts as a step: an event nobody handles is done with that alone.
         let (mut made, mut left) = (1, STEPS);
         while left > 0 {
             self.look();
             while !self.has_work() {
-                // Whoever takes the turn next waits for its lock: nothing is left to do then but to drop that.
+                // The next holder waits for this lock, so all that is left to do then is to drop it.
                 let Turn { deadline, goes_on, .. } = *self.turn;
                 share::count(core::mem::take(&mut made));
                 if self.pass.give_back() {
@@ -211,7 +212,7 @@ impl<'a> Holder<'a> {
         TurnEnd::SOMEBODY_LOOKS
     }
 
-    /// Reads what was left since the last look.
+    /// Looks at what was left since the last look.
     #[inline]
     fn look(&mut self) {
         if self.bus.gate.has_more() {
@@ -223,7 +224,7 @@ impl<'a> Holder<'a> {
     fn look_closely(&mut self) {
         self.bus.gate.take_more();
         self.turn.asks = true;
-        // A clock has panicked since.
+        // Still set if a clock has panicked.
         if self.turn.ended.is_some() {
             self.ask();
         }
@@ -254,14 +255,14 @@ impl<'a> Holder<'a> {
                 task.running.discard(&self.bus.span);
                 self.keep(task.ready);
             }
-            // Started in the books and not called: now it never is.
+            // Started in the books but not called: now it never will be.
             let run = self.turn.run.take_if(|run| run.invocation == invocation);
             guard::discard(run);
         }
         self.resume();
     }
 
-    /// Polls again, once, what waited for an event that is done. What is not kept here has ended.
+    /// Polls again, once, what waited for an event that is done. What is no longer kept has ended.
     #[inline(never)]
     fn resume(&mut self) {
         let Turn { resumed, tasks, woken, .. } = &mut *self.turn;
@@ -272,11 +273,11 @@ impl<'a> Holder<'a> {
         }
     }
 
-    /// Polls one handler and tells the machine what came of it.
+    /// Polls one handler and tells the machine the outcome.
     fn step(&mut self) {
         if self.turn.run.is_none() && self.turn.woken.is_empty() && self.turn.asks {
             self.ask();
-            // What was carried out may have ended what is to run.
+            // The notices may have ended what is to run.
             self.look();
         }
         let takes_woken = self.turn.run.is_none() || !self.turn.woken_was_last;
@@ -292,7 +293,7 @@ impl<'a> Holder<'a> {
         }
     }
 
-    /// One lock for the end of one invocation and the start of the next.
+    /// Takes one lock for the end of one invocation and the start of the next.
     fn ask(&mut self) {
         let now = self.now();
         {
@@ -302,7 +303,8 @@ impl<'a> Holder<'a> {
                 notices.completed(hub.finish(invocation, outcome, now));
             }
             self.tell_time(&mut hub, now);
-            // Who goes on is polled first: what is next is asked together with what comes of that.
+            // An invocation that goes on is polled first: what is next is asked together with its
+            // outcome.
             let goes_on = hub.books.resumes();
             if !goes_on {
                 self.ask_next(&mut hub, now);
@@ -317,13 +319,13 @@ impl<'a> Holder<'a> {
         if self.turn.notices.are_there() {
             self.turn.notices.carry_out(&self.bus.hub);
         }
-        // An invocation that was ended meanwhile has its result already.
+        // An invocation that was ended meanwhile already has its result.
         if let Some(refused) = self.turn.outcome.take() {
             guard::discard(refused);
         }
     }
 
-    /// Has the machine end what is over its limit.
+    /// Makes the machine end what has exceeded its limit.
     #[inline]
     pub(crate) fn tell_time(&self, hub: &mut HubState, now: Instant) {
         if hub.books.next_deadline(self.bus.key).is_some_and(|at| at <= now) {
@@ -331,15 +333,15 @@ impl<'a> Holder<'a> {
         }
     }
 
-    /// Asks the machine what is next, if nothing is to be run yet.
+    /// Asks the machine what is next, unless there is something to run already.
     #[inline]
     pub(crate) fn ask_next(&mut self, hub: &mut HubState, now: Instant) {
         let turn = &mut *self.turn;
         if turn.run.is_none() {
-            // The machine says `Ready` once: it is asked until it has said that it is idle.
+            // The machine says `Ready` once: ask until it says that it is idle.
             turn.asks = hub.books.next_run(self.bus.key, now, &mut turn.run) == Asked::Again;
         }
-        // A turn that ends idle has asked once more, with nothing to be run.
+        // A turn that ends idle has asked once more, and found nothing to run.
         if turn.run.is_none() {
             turn.deadline = hub.books.next_deadline(self.bus.key).unwrap_or(Instant::FAR);
             turn.goes_on = hub.books.incomplete(self.bus.key) > 0;

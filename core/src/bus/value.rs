@@ -1,4 +1,4 @@
-//! What handlers answer: values, none, errors.
+//! What handlers return: values, none, errors.
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -14,15 +14,15 @@ use super::handler::{Anything, Expects};
 use super::stored::Value;
 use crate::machine::Outcome;
 
-/// Any error, as handlers give them. The type that `?` turns errors into.
+/// Any error, as handlers return it. The type that `?` converts errors into.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// What a handler may return for an event of type `E`: nothing, `E::Output`, an `Option` or a
 /// `Result` of these.
 ///
 /// `()` and `None` are no value, whatever the event. `#[derive(Event)]` writes the impl for the
-/// event's own output; by hand it is `impl Reply<MyEvent> for MyOutput {}`. Handlers of a name or
-/// of every event return [`AnyValue::new`], or one of the common types that stand for themselves.
+/// event's own output; by hand it is `impl Reply<MyEvent> for MyOutput {}`. Handlers of a name or of
+/// every event return [`AnyValue::new`], or a common type, which needs no wrapper.
 #[diagnostic::on_unimplemented(
     message = "a handler of `{E}` cannot return `{Self}`",
     label = "this handler's return type",
@@ -30,7 +30,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
     note = "the output type is set with `#[event(output = …)]`; a handler of a name or `*` can wrap any value in `AnyValue::new`"
 )]
 pub trait Reply<E>: Sized {
-    /// The answer as the bus keeps it.
+    /// Converts it into the answer that the bus keeps.
     fn into_verdict(self) -> Verdict
     where
         Self: Send + Sync + 'static,
@@ -39,24 +39,24 @@ pub trait Reply<E>: Sized {
     }
 }
 
-/// What a handler's return value comes to.
+/// What a handler's return value amounts to.
 pub struct Verdict(pub(crate) Outcome<Answer>);
 
 impl Verdict {
-    /// No value.
+    /// Returns a verdict without a value.
     #[must_use]
     pub const fn none() -> Self {
         Self(Outcome::Empty)
     }
 
-    /// This value.
+    /// Returns a verdict with this value.
     #[must_use]
     #[inline]
     pub fn value<T: Send + Sync + 'static>(value: T) -> Self {
         Self(Outcome::Value(Answer::Value(Value::new(value))))
     }
 
-    /// This error.
+    /// Returns a verdict with this error.
     #[must_use]
     pub fn failed(error: impl Into<BoxError>) -> Self {
         Self(Outcome::Failed(Answer::Failed(Arc::from(error.into()))))
@@ -66,8 +66,8 @@ impl Verdict {
         Self(Outcome::Failed(Answer::Panicked(message.into())))
     }
 
-    /// A value that is not of the type the event's handlers answer with is an error; an event that
-    /// says nothing of its output takes any value.
+    /// Turns a value into an error if it is not of the type that the event's handlers answer with.
+    /// An event that declares no output accepts any value.
     #[inline(always)]
     pub(crate) fn checked(self, expects: &impl Expects) -> Self {
         let (wanted, expected) = expects.expected();
@@ -121,13 +121,13 @@ impl AnyValue {
         Self(Value::new(value))
     }
 
-    /// The value, when it is a `T`.
+    /// Returns the value, if it is a `T`.
     #[must_use]
     pub fn downcast_ref<T: 'static>(&self) -> Option<&T> {
         self.0.get()
     }
 
-    /// The name of the value's type.
+    /// Returns the name of the value's type.
     #[must_use]
     pub fn type_name(&self) -> &'static str {
         self.0.type_name()
@@ -149,12 +149,12 @@ impl fmt::Debug for AnyValue {
 /// ```
 ///
 /// # Errors
-/// None: it is `Ok`.
+/// None: the result is `Ok`.
 pub const fn ok<T>(value: T) -> Result<T, BoxError> {
     Ok(value)
 }
 
-/// A value of another type than the event's handlers answer with.
+/// A value that is not of the type the event's handlers answer with.
 pub(crate) struct OtherType {
     pub(crate) expected: &'static str,
     pub(crate) found: &'static str,
@@ -170,7 +170,7 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
-    /// Whether it is, or may be, the last owner of something of the user's.
+    /// Whether dropping it drops, or may drop, a user's value.
     pub(crate) const fn owns_something(&self) -> bool {
         matches!(self, Self::Value(Value::Shared(_)) | Self::Failed(_))
     }

@@ -1,8 +1,8 @@
-//! From where a handle sees its event: the bus and the invocation it belongs to, in one word.
+//! Where a handle sees its event from: the bus and the invocation it belongs to, in one word.
 //!
-//! A handle is two words then, its record and this, which are returned and moved in registers. One of
-//! three is copied by way of the stack, and not in the pieces it was written in, which a processor has
-//! to wait for.
+//! This makes a handle two words, its record and this, which are returned and moved in registers.
+//! Three would be copied by way of the stack, not in the pieces they were written in, and a
+//! processor has to wait for that.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -13,23 +13,23 @@ use super::record::Head;
 use super::shared::BusShared;
 use crate::machine::{InvocationKey, Key};
 
-/// 0 is the bus the event was dispatched on, outside of handlers; the key of an invocation is that
-/// handler, on that bus. A mark makes it the key of another bus, which the event was forwarded to, or a
-/// place in what the record notes of handlers there.
+/// 0 is the bus the event was dispatched on, outside of handlers. The key of an invocation is that
+/// handler, on that bus. A mark makes it the key of another bus, which the event was forwarded to,
+/// or a place in the record's list of handlers there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Vantage(u64);
 
-/// The highest bits of a key's slot: so many buses, and so many handlers that run, there hardly are.
+/// The highest bits of a key's slot: there are hardly ever so many buses, or running handlers.
 const MARKS: u64 = 0b11 << 30;
 const ABROAD: u64 = 0b01 << 30;
 const INSIDE_ABROAD: u64 = 0b10 << 30;
 
-/// The handlers of an event on buses that it was forwarded to, as their handles name them.
+/// The handlers of an event on buses it was forwarded to, as their handles name them.
 #[derive(Default)]
-// A box, so that other events have no room for it.
+// A box, so that other events have no space for it.
 pub(crate) struct Abroad(Option<Box<Noted>>);
 
-/// Where a handler runs, and which run of it that is. What it is given is of that bus for good.
+/// Where a handler runs, and which run that is. Its handles belong to that bus for good.
 type There = (Arc<BusShared>, InvocationKey);
 
 struct Noted {
@@ -37,17 +37,17 @@ struct Noted {
     others: Vec<There>,
 }
 
-/// A bus: the one of the record, or one that was looked for.
+/// A bus: the one of the record, or one that was looked up.
 pub(crate) enum BusRef<'a> {
     Home(&'a Arc<BusShared>),
     Abroad(Arc<BusShared>),
 }
 
 impl Vantage {
-    /// That of who has dispatched the event.
+    /// That of the code that dispatched the event.
     pub(crate) const HOME: Self = Self(0);
 
-    /// That of somebody on `bus`, outside of handlers.
+    /// That of code on `bus`, outside of handlers.
     pub(crate) fn outside(head: &Head, bus: &Arc<BusShared>) -> Self {
         let bits = bus.key.to_bits();
         match Arc::ptr_eq(&head.bus, bus) || bits & MARKS != 0 {
@@ -70,19 +70,19 @@ impl Vantage {
         let mut abroad = head.abroad.lock();
         let new = || Box::new(Noted { first: (bus.clone(), by), others: Vec::new() });
         let Noted { first, others } = &mut **abroad.0.get_or_insert_with(new);
-        // Of one that is tried again it is there.
+        // A handler that is tried again is there already.
         if others.last().unwrap_or(first).1 != by {
             others.push((bus.clone(), by));
         }
         Self(others.len() as u64 | INSIDE_ABROAD)
     }
 
-    /// Whether it is a handler's.
+    /// Whether it belongs to a handler.
     pub(crate) const fn is_inside(self) -> bool {
         self.0 != 0 && self.0 & MARKS != ABROAD
     }
 
-    /// The run of the handler whose it is.
+    /// The run of the handler that it belongs to.
     pub(crate) fn by(self, head: &Head) -> Option<InvocationKey> {
         match self.0 & MARKS {
             0 => Key::from_bits(self.0),
@@ -91,7 +91,7 @@ impl Vantage {
         }
     }
 
-    /// The bus; `None` when it is another one, outside of handlers, and gone.
+    /// The bus; `None` if it is another one, seen from outside of handlers, and gone.
     pub(crate) fn bus(self, head: &Head) -> Option<BusRef<'_>> {
         let key = match self.0 & MARKS {
             0 => return Some(BusRef::Home(&head.bus)),

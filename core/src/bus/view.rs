@@ -48,17 +48,17 @@ pub(crate) fn path(head: &Head) -> Vec<String> {
         return names(frozen.path());
     }
     let path = head.bus.hub.lock().books.path(head.key());
-    // It may have completed in between, and then its path is here.
+    // It may have completed in between; then its path is here.
     head.frozen().map_or_else(|| names(&path), |frozen| names(frozen.path()))
 }
 
-/// The bus that is processing an event, as a handler of it sees it.
+/// The bus that is processing an event, as seen by a handler of it.
 pub(crate) fn bus(head: &Head, seen: Vantage) -> Option<EventBus> {
     let bus = seen.is_inside().then(|| seen.bus(head))??;
     EventBus::of(bus.clone())
 }
 
-/// They are seen from where the parent is seen.
+/// The children are seen from where the parent is seen.
 pub(crate) fn children(head: &Head, seen: Vantage) -> Vec<AnyEvent> {
     let bus = seen.bus(head);
     let child = |child| match &bus {

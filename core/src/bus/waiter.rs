@@ -1,4 +1,4 @@
-//! Waiting for an event's completion: inside a handler a wait of the machine, outside a waker.
+//! Waiting for an event's completion: inside a handler with a wait of the machine, outside with a waker.
 
 use alloc::sync::Arc;
 use core::task::{Context, Poll, ready};
@@ -12,44 +12,44 @@ use super::turn::{Clock, TurnEnd};
 use super::wakers::Seat;
 use crate::machine::{InvocationKey, WaitKey, Waiting};
 
-/// A handle that is waited with, and given back at the end of the wait.
+/// A handle to wait with, given back at the end of the wait.
 pub(crate) trait Awaited {
     fn head(&self) -> &Head;
-    /// Whose wait it is, where the thread does not know.
+    /// The invocation that waits, where the thread does not know it.
     fn claim(&self) -> Claim;
 }
 
 /// One wait, from its first poll to its end or its drop.
 pub(crate) struct Waiter<T: Awaited> {
-    /// There until it was given back.
+    /// `None` once it was given back.
     handle: Option<T>,
     place: Place,
 }
 
-/// What a wait has left with others.
+/// What a wait has registered elsewhere.
 #[derive(Default)]
 struct Place {
-    /// Where our waker stands in the record.
+    /// The seat of our waker in the record.
     seat: Option<Seat>,
     /// The wait of the invocation that polls us.
     wait: Option<WaitKey>,
-    /// The invocation that has been told of.
+    /// The invocation that the machine was told of.
     noted: Option<InvocationKey>,
     manner: Manner,
 }
 
-/// What a wait does beside waiting.
-// As wide as a word: a wait is moved often, and a `bool` in it would be moved apart from the rest.
+/// What a wait does besides waiting.
+// As wide as a word: a wait is moved often, and a `bool` in it would be moved separately.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 #[repr(u64)]
 enum Manner {
     #[default]
     Plain,
-    /// Its end has the invocation polled again that waits.
+    /// Its end makes the waiting invocation be polled again.
     Resumes,
-    /// Its first poll gives way to other tasks.
+    /// Its first poll yields to other tasks.
     GivesWay,
-    /// Its last poll has.
+    /// Its last poll yielded.
     HasGivenWay,
 }
 
@@ -60,8 +60,9 @@ impl<T: Awaited> Waiter<T> {
         Self { handle: Some(handle), place: Place::default() }
     }
 
-    /// For an event that the one who waits has worked for. When that is done already, and he has done so
-    /// much that he has to give way, that is all he does at first: nothing is left to be told of.
+    /// For an event that the waiter has helped to run. If the event is done already, and the waiter
+    /// has done so much that it has to yield, then yielding is all this does at first: there is
+    /// nothing left to be told of.
     #[inline]
     pub(crate) fn after_help(handle: T) -> Self {
         let head = handle.head();
@@ -92,7 +93,7 @@ impl<T: Awaited> Drop for Waiter<T> {
 }
 
 impl Place {
-    /// Ready when the wait is over; if not, our waker is registered, or who polls us is polled again.
+    /// Ready when the wait is over. If not, our waker is registered, or our poller is polled again.
     fn poll(&mut self, head: &Head, claim: Claim, cx: &Context<'_>) -> Poll<Result<(), WaitError>> {
         let bus = &head.bus;
         match self.manner {
@@ -113,7 +114,7 @@ impl Place {
         let mut is_resumed = false;
         let poller = context::poller(&bus.hub, claim);
         if !matches!(poller, Poller::Invocation(..)) && self.noted.take().is_some() {
-            // It has left the handler that it was a wait of.
+            // The wait has left the handler it belonged to.
             self.end_wait(bus);
         }
         match poller {
@@ -122,7 +123,7 @@ impl Place {
                 self.note(head, invocation, is_own)?;
                 is_resumed = is_own && self.manner == Manner::Resumes && self.wait.is_some();
             }
-            // Never while an invocation is polled on this thread.
+            // No help while an invocation is polled on this thread.
             Poller::Handler => bus.pass_on(),
             Poller::Task if share::gives_way() => {
                 self.manner = Manner::HasGivenWay;
@@ -146,8 +147,8 @@ impl Place {
         is_over
     }
 
-    /// Tells the machine, once, that this invocation waits. A wait is whose polls it: it is not any
-    /// more that of another one which did before.
+    /// Tells the machine, once, that this invocation waits. A wait belongs to the invocation that
+    /// polls it, and no longer to one that did before.
     #[inline(never)]
     fn note(
         &mut self,
@@ -160,7 +161,7 @@ impl Place {
         }
         self.end_wait(&head.bus);
         let event = head.key();
-        // The error apart, so that what is nearly always answered is two words.
+        // The error is kept apart, so that the usual answer is two words.
         let mut error = None;
         let waiting = head.bus.hub.input(|hub| {
             let waiting = hub.books.begin_wait(invocation, event, resumes);
@@ -195,7 +196,7 @@ impl Place {
 }
 
 impl BusShared {
-    /// Runs what is ready instead of sleeping until the driver is scheduled, until an event is done.
+    /// Until an event is done, runs what is ready instead of sleeping until the driver is scheduled.
     fn help(self: &Arc<Self>, head: &Head) {
         match self.hub.latched().filter(|latched| latched.runtime.is_current()) {
             None => self.pass_on(),
@@ -206,7 +207,7 @@ impl BusShared {
         }
     }
 
-    /// The runtime, if whoever waits on this thread may work for the bus now.
+    /// The runtime, if a task that waits on this thread may work for the bus now.
     pub(crate) fn helper(&self) -> Option<&Latched> {
         if context::is_in_handler() {
             return None;
@@ -214,10 +215,10 @@ impl BusShared {
         self.hub.runtime().ok().filter(|latched| latched.runtime.is_current())
     }
 
-    /// Leaves the rest to the driver, when it does not know of it.
+    /// Tells the driver of what is left, if it does not know.
     pub(crate) fn turn_ended(self: &Arc<Self>, end: TurnEnd) {
         let Some(deadline) = end.idle_until else { return };
-        // What goes on needs somebody whose end is told to those who wait for it.
+        // Events in flight need a driver: if that is dropped, their waiters are told.
         if deadline < self.armed() || (end.goes_on && !self.is_driven()) {
             self.wake_driver();
         }

@@ -1,4 +1,4 @@
-//! The wakers of those who wait for one thing.
+//! The wakers of everything that waits for one thing.
 
 use alloc::boxed::Box;
 use core::num::NonZeroU64;
@@ -12,14 +12,13 @@ use crate::sync::atomic::{AtomicU32, Ordering};
 
 /// Wakers are user code: none is cloned, woken or dropped under the lock.
 pub(crate) struct Wakers {
-    /// How often all were woken; written under the lock.
+    /// How often all were woken. Written under the lock.
     number: AtomicU32,
     round: Mutex<Round>,
 }
 
-/// Where a waker stands until all are woken.
-// One word, as there is an `Option` of it in each wait, which is moved often: the round, and the place
-// from 1.
+/// The place of a waker until all are woken.
+// One word, because each wait has an `Option` of it and is moved often: the round, and the place from 1.
 #[derive(Clone, Copy)]
 pub(crate) struct Seat(NonZeroU64);
 
@@ -39,7 +38,7 @@ impl Seat {
     }
 }
 
-/// A seat among those who wait, left when it is dropped.
+/// A seat among the waiters, given up when dropped.
 pub(crate) struct Place<'a> {
     wakers: &'a Wakers,
     seat: Option<Seat>,
@@ -50,8 +49,8 @@ impl<'a> Place<'a> {
         Self { wakers, seat: None }
     }
 
-    /// Has `waker` woken with the others. Whoever waits looks again afterwards: what happens before
-    /// he is registered wakes nobody.
+    /// Registers `waker` to be woken with the others. The caller looks again afterwards: what
+    /// happens before it is registered wakes nobody.
     pub(crate) fn register(&mut self, waker: &Waker) {
         self.wakers.register(waker, &mut self.seat, || false);
     }
@@ -65,7 +64,7 @@ impl Drop for Place<'_> {
     }
 }
 
-/// Who waits to be woken next: nearly always nobody or one.
+/// The waiters to wake next: nearly always none or one.
 struct Round {
     first: Option<Waker>,
     others: Option<Box<Slab<Waker>>>,
@@ -77,7 +76,7 @@ impl Wakers {
         Self { number: AtomicU32::new(0), round }
     }
 
-    /// Wakes everybody. Their seats are nobody's then.
+    /// Wakes all waiters. Their seats then belong to nobody.
     pub(crate) fn wake_all(&self) {
         let (first, others) = {
             let mut round = self.round.lock();
@@ -86,13 +85,13 @@ impl Wakers {
         };
         let others = others.into_iter().flat_map(|others| *others).map(|(_, waker)| waker);
         for waker in first.into_iter().chain(others) {
-            // One that panics keeps nobody else from being woken.
+            // A waker that panics does not keep the others from being woken.
             let _ = guard::catch(|| waker.wake());
         }
     }
 
-    /// Has `waker` woken with the others, in the place of what `seat` registered before; not when
-    /// it is too late for that.
+    /// Registers `waker` to be woken with the others, replacing what `seat` registered before,
+    /// unless it is too late for that.
     pub(crate) fn register(
         &self,
         waker: &Waker,
@@ -121,7 +120,7 @@ impl Wakers {
         drop((waiter, replaced));
     }
 
-    /// Gives a registration up.
+    /// Removes a registration.
     pub(crate) fn unregister(&self, seat: Seat) {
         let waker = {
             let mut round = self.round.lock();
@@ -133,7 +132,7 @@ impl Wakers {
 }
 
 impl Round {
-    /// The place it is in now.
+    /// Returns the place it is in now.
     fn insert(&mut self, waker: Waker) -> usize {
         match self.first {
             None => {

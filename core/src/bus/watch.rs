@@ -12,20 +12,20 @@ use super::vantage::Vantage;
 use crate::event::Event;
 use crate::machine::{Overflow, Pattern, WatchKey};
 
-/// Told of the events that come to a bus.
+/// Observes the events that come to a bus.
 pub(crate) trait Watcher: Send + Sync {
-    /// Takes an event, under the hub's lock and so in order; gives back what it makes place for.
+    /// Takes an event, under the hub's lock and so in order. Returns the event it replaces.
     fn receive(&self, record: &Arc<dyn Erased>, instead_of_oldest: bool)
     -> Option<Arc<dyn Erased>>;
 
-    /// Acts on it, outside the lock.
+    /// Handles the event, outside the lock.
     fn arrived(&self, record: Arc<dyn Erased>);
 
-    /// Nothing will come any more; there was no room for so many.
+    /// No more events will come; `dropped` of them found no room.
     fn ended(&self, dropped: u64);
 }
 
-/// Which events are looked at, and what they are turned into.
+/// Which events match, and what they are converted into.
 pub(crate) struct Select<In> {
     name: Option<&'static str>,
     of_type: Option<TypeId>,
@@ -68,12 +68,12 @@ impl<In> Select<In> {
         }
     }
 
-    /// Whether a record is one of them.
+    /// Whether a record matches.
     pub(crate) fn takes(&self, record: &dyn Erased) -> bool {
         match self.pattern() {
             Pattern::Type(_, of_type) => record.of_type() == of_type,
             Pattern::Name(name) => record.name() == name,
-            // Requests and published values are no events of the bus's own.
+            // Requests and published values are not events of the bus itself.
             Pattern::Any => record.name() != MESSAGE,
         }
     }
@@ -87,7 +87,7 @@ impl<In> Clone for Select<In> {
 }
 
 impl HubState {
-    /// Registers a watcher; `None` when the bus is stopped.
+    /// Registers a watcher; `None` if the bus is stopped.
     pub(crate) fn watch(
         &mut self,
         bus: &BusShared,
@@ -100,7 +100,7 @@ impl HubState {
         Some(watch)
     }
 
-    /// Ends a watch; the watcher is given out, to be dropped outside the lock.
+    /// Ends a watch. The watcher is returned, to be dropped outside the lock.
     #[must_use = "a watcher holds values of the user's: drop it outside the lock"]
     pub(crate) fn unwatch(&mut self, watch: WatchKey) -> Option<Arc<dyn Watcher>> {
         self.books.unwatch(watch);

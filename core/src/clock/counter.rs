@@ -1,4 +1,4 @@
-//! The system's time, told by the processor's counter between two looks at the system's clock.
+//! The system's time, read from the processor's counter between two looks at the system's clock.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::fs;
@@ -10,18 +10,18 @@ use super::segment::Surveyor;
 use crate::sync::StaticMutex;
 use crate::time::Instant;
 
-/// What all clocks of the process share: it is about the machine, and nothing of a bus's is in it.
+/// Shared by all clocks of the process: it is about the computer, and holds nothing of a bus.
 pub(super) static COUNTER: Counter = Counter::new();
 
 /// A thread that is interrupted between its looks at both clocks takes more ticks than this; so does a
 /// counter or a clock that is slow to read.
 const AT_ONCE: u64 = 1_000;
-/// So often in a row they are not looked at at once, and the counter is left alone.
+/// After so many such misses in a row, the counter is no longer used.
 const PATIENCE: u32 = 16;
 
 pub(super) struct Counter {
     start: OnceLock<StdInstant>,
-    /// Its ticks tell the time, as far as is known.
+    /// The counter's ticks tell the time, as far as is known.
     is_of_use: AtomicBool,
     line: Line,
     drawing: StaticMutex<Drawing>,
@@ -43,7 +43,7 @@ impl Counter {
         }
     }
 
-    /// The time from here on is counted.
+    /// Begins to count the time.
     pub(super) fn begin(&self) -> StdInstant {
         *self.start.get_or_init(|| {
             self.is_of_use.store(is_trusted(), Ordering::Relaxed);
@@ -57,19 +57,19 @@ impl Counter {
         self.line.at(ticks).unwrap_or_else(|| self.look())
     }
 
-    /// The same of another moment.
+    /// The same for another moment.
     pub(super) fn at(&self, moment: StdInstant) -> u64 {
         (Instant::EPOCH + moment.saturating_duration_since(self.begin())).as_nanos()
     }
 
-    /// Asks the system, and draws the line on from there.
+    /// Asks the system, and continues the line from there.
     #[cold]
     fn look(&self) -> u64 {
         if !self.is_of_use.load(Ordering::Relaxed) {
             return self.at(StdInstant::now());
         }
         let mut drawing = self.drawing.lock();
-        // Somebody else may have drawn it meanwhile.
+        // Another thread may have drawn it meanwhile.
         if let Some(now) = self.line.at(ticks) {
             return now;
         }
@@ -89,8 +89,8 @@ impl Counter {
     }
 }
 
-/// The system keeps its own time by the counter: it has found it steady, and the same on all
-/// processors.
+/// Whether the system keeps its own time by the counter: then it has found it steady, and the same
+/// on all processors.
 fn is_trusted() -> bool {
     let source = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
     cfg!(all(target_os = "linux", target_arch = "x86_64"))
@@ -113,7 +113,7 @@ mod tests {
     use core::time::Duration;
     use std::thread;
 
-    /// Reads both clocks for some time, each in its turn.
+    /// Reads both clocks for some time, in turn.
     fn read(until: StdInstant) -> u64 {
         let mut last = 0;
         loop {

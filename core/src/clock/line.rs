@@ -1,4 +1,4 @@
-//! The piece of the line that is read off now: written by one thread at a time, read by all without a
+//! The piece of the line that is read now: written by one thread at a time, read by all without a
 //! lock (a sequence lock).
 
 use core::sync::atomic::{AtomicU64, Ordering, fence};
@@ -19,8 +19,8 @@ impl Line {
         Self { version, rate, from, base }
     }
 
-    /// The time at a tick; `None` when the line does not reach there, or is written. Where there is no
-    /// line, nobody asks for the tick.
+    /// The time at a tick; `None` if the line does not reach there, or is being written. Without a
+    /// line, the tick is not asked for.
     #[inline]
     pub(super) fn at(&self, tick: impl FnOnce() -> u64) -> Option<u64> {
         let version = self.version.load(Ordering::Acquire);
@@ -35,7 +35,7 @@ impl Line {
         Segment { rate, from, base }.at(tick())
     }
 
-    /// Only one thread at a time does this.
+    /// Only one thread at a time calls this.
     pub(super) fn set(&self, Segment { rate, from, base }: Segment) {
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version.wrapping_add(1), Ordering::Relaxed);
@@ -68,7 +68,7 @@ mod tests {
             for _ in 0..2 {
                 scope.spawn(|| {
                     for _ in 0..200_000 {
-                        // Of all pieces the time is their tick.
+                        // In every piece, the time is the tick.
                         let mut tick = 0;
                         let told = line.at(|| {
                             tick = line.from.load(Ordering::Relaxed) + 1;

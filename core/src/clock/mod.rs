@@ -9,24 +9,24 @@ use std::time::Instant as StdInstant;
 use self::counter::COUNTER;
 use crate::time::Instant;
 
-/// The clock of [`std::time::Instant`], read faster where that can be done.
+/// The clock of [`std::time::Instant`], read faster where possible.
 ///
-/// A bus reads the clock at least twice for an event, and to ask the system is a good part of what an
-/// event takes. On Linux on x86-64, where the system itself takes its time from the processor's
-/// counter (its `clocksource` is `tsc`), this clock asks it once in some tens of microseconds and
-/// counts on from there, a little slower than the system's time runs. Elsewhere it is the system's
-/// clock.
+/// A bus reads the clock at least twice for an event, and asking the system takes a good part of an
+/// event's time. On Linux on x86-64, if the system itself takes its time from the processor's counter
+/// (its `clocksource` is `tsc`), this clock asks it once in some tens of microseconds and counts on from
+/// there, a little slower than the system's time runs. Elsewhere it is the system's clock.
 ///
 /// # What it promises
 ///
-/// - It is behind the system's clock, by less than a microsecond: a timer of the system's fires when
+/// - It is behind the system's clock, by less than a microsecond: when a timer of the system fires,
 ///   its time has come here too, or nearly so.
-/// - On one thread it never goes back. A processor reads its counter ahead of what else it is at: what
-///   another thread has read and told a moment ago may be later than what is read here, by some 100 ns.
-///   The machine takes the later of two times.
-/// - Where the system's time is slowed down at once by more than 2 parts in a thousand, it is ahead and
-///   goes back by up to some microseconds before it follows. Nothing else is asked of the system once
-///   it was found to keep its time by the counter, which is looked up when the first clock is made.
+/// - On one thread it never goes back. A processor reads its counter ahead of its other work: what
+///   another thread read and passed on a moment ago may be later than what is read here, by some 100
+///   ns. The machine takes the later of two times.
+/// - If the system's time is suddenly slowed down by more than 2 parts in a thousand, this clock is
+///   ahead, and goes back by up to some microseconds before it follows. It asks nothing else of the
+///   system once it was found to keep its time by the counter, which is checked when the first clock
+///   is made.
 ///
 /// ```
 /// use busway_core::SystemClock;
@@ -44,23 +44,23 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// A clock whose epoch is now.
+    /// Returns a clock whose epoch is now.
     #[must_use]
     pub fn new() -> Self {
-        // The counter is not to begin after the epoch.
+        // The counter must not begin after the epoch.
         COUNTER.begin();
         let epoch = StdInstant::now();
         Self { epoch, counted: COUNTER.at(epoch) }
     }
 
-    /// The time since the epoch.
+    /// Returns the time since the epoch.
     #[must_use]
     #[inline]
     pub fn now(&self) -> Instant {
         Instant::from_nanos(COUNTER.now().saturating_sub(self.counted))
     }
 
-    /// The epoch, for timers that are set by the system's clock.
+    /// Returns the epoch, for timers that are set by the system's clock.
     #[must_use]
     pub const fn epoch(&self) -> StdInstant {
         self.epoch

@@ -1,19 +1,19 @@
 //! The system's time as a line over the ticks of a counter, piece by piece.
 //!
 //! A piece starts where the system's time was looked at, and is a little flatter than that time has
-//! been of late: so it is behind until the next piece starts, and the time that is read off never goes
-//! back. Where the system's time itself is slowed down by more than the piece is flatter (chrony may do
-//! so, by up to a twelfth), it is ahead by some microseconds, for as long as it takes to see that.
+//! been of late. So it is behind until the next piece starts, and the time read off it never goes
+//! back. If the system's time itself is slowed down by more than that (chrony may do so, by up to a
+//! twelfth), the line is ahead by some microseconds, for as long as it takes to see that.
 
 /// How long a piece is used, in ticks: some tens of microseconds.
 const REACH: u64 = 1 << 17;
-/// By this part it is flatter: more than NTP's daemon slows the time down (500 parts in a million).
+/// A piece is flatter by this part: more than NTP's daemon slows the time down (500 parts in a million).
 const FLATTER: u64 = 500;
-/// So much time, in nanoseconds, and then the rate is judged by it.
+/// After so much time, in nanoseconds, the rate is judged by it.
 const JUDGED: u64 = 10_000_000;
 /// A rate that differs from the last one by more than this part was not that of one counter.
 const DIFFERS: u64 = 8;
-/// What a look at both clocks may be off by, in nanoseconds: a piece may start higher by this.
+/// How far off a look at both clocks may be, in nanoseconds: a piece may start higher by this.
 const OFF: u64 = 2_000;
 
 /// A piece of the line.
@@ -45,12 +45,12 @@ impl Segment {
     }
 }
 
-/// Draws the line on.
+/// Continues the line.
 #[derive(Debug)]
 pub(super) struct Surveyor {
-    /// The rate was judged last, or is judged from, here: a tick and the time.
+    /// Where the rate was judged last, or is judged from: a tick and the time.
     since: Option<(u64, u64)>,
-    /// As it was judged; 0 when it is not known.
+    /// The rate as judged; 0 if it is not known.
     rate: u64,
     last: Segment,
 }
@@ -60,13 +60,13 @@ impl Surveyor {
         Self { since: None, rate: 0, last: Segment { rate: 0, from: 0, base: 0 } }
     }
 
-    /// The piece that starts at a tick at which it was `now` or a little later; none while the rate is
-    /// not known.
+    /// The piece that starts at a tick at which the time was `now` or a little later; none while the
+    /// rate is not known.
     pub(super) fn survey(&mut self, tick: u64, now: u64) -> Segment {
-        // Without a last piece it is 0.
+        // Without a last piece this is 0.
         let reached = self.last.beyond(tick);
         if reached > now.saturating_add(OFF) || !self.judge(tick, now) {
-            // It is another counter, or another time, than it was.
+            // The counter, or the time, is not the one it was.
             *self = Self { since: Some((tick, now)), ..Self::new() };
         }
         if self.rate == 0 {
@@ -77,7 +77,7 @@ impl Surveyor {
         self.last
     }
 
-    /// Judges the rate anew when it is time; false when it makes no sense.
+    /// Judges the rate anew if it is time; false if it makes no sense.
     fn judge(&mut self, tick: u64, now: u64) -> bool {
         let Some((tick_then, then)) = self.since else { return false };
         let (ticks, time) = (tick.wrapping_sub(tick_then), now.saturating_sub(then));
@@ -120,8 +120,7 @@ mod tests {
         }
     }
 
-    /// How far the line was ahead, behind and back at the most, in nanoseconds, while it was read for
-    /// so many windows.
+    /// How far the line was ahead, behind and back at most, in nanoseconds, over so many windows.
     #[derive(Debug, Default, PartialEq, Eq)]
     struct Worst {
         ahead: u64,

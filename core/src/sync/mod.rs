@@ -1,7 +1,7 @@
 //! The lock seam: the one place that knows which locks and atomics this build uses.
 //!
-//! With `std` the lock of the operating system, without it a spin lock. A build with `--cfg loom` has
-//! loom's in their places, which tries the orders in which threads can come to them.
+//! With `std` it is the operating system's lock, without it a spin lock. A build with `--cfg loom`
+//! uses loom's instead, which tries the orders in which threads can reach them.
 
 use core::fmt;
 
@@ -27,7 +27,7 @@ pub(crate) use {
     std::thread_local,
 };
 
-/// A lock that is there as long as the process is: no model's.
+/// A lock that exists as long as the process, and belongs to no model.
 #[cfg(not(loom))]
 pub(crate) type StaticMutex<T> = Mutex<T>;
 #[cfg(loom)]

@@ -17,7 +17,7 @@ impl<T> Mutex<T> {
     }
 }
 
-/// As [`super::once::OnceLock`], in view of the model.
+/// Like [`super::once::OnceLock`], but seen by the model.
 pub(crate) struct OnceLock<T> {
     is_set: atomic::AtomicBool,
     value: super::once::OnceLock<T>,
@@ -45,7 +45,7 @@ impl<T> OnceLock<T> {
     }
 }
 
-/// A value of each thread of the model, written as `std`'s.
+/// A value for each thread of the model, written like `std`'s.
 macro_rules! of_thread {
     ($(#[$attr:meta])* static $name:ident: $type:ty = const $init:block;) => {
         loom::thread_local! { $(#[$attr])* static $name: $type = $init; }

@@ -1,7 +1,7 @@
 //! A value that is written once.
 
-/// A value that is written once and then read without a lock. Whoever writes second loses, and
-/// nobody has anything to wait for but a move.
+/// A value that is written once and then read without a lock. The second writer loses, and there is
+/// nothing to wait for but a move.
 pub(crate) struct OnceLock<T>(spin::Once<T>);
 
 impl<T> OnceLock<T> {
@@ -14,7 +14,7 @@ impl<T> OnceLock<T> {
         self.0.get()
     }
 
-    /// Makes the value where it stays; nothing happens when there is one.
+    /// Makes the value where it stays; does nothing if there is one.
     #[inline]
     pub(crate) fn init(&self, make: impl FnOnce() -> T) {
         self.0.call_once(make);

@@ -1,12 +1,12 @@
-//! The waker of the one who waits.
+//! The waker of a single waiter.
 
 use core::task::Waker;
 
 use super::Mutex;
 
-/// A place for one waker. It is user code: it is not cloned, woken or dropped under the lock, and when one
-/// of these panics, the place is as it was or as it was to be. (That of `futures` is never free again
-/// after such a panic.)
+/// A place for one waker. Wakers are user code: none is cloned, woken or dropped under the lock. If
+/// one of these panics, the place is as it was or as it was to be. (That of `futures` is never free
+/// again after such a panic.)
 pub(crate) struct OneWaker(Mutex<Option<Waker>>);
 
 impl OneWaker {
@@ -14,7 +14,7 @@ impl OneWaker {
         Self(Mutex::new(None))
     }
 
-    /// Has this one woken, in the place of the one before. Whoever waits looks again afterwards.
+    /// Registers this waker in place of the one before. The caller looks again afterwards.
     pub(crate) fn register(&self, waker: &Waker) {
         let is_there = self.0.lock().as_ref().is_some_and(|there| there.will_wake(waker));
         if !is_there {

@@ -1,13 +1,13 @@
-//! The lock of the operating system, which ignores poisoning: nothing of the user's runs under a lock,
-//! so a panic leaves no half-made state behind. A thread looks a few times before it sleeps.
+//! The lock of the operating system, which ignores poisoning: no user code runs under a lock, so a
+//! panic leaves no half-made state behind. A thread looks a few times before it sleeps.
 
 pub(crate) use std::sync::MutexGuard;
 use std::sync::{PoisonError, TryLockError};
 
-/// Looks at a lock that another thread has, before this one sleeps, after pauses of 64, 128, 256 and 256
-/// times the processor's shortest: in all some microseconds to some tens of them, which is what a
-/// handful of steps of a bus take. Who looks sooner takes the lock, and what is behind it, from a
-/// thread that is about to come back for it, and has it taken from him in turn.
+/// How often a thread looks at a lock that another one has, before it sleeps. The pauses are 64,
+/// 128, 256 and 256 times the processor's shortest: in all some microseconds to some tens of them,
+/// which is what a handful of steps of a bus take. A thread that looks sooner takes the lock, and
+/// what is behind it, from a thread that is about to come back for it, and loses it in turn.
 const LOOKS: u32 = 4;
 /// The first pause and the longest one, as powers of two.
 const FIRST: u32 = 6;
@@ -35,9 +35,9 @@ impl<T> Mutex<T> {
         }
     }
 
-    /// Lets the other thread go on for a while, looks now and then, and sleeps when that takes
-    /// long. To come too early costs more than to wait: what is behind the lock moves from one
-    /// core to the other each time.
+    /// Lets the other thread go on for a while, looks now and then, and sleeps if that takes long.
+    /// Coming too early costs more than waiting: what is behind the lock moves from one core to the
+    /// other each time.
     #[cold]
     fn lock_contended(&self) -> MutexGuard<'_, T> {
         for look in 0..LOOKS {
@@ -67,7 +67,7 @@ mod tests {
                         let mut count = count.lock();
                         count.0 += 1;
                         if turn % 100 == 0 && thread == 0 {
-                            // Longer than anybody looks: the others sleep.
+                            // Longer than any thread looks: the others sleep.
                             std::thread::sleep(core::time::Duration::from_micros(500));
                         }
                         count.1 += 1;

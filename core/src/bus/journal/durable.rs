@@ -18,28 +18,30 @@ pub enum DurableError {
     /// The bus it was dispatched on has no journal.
     #[error("the bus has no journal")]
     NoJournal,
-    /// It was to be written when it completes, and the bus was stopped before.
+    /// It was to be written at its completion, and the bus was stopped before.
     #[error("the bus was stopped before the event completed")]
     Stopped,
-    /// The journal let go of it before it was written.
+    /// The journal released it before it was written.
     #[error("the journal was closed before the event was written")]
     Closed,
-    /// It is written when it completes, which waits for the handler that asks (R15).
+    /// It is written at its completion, which waits for the handler that asks (R15).
     #[error("the event is written when it completes")]
     Deadlock(#[source] WaitError),
-    /// It could not be written: also when the journal was closed by then.
+    /// It could not be written, or the journal was already closed.
     #[error("the event could not be written")]
     Failed(#[source] SinkError),
 }
 
 impl<E: Event> EventHandle<E> {
-    /// Waits until the event is on disk: its acceptance where the journal of the bus is written
-    /// ahead, else its completion, which this then waits for as [`wait`](Self::wait) does. A journal that
-    /// else syncs at its close syncs at once.
+    /// Waits until the event is on disk.
+    ///
+    /// With a write-ahead journal, its acceptance has to be on disk. Otherwise its completion has to
+    /// be, which this waits for as [`wait`](Self::wait) does. A journal that otherwise syncs when it
+    /// is closed syncs at once.
     ///
     /// # Errors
-    /// It is not, and will not be: the bus has no journal, or the journal failed; or it is to be written at
-    /// its completion, which waits for the handler that asks.
+    /// The event is not on disk and will not be: the bus has no journal, the journal failed, or the
+    /// event is to be written at its completion, which waits for the handler that asks.
     ///
     /// # Cancel safety
     /// Dropping it ends the wait, not the writing.
@@ -49,10 +51,10 @@ impl<E: Event> EventHandle<E> {
 }
 
 impl AnyEvent {
-    /// Waits until the event is on disk, as [`EventHandle::durable`].
+    /// Waits until the event is on disk, like [`EventHandle::durable`].
     ///
     /// # Errors
-    /// As of [`EventHandle::durable`].
+    /// Same as [`EventHandle::durable`].
     ///
     /// # Cancel safety
     /// Dropping it ends the wait, not the writing.

@@ -1,4 +1,4 @@
-//! The lines of a hub's buses: put in order under its lock, handed to the sinks outside of it.
+//! The lines of a hub's buses: ordered under its lock, handed to the sinks outside it.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
@@ -18,22 +18,23 @@ use crate::bus::shared::{BusShared, HubShared};
 use crate::bus::view;
 use crate::machine::Cause;
 
-/// What is to be handed to sinks, in order.
+/// The lines to hand to sinks, in order.
 #[derive(Default)]
 pub(crate) struct Lines {
-    /// The buses that have a journal, by where their names are: a name is one bus's while that bus is
-    /// there, and taken from it, not copied. It is held here, so that its place is no later one's.
+    /// The buses that have a journal, by the addresses of their names. A name belongs to one bus
+    /// while that exists, and is shared with it, not copied. It is held here, so that no later name
+    /// gets its address.
     buses: BTreeMap<usize, (Arc<str>, Weak<BusShared>)>,
-    /// With so many, those that are gone are looked for.
+    /// At this size, buses that are gone are removed.
     many: usize,
     waiting: VecDeque<Line>,
-    /// How many there were so far.
+    /// How many lines there were so far.
     noted: u64,
     /// How many of them were handed on.
     handed_on: u64,
-    /// Somebody hands them on, and will look again.
+    /// A thread is handing lines on, and will look again.
     is_writing: bool,
-    /// Those who wait until so many are handed on.
+    /// The wakers of those that wait until so many are handed on.
     told: Vec<(u64, Waker)>,
 }
 
@@ -80,7 +81,7 @@ impl Lines {
         }
     }
 
-    /// So many more are handed on; those are to be told who wait for no more than that.
+    /// Counts lines that were handed on, and returns the wakers of those that wait for no more.
     fn are_handed_on(&mut self, count: u64) -> Vec<Waker> {
         self.handed_on += count;
         let handed_on = self.handed_on;
@@ -93,16 +94,16 @@ impl Lines {
     }
 }
 
-/// A bus is known by where its name lies: the results of its handlers and the paths of its events share
-/// it.
+/// A bus is known by the address of its name: the results of its handlers and the paths of its
+/// events share it.
 fn place_of(name: &Arc<str>) -> usize {
     Arc::as_ptr(name).addr()
 }
 
 /// The lines of one hub, on their way to its sinks.
 ///
-/// Who has completed an event may be ahead of the thread that hands its line on. Before it closes, a
-/// sink waits until what its hubs have noted so far is handed on.
+/// A task that completes an event may be ahead of the thread that hands its line on. Before it
+/// closes, a sink waits until what its hubs have noted so far is handed on.
 #[derive(Clone)]
 pub struct Feed(Weak<HubShared>);
 
@@ -111,14 +112,14 @@ impl Feed {
         Self(Arc::downgrade(hub))
     }
 
-    /// How many lines there were so far.
+    /// Returns how many lines there were so far.
     #[must_use]
     pub fn noted(&self) -> u64 {
         self.0.upgrade().map_or(0, |hub| hub.lock().lines.noted)
     }
 
-    /// Ready when the first `until` lines have been handed on; before that the task is woken when it
-    /// may be so.
+    /// Completes when the first `until` lines have been handed on; until then, the task is woken
+    /// when that may be so.
     pub fn poll_handed_on(&self, until: u64, cx: &Context<'_>) -> Poll<()> {
         let Some(hub) = self.0.upgrade() else { return Poll::Ready(()) };
         let waker = cx.waker().clone();
@@ -137,13 +138,13 @@ impl Feed {
         Poll::Pending
     }
 
-    /// Whether both are of one hub.
+    /// Returns whether both belong to one hub.
     #[must_use]
     pub fn is_of_same_hub(&self, other: &Self) -> bool {
         self.0.ptr_eq(&other.0)
     }
 
-    /// Whether the hub is gone.
+    /// Returns whether the hub is gone.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.0.strong_count() == 0
@@ -157,7 +158,7 @@ impl fmt::Debug for Feed {
 }
 
 impl HubShared {
-    /// Hands the lines that wait to their sinks, in order; whoever does it already does these too.
+    /// Hands the waiting lines to their sinks, in order. A thread that does so already takes these too.
     pub(crate) fn write_lines(&self) {
         let mut lines = VecDeque::new();
         let mut is_ours = false;
@@ -181,7 +182,7 @@ impl HubShared {
             }
             count = lines.len() as u64;
             for line in lines.drain(..) {
-                // A sink and a serializer are the user's: a panic is theirs, and the line is lost.
+                // Sinks and serializers are user code: a panic is theirs, and the line is lost.
                 let _ = handing_on(|| guard::catch(|| line.write()));
             }
         }
@@ -193,8 +194,8 @@ std::thread_local! {
     static HANDS_ON: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this thread is handing a line on: who waits until all are handed on would wait for
-/// itself. Without `std` nobody knows.
+/// Returns whether this thread is handing a line on. Waiting here until all are handed on would wait
+/// for itself. Without `std` this is unknown.
 #[must_use]
 pub fn hands_on_here() -> bool {
     #[cfg(feature = "std")]
@@ -203,7 +204,7 @@ pub fn hands_on_here() -> bool {
     false
 }
 
-/// Nothing that is handed on panics: it is caught.
+/// `hand_on` does not panic: it catches panics.
 fn handing_on<T>(hand_on: impl FnOnce() -> T) -> T {
     #[cfg(feature = "std")]
     let before = HANDS_ON.replace(true);
@@ -222,11 +223,11 @@ impl Line {
         let settles = (what == What::Accepted) == link.sink.is_write_ahead();
         let ticket = dispatched_here.filter(|_| settles).cloned();
         let cause = head.cause();
-        // Where another bus of its way could not write it, it did not run there.
+        // If another bus on its way could not write it, it did not run there.
         let is_cut_short = cause == Some(Cause::Stopped)
             || (cause == Some(Cause::NotWritten) && link.sink.is_write_ahead());
         if what == What::Completed && (is_cut_short || dispatched_here.is_some_and(has_failed)) {
-            // It did not come to its end: a write-ahead journal gives it back.
+            // It did not run to its end: a write-ahead journal gives it back.
             if let Some(ticket) = ticket {
                 ticket.settle(Err(DurableError::Stopped));
             }

@@ -1,8 +1,8 @@
-//! The seam between a bus and a journal: what is noted when, and what waits for it (R41–R44).
+//! The seam between a bus and a journal: what is recorded when, and what waits for it (R41–R44).
 //!
-//! A [`Sink`] takes the lines; the crate `busway-journal` is one that writes them to files. It is
-//! never called under the hub's lock, and gets the lines of a hub one at a time in the order in which
-//! the machine decided them, so that an awaited child comes before its parent.
+//! A [`Sink`] takes the lines; the crate `busway-journal` has one that writes them to files. It is
+//! never called under the hub's lock. It gets the lines of a hub one at a time, in the order in
+//! which the machine decided them, so an awaited child comes before its parent.
 
 mod durable;
 mod lines;
@@ -28,49 +28,49 @@ use crate::id::EventId;
 use crate::machine::Limit;
 use crate::time::Timestamp;
 
-/// Why a journal takes nothing, shared by everybody who waits for it.
+/// Why a journal accepts nothing, shared by everything that waits for it.
 pub type SinkError = Arc<dyn Error + Send + Sync>;
 
 /// Takes the lines of buses. Give one to [`EventBusBuilder::journal`](crate::EventBusBuilder::journal).
 ///
-/// `accepted` and `completed` are called by whoever dispatches or polls handlers, so they must not
-/// block: they hand the line on, and settle its [`Receipt`] later, from any thread, without holding a
-/// lock that they need themselves.
+/// `accepted` and `completed` are called from the code that dispatches or polls handlers, so they
+/// must not block. They hand the line on and settle its [`Receipt`] later, from any thread, without
+/// holding a lock that they need themselves.
 pub trait Sink: Send + Sync + 'static {
-    /// Whether an acceptance is noted too, and an event's handlers wait for that to be written.
-    /// Asked once, when a bus is made.
+    /// Returns whether acceptances are recorded too, and an event's handlers wait until its
+    /// acceptance is written. Asked once, when a bus is made.
     fn is_write_ahead(&self) -> bool;
 
-    /// Why nothing can be written any more. A write-ahead bus refuses events then.
+    /// Returns why nothing can be written any more. A write-ahead bus then refuses events.
     fn failure(&self) -> Option<SinkError> {
         None
     }
 
-    /// Looks at the JSON of a payload before the event is dispatched.
+    /// Checks the JSON of a payload before the event is dispatched.
     ///
     /// # Errors
-    /// It cannot be noted; the dispatch is refused with this.
+    /// The payload cannot be recorded; the dispatch is refused with this.
     fn check(&self, payload: &str) -> Result<(), BoxError> {
         let _ = payload;
         Ok(())
     }
 
-    /// A bus has accepted an event. Called for write-ahead sinks only.
+    /// Takes the line of an event that a bus has accepted. Called for write-ahead sinks only.
     fn accepted(&self, entry: &Entry<'_>, receipt: Receipt);
 
-    /// An event has completed that was on the bus.
+    /// Takes the line of an event that has completed and was on the bus.
     fn completed(&self, entry: &Entry<'_>, receipt: Receipt);
 
-    /// Somebody waits for what was noted so far to be on disk.
+    /// Called when somebody waits for the lines so far to be on disk.
     fn hurry(&self) {}
 
-    /// A bus has taken it as its journal; the lines of that bus's hub come by this way.
+    /// Called when a bus takes this as its journal. The lines of that bus's hub come through `feed`.
     fn joined(&self, feed: Feed) {
         drop(feed);
     }
 }
 
-/// What a line says.
+/// The content of a line.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Entry<'a> {
@@ -113,7 +113,7 @@ impl BusShared {
                 hub.lines.add(&name, self);
             }
         }
-        // It is new: nobody has set one before.
+        // The bus is new: nobody has set one before.
         let _ = self.journal.set(link);
     }
 }

@@ -8,16 +8,18 @@ use super::{DurableError, SinkError, Ticket};
 use crate::bus::shared::BusShared;
 use crate::machine::{EventKey, Warning};
 
-/// To be told what became of a line. It may be told from any thread, not under a lock that the sink
-/// needs. One that is dropped says that the journal was closed.
+/// Reports what became of a line.
+///
+/// A sink may use it from any thread, but not under a lock that the sink needs. Dropping it reports
+/// that the journal was closed.
 #[must_use = "an event waits for what became of its line"]
 pub struct Receipt {
     bus: Weak<BusShared>,
     event: EventKey,
     event_type: &'static str,
-    /// The event's handlers wait for it.
+    /// The event's handlers wait for this line.
     holds: bool,
-    /// To be settled with this line.
+    /// The ticket to settle with this line.
     ticket: Option<Arc<Ticket>>,
 }
 
@@ -31,8 +33,8 @@ impl Receipt {
         Self { bus: Arc::downgrade(bus), event, event_type, holds, ticket }
     }
 
-    /// The line is written, if not on disk: it survives the end of the process. Handlers that wait
-    /// for it may start.
+    /// Reports that the line is written, if not on disk: it survives the end of the process.
+    /// Handlers that wait for it may start.
     pub fn written(&mut self) {
         if core::mem::take(&mut self.holds)
             && let Some(bus) = self.bus.upgrade()
@@ -41,7 +43,7 @@ impl Receipt {
         }
     }
 
-    /// The line is on disk: it survives the end of the machine.
+    /// Reports that the line is on disk: it survives the end of the machine.
     pub fn durable(mut self) {
         if let Some(ticket) = self.ticket.take() {
             ticket.settle(Ok(()));
@@ -50,7 +52,7 @@ impl Receipt {
         self.bus = Weak::new();
     }
 
-    /// The line is not written, or nobody knows.
+    /// Reports that the line is not written, or that nobody knows.
     pub fn failed(mut self, error: SinkError) {
         self.fail(DurableError::Failed(error));
     }
@@ -67,7 +69,7 @@ impl Receipt {
         let event_type = self.event_type.into();
         let warning = Warning::NotWritten { bus_name, event_type, error: text.into() };
         bus.hub.warnings.tell(&warning);
-        // Before the event completes: whoever waits for that finds out why.
+        // Settled before the event completes, so that its waiters find out why.
         self.settle(error);
         let holds = core::mem::take(&mut self.holds);
         let sink = bus.journal.get().map(|link| &link.sink);

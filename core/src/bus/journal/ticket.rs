@@ -28,7 +28,7 @@ pub(crate) struct Ticket {
 }
 
 impl BusShared {
-    /// Makes the text of an event that is to be dispatched, when the bus has a journal for it.
+    /// Makes the text of an event to be dispatched, if the bus has a journal for it.
     pub(crate) fn ticket<E: Event>(
         &self,
         event: &E,
@@ -71,7 +71,7 @@ pub(crate) fn duration(limit: Limit) -> Option<Duration> {
 }
 
 impl Ticket {
-    /// Notes what became of the line, once, and tells those who wait.
+    /// Notes what became of the line, once, and wakes the waiters.
     pub(crate) fn settle(&self, outcome: Result<(), DurableError>) {
         self.settled.lock().get_or_insert(outcome);
         self.waiters.wake_all();
@@ -81,21 +81,21 @@ impl Ticket {
         self.settled.lock().clone()
     }
 
-    /// Somebody waits: the sink is to hurry, now and when it gets the line.
+    /// Notes that somebody waits: the sink has to hurry, now and when it gets the line.
     pub(super) fn hurry(&self) {
         if !self.is_awaited.swap(true, Ordering::SeqCst) {
             self.sink.hurry();
         }
     }
 
-    /// The sink has got the line.
+    /// Notes that the sink has got the line.
     pub(super) fn handed_on(&self) {
         if self.is_awaited.load(Ordering::SeqCst) {
             self.sink.hurry();
         }
     }
 
-    /// For somebody who waits for what becomes of the line.
+    /// A place to wait for what becomes of the line.
     pub(super) const fn place(&self) -> Place<'_> {
         Place::new(&self.waiters)
     }
