@@ -75,10 +75,11 @@
 //!
 //! # WebAssembly, and handlers that are not `Send`
 //!
-//! Nothing here starts a thread, blocks, or (without `std`) reads a clock. With a [`Runtime`] for
-//! the browser's event loop, or a [`Driver`] polled by hand, there is no known obstacle to wasm, but
-//! the crate has not been built for such a target yet. With `std` on `wasm32-unknown-unknown`, set
-//! the wall time of the epoch, because there is no system clock.
+//! Apart from semaphores shared between processes, nothing here starts a thread or blocks, and without
+//! `std` nothing reads a clock. With a [`Runtime`] for the browser's event loop, or a [`Driver`] polled
+//! by hand, there is no known obstacle to wasm, but the crate has not been built for such a target yet.
+//! With `std` on `wasm32-unknown-unknown`, set the wall time of the epoch, because there is no system
+//! clock.
 //!
 //! Handlers and their futures are `Send`: any thread may dispatch on a bus, its driver is spawned
 //! from there, and any waiter may poll its handlers. Keep state that is not `Send` in a task of a

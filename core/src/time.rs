@@ -142,6 +142,11 @@ impl Timestamp {
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
+
+    /// The time of day at an instant, if this is the one at its epoch.
+    pub(crate) const fn after(self, at: Instant) -> Self {
+        Self(self.0.saturating_add(at.as_nanos()))
+    }
 }
 
 #[cfg(feature = "std")]

@@ -11,6 +11,7 @@ scenarios!(
     s96_only_live_buses_conflict,
     s97_a_name_is_free_after_stop_and_clear,
     s98_the_hub_counts_live_buses,
+    r40_a_hub_lists_the_buses_that_are_held,
 );
 
 #[derive(Event)]
@@ -93,5 +94,23 @@ async fn s98_the_hub_counts_live_buses<E: Env>(env: E) -> Outcome {
     env.until(|| names(&hub) == ["two"]).await;
     drop(two);
     env.until(|| names(&hub).is_empty()).await;
+    Ok(())
+}
+
+async fn r40_a_hub_lists_the_buses_that_are_held<E: Env>(env: E) -> Outcome {
+    let hub = env.hub();
+    assert!(hub.buses().is_empty());
+    let (one, other) = (hub.bus("one").build(), used(&hub, "other").await);
+    let buses = hub.buses();
+    assert!(buses.len() == 2 && buses.contains(&one) && buses.contains(&other));
+    drop(buses);
+    drop(one);
+    assert_eq!(hub.buses(), [other.clone()]);
+    // What is listed is held, and keeps the bus alive.
+    let listed = hub.buses();
+    drop(other);
+    run(&listed[0], Tick).await?;
+    drop(listed);
+    assert!(hub.buses().is_empty());
     Ok(())
 }

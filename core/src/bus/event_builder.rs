@@ -122,8 +122,8 @@ impl<'a, E: Event> EventBuilder<'a, E> {
     /// like [`dispatch`](Self::dispatch).
     ///
     /// # Errors
-    /// If the event is not accepted, the error hands it back. This waits for a full bus, unless its
-    /// capacity is 0.
+    /// Those of [`dispatch`](Self::dispatch). A full bus is waited for, unless its capacity is 0, or the
+    /// event is a child, which is refused at once beyond `max_pending_children`.
     ///
     /// # Cancel safety
     /// Dropping it before it is ready drops the event without dispatching it.

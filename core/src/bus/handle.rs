@@ -354,7 +354,7 @@ impl<E: Event> EventHandle<E> {
         &self,
         filter: impl Fn(&EventResult) -> bool,
     ) -> Result<Selection<'_, E>, ResultError> {
-        Ok(Selection::filtered(self.frozen()?, self.record.head.cause(), filter))
+        Ok(Selection::filtered(&self.record.head, self.frozen()?, filter))
     }
 
     /// The options that make an event a child of this one.

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::EventBus;
 use super::builder::{EventBusBuilder, HubBuilder};
 use super::shared::HubShared;
 use crate::machine::{BusMemory, Held};
@@ -27,6 +28,13 @@ impl Hub {
     /// Returns a builder for a new bus of this hub.
     pub fn bus(&self, name: impl Into<String>) -> EventBusBuilder {
         EventBusBuilder::in_hub(name.into(), self.clone())
+    }
+
+    /// Returns the buses of the hub that somebody holds, in no particular order.
+    #[must_use]
+    pub fn buses(&self) -> Vec<EventBus> {
+        let shells: Vec<_> = self.0.lock().shells().cloned().collect();
+        shells.into_iter().filter_map(EventBus::of_owned).collect()
     }
 
     /// Returns what each bus of the hub holds in memory (R30).

@@ -136,6 +136,11 @@ impl EventBus {
         shared.own().then(|| Self { shared })
     }
 
+    /// The same, unless nobody holds the bus.
+    fn of_owned(shared: Arc<BusShared>) -> Option<Self> {
+        shared.own_if_owned().then(|| Self { shared })
+    }
+
     /// Returns the bus's name: the one asked for, as an identifier, with a suffix if it was taken.
     #[must_use]
     pub fn name(&self) -> String {
@@ -211,7 +216,8 @@ impl EventBus {
     ///
     /// # Errors
     /// The error hands the event back if the bus is full or stopped, if the event would be too deep,
-    /// or if there is no runtime yet.
+    /// or if there is no runtime yet; with a journal, also if the event cannot be written or the
+    /// journal has failed.
     pub fn dispatch<E: Event>(&self, event: E) -> Result<EventHandle<E>, DispatchError<E>> {
         self.shared.dispatch(event, Options::default())
     }
@@ -258,8 +264,8 @@ impl EventBus {
     /// [`dispatch`](Self::dispatch).
     ///
     /// # Errors
-    /// If the event is not accepted, the error hands it back. This waits for a full bus, unless its
-    /// capacity is 0.
+    /// Those of [`dispatch`](Self::dispatch). A full bus is waited for, unless its capacity is 0, or the
+    /// event is a child, which is refused at once beyond `max_pending_children`.
     ///
     /// # Cancel safety
     /// Dropping it before it is ready drops the event without dispatching it.
@@ -461,8 +467,7 @@ impl WeakEventBus {
     /// Returns the bus, unless it has ended, or is about to end because nobody holds it.
     #[must_use]
     pub fn upgrade(&self) -> Option<EventBus> {
-        let shared = self.0.upgrade()?;
-        shared.own_if_owned().then(|| EventBus { shared })
+        EventBus::of_owned(self.0.upgrade()?)
     }
 }
 

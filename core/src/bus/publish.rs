@@ -24,7 +24,8 @@ impl EventBus {
     /// this call: they are in [`Published::failures`].
     ///
     /// # Errors
-    /// The bus is stopped, or has no runtime yet.
+    /// The bus is stopped, has no runtime yet, or the publication would be too deep; or a handler
+    /// publishes what it would have to wait for itself ([`PublishError::Deadlock`]).
     ///
     /// # Cancel safety
     /// Nothing is published before the first poll. After that, dropping it only ends the wait.

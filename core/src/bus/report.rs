@@ -46,7 +46,7 @@ pub(crate) fn report(record: &Arc<dyn Erased>) {
     };
     for row in frozen.rows.iter().filter(|row| has_failed(row)) {
         let event = AnyEvent::new(record.clone(), Vantage::HOME);
-        let result = EventResult::new(row.clone());
+        let result = EventResult::new(row.clone(), &head.bus.hub);
         // A panic in the user's hook is ignored.
         let _ = guard::catch(|| tell(&event, &result));
     }

@@ -17,7 +17,7 @@ use super::handle::EventHandle;
 use super::message::{Envelope, Headers};
 
 use super::record::Head;
-use super::results::EventResult;
+use super::results::error_of;
 use super::send::{NotSent, Options, Parentage};
 use super::shared::BusShared;
 use super::value::Answer;
@@ -293,7 +293,7 @@ fn reply<R: Send + 'static>(address: &str, head: &Head) -> Result<R, RequestErro
             return Ok(reply);
         }
     }
-    let failed = row.and_then(|row| EventResult::new(row.clone()).error());
+    let failed = row.and_then(error_of);
     let cause = head.cause().unwrap_or(Cause::Stopped);
     let Some(source) = failed else { return Err(RequestError::Ended { address, cause }) };
     Err(match *source.last() {

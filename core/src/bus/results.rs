@@ -9,23 +9,26 @@ use core::time::Duration;
 
 use super::error::{HandlerError, ResultError};
 use super::merge::{FlatDict, FlatList};
-use super::record::Frozen;
+use super::record::{Frozen, Head};
 use super::request::reply_type;
+use super::shared::HubShared;
 use super::stored::Value;
 use super::value::{Answer, AnyValue};
 use crate::event::Event;
 use crate::machine::{Cause, HandlerKey, Outcome, ResultStatus, Row};
-use crate::time::Instant;
+use crate::time::{Instant, Timestamp};
 
 /// The result of one handler for one event.
 #[derive(Clone, Debug)]
 pub struct EventResult {
     row: Row<Answer>,
+    /// The time of day at the runtime's epoch.
+    epoch: Timestamp,
 }
 
 impl EventResult {
-    pub(crate) const fn new(row: Row<Answer>) -> Self {
-        Self { row }
+    pub(crate) fn new(row: Row<Answer>, hub: &HubShared) -> Self {
+        Self { row, epoch: hub.wall(Instant::EPOCH) }
     }
 
     /// Returns the id of the registration.
@@ -52,19 +55,16 @@ impl EventResult {
         self.row.status()
     }
 
-    /// Returns when the handler started, by the runtime's clock; `None` if it has not, or never did.
-    /// Other results use the same clock. The event tells the time of day ([`EventHandle::created_at`]).
-    ///
-    /// [`EventHandle::created_at`]: super::EventHandle::created_at
+    /// Returns when the handler started; `None` if it has not, or never did.
     #[must_use]
-    pub fn started_at(&self) -> Option<Instant> {
-        self.row.started_at
+    pub fn started_at(&self) -> Option<Timestamp> {
+        self.row.started_at.map(|at| self.epoch.after(at))
     }
 
-    /// Returns when the handler ended, by the runtime's clock.
+    /// Returns when the handler ended; `None` while it has not.
     #[must_use]
-    pub fn completed_at(&self) -> Option<Instant> {
-        self.row.completed_at
+    pub fn completed_at(&self) -> Option<Timestamp> {
+        self.row.completed_at.map(|at| self.epoch.after(at))
     }
 
     /// Returns how long the handler took; `None` while it runs, and if it never started.
@@ -139,13 +139,13 @@ impl<'a, E: Event> Selection<'a, E> {
     }
 
     pub(crate) fn filtered(
+        head: &'a Head,
         frozen: &'a Frozen,
-        cause: Option<Cause>,
         filter: impl Fn(&EventResult) -> bool,
     ) -> Self {
-        let rows = frozen.rows.iter().filter(|row| filter(&EventResult::new((*row).clone())));
-        let rows: Vec<_> = rows.collect();
-        let cause = cause.filter(|_| rows.is_empty());
+        let result = |row: &Row<Answer>| EventResult::new(row.clone(), &head.bus.hub);
+        let rows: Vec<_> = frozen.rows.iter().filter(|row| filter(&result(row))).collect();
+        let cause = head.cause().filter(|_| rows.is_empty());
         Self { rows, cause, of_type: PhantomData }
     }
 

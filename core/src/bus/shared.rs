@@ -186,7 +186,7 @@ impl HubShared {
 
     pub(crate) fn wall(&self, at: Instant) -> Timestamp {
         let offset = self.latched().map_or(0, |latched| latched.wall_offset);
-        Timestamp::from_unix_nanos(offset.saturating_add(at.as_nanos()))
+        Timestamp::from_unix_nanos(offset).after(at)
     }
 
     /// An identity that no other live hub has.
@@ -206,6 +206,10 @@ impl Latched {
 impl HubState {
     pub(crate) fn shell(&self, bus: BusKey) -> Option<Arc<BusShared>> {
         self.shells.get(bus.slot())?.as_ref().filter(|shell| shell.key == bus).cloned()
+    }
+
+    pub(crate) fn shells(&self) -> impl Iterator<Item = &Arc<BusShared>> {
+        self.shells.iter().flatten()
     }
 
     pub(crate) fn set_shell(&mut self, bus: &Arc<BusShared>) {

@@ -13,7 +13,7 @@ use super::results::EventResult;
 use super::shared::HubShared;
 use super::view;
 use crate::machine::{Cause, EventStatus, HandlerKey, ResultStatus};
-use crate::time::Instant;
+use crate::time::Timestamp;
 
 /// Events and what became of them, with the marks of bubus: `✅` done, `🏃` running, `⏳` pending, `❌`
 /// failed, `⏰` timed out, `🛑` ended from outside. Made by
@@ -88,7 +88,7 @@ impl LogTree {
             "{} {}#{tail} [{}",
             self.event_mark(record, status),
             record.label(),
-            self.clock(head.created_at)
+            time_of_day(self.hub.wall(head.created_at))
         )?;
         if let Some(frozen) = head.frozen() {
             let since = frozen.started_at.unwrap_or(head.created_at);
@@ -112,7 +112,7 @@ impl LogTree {
             result.handler_id().get()
         )?;
         if let Some(started) = result.started_at() {
-            write!(f, " [{}", self.clock(started))?;
+            write!(f, " [{}", time_of_day(started))?;
             if let Some(ended) = result.completed_at() {
                 write!(f, " ({})", seconds(ended.since(started)))?;
             }
@@ -153,12 +153,12 @@ impl LogTree {
             (EventStatus::Completed, _) => "✅",
         }
     }
+}
 
-    /// The time of day, to milliseconds.
-    fn clock(&self, at: Instant) -> String {
-        let text = format!("{}", self.hub.wall(at));
-        text.get(11..23).map_or_else(String::new, String::from)
-    }
+/// The time of day, to milliseconds.
+fn time_of_day(at: Timestamp) -> String {
+    let text = format!("{at}");
+    text.get(11..23).map_or_else(String::new, String::from)
 }
 
 fn push(lines: &mut Vec<Line>, prefix: &str, nodes: Vec<Node>) {

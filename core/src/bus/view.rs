@@ -75,12 +75,13 @@ pub(crate) fn child_records(head: &Head) -> Vec<Arc<dyn Erased>> {
 }
 
 pub(crate) fn results(head: &Head) -> Vec<EventResult> {
+    let result = |row| EventResult::new(row, &head.bus.hub);
     if head.frozen().is_none() {
         let rows = head.bus.hub.lock().books.results(head.key());
         if head.frozen().is_none() {
-            return rows.into_iter().map(EventResult::new).collect();
+            return rows.into_iter().map(result).collect();
         }
     }
     let frozen = head.frozen().into_iter().flat_map(|frozen| frozen.rows.iter());
-    frozen.cloned().map(EventResult::new).collect()
+    frozen.cloned().map(result).collect()
 }

@@ -309,6 +309,7 @@ async fn r21_values_are_reached_by_type<E: Env>(env: E) -> Outcome {
     assert_eq!(any.downcast_ref::<u32>(), Some(&9));
     assert_eq!((row.bus_name(), row.status()), ("main", ResultStatus::Completed));
     assert!(row.started_at().is_some() && row.started_at() <= row.completed_at());
+    assert!(event.started_at() <= row.started_at() && row.completed_at() == event.completed_at());
     Ok(())
 }
 
