@@ -1,11 +1,11 @@
-//! What is written before it starts (R42, R44).
+//! Events held until they are written (R42, R44).
 
 use busway_core::machine::Cause;
 
 use super::{BusId, EventId, Model, State, Visit, VisitId};
 
 impl Model {
-    /// Events that wait for their acceptance by a bus to be written.
+    /// Events on a bus that waits for their acceptance to be written.
     pub(crate) fn held_visits(&self) -> Vec<(BusId, EventId)> {
         let held = self.visits.iter().filter(|visit| visit.held && visit.state == State::Queued);
         held.map(|visit| (visit.bus, visit.event)).collect()
