@@ -225,7 +225,7 @@ fn the_unreadable_is_reported_and_the_rest_is_counted() -> Tested {
     Ok(())
 }
 
-/// Files of `/proc` that any user may list and none may read.
+/// Files of `/proc` that may be listed but not read, whatever the user.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_file_that_cannot_be_read_does_not_stop_it() -> Tested {

@@ -1,4 +1,4 @@
-//! The shell in every order in which its threads can run: no wake-up is lost, every waiter learns the
+//! The shell in the orders in which its threads can run: no wake-up is lost, every waiter learns the
 //! outcome, and no thread is left at the end.
 //!
 //! Run it with `RUSTFLAGS="--cfg loom" cargo test -p busway-core --test loom --release`. It takes some
@@ -133,7 +133,7 @@ fn check(model: impl Fn() + Send + Sync + 'static) {
     check_to(Builder::new().preemption_bound.unwrap_or(2), model);
 }
 
-/// Does the same for this many interruptions, whatever the environment says, where fewer show nothing.
+/// Does the same for this many interruptions, whatever the environment says, where fewer are not enough.
 fn check_to(interruptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let tried = Arc::new(AtomicUsize::new(0));
     let mut builder = Builder::new();

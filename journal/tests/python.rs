@@ -1,7 +1,7 @@
 //! R41: Python's bubus 1.4.3 reads our lines as its events, and we read those it writes.
 //!
-//! It needs Python and its package index, so it runs only on request: `cargo test -p busway-journal
-//! --test python -- --ignored --nocapture`.
+//! It needs Python and its package index, so it runs only on request:
+//! `cargo test -p busway-journal --test python -- --ignored --nocapture`.
 #![allow(missing_docs)]
 
 use std::fs;

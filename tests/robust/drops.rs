@@ -295,7 +295,7 @@ fn scenes() -> Vec<(&'static str, Scene)> {
     ]
 }
 
-/// Starts a scene. Its future owns the stage, and drops the buses there with itself.
+/// Starts a scene. Its future owns the stage, so that the buses there are dropped with it.
 fn play(rig: &Rig, scene: Scene) -> BoxFuture<'static, ()> {
     scene(rig.stage())
 }

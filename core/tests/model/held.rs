@@ -5,7 +5,7 @@ use busway_core::machine::Cause;
 use super::{BusId, EventId, Model, State, Visit, VisitId};
 
 impl Model {
-    /// Events on a bus that waits for their acceptance to be written.
+    /// Events that wait for their acceptance by a bus to be written.
     pub(crate) fn held_visits(&self) -> Vec<(BusId, EventId)> {
         let held = self.visits.iter().filter(|visit| visit.held && visit.state == State::Queued);
         held.map(|visit| (visit.bus, visit.event)).collect()

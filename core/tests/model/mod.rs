@@ -222,7 +222,7 @@ impl Model {
         Self { max_depth, ..Self::default() }
     }
 
-    /// Sets the order in which the machine completed events in the next input.
+    /// Sets the order in which the machine completed events in the input that the model gets next.
     pub(crate) fn expect_order(&mut self, order: &[EventId]) {
         self.hint.clear();
         self.hint.extend(order.iter().rev());

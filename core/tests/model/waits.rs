@@ -56,8 +56,8 @@ impl Model {
         false
     }
 
-    /// Whether `event` directly waits for `needed`: its child, or one that one of its handlers awaits.
-    /// handlers.
+    /// Whether `event` directly waits for `needed`: its child, or an event that one of its handlers
+    /// awaits.
     pub(crate) fn needs(&self, event: EventId, needed: EventId) -> bool {
         self.direct_needs(event).any(|direct| direct == needed)
     }

@@ -49,7 +49,7 @@ impl Told {
     }
 }
 
-/// Runs this handler, out of so many on the bus, with another event queued behind.
+/// Checks this handler out of this many on the bus, just started, with an event queued behind it.
 fn told_of(handlers: u32, started: u32) {
     let mut desk = Desk::new();
     let bus = desk.bus("a");

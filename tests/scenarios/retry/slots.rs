@@ -390,7 +390,7 @@ async fn r46_an_instance_that_is_gone_is_not_mistaken_for_another<E: Env>(env: E
     for _ in 0..100 {
         let client = Arc::new(Client);
         let policy = policy(&client);
-        // A new value in the place of the last one would find its slot taken.
+        // A new value at the address of the last one would find its slot taken.
         let mut call = Box::pin(async move { policy.run(hold).await });
         assert!(call.as_mut().now_or_never().is_none(), "it is in");
         held.push(call);
