@@ -1,4 +1,4 @@
-//! Requests to addresses and values on topics, as a user meets them, on tokio.
+//! Requests to addresses and values on topics, as a user sees them, on tokio.
 
 use std::collections::HashSet;
 use std::error::Error as _;

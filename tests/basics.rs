@@ -1,4 +1,4 @@
-//! The bus as a user meets it, on tokio.
+//! The bus as a user sees it, on tokio.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

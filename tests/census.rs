@@ -1,4 +1,4 @@
-//! The example `census`, as a program: what it prints, and how it ends.
+//! The example `census`, as a program: its output, and how it ends.
 
 #![cfg(all(feature = "tokio", feature = "macros"))]
 
@@ -39,8 +39,8 @@ impl Drop for Folder {
     }
 }
 
-/// The program. `cargo test` builds it beside the tests; `cargo test --test census` does not, so
-/// that it is built here.
+/// The program. `cargo test` builds it beside the tests. `cargo test --test census` does not, so it is
+/// built here.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
@@ -81,7 +81,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The one line of `--json`, of a run in which nothing went wrong.
+/// The single line of `--json`, from a run without errors.
 fn json(path: &Path) -> std::io::Result<String> {
     let output = census([OsStr::new("--json"), path.as_os_str()])?;
     assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
@@ -131,7 +131,7 @@ fn folders_nested_deeper_than_the_default_limit() -> Tested {
     Ok(())
 }
 
-/// Such a tree is made from below: no path reaches to its end.
+/// Such a tree is built from below, as no path reaches its end.
 #[cfg(target_os = "linux")]
 #[test]
 fn folders_below_the_longest_path_the_system_takes() -> Tested {
@@ -209,7 +209,7 @@ fn the_unreadable_is_reported_and_the_rest_is_counted() -> Tested {
     set("closed", 0)?;
     set("closed\nfile", 0)?;
     if fs::read_dir(folder.0.join("closed")).is_ok() {
-        // Whoever may read everything finds nothing unreadable here.
+        // A user who may read everything finds nothing unreadable here.
         return Ok(());
     }
     let output = census([OsStr::new("--json"), folder.0.as_os_str()])?;
@@ -225,7 +225,7 @@ fn the_unreadable_is_reported_and_the_rest_is_counted() -> Tested {
     Ok(())
 }
 
-/// Files of `/proc` that may be listed and not read, whoever we are.
+/// Files of `/proc` that may be listed but not read, whatever the user.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_file_that_cannot_be_read_does_not_stop_it() -> Tested {

@@ -1,4 +1,4 @@
-//! Depth and numbers: no recursion on the stack, nothing that grows with what is queued.
+//! Depth and numbers: no recursion on the stack, nothing that grows with the queue.
 
 use busway::{BoxError, Event, EventHandle};
 

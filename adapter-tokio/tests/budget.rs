@@ -18,8 +18,8 @@ fn bus() -> EventBus {
     EventBus::builder("main").runtime(Tokio::current().unwrap()).build()
 }
 
-/// A channel is not ready any more when the budget of its task is used up: the handler is woken
-/// and goes on, as often as it takes.
+/// A channel is no longer ready when the budget of its task is used up. The handler is then woken and
+/// goes on, as often as needed.
 async fn drain(drain: EventHandle<Drain>) -> u32 {
     let (send, mut receive) = mpsc::unbounded_channel();
     (0..drain.0).for_each(|n| send.send(n).unwrap());
@@ -37,7 +37,7 @@ async fn a_handler_whose_budget_is_used_up_goes_on() {
     bus.on(drain);
     assert_eq!(bus.run(Drain(10_000)).await.unwrap().result().unwrap(), 10_000);
     let driven = bus.dispatch(Drain(10_000)).unwrap();
-    // Nobody helps: the driver polls it.
+    // Nothing helps here: the driver polls it.
     bus.wait_until_idle(None).await.unwrap();
     assert_eq!(driven.result().unwrap(), 10_000);
 }
@@ -53,7 +53,7 @@ async fn a_handler_whose_budget_is_used_up_starves_nobody() {
         let mut receive = receive.lock().unwrap().take().unwrap();
         let again = again.clone();
         async move {
-            // Always one to read, until the other task says so.
+            // Always one message to read, until the other task ends it.
             while receive.recv().await == Some(true) {
                 again.send(true).unwrap();
             }

@@ -1,4 +1,4 @@
-//! The time of a runtime, asked for on its threads and elsewhere.
+//! The time of a runtime, read on its threads and elsewhere.
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
-//! The shell in the orders in which its threads can run: no wake-up is lost, everybody learns how it
-//! ended, and at the end no thread is left.
+//! The shell in the orders in which its threads can run: no wake-up is lost, every waiter learns the
+//! outcome, and no thread is left at the end.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test -p busway-core --test loom --release`, some minutes long; with
-//! `LOOM_MAX_PREEMPTIONS=1` some seconds. Loom takes `SeqCst` for acquire and release: what it finds
-//! nothing against does not need more.
+//! Run it with `RUSTFLAGS="--cfg loom" cargo test -p busway-core --test loom --release`. It takes some
+//! minutes, or with `LOOM_MAX_PREEMPTIONS=1` some seconds. Loom treats `SeqCst` as acquire and release,
+//! so code that passes here needs nothing stronger.
 #![cfg(loom)]
 
 use std::future::{Future, poll_fn};
@@ -38,7 +38,7 @@ impl Event for Twice {
 impl Reply<Add> for u32 {}
 impl Reply<Twice> for u32 {}
 
-/// A thread of the model for each task, and a time that is set by hand.
+/// Runs each task on a thread of the model, with a clock that is set by hand.
 #[derive(Clone, Debug)]
 struct Threads {
     /// Whether a task that waits may work for the bus.
@@ -127,13 +127,13 @@ fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Tries the orders in which a thread is interrupted twice at most, unless the environment says
-/// otherwise, and says how many there were.
+/// Tries the orders in which a thread is interrupted at most twice, unless the environment says
+/// otherwise, and prints how many there were.
 fn check(model: impl Fn() + Send + Sync + 'static) {
     check_to(Builder::new().preemption_bound.unwrap_or(2), model);
 }
 
-/// The same for so many interruptions, whatever the environment says: for what fewer do not show.
+/// Does the same for this many interruptions, whatever the environment says, where fewer are not enough.
 fn check_to(interruptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let tried = Arc::new(AtomicUsize::new(0));
     let mut builder = Builder::new();
@@ -147,7 +147,7 @@ fn check_to(interruptions: usize, model: impl Fn() + Send + Sync + 'static) {
     println!("{} orders", tried.load(Ordering::Relaxed));
 }
 
-/// The same, where tasks that wait leave the work to the driver, and where they do it themselves.
+/// Does the same, once where tasks that wait leave the work to the driver, and once where they help.
 fn check_both(model: impl Fn(bool) + Copy + Send + Sync + 'static) {
     for helps in [false, true] {
         check(move || model(helps));
@@ -204,7 +204,7 @@ fn two_threads_run_their_events_themselves() {
     });
 }
 
-/// A handler waits here until somebody opens.
+/// Handlers wait here until it is opened.
 #[derive(Default)]
 struct Door(Mutex<(bool, Option<Waker>)>);
 

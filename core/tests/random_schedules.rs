@@ -1,6 +1,6 @@
 //! Random schedules of inputs, on the machine and on a naive model of it side by side.
 //!
-//! `BUSWAY_SEED=7` replays one schedule; `BUSWAY_SCHEDULES=100000` sets how many are played.
+//! `BUSWAY_SEED=7` replays one schedule; `BUSWAY_SCHEDULES=100000` sets how many are run.
 
 mod model;
 mod world;

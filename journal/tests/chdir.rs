@@ -1,5 +1,5 @@
-//! A relative path is that of the moment at which it was opened. In a process of its own, whose folder
-//! it changes.
+//! A relative path refers to the working folder at the moment of opening. The test has its own process,
+//! whose folder it changes.
 #![allow(missing_docs)]
 
 use busway_core::{BoxError, EventBus};

@@ -127,7 +127,7 @@ fn tail_follows_through_rotations() -> Result<(), BoxError> {
     let mut child = command.arg("tail").arg(&path).stdout(std::process::Stdio::piped()).spawn()?;
     let mut lines = BufReader::new(child.stdout.take().ok_or("an output")?).lines();
     assert!(lines.next().ok_or("the first")??.ends_with("{\"items\":0}"));
-    // Faster than anybody looks: what is there last is longer than what was read.
+    // Rotates faster than `tail` looks: the last file is longer than the part that was read.
     for segment in 1..4_u32 {
         let mut file = std::fs::OpenOptions::new().append(true).create(true).open(&path)?;
         let text: String = (1..=segment).map(|at| numbered(10 * segment + at) + "\n").collect();

@@ -1,7 +1,7 @@
-//! R42 on a real disk: a process that is killed (`kill -9`) at any time loses no event that `durable`
-//! had returned for, and invents none. It starts itself as the process that is killed.
+//! R42 on a real disk: a process that is killed (`kill -9`) at any time loses no event for which
+//! `durable` had returned, and invents none. It starts itself as the process that is killed.
 //!
-//! `BUSWAY_KILLS=200 cargo test -p busway-journal --test killed` kills it so many times.
+//! `BUSWAY_KILLS=200 cargo test -p busway-journal --test killed` sets the number of kills.
 #![allow(missing_docs)]
 
 use std::collections::HashSet;
@@ -20,7 +20,7 @@ const KILLS: &str = "BUSWAY_KILLS";
 /// Tasks that dispatch at the same time, in the process that is killed.
 const TASKS: u64 = 4;
 
-/// Kills of processes that go on where the last one stopped, before they begin anew.
+/// Kills in a row on one journal, each going on where the last one stopped, before a new journal.
 const ON_ONE_JOURNAL: u64 = 10;
 
 #[derive(Event, Serialize, Deserialize)]
@@ -59,7 +59,7 @@ fn kill_again_and_again() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Starts the process, lets it say so many lines, and kills it.
+/// Starts the process, lets it print this many lines, and kills it.
 fn kill_after(path: &Path, lines: usize, durable: &mut HashSet<String>) -> Result<(), BoxError> {
     let mut command = Command::new(std::env::current_exe()?);
     let mut child = Killed(command.env(PATH, path).stdout(Stdio::piped()).spawn()?);
@@ -76,7 +76,7 @@ fn kill_after(path: &Path, lines: usize, durable: &mut HashSet<String>) -> Resul
         durable.insert(id.into());
         said += 1;
         if said > lines && is_alive {
-            // On Unix this is SIGKILL. What it has said before is still read.
+            // On Unix this is SIGKILL. The lines it printed before are still read.
             child.0.kill()?;
             is_alive = false;
         }
@@ -84,7 +84,7 @@ fn kill_after(path: &Path, lines: usize, durable: &mut HashSet<String>) -> Resul
     if is_alive { Err("it ended by itself".into()) } else { Ok(()) }
 }
 
-/// Looks at what is on disk; whether a line was torn.
+/// Checks the journal on disk. Returns whether a line was torn.
 fn check(path: &Path, durable: &HashSet<String>) -> Result<bool, BoxError> {
     let mut replay = Journal::replay(path)?;
     let (mut accepted, mut completed) = (HashSet::new(), HashSet::new());
@@ -112,7 +112,7 @@ struct Killed(Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {
-        // It may be dead, and then there is nothing to do but to wait for it.
+        // It may already be dead; then this only waits for it.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -1,6 +1,6 @@
 //! R41: Python's bubus 1.4.3 reads our lines as its events, and we read those it writes.
 //!
-//! Needs Python and its package index, so it is asked for:
+//! It needs Python and its package index, so it runs only on request:
 //! `cargo test -p busway-journal --test python -- --ignored --nocapture`.
 #![allow(missing_docs)]
 
@@ -29,7 +29,7 @@ struct Audit {
     of: String,
 }
 
-/// Makes a virtual environment with bubus; says so when it cannot.
+/// Creates a virtual environment with bubus; prints why when it cannot.
 fn python(folder: &Path) -> Option<PathBuf> {
     let venv = folder.join("venv");
     let ran = |command: &mut Command| match command.output() {
@@ -135,7 +135,7 @@ fn they_read_ours(python: &Path, folder: &Path, login_keys: &[String]) -> Result
         let back = script(python, "reads.py", &ours)?;
         let count = if mode == Mode::WriteAhead { 12 } else { 6 };
         assert_eq!((text.lines().count(), back.lines().count()), (count, count));
-        // What bubus would have written of each event is what we have written.
+        // Our lines are what bubus would have written for each event.
         assert_eq!(back, text, "{mode:?} {checksum}");
         if mode == Mode::Completed && !checksum {
             let login = text.lines().find(|line| line.contains("\"Login\"")).ok_or("a login")?;
@@ -162,7 +162,7 @@ fn write_ours(path: &Path, mode: Mode, checksum: bool) -> Result<(), BoxError> {
     })
 }
 
-/// A journal that bubus has begun is gone on with.
+/// We continue a journal that bubus has begun.
 fn we_go_on_with_theirs(path: &Path) -> Result<(), BoxError> {
     write_ours(path, Mode::Completed, false)?;
     assert_eq!(Journal::replay(path)?.collect::<Result<Vec<_>, _>>()?.len(), 16);

@@ -1,4 +1,4 @@
-//! The conformance suite finds what is wrong with a runtime.
+//! The conformance suite finds the flaws of a runtime.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use busway::testing::{TestHandle, TestRuntime};
 use busway::{Instant, Runtime, Task, Timer};
 
-/// What is wrong.
+/// What is wrong with the runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flaw {
     None,
@@ -82,7 +82,7 @@ impl Timer for FlawedTimer {
     }
 }
 
-/// Whether a case finds a flaw. What would hang with other runtimes panics on this one.
+/// Returns whether a case finds a flaw. A case that would hang on other runtimes panics on this one.
 fn finds(flaw: Flaw, name: &str) -> bool {
     let case = busway::conformance::cases().find(|case| case.name() == name);
     let case = case.expect("a case of this name");

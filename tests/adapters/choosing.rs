@@ -1,4 +1,4 @@
-//! The runtime that is latched at the first dispatch, and several of them in one process.
+//! The runtime latched at the first dispatch, and several runtimes in one process.
 
 use std::future::pending;
 #[cfg(feature = "tokio")]
@@ -19,7 +19,7 @@ use tokio::runtime::{Handle, Id};
 #[event(output = bool)]
 struct Ask;
 
-/// What there is outside of tokio.
+/// The runtime available outside of tokio, if any.
 const ANYWHERE: Option<&str> = if cfg!(feature = "smol") {
     Some("Smol")
 } else if cfg!(feature = "async-std") {
@@ -70,7 +70,7 @@ fn the_first_dispatch_latches_and_never_panics() {
     let runtime = tokio_runtime();
     if cfg!(feature = "tokio") || ANYWHERE.is_some() {
         for bus in &buses {
-            // The runtime of the first dispatch is kept: it may be dispatched from outside.
+            // The runtime of the first dispatch is kept, so later dispatches may come from outside.
             let asked = runtime.block_on(async { bus.run(Ask).await.unwrap() });
             assert!(asked.result().unwrap());
             let outside = bus.dispatch(Ask).unwrap();
@@ -90,7 +90,7 @@ fn without_a_runtime_the_advice_is_good_for_buses_and_for_retries() {
     if let Err(error) = called {
         assert!(matches!(error, RetryError::NoRuntime(_)), "{error}");
         assert!(!error.to_string().contains("dispatch"), "{error}");
-        // What it names is there for both.
+        // The method it names exists for both.
         assert!(error.to_string().contains("`.runtime(..)`"), "{error}");
     }
 }
@@ -127,7 +127,7 @@ fn a_runtime_that_is_given_always_wins() {
     });
 }
 
-/// A bus whose handler says whether it is polled in this tokio runtime.
+/// A bus whose handler reports whether it is polled in this tokio runtime.
 fn asks_where(runtime: impl Runtime, home: Option<Id>) -> EventBus {
     let bus = EventBus::builder("main").runtime(runtime).build();
     bus.on(move |_: EventHandle<Ask>| async move {
@@ -149,7 +149,7 @@ fn two_runtimes_each_with_its_bus() {
     let on_tokio = asks_where(Tokio::new(tokio.handle().clone()), Some(home));
     let on_smol = asks_where(Smol::on(&executor), None);
     for _ in 0..50 {
-        // From inside of the one, from inside of the other, and from neither.
+        // From inside one runtime, from inside the other, and from neither.
         let (a, b) = (on_tokio.clone(), on_smol.clone());
         let both = async move { Ok((a.run(Ask).await?.result()?, b.run(Ask).await?.result()?)) };
         let answer: Result<_, BoxError> = tokio.block_on(tokio.spawn(both)).unwrap();

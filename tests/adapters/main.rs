@@ -1,5 +1,5 @@
-//! Which runtime a bus gets, and the conformance suite on those that have no crate of their own.
-//! The crates of the others run it themselves.
+//! Which runtime a bus gets, and the conformance suite on runtimes without a crate of their own. The
+//! adapter crates run it themselves.
 
 mod broken;
 mod choosing;

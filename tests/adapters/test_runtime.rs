@@ -38,7 +38,7 @@ fn napping(runtime: &TestHandle) -> EventBus {
     bus
 }
 
-/// The order in which ten tasks run that are ready at once.
+/// The order in which ten tasks run that are all ready.
 fn order(seed: u64) -> Vec<u32> {
     let order = Arc::new(Mutex::new(Vec::new()));
     let runtime = TestRuntime::new(seed);
@@ -60,7 +60,7 @@ fn a_seed_gives_one_order_and_seeds_give_many() {
     assert!(orders.len() > 15, "{orders:?}");
 }
 
-/// The order in which two tasks run so many events each, and give way to each other now and then.
+/// The order in which two tasks run this many events each, giving way to each other now and then.
 fn order_of_events(events: usize) -> Vec<u64> {
     let order = Arc::new(Mutex::new(Vec::new()));
     let runtime = TestRuntime::new(3);

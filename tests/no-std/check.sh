@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Links the core without std into a program that has its own allocator and panic handler, and runs a
-# bus in it; then shows that this would fail if std came in by any path, and what a JSON view says.
+# Links the core without std into a program with its own allocator and panic handler, and runs a bus
+# in it. Then checks that this fails if std comes in by any path, and what error a JSON view gives.
 set -euo pipefail
 cd "$(dirname "$0")"
 export CARGO_TERM_COLOR=never

@@ -1,16 +1,16 @@
-//! What all processes write down, one line after the other: who came in, who went out.
+//! The log that all processes write, line by line: which task came in, which went out.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// A file that each line is appended to at once, so that their order is the one they were written in.
+/// A file to which each line is appended at once, so that their order is the order of writing.
 #[derive(Debug)]
 pub(crate) struct Log(File);
 
 impl Log {
-    /// Beside the folder: what is in there is deleted.
+    /// The path lies beside the folder, as files in the folder get deleted.
     pub(crate) fn path(folder: &Path) -> PathBuf {
         folder.with_extension("log")
     }
@@ -25,12 +25,12 @@ impl Log {
     }
 }
 
-/// What is read out of a log.
+/// The result of reading a log.
 #[derive(Debug, Default)]
 pub(crate) struct Replay {
-    /// The most who were in at a time.
+    /// The most tasks that were in at a time.
     pub(crate) most: usize,
-    /// How often somebody came in.
+    /// How often a task came in.
     pub(crate) visits: usize,
 }
 

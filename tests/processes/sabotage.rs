@@ -1,6 +1,6 @@
-//! Many processes at once, some of which are killed, while the files are deleted all the time. A
-//! failing one names its seed; `BUSWAY_SEED=n cargo test --test processes sabotage` takes that one
-//! again, as far as processes let it.
+//! Many processes at once, some of which are killed, while the files are deleted all the time. A failing
+//! test names its seed; `BUSWAY_SEED=n cargo test --test processes sabotage` repeats it, as far as
+//! processes allow it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -13,7 +13,7 @@ const PROCESSES: usize = 6;
 const ROUNDS: u32 = 30;
 const TASKS: u32 = 2;
 
-/// Runs the workers to their end; `meanwhile` is called again and again until then.
+/// Runs the workers to their end, and calls `meanwhile` again and again until then.
 fn run(mut workers: Vec<Worker>, mut meanwhile: impl FnMut(&mut Vec<Worker>)) {
     let start = Instant::now();
     while !workers.iter_mut().all(Worker::has_ended) {
@@ -86,7 +86,7 @@ fn r46_the_limit_holds_while_files_are_deleted_and_processes_killed() {
     assert_eq!(replay.most, 2, "the limit, reached and not passed");
 }
 
-/// Ends the deleting, also when the test fails.
+/// Ends the deleting, even when the test fails.
 struct End<'a>(&'a AtomicBool);
 
 impl Drop for End<'_> {

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use crate::worker::{Folder, Orders, Said, Worker};
 
-/// Starts workers with the numbers from `first` on, one after the other, each of which is to say
-/// this.
+/// Starts workers with these numbers, one after the other, and waits for each to report `what`.
 fn start(orders: &Orders, numbers: std::ops::Range<usize>, said: &Said, what: &str) -> Vec<Worker> {
     let start = |number| {
         let worker = Worker::start(orders, number, said);
@@ -20,7 +19,7 @@ fn s101_three_of_six_processes_are_in_the_first_three_first() {
     let (folder, said) = (Folder::new(), Said::new());
     let orders = Orders::new(&folder, 3);
     let mut workers = start(&orders, 0..3, &said, "in");
-    // s104: the others come in only after somebody left.
+    // s104: the others come in only after one has left.
     workers.extend(start(&orders, 3..6, &said, "waits"));
     let mut inside = vec![0, 1, 2];
     for leaves in [1, 0, 2] {
@@ -55,7 +54,7 @@ fn r46_the_slot_of_a_killed_process_is_free() {
     let waiting = start(&orders, 1..2, &said, "waits").remove(0);
     holder.kill();
     assert_eq!(said.next(), (1, "in".into()));
-    // And that of one who was killed while nobody waited.
+    // So is the slot of a process that was killed while none waited.
     waiting.kill();
     start(&orders, 2..3, &said, "in").remove(0).join();
 }

@@ -1,4 +1,4 @@
-//! A process that takes slots: what it does there, and how a test starts one.
+//! A process that takes slots: its work, and how a test starts it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 
 use crate::log::Log;
 
-/// What a worker does.
+/// Orders for a worker.
 #[derive(Clone, Debug)]
 pub(crate) struct Orders {
     pub(crate) folder: PathBuf,
@@ -65,7 +65,7 @@ impl Orders {
     }
 }
 
-/// The process itself. Run by the others, not by itself.
+/// The process itself. The other tests run it; it does not run by itself.
 #[test]
 #[ignore = "it is what the other tests start"]
 fn worker() -> Result<(), BoxError> {
@@ -83,12 +83,12 @@ fn tell(what: &str) {
     std::io::stdout().flush().unwrap();
 }
 
-/// Is in once, until it is told to leave.
+/// Takes a slot once, until it is told to leave.
 async fn visit(orders: &Orders) -> Result<(), BoxError> {
     let policy = orders.policy();
     let stay = async || {
         tell("in");
-        // On the thread of the runtime: nothing else is to be done meanwhile.
+        // This blocks the runtime's thread, which has nothing else to do meanwhile.
         std::io::stdin().lock().read_line(&mut String::new())?;
         Ok::<_, std::io::Error>(())
     };
@@ -107,7 +107,7 @@ async fn visit(orders: &Orders) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Is in and out again, and writes it down.
+/// Takes slots and gives them back, and logs it.
 async fn work(orders: &Orders) -> Result<(), BoxError> {
     let (policy, log) = (orders.policy(), Log::of(&orders.folder));
     let task = async |task: u32| {
@@ -126,7 +126,7 @@ async fn work(orders: &Orders) -> Result<(), BoxError> {
     join_all((0..orders.tasks).map(task)).await.into_iter().collect()
 }
 
-/// A folder for locks, gone with the test.
+/// A folder for locks, deleted with the test.
 pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
@@ -137,7 +137,7 @@ impl Folder {
         Self(std::env::temp_dir().join(name))
     }
 
-    /// Deletes what is in it, as far as it is still there.
+    /// Deletes the files in it that are still there.
     pub(crate) fn delete_files(&self) {
         for file in std::fs::read_dir(&self.0).into_iter().flatten().flatten() {
             let _ = std::fs::remove_file(file.path());
@@ -152,7 +152,7 @@ impl Drop for Folder {
     }
 }
 
-/// What all workers of a test say, in the order in which it is heard.
+/// The messages of all workers of a test, in the order in which they are received.
 pub(crate) struct Said {
     sender: Sender<(usize, String)>,
     receiver: Receiver<(usize, String)>,
@@ -164,7 +164,7 @@ impl Said {
         Self { sender, receiver }
     }
 
-    /// The next that is said, and by whom.
+    /// Returns the next message, and the number of the worker that sent it.
     pub(crate) fn next(&self) -> (usize, String) {
         match self.receiver.recv_timeout(Duration::from_secs(60)) {
             Ok(said) => said,
@@ -233,7 +233,7 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // Of a test that has failed.
+        // Left over from a test that has failed.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

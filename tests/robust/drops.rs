@@ -1,5 +1,5 @@
-//! Every public future, dropped after every number of polls it can be dropped after, in a root task
-//! and inside a handler: nothing is lost, nothing leaks.
+//! Every public future, dropped after every possible number of polls, in a root task and inside a
+//! handler: nothing is lost, nothing leaks.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::manual::{Manual, Polled, drive, driven, yields};
 
 const TICK: Duration = Duration::from_millis(1);
 
-/// A hub with two buses and what is counted about it.
+/// A hub with two buses, and the counts taken of it.
 struct Rig {
     runtime: Manual,
     hub: Hub,
@@ -29,7 +29,7 @@ struct Rig {
     runs: Runs,
 }
 
-/// What a scene plays with.
+/// The parts a scene works with.
 #[derive(Clone)]
 struct Stage {
     bus: EventBus,
@@ -44,7 +44,7 @@ impl Stage {
         Job { id, yields: 1, token: self.alive.token() }
     }
 
-    /// A job on the bus, if there is room.
+    /// Puts a job on the bus, if there is room.
     fn put(&self, id: u32) -> Option<EventHandle<Job>> {
         self.bus.dispatch(self.job(id)).ok()
     }
@@ -87,7 +87,7 @@ impl Rig {
         rest(&mut self.drivers);
     }
 
-    /// Nothing is left to do, and every job that was dispatched ran once.
+    /// Asserts that nothing is left to do, and that every dispatched job ran once.
     fn assert_nothing_lost(&mut self, what: &str) {
         self.rest();
         assert_eq!((self.bus.pending(), self.far.pending()), (0, 0), "{what}: something is stuck");
@@ -95,7 +95,7 @@ impl Rig {
             for event in bus.history() {
                 assert_eq!(event.status(), EventStatus::Completed, "{what}: {event:?}");
                 let Some(job) = event.downcast::<Job>() else { continue };
-                // One that was stopped may not have run, but never twice.
+                // A stopped job may not have run, but never ran twice.
                 let ran = self.runs.of(job.id);
                 let may_run = if job.cause().is_none() { 1..=1 } else { 0..=1 };
                 assert!(may_run.contains(&ran), "{what}: job {} ran {ran} times", job.id);
@@ -103,7 +103,7 @@ impl Rig {
         }
     }
 
-    /// What was dispatched is gone, with all that belongs to it.
+    /// Asserts that the dispatched events are gone, with everything that belongs to them.
     fn assert_nothing_leaks(self, what: &str) {
         let held = self.hub.held();
         let open = (held.invocations, held.waits, held.watches, held.reservations, held.timers);
@@ -118,9 +118,9 @@ impl Rig {
     }
 }
 
-/// Jobs of the scenes are numbered from here, so that every one is seen to run once.
+/// The first number of the scenes' jobs, so that each is seen to run once.
 const OWN: u32 = 10;
-/// Those of the others.
+/// The first number of the other jobs.
 const OTHERS: u32 = 100;
 
 fn scenes() -> Vec<(&'static str, Scene)> {
@@ -295,7 +295,7 @@ fn scenes() -> Vec<(&'static str, Scene)> {
     ]
 }
 
-/// A future without a bus that outlives it: what it holds is dropped with it.
+/// Starts a scene. Its future owns the stage, so that the buses there are dropped with it.
 fn play(rig: &Rig, scene: Scene) -> BoxFuture<'static, ()> {
     scene(rig.stage())
 }
@@ -313,7 +313,7 @@ fn futures_of_root_tasks() {
     }
 }
 
-/// True when the future ended by itself within so many polls.
+/// Returns true when the future ended by itself within this many polls.
 fn root_task(name: &str, scene: Scene, polls: usize, helps: bool) -> bool {
     let what = format!("{name}, dropped after {polls} polls, {helps}");
     let mut rig = Rig::new(helps);
@@ -338,7 +338,7 @@ fn root_task(name: &str, scene: Scene, polls: usize, helps: bool) -> bool {
     has_ended
 }
 
-/// How a handler has the future that it drops.
+/// How a handler holds the future that it drops.
 #[derive(Clone, Copy, Debug)]
 enum Beside {
     Alone,
@@ -346,7 +346,7 @@ enum Beside {
     Selected,
 }
 
-/// Polls `future` so often, each time when it is woken, and drops it. True when it has ended.
+/// Polls `future` this many times, each time it is woken, and drops it. True when it has ended.
 async fn dropped_after(polls: usize, future: BoxFuture<'static, ()>) -> bool {
     let mut future = Some(future);
     let mut polled = 0;
@@ -412,7 +412,7 @@ fn in_handler(name: &str, scene: Scene, polls: usize, beside: Beside) -> bool {
         .register();
     let play = rig.bus.dispatch(Play).unwrap();
     rig.stage().put(OTHERS);
-    // What it waits for may never come: then its limit ends it.
+    // The awaited event may never come: then the handler's limit ends it.
     for _ in 0..4 {
         rig.rest();
         rig.runtime.advance(TICK);
@@ -431,7 +431,7 @@ fn in_handler(name: &str, scene: Scene, polls: usize, beside: Beside) -> bool {
     ended.of(1) == 1
 }
 
-/// How a bus with work in all states is ended.
+/// How to end a bus with work in all states.
 #[derive(Clone, Copy, Debug)]
 enum Ending {
     DriverDropped,
@@ -513,7 +513,7 @@ fn ended_after(ending: Ending, polls: usize, helps: bool) {
     assert_eq!(alive.count(), 0, "{what}: values of the user's are left");
 }
 
-/// Until nobody is woken any more.
+/// Drives until no driver is woken any more.
 fn rest(drivers: &mut [Polled<Driver>]) {
     assert!(drive(drivers), "the drivers wake themselves without end");
 }

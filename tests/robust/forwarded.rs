@@ -1,5 +1,5 @@
-//! Events that were forwarded: who handles them where they came to is known as it is at home, and a
-//! bus that only they have come to lives until they are through.
+//! Forwarded events: on a target bus the current handler is known just as at home, and a bus that only
+//! forwarded events have reached lives until they are done.
 
 use std::future::pending;
 use std::sync::{Arc, Mutex};
@@ -22,7 +22,7 @@ struct First;
 #[event(output = u32)]
 struct Second;
 
-/// Its handlers say which buses they know of.
+/// Its handlers return the names of the buses they know of.
 #[derive(Event)]
 #[event(output = Vec<String>)]
 struct Where;
@@ -31,14 +31,14 @@ struct Where;
 #[event(output = u32)]
 struct Job(#[allow(dead_code)] Token);
 
-/// Has the slot of the hub for a while.
+/// Holds the hub's slot for a while.
 #[derive(Event)]
 struct Hold;
 
 const SHORT: Duration = Duration::from_millis(10);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Two buses of one hub: all that comes to the first goes on to the second.
+/// Two buses of one hub: the first forwards everything to the second.
 fn forwards() -> (EventBus, EventBus) {
     let hub = busway::hub();
     let (home, target) = (hub.bus("home").build(), hub.bus("target").build());
@@ -50,7 +50,7 @@ fn paused() -> Runtime {
     Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
-/// The log of the event names these, one below the other.
+/// Asserts that the log of the event names these, one below the other.
 #[track_caller]
 fn assert_logged(event: &EventHandle<First>, names: [&str; 3]) {
     let tree = event.log_tree().to_string();
@@ -88,7 +88,7 @@ async fn r12_what_a_handler_dispatches_in_a_scope_is_its_own_child() {
     assert_logged(&first, ["maker", "Second", "other"]);
 }
 
-/// Each handler of an event has a handle that is its own, whoever uses it.
+/// Each handler of an event has its own handle, whichever handler uses it.
 #[tokio::test(start_paused = true)]
 async fn r12_what_is_dispatched_with_the_handle_of_another_handler_is_the_others_child() {
     for is_forwarded in [false, true] {
@@ -119,7 +119,7 @@ async fn r12_what_is_dispatched_with_the_handle_of_another_handler_is_the_others
     }
 }
 
-/// A handler that holds a slot waits in a task for its child, whose handler wants the same one.
+/// A handler that holds a slot waits in a task for its child, whose handler wants the same slot.
 #[tokio::test(start_paused = true)]
 async fn r46_a_child_does_not_wait_for_the_slot_of_its_parent() {
     for is_forwarded in [false, true] {
@@ -143,7 +143,7 @@ async fn r46_a_child_does_not_wait_for_the_slot_of_its_parent() {
     }
 }
 
-/// All that its handle says of the bus, and the way of a child.
+/// Returns the bus as told by every handle to the event, and the path of a child.
 async fn buses_known(event: EventHandle<Where>) -> Result<Vec<String>, BoxError> {
     let any = event.as_any();
     let typed: EventHandle<Where> = any.downcast().unwrap();
@@ -180,7 +180,7 @@ async fn r17_a_handler_knows_which_bus_it_is_on() {
     assert_eq!(came[3..], ["home", "target"].map(|name| ("Where", name.to_owned())));
 }
 
-/// A child goes the way from the bus where its parent was found.
+/// A child's path starts at the bus where its parent was found.
 #[tokio::test(start_paused = true)]
 async fn r17_outside_of_handlers_an_event_is_where_it_was_found() {
     let (home, target) = forwards();
@@ -195,8 +195,8 @@ async fn r17_outside_of_handlers_an_event_is_where_it_was_found() {
     assert_eq!(event.run(Second).await.unwrap().path(), ["home", "target"]);
 }
 
-/// It has come from home to a bus that needed no driver yet, waits there for the slot of the hub, and the
-/// bus has no handle any more.
+/// The event has come from home to a bus that needed no driver yet and waits there for the hub's slot.
+/// The bus has no handle any more.
 async fn waits_on_a_dropped_bus(job: Job) -> (Hub, [EventBus; 2], EventHandle<Job>) {
     let hub = busway::hub();
     let other = hub.bus("other").concurrency(Concurrency::HubSerial).build();
@@ -232,7 +232,7 @@ fn r33_what_came_to_a_dropped_bus_is_freed() {
     assert_eq!(alive.count(), 0);
 }
 
-/// Which of them is home, and which bus and which driver is dropped first, makes no difference.
+/// It makes no difference which bus is home, or which bus and which driver are dropped first.
 #[test]
 fn r33_buses_and_then_their_drivers_are_dropped_while_it_is_handled() {
     for order in 0..8 {
@@ -280,7 +280,7 @@ fn r33_buses_and_then_their_runtime_are_dropped_while_it_is_handled() {
     }
 }
 
-/// The bus is closed, and not through as long as the event is handled at home.
+/// The bus is closed, but not done while the event is handled at home.
 #[tokio::test(start_paused = true)]
 async fn r33_a_bus_and_its_driver_are_dropped_while_it_is_handled_elsewhere() {
     let (alive, hub) = (Alive::default(), busway::hub());

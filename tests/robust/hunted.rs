@@ -1,5 +1,5 @@
-//! What a hunt has found: drops of the user's that wait for others, that panic two at a time, or that are
-//! the last of what was taken off.
+//! Bugs found in a hunt: drops of the user's values that wait for others, that panic two at a time, or
+//! that are the last of something taken off.
 
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,7 +40,7 @@ impl Drop for Bomb {
     }
 }
 
-/// A thread that works on a bus: its drop lets go of the bus, tells the thread, and joins it.
+/// A thread that works on a bus. Its drop releases the bus, tells the thread to end, and joins it.
 struct Worker {
     bus: Option<EventBus>,
     tell: Option<Sender<()>>,

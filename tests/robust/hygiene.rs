@@ -1,4 +1,4 @@
-//! User code that calls back into the bus from where it is cloned, woken, shown or dropped.
+//! User code that calls back into the bus while it is cloned, woken, shown or dropped.
 
 use std::cell::Cell;
 use std::fmt;
@@ -17,7 +17,7 @@ use futures_util::future::BoxFuture;
 
 use crate::manual::{Counter, Manual, Polled, drive, driven};
 
-/// Runs a test on a thread of its own: one that hangs fails.
+/// Runs a test on a thread of its own. A test that hangs fails.
 pub(crate) fn watched(test: impl FnOnce() + Send + 'static) {
     let (done, is_done) = channel();
     let thread = thread::spawn(move || {
@@ -63,7 +63,7 @@ impl Meddler {
         *self.0.calls.lock().unwrap()
     }
 
-    /// What it calls may come back here, but not without end.
+    /// The calls may come back here, but not without end.
     fn call(&self) {
         thread_local!(static DEPTH: Cell<u32> = const { Cell::new(0) });
         *self.0.calls.lock().unwrap() += 1;
@@ -138,7 +138,7 @@ struct Work(Restless);
 #[derive(Event)]
 struct Endless(#[allow(dead_code)] Restless);
 
-/// A future that holds one and calls back when it is polled.
+/// A future that holds a restless value and calls back when it is polled.
 struct RestlessFuture(Restless, Option<BoxFuture<'static, ()>>);
 
 impl Future for RestlessFuture {
@@ -153,7 +153,7 @@ impl Future for RestlessFuture {
     }
 }
 
-/// A waker that calls back in all it does.
+/// A waker that calls back in all its methods.
 struct RestlessWaker(Restless);
 
 impl Wake for RestlessWaker {
@@ -210,7 +210,7 @@ fn payloads_outputs_errors_handlers_and_futures_call_back() {
                 let _ = (work.results_list(), work.result(), work.log_tree().to_string());
                 assert_eq!(work.status(), EventStatus::Completed);
             }
-            // One that runs, one that is queued; the handlers go first.
+            // One event runs, one is queued; the handlers go first.
             drop(bus.dispatch(Endless(Restless(meddler.clone()))).unwrap());
             drop(bus.dispatch(Work(Restless(meddler.clone()))).unwrap());
             assert!(drive(&mut all));
@@ -278,7 +278,7 @@ fn predicates_and_the_warning_hook_call_back() {
     });
 }
 
-/// Every wait there is, with wakers that call back.
+/// Every kind of wait, with wakers that call back.
 #[test]
 fn wakers_call_back() {
     watched(|| {
@@ -303,7 +303,7 @@ fn wakers_call_back() {
             places.iter_mut().for_each(|place| drop(drive_with(&waker(), place.as_mut())));
         }
         drop(waits.pop());
-        // Completion, idle, the place that gets free; then the end of it all.
+        // Completion, idle, the free place; then the end of the bus.
         let mut all = [driver];
         assert!(drive(&mut all));
         let before = meddler.calls();
@@ -317,7 +317,7 @@ fn wakers_call_back() {
     });
 }
 
-/// The driver's own waker, and that of handlers: each is woken while the other is registered.
+/// The driver's own waker, and those of handlers: each is woken while the other is registered.
 #[test]
 fn the_drivers_waker_calls_back() {
     watched(|| {
@@ -335,7 +335,7 @@ fn the_drivers_waker_calls_back() {
     });
 }
 
-/// A waker that polls its task at once, where it is woken: waiting for idle is no exception.
+/// A waker that polls its task at once, inside the wake-up, even for a wait for idle.
 #[test]
 fn a_waker_that_polls_where_it_is_woken() {
     struct Inline(Mutex<Option<BoxFuture<'static, ()>>>);

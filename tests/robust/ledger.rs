@@ -1,4 +1,4 @@
-//! What the tests count: values that are alive, handlers that ran, doors that are opened.
+//! Counters and gates of the tests: values that are alive, handlers that ran, doors to open.
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
@@ -21,11 +21,11 @@ impl Alive {
     }
 }
 
-/// One of them.
+/// One such value.
 #[derive(Clone, Debug)]
 pub(crate) struct Token(#[allow(dead_code)] Arc<()>);
 
-/// Work for a handler: it yields that often and answers with a token.
+/// Work for a handler, which yields this many times and answers with a token.
 #[derive(Event)]
 #[event(output = Token)]
 pub(crate) struct Job {
@@ -49,7 +49,7 @@ impl Runs {
     }
 }
 
-/// A door that tasks wait at until it is opened.
+/// A door where tasks wait until it is opened.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Door(Arc<Mutex<(bool, Vec<Waker>)>>);
 

@@ -29,7 +29,7 @@ struct Stuck;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Its driver brings an event of the bus to its end.
+/// Asserts that its driver brings an event of the bus to its end.
 #[track_caller]
 fn assert_completes(bus: &EventBus, driver: Polled<Driver>) {
     let first = bus.dispatch(First).unwrap();
@@ -60,7 +60,7 @@ fn r9_all_parallel_handlers_start_after_two_ends_in_one_turn() {
     assert_eq!(second.status(), EventStatus::Completed, "its second handler was not started");
 }
 
-/// One handler wakes several of its bus.
+/// One handler wakes several others of its bus.
 #[test]
 fn all_that_one_handler_wakes_go_on() {
     let (bus, driver) = driven(Manual::helping(false).hub().bus("main").parallel_handlers());
@@ -73,7 +73,7 @@ fn all_that_one_handler_wakes_go_on() {
     assert_completes(&bus, driver);
 }
 
-/// What it left at the last step of a turn is there at the next one.
+/// A wake-up from the last step of a turn is there in the next one.
 #[test]
 fn a_handler_that_wakes_itself_goes_on_turn_after_turn() {
     let (bus, driver) = driven(Manual::helping(false).hub().bus("main"));
@@ -81,8 +81,8 @@ fn a_handler_that_wakes_itself_goes_on_turn_after_turn() {
     assert_completes(&bus, driver);
 }
 
-/// A waker that takes the turn of another bus while that of its own is held, on the same thread: the
-/// handlers that it wakes before that, from within and after it all go on.
+/// A waker takes the turn of another bus while that of its own is held, on the same thread. The handlers
+/// that it wakes before, during and after that all go on.
 #[test]
 fn wakers_that_run_another_bus_lose_no_wake_up() {
     struct RunsAnother {
@@ -113,24 +113,24 @@ fn wakers_that_run_another_bus_lose_no_wake_up() {
     let waker = Waker::from(Arc::new(RunsAnother { bus: other, before, after }));
     let mut wait = pin!(second.wait());
     assert!(wait.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-    // The driver ends what is waited for, and so it is under its turn that the waker runs.
+    // The driver ends the awaited event, so the waker runs under the driver's turn.
     start.open();
     let mut all = [driver, other_driver];
     assert!(drive(&mut all));
     assert_eq!(first.status(), EventStatus::Completed);
 }
 
-/// A helper that has enough leaves a started handler to the driver; when the bus is stopped
+/// A helper that has done enough leaves a started handler to the driver. When the bus is stopped
 /// meanwhile, the handler is not called any more.
 #[test]
 fn r32_a_handler_that_was_started_and_not_called_is_not_called_after_stop() {
-    // A helper goes on for some events: one of these is the last it starts.
+    // A helper handles a limited number of events: one of these is the last it starts.
     let left = (0..64).filter(|between| stops_with_a_started_handler(*between));
     assert_eq!(left.count(), 1, "one handler is started and not called");
 }
 
-/// Whether the helper's last step starts the handler that comes after as many others; then the bus
-/// is stopped.
+/// Returns whether the helper's last step starts the handler that comes after this many others. Then the
+/// bus is stopped.
 fn stops_with_a_started_handler(between: usize) -> bool {
     let runtime = Manual::helping(true);
     let (bus, mut driver) = driven(runtime.hub().bus("main"));
@@ -145,7 +145,7 @@ fn stops_with_a_started_handler(between: usize) -> bool {
     let others: Vec<_> = (0..between).map(|_| bus.dispatch(First).unwrap()).collect();
     let second = bus.dispatch(Second).unwrap();
     let waker = Counter::new();
-    // What the thread did for other buses counts: once it gives way first.
+    // The thread's work for other buses counts too, so the helper may give way once first.
     let mut wait = pin!(first.wait());
     let is_done = (0..2).any(|_| waker.poll(wait.as_mut()).is_ready());
     assert!(is_done, "the waiter helps itself");
@@ -160,8 +160,8 @@ fn stops_with_a_started_handler(between: usize) -> bool {
     true
 }
 
-/// The driver finds the turn taken, and the holder lets go of it before the driver has marked it.
-/// Whoever marks it next must still be heard.
+/// The driver finds the turn taken, and the holder releases it before the driver has marked it. The next
+/// one to mark it must still be heard.
 #[test]
 fn the_driver_meets_a_helper_that_is_leaving() {
     const ROUNDS: usize = 2_000;
@@ -176,7 +176,7 @@ fn the_driver_meets_a_helper_that_is_leaving() {
         let waker = Counter::new();
         for round in 1..=ROUNDS {
             rounds.meet(round);
-            // At another moment each time, so that the two meet in every way.
+            // At a different moment each time, so that the two meet in every way.
             (0..round % 97).for_each(|_| std::hint::spin_loop());
             let _ = waker.poll(pin!(stuck.wait()));
             rounds.done();
@@ -190,7 +190,7 @@ fn the_driver_meets_a_helper_that_is_leaving() {
         (0..round % 89).for_each(|_| std::hint::spin_loop());
         let _ = waker.poll(driver.as_mut());
         start.wait_for(round);
-        // Nobody is polled now: a new event has to wake the driver, unless it was woken already.
+        // Nothing is polled now: a new event has to wake the driver, unless it was woken already.
         drop(bus.dispatch(First).unwrap());
         assert!(waker.wakes() > before, "round {round}: nobody was told of the event");
         while waker.poll(driver.as_mut()).is_pending() && bus.pending() > 1 {}
@@ -198,7 +198,7 @@ fn the_driver_meets_a_helper_that_is_leaving() {
     helper.join().unwrap();
 }
 
-/// Two threads that start a round together.
+/// Two threads that start each round together.
 #[derive(Default)]
 struct Rounds {
     arrived: AtomicUsize,
@@ -220,7 +220,7 @@ impl Rounds {
     }
 }
 
-/// Spins, so that both go on in the same moment, but not for long where there is one core.
+/// Spins, so that both go on at the same moment, but not for long in case there is only one core.
 fn until(is_so: impl Fn() -> bool) {
     for turn in 0.. {
         if is_so() {
@@ -233,8 +233,8 @@ fn until(is_so: impl Fn() -> bool) {
     }
 }
 
-/// The driver's timer fires while a helper has the turn: the helper handles what is due, and has
-/// the driver set its timer to the next deadline.
+/// The driver's timer fires while a helper has the turn. The helper handles what is due, and has the
+/// driver set its timer to the next deadline.
 #[test]
 fn a_deadline_that_a_helper_finds_is_armed() {
     let runtime = Manual::helping(true);
@@ -263,8 +263,8 @@ fn a_deadline_that_a_helper_finds_is_armed() {
     assert_eq!(later.status(), EventStatus::Completed, "nobody watched its limit");
 }
 
-/// Handlers that wake themselves without end are polled a bounded number of times in one poll of
-/// the driver, and of a helper.
+/// Handlers that wake themselves without end are polled a bounded number of times in one poll of the
+/// driver or of a helper.
 #[test]
 fn one_poll_does_a_bounded_amount_of_work() {
     let runtime = Manual::helping(true);
@@ -290,8 +290,8 @@ fn one_poll_does_a_bounded_amount_of_work() {
     assert!(driver.step(), "the helper left the rest to nobody");
 }
 
-/// A bus that only helpers have worked for so far, with a handler that has no limit: it gets a
-/// driver, whose end is told to those who wait.
+/// A bus served only by helpers so far, with a handler that has no limit, gets a driver. When the driver
+/// ends, the waiters are told.
 #[test]
 fn r33_a_handler_without_a_limit_has_a_driver() {
     let runtime = Manual::helping(true);
@@ -306,7 +306,7 @@ fn r33_a_handler_without_a_limit_has_a_driver() {
     assert_eq!(ended.cause(), Some(Cause::Stopped));
 }
 
-/// A limit on a wait holds before anything was dispatched.
+/// A limit on a wait works before anything was dispatched.
 #[test]
 fn r26_an_expectation_within_a_limit_before_the_first_dispatch() {
     let runtime = Manual::helping(false);
@@ -318,7 +318,7 @@ fn r26_an_expectation_within_a_limit_before_the_first_dispatch() {
     assert!(expects.output.expect("the time is over").is_err());
 }
 
-/// A wait belongs to the invocation that polls it, also when another one polled it before.
+/// A wait belongs to the invocation that polls it, even if another one polled it before.
 #[test]
 fn r14_a_wait_that_goes_from_one_handler_to_another() {
     let (bus, driver) = driven(Manual::helping(false).hub().bus("main"));
@@ -343,7 +343,7 @@ fn r14_a_wait_that_goes_from_one_handler_to_another() {
     assert_eq!(second.status(), EventStatus::Completed, "its wait was taken for the first one's");
 }
 
-/// Who polls its parts only when their own wakers say so is not served by being polled again itself.
+/// A future that polls its parts only when their own wakers fire needs more than to be polled again.
 #[test]
 fn r13_waits_that_are_polled_with_wakers_of_their_own() {
     let (bus, driver) = driven(Manual::helping(false).hub().bus("main"));
@@ -358,7 +358,7 @@ fn r13_waits_that_are_polled_with_wakers_of_their_own() {
     assert_completes(&bus, driver);
 }
 
-/// The same for one that the handler has polled itself before.
+/// The same for a wait that the handler itself has polled before.
 #[test]
 fn r13_a_wait_that_goes_from_its_handler_into_a_set() {
     let (bus, driver) = driven(Manual::helping(false).hub().bus("main"));
@@ -372,7 +372,7 @@ fn r13_a_wait_that_goes_from_its_handler_into_a_set() {
     assert_completes(&bus, driver);
 }
 
-/// A scope that outlives its hub does not take another one for it.
+/// A scope that outlives its hub does not mistake another hub for it.
 #[test]
 fn r12_a_scope_belongs_to_its_own_hub() {
     for _ in 0..32 {
@@ -390,7 +390,7 @@ fn r12_a_scope_belongs_to_its_own_hub() {
     }
 }
 
-/// A handler that polls a scope itself waits as a handler does.
+/// A wait in a scope that the handler itself polls is the handler's wait.
 #[test]
 fn r14_a_scope_that_the_handler_itself_polls() {
     let (bus, driver) = driven(Manual::helping(true).hub().bus("main"));
@@ -411,7 +411,7 @@ fn r14_a_scope_that_the_handler_itself_polls() {
     );
 }
 
-/// What was sent before the stop is read, and then the stream ends, however the two race.
+/// Events sent before the stop are read, and then the stream ends, however the two race.
 #[test]
 fn r28_a_stream_that_ends_while_it_is_read() {
     for _ in 0..400 {
@@ -439,7 +439,7 @@ fn r28_a_stream_that_ends_while_it_is_read() {
     }
 }
 
-/// A stream that is made while the bus is stopped ends.
+/// A stream that is created while the bus is being stopped ends.
 #[test]
 fn r28_a_stream_that_is_made_while_the_bus_stops() {
     for _ in 0..2_000 {
@@ -457,7 +457,7 @@ fn r28_a_stream_that_is_made_while_the_bus_stops() {
     }
 }
 
-/// A driver that is gone keeps nobody's waker.
+/// A driver that has ended keeps no waker.
 #[test]
 fn a_driver_that_ended_lets_go_of_its_task() {
     let (bus, driver) = driven(Manual::helping(false).hub().bus("main"));
@@ -470,7 +470,7 @@ fn a_driver_that_ended_lets_go_of_its_task() {
     assert!(bus.is_stopped());
 }
 
-/// What is dropped as a turn ends may wake somebody: that is for the next turn.
+/// A drop at the end of a turn may wake a handler: that is for the next turn.
 #[test]
 fn a_wake_up_from_a_drop_at_the_end_of_a_turn() {
     struct OpensOnDrop(Door);
@@ -479,7 +479,7 @@ fn a_wake_up_from_a_drop_at_the_end_of_a_turn() {
             self.0.open();
         }
     }
-    // A turn has so many steps: with some number of others it ends right where the drop is.
+    // A turn has a fixed number of steps: with some number of others it ends right at the drop.
     let lost = (0..90usize).filter(|between| {
         let (bus, driver) = driven(Manual::helping(false).hub().bus("main").parallel_handlers());
         let door = Door::default();
@@ -506,7 +506,7 @@ fn a_wake_up_from_a_drop_at_the_end_of_a_turn() {
     assert!(lost.is_empty(), "lost at {lost:?}");
 }
 
-/// Nobody has anything to do for an event that was not accepted.
+/// An event that was not accepted causes no work.
 #[test]
 fn r6_a_refused_event_with_a_deadline_tells_nobody() {
     let runtime = Manual::helping(false);
@@ -515,7 +515,7 @@ fn r6_a_refused_event_with_a_deadline_tells_nobody() {
     assert!(runtime.spawned().is_empty(), "a driver for nothing");
 }
 
-/// A handler that looks at all its waits each time is not polled for each of them that is over.
+/// A handler that checks all its waits each time is not polled once for each wait that is over.
 #[test]
 fn r13_many_ends_in_one_turn_are_one_wake_up() {
     const CHILDREN: usize = 1_000;
@@ -567,7 +567,7 @@ fn r33_a_handlers_own_task_that_is_dropped_before_the_driver() {
     }
 }
 
-/// A task that a handler spawned is not inside of it: it waits for its place.
+/// A task spawned by a handler is not inside of it: it waits for a place.
 #[test]
 fn r6_a_scope_in_a_task_waits_for_a_place() {
     let hub = Manual::helping(false).hub();
@@ -594,7 +594,7 @@ impl Drop for Cleanup {
     }
 }
 
-/// Who lends a hand within a scope is not the parent of what other handlers' drops dispatch.
+/// A waiter that helps within a scope is not the parent of events that other handlers' drops dispatch.
 #[test]
 fn r12_what_a_drop_dispatches_is_nobodys_child() {
     let runtime = Manual::helping(true);

@@ -1,5 +1,5 @@
-//! Attempts to break the async shell: futures dropped at every poll, user code that calls back or
-//! panics where it hurts, threads, wake-ups in every order.
+//! Attempts to break the async shell: futures dropped at every poll, user code that calls back or panics
+//! at the worst moment, threads, wake-ups in every order.
 
 mod drops;
 mod forwarded;

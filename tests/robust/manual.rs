@@ -1,4 +1,4 @@
-//! A runtime without threads: time stands until it is moved, and nothing is polled unless asked to.
+//! A runtime without threads: time stands still until it is moved, and nothing is polled unasked.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -28,7 +28,7 @@ impl std::fmt::Debug for State {
 }
 
 impl Manual {
-    /// A runtime that is everywhere: whoever waits may help.
+    /// Creates a runtime that may be current everywhere, so that any waiter may help.
     pub(crate) fn helping(helps: bool) -> Self {
         let this = Self::default();
         this.0.is_current.store(helps, Ordering::SeqCst);
@@ -39,7 +39,7 @@ impl Manual {
         Hub::builder().runtime(self.clone()).build()
     }
 
-    /// Moves the time and wakes whose time has come.
+    /// Moves the time, and wakes the timers that are due.
     pub(crate) fn advance(&self, by: Duration) {
         let nanos = u64::try_from(by.as_nanos()).unwrap();
         let now = self.0.now.fetch_add(nanos, Ordering::SeqCst) + nanos;
@@ -52,12 +52,12 @@ impl Manual {
         due.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
-    /// What was spawned and not taken yet.
+    /// Takes the tasks that were spawned and not taken yet.
     pub(crate) fn spawned(&self) -> Vec<Task> {
         std::mem::take(&mut *self.0.tasks.lock().unwrap())
     }
 
-    /// Forgets who waits for the time: their wakers are not to be counted.
+    /// Forgets the waiting timers, so that their wakers are not counted.
     pub(crate) fn forget_timers(&self) {
         let timers = std::mem::take(&mut *self.0.timers.lock().unwrap());
         drop(timers);
@@ -104,7 +104,7 @@ impl Timer for ManualTimer {
     }
 }
 
-/// Counts how often it is woken.
+/// Counts its wake-ups.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicUsize);
 
@@ -127,7 +127,7 @@ impl Counter {
 }
 
 impl Counter {
-    /// Has a [`Polled`] polled at its next step, woken or not.
+    /// Has a [`Polled`] poll at its next step, woken or not.
     pub(crate) fn wake_now(&self) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
@@ -143,7 +143,7 @@ impl Wake for Counter {
     }
 }
 
-/// A future with a waker of its own, polled only when that was woken.
+/// A future with a waker of its own, polled only when that waker was woken.
 pub(crate) struct Polled<F: ?Sized + Future> {
     seen: usize,
     pub(crate) waker: Arc<Counter>,
@@ -158,7 +158,7 @@ impl<F: Future + ?Sized> Polled<F> {
         Self { seen: 0, waker, output: None, future }
     }
 
-    /// Polls it when it was woken; true when it was polled.
+    /// Polls the future if it was woken. Returns whether it did.
     pub(crate) fn step(&mut self) -> bool {
         let wakes = self.waker.wakes();
         if self.output.is_some() || self.seen == wakes {
@@ -176,7 +176,7 @@ impl<F: Future + ?Sized> Polled<F> {
     }
 }
 
-/// Polls all of them until none is woken; false when that does not come to an end.
+/// Polls all of them until none is woken. Returns false when that does not end.
 pub(crate) fn drive<F: Future + ?Sized>(all: &mut [Polled<F>]) -> bool {
     for _ in 0..10_000 {
         let polled = all.iter_mut().map(Polled::step).filter(|polled| *polled).count();
@@ -193,7 +193,7 @@ pub(crate) fn driven(builder: EventBusBuilder) -> (EventBus, Polled<Driver>) {
     (bus, Polled::new(Box::pin(driver)))
 }
 
-/// Pending `times` times, waking itself.
+/// Returns pending `times` times, waking itself.
 pub(crate) async fn yields(times: u32) {
     for _ in 0..times {
         let mut is_first = true;

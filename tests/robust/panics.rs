@@ -1,5 +1,5 @@
-//! Panics in every phase: the bus goes on, the others are served, and where a handler is to blame
-//! its result says so (R20).
+//! Panics in every phase: the bus goes on, the others are served, and where a handler is to blame its
+//! result says so (R20).
 
 use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
@@ -17,7 +17,7 @@ use futures_util::StreamExt;
 
 use crate::manual::{Counter, Manual, Polled, drive, driven, yields};
 
-/// Panics when it is dropped, unless another panic is under way.
+/// Panics when it is dropped, unless the thread is already panicking.
 #[derive(Clone)]
 struct Bomb;
 
@@ -87,7 +87,7 @@ impl Rig {
         assert!(drive(&mut self.all));
     }
 
-    /// The bus still does what it is there for, by its driver and by a helper.
+    /// Asserts that the bus still works, by its driver and by a helper.
     fn assert_alive(&mut self) {
         let probe = self.bus.dispatch(Probe).unwrap();
         self.drive();
@@ -113,7 +113,7 @@ fn fail_with(value: impl Send + 'static) {
     panic_any(value);
 }
 
-/// Where a handler of `Work` panics, and what is recorded of it.
+/// Where a handler of `Work` panics, and what its result says.
 #[test]
 fn r20_handlers_that_panic() {
     type Register = fn(&EventBus);
@@ -196,7 +196,7 @@ fn a_driver_that_is_dropped_with_futures_that_panic() {
     assert_eq!(work.status(), EventStatus::Completed);
 }
 
-/// A payload is dropped in the turn when no history keeps it.
+/// A payload that no history keeps is dropped in the turn.
 #[test]
 fn a_payload_that_panics_when_it_is_dropped() {
     for history in [Some(0), Some(1)] {
@@ -209,8 +209,7 @@ fn a_payload_that_panics_when_it_is_dropped() {
     }
 }
 
-/// Values that nobody asked for: of another type, of an event that was ended, of a future that
-/// panics in the end.
+/// Unclaimed values: of another type, of an ended event, of a future that panics at its end.
 #[test]
 fn an_output_that_panics_when_it_is_dropped() {
     let mut rig = Rig::new(Some(0));
@@ -271,7 +270,7 @@ fn a_predicate_that_panics_fails_its_waiter_alone() {
     rig.assert_alive();
 }
 
-/// One waker that panics keeps no other from being woken, whatever is waited for.
+/// A waker that panics keeps no other from being woken, whatever the wait.
 #[test]
 fn a_waker_that_panics_when_it_is_woken() {
     let mut rig = Rig::new(None);
@@ -312,7 +311,7 @@ fn a_waker_that_panics_when_it_is_woken() {
     rig.assert_alive();
 }
 
-/// Somebody else's waker panics while the event is told to nobody but the task that runs it.
+/// Another task's waker panics while the event is run by the task that dispatches it.
 #[test]
 fn a_run_past_a_waker_that_panics() {
     let mut rig = Rig::new(None);
@@ -347,7 +346,7 @@ fn a_warning_hook_that_panics() {
     assert_eq!(work.status(), EventStatus::Completed);
 }
 
-/// The waker is of the task that a handler has of its own.
+/// The waker belongs to a handler's own task.
 #[test]
 fn r20_a_waker_of_a_handlers_own_task_that_panics() {
     let runtime = Manual::helping(true);
@@ -369,7 +368,7 @@ fn r20_a_waker_of_a_handlers_own_task_that_panics() {
     rig.assert_alive();
 }
 
-/// A runtime whose clock panics when it is told to.
+/// A runtime whose clock panics on request.
 #[derive(Clone, Debug)]
 struct MinedClock(Manual, Arc<AtomicBool>);
 
@@ -392,8 +391,8 @@ impl Runtime for MinedClock {
     }
 }
 
-/// Who helps has the panic, and the bus its turn back; how the handler that had just ended has ended
-/// is told all the same.
+/// The helper gets the panic, and the bus its turn back. The outcome of the handler that had just ended
+/// is reported all the same.
 #[test]
 fn r20_a_clock_that_panics() {
     let runtime = Manual::helping(true);

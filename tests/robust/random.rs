@@ -1,5 +1,5 @@
 //! Random tasks that do random things on threads: nothing is lost, nothing leaks. A failure names its
-//! seed; `BUSWAY_SEED=n cargo test --test robust random` plays that one again, as far as threads let
+//! seed; `BUSWAY_SEED=n cargo test --test robust random` runs that seed again, as far as threads allow
 //! it.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -43,7 +43,7 @@ struct World {
     alive: Alive,
     dispatched: Arc<AtomicU64>,
     started: Arc<AtomicU64>,
-    /// Handlers that were told of another bus than theirs.
+    /// Handlers that were told a bus other than their own.
     misplaced: Arc<AtomicU64>,
 }
 
@@ -71,7 +71,7 @@ impl World {
         Some(sent)
     }
 
-    /// One thing out of all there are; what waits may be dropped before it is over.
+    /// Does one random thing. A wait may be dropped before it is over.
     async fn act(&self, random: &mut Random, depth: u32) {
         let Some(bus) = self.bus(random) else { return };
         match random.below(10) {
@@ -132,7 +132,7 @@ impl World {
         }
         match random.below(12) {
             0 => Err("as it happens".into()),
-            // A panic without the noise of its hook.
+            // A panic that does not run the panic hook.
             1 => resume_unwind(Box::new("as it happens")),
             _ => Ok(self.alive.token()),
         }
@@ -153,7 +153,7 @@ fn three_buses(hub: &Hub, random: &mut Random) -> Vec<EventBus> {
             settings.max_pending(Some(4 + random.index(20))).build()
         })
         .collect();
-    // All three forwards are a ring.
+    // All three forwards form a ring.
     for (bus, next) in buses.iter().zip(buses.iter().cycle().skip(1)) {
         if random.one_in(2) {
             bus.forward("*", next).unwrap();
@@ -216,8 +216,8 @@ fn play(seed: u64) {
 }
 
 async fn assert_all_comes_to_rest(hub: &Hub, buses: &[EventBus]) {
-    // A handler of one bus may still dispatch on another that was idle before: all of them are idle
-    // when one look at the hub says so.
+    // A handler of one bus may still dispatch on another that was idle before: all of them are idle only
+    // when a single look at the hub says so.
     while hub.memory().iter().any(|bus| bus.incomplete > 0) {
         for bus in buses {
             let idle = bus.wait_until_idle(LONG).await;
@@ -231,11 +231,11 @@ async fn assert_all_comes_to_rest(hub: &Hub, buses: &[EventBus]) {
     let held = hub.held();
     let open = (held.invocations, held.waits, held.reservations, held.timers);
     assert_eq!(open, (0, 0, 0, 0), "{held:?}");
-    // A handler that was aborted is dropped, with what it watched for, by whoever has the turn.
+    // An aborted handler is dropped, with its watches, by whichever task has the turn.
     assert!(until(|| hub.held().watches == 0).await, "{:?}", hub.held());
 }
 
-/// Whether it is so in time.
+/// Returns whether the condition holds in time.
 async fn until(is_so: impl Fn() -> bool) -> bool {
     let waits = async {
         while !is_so() {

@@ -1,4 +1,4 @@
-//! Two runtimes in one process, runtimes that are shut down, threads that have none.
+//! Two runtimes in one process, runtimes that are shut down, threads without a runtime.
 
 use std::future::{Future, pending};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,7 +30,7 @@ fn bus_of(runtime: &Runtime) -> EventBus {
     settings.max_pending(None).build()
 }
 
-/// Handlers are polled by their own runtime, whose timers and tasks they find, whoever awaits them.
+/// Handlers are polled by their own runtime, whose timers and tasks they find, whatever awaits them.
 #[test]
 fn handlers_find_their_own_reactor() {
     let (near, far) = (runtime(), runtime());
@@ -92,7 +92,7 @@ fn a_handler_awaits_a_bus_of_another_runtime() {
     }));
 }
 
-/// A runtime that is shut down with work in all states: who waits elsewhere is told.
+/// A runtime is shut down with work in all states: waiters elsewhere are told.
 #[test]
 fn r33_a_runtime_that_is_shut_down() {
     let (near, home) = (runtime(), runtime());
@@ -146,7 +146,7 @@ fn r33_a_runtime_that_is_shut_down() {
     }));
 }
 
-/// A current-thread runtime that nobody drives any more, and one that was gone before it was used.
+/// A current-thread runtime that is no longer driven, and one that was gone before it was used.
 #[test]
 fn r33_a_runtime_that_is_gone() {
     let gone = Builder::new_current_thread().enable_all().build().unwrap();
@@ -168,7 +168,7 @@ fn paused_an_hour_ahead(run: impl Future<Output = ()>) {
     });
 }
 
-/// Each runtime has its own clock, and a paused one is nobody else's.
+/// Each runtime has its own clock, and a paused one affects no other.
 #[test]
 fn r22_a_dispatch_from_a_paused_runtime_moves_no_other_clock() {
     let home = runtime();
@@ -198,7 +198,7 @@ fn r24_a_wait_from_a_paused_runtime_ends_by_the_clock_of_the_bus() {
     assert!(matches!(told.recv_timeout(LONG), Ok(Err(WaitError::TimedOut { .. }))));
 }
 
-/// A wait alone makes no runtime that of the bus.
+/// A wait alone does not choose the bus's runtime.
 #[test]
 fn r5_the_runtime_is_that_of_the_first_dispatch() {
     let bus = EventBus::builder("main").runtime_source(Tokio::latch).build();

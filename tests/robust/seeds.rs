@@ -1,4 +1,4 @@
-//! Random numbers that can be had again: a test that fails with them names its seed.
+//! Reproducible random numbers: a test that fails with them names its seed.
 
 use std::ops::RangeInclusive;
 use std::panic::{catch_unwind, resume_unwind};
@@ -25,7 +25,7 @@ impl Random {
         self.below(n) == 0
     }
 
-    /// A place in what has so many.
+    /// Returns a random index into a collection of this length.
     pub(crate) fn index(&mut self, len: usize) -> usize {
         self.below(len as u64) as usize
     }
@@ -39,7 +39,7 @@ impl Random {
     }
 }
 
-/// Plays all of them, or the one that `BUSWAY_SEED` names.
+/// Runs all these seeds, or the one that `BUSWAY_SEED` names.
 pub(crate) fn play_seeds(seeds: RangeInclusive<u64>, play: fn(u64)) {
     let given = std::env::var("BUSWAY_SEED").ok().map(|seed| seed.parse().expect("a number"));
     for seed in given.map_or(seeds, |seed| seed..=seed) {

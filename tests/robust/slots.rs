@@ -1,5 +1,5 @@
-//! Calls that hold a slot or wait for one, dropped after every number of polls they can be dropped
-//! after: every slot is there again at once, and whoever waits gets it.
+//! Calls that hold a slot or wait for one, dropped after every possible number of polls: every slot is
+//! free again at once, and the next waiter gets it.
 
 use std::future::{Future, pending};
 use std::pin::{Pin, pin};
@@ -33,12 +33,12 @@ fn poll<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Holds its slot until it is dropped, and is in at once when it holds it.
+/// Holds its slot until it is dropped. Once it has the slot, it is in at once.
 fn hold(policy: &Policy) -> Call<'_> {
     Box::pin(policy.run(pending::<Result<(), BoxError>>))
 }
 
-/// Asserts that nobody holds a slot: two get one at once, and a third does not.
+/// Asserts that all slots are free: two calls get one at once, and a third does not.
 fn assert_all_free(policy: &Policy, what: &str) {
     let tries = policy.clone().semaphore_timeout(Duration::ZERO).timeout(None);
     let mut holders = [hold(&tries), hold(&tries)];
@@ -48,7 +48,7 @@ fn assert_all_free(policy: &Policy, what: &str) {
     assert!(poll(hold(&tries).as_mut()).is_ready(), "{what}: there is a slot too many");
 }
 
-/// One that leaves the line lets two others in at once; the waker of the first of them panics.
+/// A call that leaves the queue lets two others in at once; the first one's waker panics.
 #[test]
 fn r46_a_waker_that_panics_keeps_nobody_else_waiting() {
     let runtime = Manual::helping(false);
@@ -76,7 +76,7 @@ impl Wake for Panics {
     }
 }
 
-/// Fails once, then comes off; yields in between.
+/// Fails once, then succeeds; yields in between.
 async fn flaky(policy: &Policy) -> Result<(), RetryError> {
     let mut calls = 0;
     let call = || {
@@ -90,8 +90,8 @@ async fn flaky(policy: &Policy) -> Result<(), RetryError> {
     policy.run(call).await
 }
 
-/// A call that tries, rests and tries again, and one that is over its time, each with none, one and
-/// two others who hold the slots.
+/// A call that tries, rests and tries again, and one that exceeds its time, each with no, one and two
+/// other calls that hold the slots.
 #[test]
 fn r46_a_dropped_call_gives_its_slot_back_at_every_poll() {
     let mut longest = 0;
@@ -109,7 +109,7 @@ fn r46_a_dropped_call_gives_its_slot_back_at_every_poll() {
                     if over_time { hold(&policy) } else { Box::pin(flaky(&policy)) };
                 let mut is_done = false;
                 for at in 0..polls {
-                    // The first of the others goes away in between.
+                    // The first of the others leaves in between.
                     if at == 2 && !holders.is_empty() {
                         drop(holders.remove(0));
                     }
@@ -132,7 +132,7 @@ fn r46_a_dropped_call_gives_its_slot_back_at_every_poll() {
     assert!(longest > 8, "they are dropped at {longest} places at most");
 }
 
-/// One that has its slot granted and does not know it yet.
+/// A call was granted its slot and does not know it yet.
 #[test]
 fn r46_a_slot_that_was_granted_to_one_who_is_dropped_goes_to_the_next() {
     let runtime = Manual::helping(false);
@@ -143,7 +143,7 @@ fn r46_a_slot_that_was_granted_to_one_who_is_dropped_goes_to_the_next() {
         let mut first = hold(&policy);
         let mut waiting = pin!(flaky(&policy));
         assert!(poll(first.as_mut()).is_pending() && poll(waiting.as_mut()).is_pending());
-        // A slot for the first, who goes away with it: now it is the other's.
+        // The first call is granted a slot and is dropped with it: now it is the other's.
         holders[0] = Box::pin(pending());
         drop(first);
         let mut polls = 0;

@@ -1,4 +1,4 @@
-//! How much of a thread's stack is taken by handlers whose futures are large.
+//! How much of a thread's stack handlers with large futures take.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::manual::{Manual, Polled, drive, driven, yields};
 #[event(output = u64)]
 struct Large;
 
-/// Where it is polled no copies of it are left on the stack.
+/// Polling the future leaves no copies of it on the stack.
 #[test]
 fn r8_a_future_of_an_eighth_of_the_stack() {
     async fn large(_: EventHandle<Large>) -> u64 {
@@ -36,8 +36,8 @@ fn r8_a_future_of_an_eighth_of_the_stack() {
 #[derive(Event)]
 struct Small;
 
-/// Each bus is held by a handler of the one before it: they end one after the other, not within each
-/// other, whether they have drivers or were never used.
+/// Each bus is held by a handler of the one before it. They end one after the other, not nested, whether
+/// they have drivers or were never used.
 #[test]
 fn r33_a_chain_of_buses_takes_no_stack() {
     let thread = std::thread::Builder::new().stack_size(1 << 20).spawn(|| {

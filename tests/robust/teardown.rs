@@ -1,6 +1,6 @@
-//! Buses, drivers, streams, handles and the runtime, dropped in any order while handlers run: nothing
-//! is left. There is one thread and time is virtual, so `BUSWAY_SEED=n cargo test --test robust teardown`
-//! plays a seed that failed again, step by step.
+//! Buses, drivers, streams, handles and the runtime, dropped in any order while handlers run: nothing is
+//! left. There is one thread and time is virtual, so `BUSWAY_SEED=n cargo test --test robust teardown`
+//! runs a failed seed again, step by step.
 
 use std::any::Any;
 use std::future::pending;
@@ -30,7 +30,7 @@ struct Job {
     depth: u64,
     #[allow(dead_code)]
     token: Token,
-    /// An event may hold the one it is a child of.
+    /// An event may hold its parent.
     #[allow(dead_code)]
     parent: Option<EventHandle<Self>>,
 }
@@ -39,12 +39,12 @@ struct Job {
 const LONG: Duration = Duration::from_secs(200);
 const OVERFLOWS: [Overflow; 3] = [Overflow::Wait, Overflow::DropOldest, Overflow::DropNewest];
 
-/// What handlers know.
+/// What handlers share.
 #[derive(Clone)]
 struct World {
     buses: Arc<[WeakEventBus]>,
     alive: Alive,
-    /// What they kept when they were done.
+    /// What handlers kept when they were done.
     kept: Arc<Mutex<Vec<Box<dyn Any + Send>>>>,
 }
 
@@ -57,7 +57,7 @@ impl World {
         Job { seed: random.next(), depth, token: self.alive.token(), parent: None }
     }
 
-    /// Whether there was anything.
+    /// Returns whether there was anything to drop.
     fn drop_kept(&self) -> bool {
         let kept = std::mem::take(&mut *self.kept.lock().unwrap());
         !kept.is_empty()
@@ -70,7 +70,7 @@ impl World {
         }
         match random.below(10) {
             0 => Err("as it happens".into()),
-            // A panic without the noise of its hook.
+            // A panic that does not run the panic hook.
             1 => resume_unwind(Box::new("as it happens")),
             _ => Ok(self.alive.token()),
         }
@@ -142,7 +142,7 @@ impl World {
     }
 }
 
-/// All there is, before it is dropped.
+/// Everything there is, before it is dropped.
 struct Scene {
     random: Random,
     runtime: Runtime,
@@ -236,7 +236,7 @@ impl Scene {
         }
     }
 
-    /// The driver of a bus is a task, or is polled once, or never.
+    /// Spawns the driver of a bus, polls it once, or never.
     fn place(&mut self, mut driver: Driver) {
         match self.random.below(4) {
             0 => self.things.push(Box::new(self.runtime.spawn(driver))),
@@ -293,7 +293,7 @@ impl Scene {
         let _ = self.runtime.block_on(async { timeout(Duration::from_secs(5), stops).await });
     }
 
-    /// The runtime lives on: all that was dispatched ends, and only the hub is left.
+    /// The runtime lives on: all dispatched events end, and only the hub is left.
     fn end_before_the_runtime(mut self) {
         while !self.things.is_empty() {
             drop_one(&mut self.things, &mut self.random);

@@ -1,4 +1,4 @@
-//! Real threads: nothing lost, strict order, nobody starved.
+//! Real threads: nothing lost, strict order, no starvation.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -37,7 +37,7 @@ fn unlimited(runtime: &Runtime) -> EventBus {
     settings.max_pending(None).max_history(Some(10)).build()
 }
 
-/// The smallest executor there is: parks its thread.
+/// A minimal executor, which parks its thread.
 fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);
     impl Wake for Unpark {
@@ -82,7 +82,7 @@ impl Log {
         });
     }
 
-    /// Each sender's events ran once, in its order.
+    /// Asserts that each sender's events ran once, in its order.
     fn assert_complete(&self, senders: u32, events: u32) {
         let log = self.0.lock().unwrap();
         assert_eq!(log.len(), (senders * events) as usize);
@@ -133,7 +133,7 @@ fn r8_tasks_and_foreign_threads_on_one_bus() {
     log.assert_complete(6, EVENTS);
 }
 
-/// Events run in the order in which they were dispatched, whoever dispatched them.
+/// Events run in the order in which they were dispatched, whichever thread dispatched them.
 #[test]
 fn r8_strict_order_over_all_senders() {
     let runtime = threads(2);
@@ -157,7 +157,7 @@ fn r8_strict_order_over_all_senders() {
     assert_eq!(*order.lock().unwrap(), *log.0.lock().unwrap());
 }
 
-/// The main task of a multi-thread runtime helps, and is woken when it has enough.
+/// The main task of a multi-thread runtime helps, and is woken again after it has done enough.
 #[test]
 fn the_main_task_helps() {
     let runtime = threads(2);
@@ -197,7 +197,7 @@ fn r13_fifty_buses_of_one_hub() -> Result<(), BoxError> {
                     return busway::ok(1);
                 }
                 let mut sum = 1;
-                // One is awaited, one is run, one is left to itself.
+                // One child is awaited, one is run, one is left to itself.
                 let bus = |n: usize| next[n].upgrade().ok_or("the bus is gone");
                 let left = event.0 - 1;
                 let awaited = bus(0)?.dispatch(Chained(left))?;
@@ -232,7 +232,7 @@ fn r13_fifty_buses_of_one_hub() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Whatever was accepted before the bus was stopped completes, and says so to those who wait.
+/// All events accepted before the bus was stopped complete, and their waiters are told.
 #[test]
 fn r32_stop_races_with_dispatch() {
     let runtime = threads(2);
@@ -276,7 +276,7 @@ fn r32_stop_races_with_dispatch() {
     }
 }
 
-/// What was dispatched runs, also when the last handle of the bus goes at that moment.
+/// Dispatched events run, even when the last handle of the bus goes at that moment.
 #[test]
 fn r33_the_last_bus_is_dropped_while_events_come() {
     let runtime = threads(2);

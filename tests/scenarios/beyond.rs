@@ -47,7 +47,7 @@ fn error_of(event: &EventHandle<Work>, row: usize) -> Option<HandlerError> {
     event.results()[row].error()
 }
 
-/// The limit of an event is one for each invocation (R22); the cap on all of it is its deadline.
+/// The limit of an event applies to each invocation (R22); its deadline caps the whole event.
 async fn capped<E: Env>(env: E, order: HandlerOrder) -> Result<EventHandle<Work>, BoxError> {
     let bus = env.builder("main").handler_order(order).build();
     bus.on(|_: EventHandle<Work>| 2);
@@ -106,13 +106,13 @@ async fn s161_zero_disables_and_none_inherits<E: Env>(env: E) -> Outcome {
     assert_eq!(event.results()[1].value(), Some(&161u32));
     let limit = env.ticks(2);
     assert!(matches!(error_of(&event, 2), Some(HandlerError::TimedOut { limit: l }) if l == limit));
-    // The event says "off" too: nothing is inherited.
+    // The event says "off" too, so nothing is inherited.
     let event = bus.event(Work(162)).limit(Limit::Off).dispatch()?.await?;
     assert_eq!(event.results_list()?, [161, 161, 162]);
     Ok(())
 }
 
-/// Notes who comes and who goes, in ticks that are long enough to meet.
+/// Logs when handlers begin and end, with enough ticks in between to overlap.
 fn overlapping<E: Env>(
     env: E,
     log: &Log,
@@ -146,7 +146,7 @@ async fn s163_hub_serial_events_exclude_each_other_over_buses<E: Env>(env: E) ->
     Ok(())
 }
 
-/// A handler that does not end before another event's is inside too.
+/// A handler that does not end until another event's handler is inside too.
 fn meeting() -> impl Fn(EventHandle<Work>) -> BoxFuture<'static, ()> + Clone + Send + Sync + 'static
 {
     let both = Arc::new(Barrier::new(2));
@@ -308,9 +308,9 @@ async fn s164_the_future_is_not_what_is_in_flight<E: Env>(env: E) -> Outcome {
     Ok(())
 }
 
-// S167: what is carried along here is the parent (R12). Other context is the user's own affair.
+// S167: the context carried along here is the parent (R12). Any other context is up to the user.
 
-/// Dispatches by the bus alone, so that whose child it is depends on who calls.
+/// Dispatches with the bus alone, so that the caller determines the parent.
 async fn called_by_a_handler(bus: EventBus) -> Option<EventId> {
     let sub = bus.dispatch(Sub).expect("room");
     sub.parent_id()
@@ -367,7 +367,7 @@ async fn s167_nothing_leaks_out_of_a_handler<E: Env>(env: E) -> Outcome {
     let bus = env.bus("main");
     let weak = bus.downgrade();
     bus.on_any(move |event: AnyEvent| {
-        // Two handlers in a row on one task: the second is no part of the first.
+        // Two handlers in a row on one task: the second does not run inside the first.
         let bus = weak.upgrade().expect("the test holds it");
         (event.event_type() == "Work").then(|| bus.dispatch(Sub).expect("room").depth())
     });

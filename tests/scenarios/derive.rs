@@ -1,4 +1,4 @@
-//! `#[derive(Event)]`, and what it writes, by hand.
+//! `#[derive(Event)]`, and the same code written by hand.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -63,7 +63,7 @@ mod elsewhere {
     pub(super) struct Local(pub(super) u32);
 }
 
-/// What the derive writes must not see these.
+/// The generated code must not see these.
 mod shadowed {
     #![allow(dead_code)]
 
@@ -78,7 +78,7 @@ mod shadowed {
     pub(super) struct Hidden(pub(super) u32);
 }
 
-/// A type comes out of a `macro_rules!` in a group that nobody sees.
+/// A type from a `macro_rules!` fragment comes in an invisible group.
 macro_rules! event {
     ($name:ident -> $out:ty) => {
         #[derive(Event)]
@@ -102,7 +102,7 @@ mod game {
 #[event(output = game::Result)]
 struct Play;
 
-/// What the derive writes names types that nobody is to name any more.
+/// The generated code names deprecated types.
 mod deprecated {
     #![deny(deprecated)]
 

@@ -1,4 +1,4 @@
-//! Scenarios of a journal of what completes: S22–S24.
+//! Scenarios of a journal of completed events: S22–S24.
 
 use std::path::{Path, PathBuf};
 
@@ -32,7 +32,7 @@ fn lines(path: &Path) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
-/// A path in a folder of its own, which goes with the first.
+/// A path in a folder of its own, which is removed with the first value.
 fn place() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("events.jsonl");

@@ -16,8 +16,8 @@ struct Tick {
     _weight: [u64; 16],
 }
 
-/// Twenty thousand go through a bus that takes a hundred at a time. Its time limit, 120 s, is the
-/// one of every test here.
+/// Twenty thousand events go through a bus that takes a hundred at a time. The time limit of 120 s is
+/// that of every test here.
 async fn s82_twenty_thousand_events_with_refusal_and_drain<E: Env>(env: E) -> Outcome {
     const EVENTS: usize = 20_000;
     let bus = env.bus("main");
@@ -62,7 +62,7 @@ async fn s82_twenty_thousand_events_with_refusal_and_drain<E: Env>(env: E) -> Ou
     Ok(())
 }
 
-/// The memory of this process, where Linux tells it.
+/// The memory of this process, where Linux reports it.
 fn resident_bytes() -> Option<u64> {
     let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;

@@ -1,5 +1,5 @@
-//! What the upstream suites of this family of buses check, as a user of the facade sees it, and the
-//! rules whose part lives in the shell. Everything with time or tasks runs on every runtime of
+//! The checks of the upstream suites of this family of buses, as a user of the facade sees them, and the
+//! rules that the shell has a part in. Everything with time or tasks runs on every runtime of
 //! [`runtimes`].
 #![cfg(all(feature = "macros", feature = "tokio"))]
 #![allow(missing_docs)]

@@ -17,7 +17,7 @@ scenarios!(
 #[derive(Event)]
 struct Tick;
 
-// Names are per hub (R40): there is no registry of the process.
+// Names are per hub (R40): there is no process-wide registry.
 
 fn names(hub: &Hub) -> Vec<String> {
     let mut names: Vec<_> = hub.memory().iter().map(|bus| bus.name.to_string()).collect();

@@ -1,4 +1,4 @@
-//! "Nested and forwarded": handlers that wait for what they dispatch.
+//! "Nested and forwarded": handlers that wait for events they dispatch.
 
 use busway::{Event, EventHandle, EventStatus};
 use futures_util::future::try_join_all;

@@ -28,7 +28,7 @@ struct Child(u32);
 #[derive(Event)]
 struct Grandchild;
 
-/// A child by the bus alone: whose it is, is seen from where it is dispatched.
+/// Dispatches children with the bus alone: the place of the dispatch determines their parent.
 fn dispatches(bus: &EventBus, count: u32) -> impl Fn(EventHandle<Parent>) + Send + Sync + 'static {
     let bus = bus.downgrade();
     move |_| {
@@ -191,7 +191,7 @@ async fn s71_a_forwarded_event_is_no_child<E: Env>(env: E) -> Outcome {
 }
 
 async fn s72_all_children_complete<E: Env>(env: E) -> Outcome {
-    // What upstream asks with a method is the event's own completion here (R16).
+    // Where upstream asks with a method, the event's own completion is enough here (R16).
     let bus = env.bus("main");
     let all_are = |event: &AnyEvent| event.status() == EventStatus::Completed;
     assert!(run(&bus, Parent).await?.children().iter().all(all_are), "there is none");

@@ -1,5 +1,5 @@
-//! What users of such buses complain of: ours does otherwise. Rows that are about addresses are
-//! tested with these.
+//! Common complaints about such buses, which ours avoids. Those about addresses are tested with
+//! addresses.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -246,7 +246,7 @@ async fn peer_buses_overlap_and_idle_needs_no_polling<E: Env>(env: E) -> Outcome
     for bus in &buses {
         assert!(bus.wait_until_idle(None).await?);
     }
-    // Seven milliseconds on a clock that only moves when everybody sleeps: nobody looked later.
+    // Seven milliseconds on a clock that only moves when everything sleeps: nothing polled later.
     watch.took(Duration::from_millis(7));
     Ok(())
 }
@@ -273,7 +273,7 @@ async fn peer_a_bus_that_is_gone_is_an_error_not_a_panic<E: Env>(env: E) -> Outc
     let late = bus.on(|work: EventHandle<Work>| work.0);
     drop(bus);
     late.off();
-    // What is left of it still answers.
+    // The remaining handles still answer.
     let event = event.await?;
     assert_eq!(event.cause(), Some(Cause::Stopped));
     assert!(matches!(event.dispatch(Work(3)), Err(DispatchError::Stopped { .. })));
@@ -283,7 +283,7 @@ async fn peer_a_bus_that_is_gone_is_an_error_not_a_panic<E: Env>(env: E) -> Outc
 }
 
 async fn peer_timers_work_in_handlers_and_nested_awaits_starve_nobody<E: Env>(env: E) -> Outcome {
-    // Two buses that wait for each other's events, two hundred levels, on two threads at most.
+    // Two buses wait for each other's events, two hundred levels deep, on two threads at most.
     let hub = env.hub();
     let buses = ["one", "two"].map(|name| hub.bus(name).limit(Limit::Off).build());
     for (bus, other) in [(&buses[0], &buses[1]), (&buses[1], &buses[0])] {
@@ -357,7 +357,7 @@ async fn peer_a_slow_receiver_loses_nothing_in_silence<E: Env>(env: E) -> Outcom
     let first: AnyEvent = loses.next().await.ok_or("open")?;
     assert_eq!(first.downcast::<Work>().map(|work| work.0), Some(7));
     drop(loses);
-    // The one that loses nothing holds the bus back instead.
+    // A reader that loses nothing holds the bus back instead.
     let keeps = bus.events_of::<Work>(1, Overflow::Wait);
     for number in 0..10 {
         bus.dispatch(Work(number))?;
@@ -374,7 +374,7 @@ async fn peer_a_request_to_oneself_works<E: Env>(env: E) -> Outcome {
         match parent.0 {
             0 => Ok(0),
             left => {
-                // Without a word of whose child it is.
+                // Without naming the parent.
                 let bus: EventBus = parent.bus().ok_or("in a handler")?;
                 busway::ok(bus.run(Parent(left - 1)).await?.result()? + 10)
             }

@@ -1,4 +1,4 @@
-//! "Retry and semaphores" within one process. Those across processes are in `tests/processes`.
+//! "Retry and semaphores" within one process. Tests across processes are in `tests/processes`.
 
 mod functions;
 mod handlers;
@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::runtimes::Env;
 
-/// Counts who is in, and how many were in at a time.
+/// Counts the guests that are in, and the most that were in at a time.
 #[derive(Clone, Default)]
 struct Room(Arc<(AtomicUsize, AtomicUsize, AtomicUsize)>);
 
-/// Somebody who is in, until it is dropped.
+/// A guest, which is in until it is dropped.
 struct Guest(Room);
 
 impl Room {
@@ -45,7 +45,7 @@ impl Drop for Guest {
     }
 }
 
-/// A name of this test on this runtime: semaphores are shared by all tests that run now.
+/// A name of this test on this runtime, as tests that run at the same time share semaphores.
 fn name<E: Env>(test: &str) -> String {
     format!("{test} on {}", std::any::type_name::<E>())
 }

@@ -1,4 +1,4 @@
-//! Rules of the design whose part lives in the shell.
+//! Rules of the design that the shell has a part in.
 
 mod dispatch;
 mod forwarding;

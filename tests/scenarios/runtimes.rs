@@ -1,4 +1,4 @@
-//! Where the scenarios run. A body is written once, generic over its [`Env`], and named in
+//! The runtimes of the scenarios. A body is written once, generic over its [`Env`], and named in
 //! `scenarios!`, which makes a test of it for each line of `on_each_runtime!`.
 
 use std::fmt::Display;
@@ -10,24 +10,24 @@ use busway::tokio::Tokio;
 use busway::{BoxError, Event, EventBus, EventBusBuilder, EventHandle, Hub, Instant, Runtime};
 use tokio::sync::oneshot;
 
-/// What a body comes to.
+/// The result of a body.
 pub(crate) type Outcome = Result<(), BoxError>;
 
-/// A runtime, and what a test needs of it.
+/// A runtime, and the tools that a test needs from it.
 pub(crate) trait Env: Copy + Default + Send + Sync + 'static {
-    /// Time passes only while everybody sleeps: only then may a test say how long something took.
+    /// Whether time passes only while everything sleeps, so that a test may assert durations.
     const HAS_PAUSED_CLOCK: bool;
 
     fn block_on<F: Future>(future: F) -> F::Output;
 
-    /// The runtime that is running now, as the bus takes it.
+    /// The current runtime, as the bus takes it.
     fn runtime(self) -> impl Runtime;
 
     fn sleep_for(self, duration: Duration) -> impl Future<Output = ()> + Send + 'static;
 
     fn spawn(self, task: impl Future<Output = ()> + Send + 'static);
 
-    /// The unit of time of the bodies: short where it is real.
+    /// The bodies' unit of time: short on a real clock.
     fn ticks(self, count: u32) -> Duration {
         let tick = if Self::HAS_PAUSED_CLOCK { 1_000 } else { 10 };
         Duration::from_millis(tick) * count
@@ -49,7 +49,7 @@ pub(crate) trait Env: Copy + Default + Send + Sync + 'static {
         Hub::builder().runtime(self.runtime()).build()
     }
 
-    /// Runs a task and gives what it comes to.
+    /// Runs a task, and returns its result.
     fn task<T: Send + 'static>(
         self,
         task: impl Future<Output = T> + Send + 'static,
@@ -62,7 +62,7 @@ pub(crate) trait Env: Copy + Default + Send + Sync + 'static {
         async { told.await.expect("the task ended") }
     }
 
-    /// Sleeps until something is so.
+    /// Sleeps until a condition holds.
     async fn until(self, is_so: impl Fn() -> bool) {
         for _ in 0..2_000 {
             if is_so() {
@@ -103,7 +103,7 @@ impl Stopwatch {
     }
 }
 
-/// Dispatches and waits, where a test does not care for the two kinds of error.
+/// Dispatches and waits, for tests that do not distinguish the two kinds of error.
 pub(crate) async fn run<E: Event>(bus: &EventBus, event: E) -> Result<EventHandle<E>, BoxError> {
     bus.run(event).await.map_err(|error| text(&error))
 }
@@ -112,7 +112,7 @@ fn text(error: &impl Display) -> BoxError {
     error.to_string().into()
 }
 
-/// Runs one body on one runtime. One that hangs fails.
+/// Runs one body on one runtime. A body that hangs fails.
 pub(crate) fn test_on<E: Env, F: Future<Output = Outcome> + 'static>(body: fn(E) -> F) {
     let (tell, told) = channel();
     let thread = std::thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! Handlers run in the span of their bus, whoever polls them (design, "Who polls").
+//! Handlers run in the span of their bus, whichever task polls them (design, "Who polls").
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use tracing::{Instrument, Metadata, Subscriber, info, info_span};
 #[event(output = u32)]
 struct Work(u32);
 
-/// What was logged, a line for each event with the spans it was in.
+/// The log: a line for each event, with the spans it was in.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -27,7 +27,7 @@ impl Write for Lines {
 }
 
 impl Lines {
-    /// The line that says `message`, without what every line has.
+    /// The line with `message`, without the parts that every line has.
     fn of(&self, message: &str) -> String {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         let line =
@@ -35,7 +35,7 @@ impl Lines {
         line.trim().trim_end_matches(message).trim().to_owned()
     }
 
-    /// Runs a future in a span of its own, where all that is logged comes here.
+    /// Runs a future in a span of its own, and collects everything it logs.
     fn logged<F: Future>(&self, future: F) -> F::Output {
         let lines = self.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -123,7 +123,7 @@ fn the_future_of_an_aborted_handler_is_dropped_in_it() {
     assert_eq!(lines.of("dropped"), "bus{name=main}:");
 }
 
-/// A subscriber that panics when a span is entered the first time.
+/// A subscriber that panics the first time a span is entered.
 #[derive(Default)]
 struct PanicsOnce(AtomicBool);
 

@@ -1,4 +1,4 @@
-//! Small things that many bodies need.
+//! Small helpers that many bodies need.
 
 use std::sync::{Arc, Mutex};
 
@@ -35,7 +35,7 @@ impl<T> Clone for Log<T> {
     }
 }
 
-/// Holds back whoever passes until it is opened.
+/// Holds its waiters back until it is opened.
 #[derive(Clone)]
 pub(crate) struct Gate(Arc<Semaphore>);
 
@@ -52,7 +52,7 @@ impl Gate {
         let _ = self.0.acquire().await;
     }
 
-    /// A handler that does nothing else.
+    /// A handler that only waits for the gate.
     pub(crate) fn holds<E: Event>(
         &self,
     ) -> impl Fn(EventHandle<E>) -> BoxFuture<'static, ()> + Send + Sync + 'static {
@@ -64,19 +64,19 @@ impl Gate {
     }
 }
 
-/// Collects the warnings of a bus on its own.
+/// Collects the warnings of a bus separately.
 pub(crate) fn collecting(builder: EventBusBuilder) -> (EventBusBuilder, Log) {
     let warnings = Log::new();
     let heard = warnings.clone();
     (builder.on_warning(move |warning: &Warning| heard.push(warning.to_string())), warnings)
 }
 
-/// Counts who is alive: each holds a clone.
+/// Counts live holders: each has a clone.
 #[derive(Clone, Default)]
 pub(crate) struct Alive(Arc<()>);
 
 impl Alive {
-    /// Holders beside this one.
+    /// The number of other holders.
     pub(crate) fn others(&self) -> usize {
         Arc::strong_count(&self.0) - 1
     }
@@ -86,6 +86,6 @@ impl Alive {
 pub(crate) async fn all<E: Event>(
     events: impl IntoIterator<Item = EventHandle<E>>,
 ) -> Result<Vec<EventHandle<E>>, WaitError> {
-    // A handle is no future itself, but can be turned into one.
+    // A handle is not a future itself, but can be turned into one.
     try_join_all(events.into_iter().map(IntoFuture::into_future)).await
 }

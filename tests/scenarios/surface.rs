@@ -1,4 +1,4 @@
-//! What events without a type, handles, buses and streams answer.
+//! Queries of untyped events, handles, buses and streams.
 
 use std::time::Duration;
 
@@ -135,7 +135,7 @@ async fn r20_failures_of_events_that_nobody_awaits_are_told<E: Env>(env: E) -> O
         .register();
     bus.handler(|work: EventHandle<Work>| work.0).named("works").register();
     drop(bus.dispatch(Work(1))?);
-    // Told by whoever has worked, and not before the event is done.
+    // Reported by the task that did the work, and not before the event is done.
     env.until(|| failures.len() == 2).await;
     let (limit, expected) = (env.ticks(1), failures.items());
     assert!(expected[0].starts_with("fails of Work: gave up after 2 tries over "), "{expected:?}");

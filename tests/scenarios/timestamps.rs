@@ -26,7 +26,7 @@ fn note() -> Note {
     Note { text: "hello".into() }
 }
 
-/// Times belong to the handle, not to the payload: what is read from elsewhere has none.
+/// Times belong to the handle, not to the payload: a payload read from elsewhere has none.
 #[track_caller]
 fn has_no_times(event: &EventHandle<Note>) {
     assert_eq!(event.status(), EventStatus::Pending);
@@ -83,8 +83,8 @@ async fn s142_without_handlers<E: Env>(env: E) -> Outcome {
 }
 
 async fn s143_a_result_that_is_pending_keeps_it_open<E: Env>(env: E) -> Outcome {
-    // Nobody sets times by hand here; what upstream shows with that is that one result which is
-    // not there keeps the event open, whatever the others are.
+    // Times are not set by hand here. What upstream shows with that is that a single missing result
+    // keeps the event open, whatever the others are.
     let bus = env.bus("main");
     let (gate, reached) = (Gate::closed(), Gate::closed());
     bus.on(|_: EventHandle<Note>| {});

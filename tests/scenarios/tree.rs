@@ -30,7 +30,7 @@ struct Child;
 #[derive(Event)]
 struct Grandchild;
 
-/// The lines without what differs from run to run: the end of the id and the time of day.
+/// The lines without the parts that differ between runs: the end of the id and the time of day.
 fn lines(tree: impl std::fmt::Display) -> Vec<String> {
     let tree = tree.to_string();
     tree.lines().map(|line| without_times(&without_ids(line))).collect()
@@ -42,7 +42,7 @@ fn without_ids(line: &str) -> String {
     parts.fold(first, |text, part| text + part.trim_start_matches(|c: char| c.is_ascii_hexdigit()))
 }
 
-/// Takes out `[20:22:50.123 (0.004s)]`, asserting that it looks like that.
+/// Removes `[20:22:50.123 (0.004s)]`, asserting that it looks like that.
 fn without_times(line: &str) -> String {
     let Some((before, (times, after))) =
         line.split_once(" [").and_then(|(before, rest)| Some((before, rest.split_once(']')?)))

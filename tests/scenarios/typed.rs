@@ -43,8 +43,8 @@ struct GetNumber;
 #[derive(Event)]
 struct Untyped;
 
-/// Where upstream validates what a handler returns, a handler here parses it: what it returns is
-/// of the declared type.
+/// Where upstream validates a handler's return value, a handler here parses it, and returns the declared
+/// type.
 async fn s114_a_map_becomes_the_declared_type<E: Env>(env: E) -> Outcome {
     let bus = env.bus("main");
     bus.on(|event: EventHandle<GetProfile>| serde_json::from_value::<Profile>(event.raw.clone()));
@@ -69,7 +69,7 @@ async fn s115_texts_and_numbers_stay_typed<E: Env>(env: E) -> Outcome {
 }
 
 async fn s116_a_wrong_type_is_an_error_that_names_the_right_one<E: Env>(env: E) -> Outcome {
-    // A typed handler that returns something else does not compile; one of a name is checked.
+    // A typed handler that returns another type does not compile; one registered by name is checked.
     let bus = env.bus("main");
     bus.on_name("GetNumber", |_: AnyEvent| "not a number");
     let event = run(&bus, GetNumber).await?;

@@ -1,8 +1,8 @@
-//! Events a second through a journal, by policy, beside a bare loop that writes and syncs the same
-//! bytes, all in one run on one disk.
+//! Events per second through a journal, by policy, compared with a bare loop that writes and syncs the
+//! same bytes, all in one run on one disk.
 //!
-//! `cargo run --release [-- DIRECTORY]`; the directory is where the files are, the system's temporary
-//! one unless given.
+//! `cargo run --release [-- DIRECTORY]`. The files are in the directory, by default the system's
+//! temporary one.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -15,11 +15,11 @@ use serde::{Deserialize, Serialize};
 
 /// Events of a run in which each waits for the disk.
 const ONE_BY_ONE: usize = 500;
-/// Events of a run in which many are on their way.
+/// Events of a run in which many are on their way at once.
 const MANY: usize = 20_000;
 /// Events on their way at a time.
 const AT_ONCE: usize = 1_000;
-/// Runs of each; the median is shown.
+/// Runs of each kind; the median is shown.
 const RUNS: usize = 5;
 
 #[derive(Event, Serialize, Deserialize)]
@@ -88,7 +88,7 @@ async fn sample(directory: &Path) -> Result<Vec<String>, BoxError> {
     Ok(std::fs::read_to_string(path)?.split_inclusive('\n').map(str::to_owned).collect())
 }
 
-/// Writes so many lines, and syncs after every `group` of them; 0 for never.
+/// Writes this many lines, and syncs after every `group` of them; 0 for never.
 fn bare(
     directory: &Path,
     lines: &[String],
@@ -117,7 +117,7 @@ fn bare(
     Ok(rates)
 }
 
-/// Dispatches so many events, with so many on their way, and waits for each to complete.
+/// Dispatches this many events, with this many on their way, and waits for each to complete.
 async fn run(
     directory: &Path,
     policy: Option<(Mode, Sync)>,

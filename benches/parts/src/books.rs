@@ -1,4 +1,4 @@
-//! The state machine alone: no lock, no future, no payload to speak of.
+//! The state machine alone: no lock, no future, and only a trivial payload.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use busway::machine::{
 
 use crate::clock::Rounds;
 
-/// A machine whose time goes on by a microsecond with each input.
+/// A machine whose time advances by a microsecond with each input.
 struct Books {
     machine: Machine<u64, u64>,
     kind: Kind,
@@ -83,7 +83,7 @@ impl Books {
         self.act();
     }
 
-    /// What a driver does with an event: it runs, and is asked for no more.
+    /// Does what a driver does with an event: run it, without asking for more.
     fn run_one(&mut self, bus: BusKey) {
         let (invocation, _) = self.start(bus);
         self.finish(invocation);
@@ -107,7 +107,7 @@ pub fn step(n: usize, rounds: Rounds) -> f64 {
     })
 }
 
-/// Dispatch alone, onto `n - 1` queued; they are taken off again between the runs of the clock.
+/// Dispatch alone, onto `n - 1` queued; they are removed again between the timed runs.
 pub fn dispatch(n: usize, rounds: Rounds) -> f64 {
     let mut books = Books::new();
     let bus = books.adding_bus("main");
@@ -128,7 +128,7 @@ pub fn dispatch(n: usize, rounds: Rounds) -> f64 {
     nanos[nanos.len() / 2]
 }
 
-/// A child that a running handler dispatches and awaits, past `n - 1` queued.
+/// A child that a running handler dispatches and awaits, ahead of `n - 1` queued.
 pub fn jump(n: usize, rounds: Rounds) -> f64 {
     let mut books = Books::new();
     let bus = books.adding_bus("main");
@@ -146,7 +146,7 @@ pub fn jump(n: usize, rounds: Rounds) -> f64 {
     })
 }
 
-/// An event that a bus sends on to another, with `n - 1` queued on that one.
+/// An event that a bus forwards to another, with `n - 1` queued on that one.
 pub fn forward(n: usize, rounds: Rounds) -> f64 {
     let mut books = Books::new();
     let target = books.adding_bus("target");
@@ -169,7 +169,7 @@ impl Books {
     }
 }
 
-/// An event whose handler's limit is set and cancelled, among `n - 1` handlers that run.
+/// An event whose handler's limit is set and cancelled, among `n - 1` running handlers.
 pub fn timeout(n: usize, rounds: Rounds) -> f64 {
     let mut books = Books::new();
     let bus = books.bus("main", |config| {
@@ -190,7 +190,7 @@ pub fn timeout(n: usize, rounds: Rounds) -> f64 {
     })
 }
 
-/// As [`step`] with one queued, with a full history of `n`.
+/// Like [`step`] with one queued, with a full history of `n`.
 pub fn history(n: usize, rounds: Rounds) -> f64 {
     let mut books = Books::new();
     let bus = books.bus("main", |config| config.max_history = Some(n));
@@ -207,7 +207,7 @@ pub fn history(n: usize, rounds: Rounds) -> f64 {
     })
 }
 
-/// As [`step`], on each of `n` buses of a hub in turn.
+/// Like [`step`], on each of `n` buses of a hub in turn.
 pub fn buses(n: usize, rounds: Rounds) -> f64 {
     let mut books = Books::new();
     let buses: Vec<_> = (0..n).map(|at| books.adding_bus(&format!("bus{at}"))).collect();

@@ -1,4 +1,4 @@
-//! The bus as a user has it, on tokio's current-thread runtime.
+//! The bus as a user sees it, on tokio's current-thread runtime.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ async fn add(event: EventHandle<Add>) -> u64 {
     event.0 + 1
 }
 
-/// Awaits children that jump the queue, so many.
+/// Awaits this many children that jump the queue.
 async fn jumps(event: EventHandle<Jumps>) -> Result<(), BoxError> {
     for n in 0..event.0 as u64 {
         event.dispatch(Add(n))?.await?.result()?;
@@ -46,7 +46,7 @@ async fn done(event: EventHandle<Add>) {
     assert_eq!(event.result().expect("its handler does not fail"), event.0 + 1);
 }
 
-/// So many of them dispatched, then awaited.
+/// Dispatches this many of them, then awaits each.
 async fn batch(bus: &EventBus, length: usize) {
     let events: Vec<_> = (0..length as u64).map(|n| send(bus, n)).collect();
     for event in events {
@@ -54,7 +54,7 @@ async fn batch(bus: &EventBus, length: usize) {
     }
 }
 
-/// Dispatch alone, from an empty queue to `n`; what is queued is run beside the clock.
+/// Dispatch alone, from an empty queue to `n`; the queued events are run off the clock.
 pub fn dispatch(n: usize, rounds: Rounds) -> f64 {
     let runtime = runtime();
     let bus = unbounded(busway::builder("parts"));
@@ -99,7 +99,7 @@ fn in_batches(runtime: &Runtime, bus: &EventBus, n: usize, rounds: Rounds) -> f6
     })
 }
 
-/// A child that a handler dispatches and awaits, past `n - 1` queued.
+/// A child that a handler dispatches and awaits, ahead of `n - 1` queued.
 pub fn jump(n: usize, rounds: Rounds) -> f64 {
     let runtime = runtime();
     let bus = unbounded(busway::builder("parts"));
@@ -121,7 +121,7 @@ pub fn jump(n: usize, rounds: Rounds) -> f64 {
     nanos[nanos.len() / 2]
 }
 
-/// An event that a bus sends on to another of its hub, in batches of `n`.
+/// An event that a bus forwards to another of its hub, in batches of `n`.
 pub fn forward(n: usize, rounds: Rounds) -> f64 {
     let runtime = runtime();
     let hub = busway::hub();
@@ -131,8 +131,7 @@ pub fn forward(n: usize, rounds: Rounds) -> f64 {
     in_batches(&runtime, &source, n, rounds)
 }
 
-/// The whole of an event, in batches of 50, with no time limit (0) or with one (1) to set and to
-/// cancel.
+/// The whole of an event, in batches of 50, with no time limit (0) or with one (1) to set and cancel.
 pub fn timeout(n: usize, rounds: Rounds) -> f64 {
     let runtime = runtime();
     let limit = if n == 0 { Limit::Off } else { Limit::After(Duration::from_secs(60)) };

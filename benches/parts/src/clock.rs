@@ -1,15 +1,15 @@
-//! Loops under the clock.
+//! Timed loops.
 
 use std::time::Instant;
 
-/// How often something is done.
+/// How often an operation is done.
 #[derive(Clone, Copy)]
 pub struct Rounds {
     /// Runs, of which the median counts.
     pub runs: usize,
-    /// Operations of a run.
+    /// Operations per run.
     pub operations: usize,
-    /// The largest `n` that is gone through.
+    /// The largest `n` to measure.
     pub largest: usize,
 }
 
@@ -22,7 +22,7 @@ impl Rounds {
         Self { runs: 1, operations, largest: usize::MAX }
     }
 
-    /// The median of the runs, in nanoseconds for one operation. `run` does so many.
+    /// Returns the median of the runs, in nanoseconds per operation. `run` does the given number.
     pub fn median(self, mut run: impl FnMut(usize)) -> f64 {
         let mut nanos: Vec<f64> = (0..self.runs)
             .map(|_| {

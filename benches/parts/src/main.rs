@@ -1,4 +1,4 @@
-//! How much our own parts cost, and how the cost grows: `part,n,ns_per_op`. See README.md.
+//! The cost of our own parts, and how it grows: `part,n,ns_per_op`. See README.md.
 
 mod books;
 mod bus;
@@ -11,11 +11,11 @@ use clock::Rounds;
 
 const USAGE: &str = "usage: busway-parts [--quick] [--only PART] [--n N] [--rounds N]";
 
-/// Something of ours that is done again and again, with `n` of something around it.
+/// One of our operations, repeated, in the presence of `n` of something.
 struct Part {
     name: &'static str,
     sizes: &'static [usize],
-    /// Nanoseconds for one operation.
+    /// Nanoseconds per operation.
     run: fn(usize, Rounds) -> f64,
 }
 
@@ -40,7 +40,7 @@ const PARTS: &[Part] = &[
     Part { name: "bus_buses", sizes: BUSES, run: bus::buses },
 ];
 
-/// What the command line asks for.
+/// The options of the command line.
 struct Wish {
     rounds: Rounds,
     parts: Vec<&'static Part>,

@@ -1,5 +1,5 @@
-//! Runs the same scenarios for busway and its peers, in one process, one run of each after the
-//! other, and prints `scenario,peer,ns_per_op,min,max,bytes,allocs`. See README.md.
+//! Runs the same scenarios for busway and its peers in one process, taking turns run by run, and prints
+//! `scenario,peer,ns_per_op,min,max,bytes,allocs`. See README.md.
 
 mod measure;
 mod peer;
@@ -43,7 +43,7 @@ fn contenders() -> Vec<Contender> {
     ]
 }
 
-/// What the command line asks for.
+/// The options of the command line.
 struct Wish {
     size: Size,
     scenarios: Vec<Scenario>,
@@ -74,7 +74,7 @@ fn wish(mut arguments: impl Iterator<Item = String>) -> Result<Wish, String> {
     }
 }
 
-/// Every contender once for each repetition, so that what disturbs the machine disturbs all.
+/// Runs every contender once per repetition, so that disturbances of the machine affect all of them.
 fn measure(scenario: Scenario, size: Size, contenders: &[&Contender]) -> Vec<Summary> {
     let mut nanos = vec![Vec::with_capacity(REPETITIONS); contenders.len()];
     for repetition in 0..REPETITIONS {

@@ -5,8 +5,8 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-/// The system's allocator, which counts while it is told to. While it is not, it costs one load of
-/// a flag, so that runs that are timed are not slowed by the counting.
+/// The system's allocator, with counting that can be turned on. While it is off it costs one load of a
+/// flag, so that counting does not slow timed runs down.
 struct Counting;
 
 #[global_allocator]
@@ -29,7 +29,7 @@ fn signed(bytes: usize) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
-// SAFETY: everything is handed to the system's allocator as it came; the counters are beside it.
+// SAFETY: every call goes to the system's allocator unchanged; the counters are kept separately.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         Self::note(1, signed(layout.size()));
@@ -56,25 +56,25 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// What a run is made for.
+/// The purpose of a run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// The clock; nothing is counted.
+    /// To measure time; nothing is counted.
     Time,
-    /// The counters; the clock is not looked at.
+    /// To count; the time is ignored.
     Count,
 }
 
-/// One run, for each operation.
+/// One run, per operation.
 #[derive(Clone, Copy, Default)]
 pub struct Sample {
     pub nanos: f64,
     pub allocations: f64,
-    /// What was live when the work called [`live_bytes`], if it did.
+    /// The bytes that were live when the work called [`live_bytes`], if it did.
     pub bytes: Option<f64>,
 }
 
-/// Does the work, which is so many operations and may answer with the bytes it held.
+/// Does the work, which is this many operations and may return the bytes it held.
 pub async fn sample(
     purpose: Purpose,
     operations: usize,
@@ -95,7 +95,7 @@ pub async fn sample(
     }
 }
 
-/// The bytes allocated and not freed since the run began; of use in one that counts.
+/// The bytes allocated and not freed since the run began. Only meaningful in a counting run.
 pub fn live_bytes() -> i64 {
     LIVE_BYTES.load(Relaxed)
 }

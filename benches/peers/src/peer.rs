@@ -1,4 +1,4 @@
-//! What a peer has to show to be measured.
+//! What a peer has to implement to be measured.
 
 use std::future::Future;
 
@@ -9,7 +9,7 @@ use crate::scenarios::Scenario;
 /// How many requests may wait in front of the one handler.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Mailbox {
-    /// As many as with the peer's defaults.
+    /// As many as the peer's default.
     Default,
     /// Any number.
     Unlimited,
@@ -19,17 +19,17 @@ pub enum Mailbox {
 pub trait Peer: 'static {
     /// Its name in the table.
     const NAME: &'static str;
-    /// It does one operation where the others do so many; for runs that end.
+    /// How many operations the others do for one of this peer, to keep its runs short.
     const SLOWER: usize = 1;
 
     /// One handler that answers `n` with `n + 1`.
     type Adder: Service;
-    /// A handler that has an adder do its work: it sends it `n` and answers with what it says.
+    /// A handler that delegates to an adder: it sends `n` on and returns the adder's answer.
     type Nest: Service;
     /// Many adders that are asked together.
     type Fan;
 
-    /// Whether it can show this at all.
+    /// Whether the peer supports this scenario.
     fn shows(_scenario: Scenario) -> bool {
         true
     }
@@ -39,37 +39,37 @@ pub trait Peer: 'static {
         runtime.block_on(main)
     }
 
-    /// A new adder.
+    /// Creates an adder.
     fn adder(mailbox: Mailbox) -> impl Future<Output = Self::Adder>;
 
-    /// A new adder, and a handler in front of it.
+    /// Creates an adder, and a handler in front of it.
     fn nest() -> impl Future<Output = Self::Nest>;
 
-    /// So many adders.
+    /// Creates this many adders.
     fn fan(width: usize) -> impl Future<Output = Self::Fan>;
 
-    /// Has all adders answer `n`; the sum of the answers.
+    /// Has all adders answer `n`, and returns the sum of the answers.
     fn ask_all(fan: &Self::Fan, n: u64) -> impl Future<Output = u64>;
 }
 
-/// A handler that answers numbers, with what is in front of it.
+/// A handler that answers numbers, with the mailbox in front of it.
 pub trait Service: Clone + Send + Sync + 'static {
-    /// What is held until the answer comes.
+    /// What the caller holds until the answer comes.
     type Reply: Send;
 
-    /// Sends `n` on its way. Ready at once, unless the mailbox is full.
+    /// Sends `n`. Ready at once, unless the mailbox is full.
     fn dispatch(&self, n: u64) -> impl Future<Output = Self::Reply> + Send;
 
     /// Waits for the answer.
     fn answer(reply: Self::Reply) -> impl Future<Output = u64> + Send;
 
-    /// Both in the peer's own call for it.
+    /// Does both with the peer's own request call.
     fn request(&self, n: u64) -> impl Future<Output = u64> + Send;
 
-    /// Nothing that is dispatched is answered before the guard is dropped. Where handlers run in
-    /// the task that dispatches, or on its thread, that is so by itself.
+    /// No dispatched request is answered before the guard is dropped. This needs no code where handlers
+    /// run in the task that dispatches, or on its thread.
     fn hold(&self) -> impl Sized {}
 
-    /// Lets go of the service; what holds resources ends.
+    /// Releases the service, and ends any part that holds resources.
     fn close(self) {}
 }

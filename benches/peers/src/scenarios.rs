@@ -1,4 +1,4 @@
-//! What is measured, written once for all peers.
+//! The measured scenarios, written once for all peers.
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -16,13 +16,13 @@ pub enum Scenario {
     P3,
     /// Batches of 50, whose handler dispatches a child and awaits it.
     P4,
-    /// 500 services, one after the other: made, given 100, let go.
+    /// 500 services, one after the other: each created, given 100 and dropped.
     P5,
     /// Four tasks on two threads into one service, each with batches of 25.
     P6,
     /// 100 000 dispatched and held.
     P7,
-    /// As P2, from the main task of a two-thread runtime.
+    /// Like P2, from the main task of a two-thread runtime.
     P8,
 }
 
@@ -43,12 +43,12 @@ impl Scenario {
     }
 }
 
-/// How much work a run is.
+/// The amount of work of a run.
 #[derive(Clone, Copy)]
 pub struct Size {
     /// Operations of P1, P2, P3, P4 and P6.
     pub operations: usize,
-    /// Requests of P8, which are slow where each one wakes another thread twice.
+    /// Requests of P8, which are slow where each wakes another thread twice.
     pub across_threads: usize,
     /// Services of P5.
     pub services: usize,
@@ -62,7 +62,7 @@ impl Size {
     pub const QUICK: Self =
         Self { operations: 10_000, across_threads: 500, services: 500, held: 100_000 };
 
-    /// For a peer that does one where the others do `slower`.
+    /// Adjusts it for a peer that does one operation where the others do `slower`.
     fn for_slower(self, slower: usize) -> Self {
         Self {
             operations: self.operations / slower,
@@ -77,7 +77,7 @@ const BATCH: usize = 50;
 const WIDTH: usize = 100;
 const EVENTS_PER_SERVICE: usize = 100;
 const TASKS: usize = 4;
-/// Four of these are what a bus with its defaults takes at a time.
+/// Four of these are as many as a bus takes at a time by default.
 const BATCH_OF_TASK: usize = 25;
 
 /// One run of a scenario by a peer, on a runtime of its own.
@@ -210,7 +210,7 @@ async fn in_tasks<S: Service>(service: &S, rounds: usize) {
 
 async fn held<P: Peer>(size: Size, purpose: Purpose) -> Sample {
     let service = P::adder(Mailbox::Unlimited).await;
-    // So that what is made at the first use is there.
+    // Makes sure that everything created at the first use exists.
     service.request(0).await;
     let hold = service.hold();
     let sample = sample(purpose, size.held, async {
@@ -240,7 +240,7 @@ fn numbers(count: usize) -> std::ops::Range<u64> {
     0..count as u64
 }
 
-/// The sum of `n + 1` for the first so many numbers.
+/// The sum of `n + 1` for the first `count` numbers.
 fn sum_of_answers(count: usize) -> u64 {
     let count = count as u64;
     count * (count + 1) / 2

@@ -61,7 +61,7 @@ mod tests {
         let mut arena: Arena<(), _> = Arena::new();
         let visits: Vec<VisitIx> = (0..4).map(|_| arena.insert(()).ix()).collect();
         let order = |place: usize| (Reverse(0), place as u64);
-        // Every order of coming, and every order of going.
+        // Every order of arrivals, and every order of departures.
         for came in 0..256usize {
             let places: Vec<_> = (0..4).map(|turn| (came >> (2 * turn)) & 3).collect();
             if (0..4).any(|place| !places.contains(&place)) {

@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn it_is_a_queue_whoever_comes_and_goes() {
-        // Every order of eight comings and goings.
+        // Every order of eight arrivals and departures.
         for order in 0..1u32 << 8 {
             let (mut queue, mut model, mut count) = (ShortQueue::new(), VecDeque::new(), 0);
             for turn in 0..8 {

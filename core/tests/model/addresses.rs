@@ -4,7 +4,7 @@ use busway_core::machine::{Completion, Concurrency, HandlerOrder, Limit, Refusal
 
 use super::{Action, BusId, EventId, Handler, HandlerId, Model, Order, Visit};
 
-/// Where an event goes past the queue.
+/// The destination of an event that bypasses the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Address {
     Consumer(&'static str),
@@ -12,7 +12,7 @@ pub(crate) enum Address {
 }
 
 impl Model {
-    /// `None` when the address is taken or the bus is gone.
+    /// Returns `None` when the address is taken or the bus is gone.
     pub(crate) fn on_address(
         &mut self,
         bus: BusId,
@@ -35,7 +35,7 @@ impl Model {
         registered.filter(|id| self.handlers[*id].address == Some(address)).collect()
     }
 
-    /// Every reason there is to refuse what is sent to an address: capacity is none.
+    /// Every reason to refuse an event to an address. Capacity is not one.
     pub(crate) fn refusals_to(&self, bus: BusId, address: Address, order: &Order) -> Vec<Refusal> {
         let nobody = self.at_address(bus, address).is_empty();
         let mut reasons = self.refusals(bus, order);
@@ -46,7 +46,7 @@ impl Model {
         reasons
     }
 
-    /// All who are there start at once, next to whatever else runs.
+    /// All handlers of the address start at once, next to whatever else runs.
     pub(crate) fn accept_to(&mut self, bus: BusId, address: Address, mut order: Order) -> EventId {
         order.overrides.concurrency = Some(Concurrency::Parallel);
         order.overrides.handler_order = Some(HandlerOrder::Parallel);

@@ -1,4 +1,4 @@
-//! The door: dispatch, capacity, depth, reservations (R6, R12, R17, R18).
+//! Acceptance: dispatch, capacity, depth, reservations (R6, R12, R17, R18).
 
 use busway_core::machine::{Overrides, Refusal};
 
@@ -6,7 +6,7 @@ use super::{
     BusId, Event, EventId, Kind, Model, Phase, Reservation, ReservationId, Visit, VisitId,
 };
 
-/// What is to be dispatched.
+/// An event to dispatch.
 pub(crate) struct Order {
     pub(crate) kind: Kind,
     pub(crate) parent: Option<EventId>,
@@ -15,7 +15,7 @@ pub(crate) struct Order {
 }
 
 impl Model {
-    /// Every reason there is to refuse it.
+    /// Every reason to refuse an event.
     pub(crate) fn refusals(&self, bus: BusId, order: &Order) -> Vec<Refusal> {
         let state = &self.buses[bus];
         let attached = self.attaches(order.parent);
@@ -80,7 +80,7 @@ impl Model {
         id
     }
 
-    /// An event is queued and remembered on a bus.
+    /// Queues and remembers an event on a bus.
     fn arrive(&mut self, event: EventId, bus: BusId) {
         let held = self.buses[bus].config.write_ahead;
         let visit = self.add_visit(Visit { held, ..Visit::new(event, bus) });
@@ -89,7 +89,7 @@ impl Model {
         self.tell_watchers(event, bus);
     }
 
-    /// Sends an event on, unless it has been there; false when the target takes none.
+    /// Forwards an event, unless it has been there; false when the target refuses it.
     pub(super) fn forward(&mut self, event: EventId, target: BusId) -> bool {
         let mut visits = self.events[event].visits.iter();
         if visits.any(|visit| self.visits[*visit].bus == target) {
@@ -128,7 +128,7 @@ impl Model {
         }
     }
 
-    /// Gives the places that are free to those who wait for one.
+    /// Gives free places to the reservations that wait for one.
     pub(super) fn grant(&mut self, bus: BusId) {
         while let Some(first) = self.buses[bus].line.first().copied() {
             let taken = self.held(bus, false) + self.granted(bus);
@@ -141,7 +141,7 @@ impl Model {
         }
     }
 
-    /// Whoever waits for a place of a bus that stops is told, and has none.
+    /// Refuses the reservations that wait for a place on a bus that stops.
     pub(super) fn refuse_line(&mut self, bus: BusId) {
         for id in core::mem::take(&mut self.buses[bus].line) {
             self.reservations[id].over = true;

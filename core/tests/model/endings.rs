@@ -6,7 +6,7 @@ use busway_core::machine::{Cause, Outcome};
 
 use super::{Action, BusId, EventId, Invocation, InvocationId, Model, Phase, Row, State, VisitId};
 
-/// Invocations that are to be ended, and how.
+/// Invocations to end, and their outcomes.
 type Ends = Vec<(InvocationId, Outcome<u32>)>;
 
 impl Model {
@@ -106,8 +106,8 @@ impl Model {
         }
     }
 
-    /// Ends invocations and what they awaited below them; `stopped` are events of a bus that stops
-    /// in this same step.
+    /// Ends invocations and the events they awaited below them. `stopped` are the events of a bus that
+    /// stops in this same step.
     fn end_invocations(&mut self, mut ends: Ends, stopped: &[EventId]) {
         while let Some((id, outcome)) = ends.pop() {
             let Some(Invocation { event, rest, .. }) = self.invocation(id).copied() else {
@@ -123,7 +123,7 @@ impl Model {
         }
     }
 
-    /// What the invocation awaits below it ends, and it goes on.
+    /// Ends the events that the invocation awaits below it; the invocation goes on.
     pub(crate) fn try_timed_out(&mut self, id: InvocationId) {
         let Some(Invocation { event, .. }) = self.invocation(id).copied() else { return };
         let mut ends = Ends::new();
@@ -158,7 +158,7 @@ impl Model {
         }
     }
 
-    /// Handlers that would have had a result and have not started; a forward has none.
+    /// Cancels the handlers that would have had a result and have not started; a forward has none.
     fn cancel_rest(&mut self, visit: VisitId, cause: Cause) {
         let event = self.visits[visit].event;
         for index in self.visits[visit].next..self.visits[visit].handlers.len() {
@@ -191,7 +191,7 @@ impl Model {
         self.note_continuing(visit);
     }
 
-    /// An invocation that is over, and its waits with it; its tries are in its row.
+    /// Takes out an ended invocation, and its waits with it. Its tries are in its row.
     pub(super) fn take_out(&mut self, id: InvocationId) -> Invocation {
         let at = self.invocations.iter().position(|invocation| invocation.id == id);
         let ended = self.invocations.remove(at.expect("it runs"));
@@ -200,7 +200,7 @@ impl Model {
         ended
     }
 
-    /// Visits that have nothing left to do are done, events that have nothing left complete.
+    /// Ends visits that are done, and completes events that have nothing left to wait for.
     pub(super) fn settle(&mut self) {
         for visit in 0..self.visits.len() {
             let state = &self.visits[visit];
@@ -214,7 +214,7 @@ impl Model {
         }
     }
 
-    /// The machine's next if that may complete; else any, and the orders will differ.
+    /// The machine's next event, if it may complete; else any that may, and the orders will differ.
     fn next_to_complete(&mut self) -> Option<EventId> {
         if let Some(event) = self.hint.last().copied().filter(|event| self.may_complete(*event)) {
             self.hint.pop();

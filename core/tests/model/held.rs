@@ -1,4 +1,4 @@
-//! What is written before it starts (R42, R44).
+//! Events held until they are written (R42, R44).
 
 use busway_core::machine::Cause;
 

@@ -25,7 +25,7 @@ impl Model {
         }
     }
 
-    /// Completed ones in order of completion, then started, then pending ones.
+    /// Completed events go first, in order of completion, then started ones, then pending ones.
     fn first_to_go(&self, bus: BusId, limit: usize) -> Option<VisitId> {
         let rank = |visit: &VisitId| {
             let event = &self.events[self.visits[*visit].event];

@@ -1,8 +1,8 @@
 //! A naive model of a hub, written from the rules and not from the machine.
 //!
-//! It keeps plain lists and recounts everything from its definition each time it is asked. Where
-//! the rules leave a choice (which of several cancelled events completes first), it takes the
-//! machine's choice as a [hint](Model::expect_order) and only checks that it was allowed.
+//! It keeps plain lists and recounts everything from its definition on every query. Where the rules
+//! leave a choice (which of several cancelled events completes first), it takes the machine's choice as
+//! a [hint](Model::expect_order) and only checks that it was allowed.
 
 mod addresses;
 mod capacity;
@@ -40,7 +40,7 @@ pub(crate) type WaitId = usize;
 pub(crate) type ReservationId = usize;
 pub(crate) type WatchId = usize;
 
-/// The name and the type of an event or of what a handler wants.
+/// The name and type of an event, or of the events that a handler wants.
 pub(crate) type Kind = (&'static str, Option<TypeId>);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub(crate) struct Bus {
     pub(crate) gone: bool,
     pub(crate) handlers: Vec<HandlerId>,
     pub(crate) history: Vec<VisitId>,
-    /// Reservations that wait for a place, first come first served.
+    /// Reservations that wait for a place, first come, first served.
     pub(crate) line: Vec<ReservationId>,
 }
 
@@ -71,7 +71,7 @@ pub(crate) enum Action {
 
 pub(crate) struct Handler {
     pub(crate) bus: BusId,
-    /// Where what it is for is sent; else it is for events of the queue.
+    /// The address it is registered for; `None` for events of the queue.
     pub(crate) address: Option<Address>,
     /// The event name it is for; `None` for every event.
     pub(crate) name: Option<&'static str>,
@@ -85,9 +85,9 @@ pub(crate) struct Handler {
 pub(crate) struct Event {
     pub(crate) kind: Kind,
     pub(crate) parent: Option<EventId>,
-    /// Its parent completes after it.
+    /// Whether its parent completes after it.
     pub(crate) attached: bool,
-    /// It went past the queue.
+    /// Whether it bypassed the queue.
     pub(crate) past_queue: bool,
     pub(crate) depth: u32,
     pub(crate) overrides: Overrides,
@@ -96,10 +96,10 @@ pub(crate) struct Event {
     pub(crate) completed: bool,
     pub(crate) completed_order: u64,
     pub(crate) cause: Option<Cause>,
-    /// It was ended by its bus and by the event that awaited it, in one step: either is its cause.
+    /// Its bus and the event that awaited it ended it in one step: either is its cause.
     pub(crate) either: bool,
     pub(crate) deadline_passed: bool,
-    /// It has completed and no history remembers it.
+    /// It has completed, and no history remembers it.
     pub(crate) left: bool,
 }
 
@@ -119,10 +119,10 @@ pub(crate) struct Visit {
     pub(crate) held: bool,
     pub(crate) start_order: Option<u64>,
     pub(crate) handlers: Vec<HandlerId>,
-    /// How many of them have been started, skipped or cancelled.
+    /// How many of them were started, skipped or cancelled.
     pub(crate) next: usize,
     pub(crate) rows: Vec<Row>,
-    /// Since when it has had a handler to start, in the order of such moments.
+    /// Since when it has had a handler to start, as a number in the order of such moments.
     waiting_since: Option<u64>,
 }
 
@@ -146,14 +146,14 @@ pub(crate) struct Invocation {
     started_at: Instant,
     limit: Option<Duration>,
     slow_told: bool,
-    /// Which invocation of its row it is, from 1.
+    /// Its number among the invocations of its row, from 1.
     number: u32,
-    /// The tries it makes itself.
+    /// The tries within this invocation.
     tries: u32,
     pub(crate) rest: Option<Rest>,
-    /// Waits of it that are for no event.
+    /// How many of its waits are not for an event.
     pub(crate) lends: u32,
-    /// Which of all the waitings for events its present one is.
+    /// When its present waiting began, as a number in the order of such moments.
     group: u64,
 }
 
@@ -162,7 +162,7 @@ pub(crate) struct Wait {
     pub(crate) id: WaitId,
     pub(crate) by: InvocationId,
     pub(crate) event: EventId,
-    /// Its end is said.
+    /// Whether its end gives an output.
     resumes: bool,
 }
 
@@ -173,26 +173,26 @@ pub(crate) struct Reservation {
     pub(crate) over: bool,
 }
 
-/// What one input is to make the machine say, in order where order is fixed.
+/// The outputs that one input should cause, in order where order is fixed.
 #[derive(Default)]
 pub(crate) struct Said {
     pub(crate) completed: Vec<EventId>,
     pub(crate) cancelled: Vec<InvocationId>,
     pub(crate) resumed: Vec<InvocationId>,
     pub(crate) granted: Vec<ReservationId>,
-    /// What is to be written.
+    /// Acceptances to be written.
     pub(crate) accepted: Vec<(BusId, EventId)>,
     pub(crate) idle: Vec<BusId>,
     pub(crate) closed: Vec<BusId>,
     pub(crate) arrived: Vec<Arrived>,
-    /// And how many events there was no room for.
+    /// With the number of events that had no room.
     pub(crate) ended_watches: Vec<(WatchId, u64)>,
-    /// What it waits for: events, and something else.
+    /// With what the invocation waits for: events, and whether for anything else.
     pub(crate) slow: Vec<(EventId, Vec<EventId>, bool)>,
     pub(crate) same_name: usize,
     pub(crate) other_type: usize,
     pub(crate) payloads_dropped: usize,
-    /// Errors of tries that were not the last.
+    /// Errors of tries that were not the last one.
     pub(crate) retried: Vec<u32>,
 }
 
@@ -204,9 +204,9 @@ pub(crate) struct Model {
     pub(crate) handlers: Vec<Handler>,
     pub(crate) events: Vec<Event>,
     pub(crate) visits: Vec<Visit>,
-    /// Those that run or rest, in order of their start.
+    /// Invocations that run or rest, in order of their start.
     pub(crate) invocations: Vec<Invocation>,
-    /// Those that last, in order of their beginning.
+    /// Waits that have not ended, in order of their start.
     pub(crate) waits: Vec<Wait>,
     pub(crate) reservations: Vec<Reservation>,
     pub(crate) watches: Vec<Watch>,
@@ -222,7 +222,7 @@ impl Model {
         Self { max_depth, ..Self::default() }
     }
 
-    /// The order in which the machine completed events in the input that comes now.
+    /// Sets the order in which the machine completed events in the input that the model gets next.
     pub(crate) fn expect_order(&mut self, order: &[EventId]) {
         self.hint.clear();
         self.hint.extend(order.iter().rev());
@@ -290,12 +290,12 @@ impl Model {
         self.invocations.iter_mut().find(|invocation| invocation.id == id)
     }
 
-    /// Those that do not rest.
+    /// Invocations that do not rest.
     pub(crate) fn running(&self) -> impl Iterator<Item = &Invocation> {
         self.invocations.iter().filter(|invocation| invocation.rest.is_none())
     }
 
-    /// What an event decides for itself, else what the bus does.
+    /// The event's own setting, else the bus's.
     pub(crate) fn concurrency(&self, visit: VisitId) -> Concurrency {
         let Visit { event, bus, .. } = self.visits[visit];
         self.events[event].overrides.concurrency.unwrap_or(self.buses[bus].config.concurrency)
@@ -313,7 +313,7 @@ impl Model {
         own.unwrap_or(self.buses[bus].config.completion) == Completion::First
     }
 
-    /// Children whose completion it waits for.
+    /// Children whose completion the event waits for.
     fn open_children(&self, event: EventId) -> impl Iterator<Item = EventId> {
         let of = move |child: &Event| child.attached && !child.completed;
         let later = self.events.iter().enumerate().skip(event + 1);
@@ -334,7 +334,7 @@ impl Model {
 }
 
 impl Visit {
-    /// An event that has come to a bus.
+    /// The visit of an event that has just come to a bus.
     fn new(event: EventId, bus: BusId) -> Self {
         Self {
             event,
@@ -351,7 +351,7 @@ impl Visit {
 }
 
 impl Event {
-    /// Where it was dispatched.
+    /// The visit to the bus that it was dispatched on.
     pub(crate) fn first_visit(&self) -> VisitId {
         self.visits[0]
     }

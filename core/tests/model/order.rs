@@ -7,7 +7,7 @@ use super::{
     VisitId,
 };
 
-/// An invocation that is to run now.
+/// An invocation that should run now.
 pub(crate) struct Started {
     pub(crate) invocation: InvocationId,
     pub(crate) event: EventId,
@@ -25,7 +25,7 @@ pub(crate) enum Possible {
 }
 
 impl Model {
-    /// Starts what is next on a bus. Events without handlers complete on the way. Which bus gets
+    /// Starts what is next on a bus, and completes events without handlers on the way. Which bus gets
     /// the hub's slot is left open: an event that needs it may also be `left` in the queue.
     pub(crate) fn next(&mut self, bus: BusId, left: &[EventId]) -> Option<Started> {
         if let Some(rested) = self.next_rested(bus) {
@@ -62,8 +62,8 @@ impl Model {
         }
     }
 
-    /// The newest wait that covers an event: one for it, or for an event it is an attached
-    /// descendant of; 0 when there is none.
+    /// The newest wait that covers an event: one for it, or for an event that it is an attached
+    /// descendant of; 0 for none.
     pub(super) fn raised(&self, event: EventId) -> u64 {
         let own = self.waits.iter().filter(|wait| wait.event == event);
         let own = own.filter_map(|wait| self.invocation(wait.by)).map(|by| by.group).max();
@@ -71,7 +71,7 @@ impl Model {
         own.unwrap_or(0).max(parent.map_or(0, |parent| self.raised(parent)))
     }
 
-    /// What is held is not started, and nothing goes before it.
+    /// A held visit does not start, and holds back those behind it.
     fn next_visit(&self, bus: BusId) -> Option<VisitId> {
         self.first_visit_in_line(bus).filter(|visit| !self.visits[*visit].held)
     }
@@ -102,7 +102,7 @@ impl Model {
         self.visits.iter().enumerate().filter(move |(_, visit)| here(visit)).map(|(id, _)| id)
     }
 
-    /// Newest wait first, then in order of arrival.
+    /// The newest wait first, then the order of arrival.
     fn first_raised(&self, bus: BusId, parallel: bool) -> Option<VisitId> {
         if self.waits.is_empty() {
             return None;
@@ -138,7 +138,7 @@ impl Model {
         self.holders().any(|(visit, _, concurrency)| of_hub(concurrency) && self.is_awake(visit))
     }
 
-    /// Something of it runs and does not wait, or is to be started.
+    /// Whether a handler of it runs and does not wait, or is to be started.
     fn is_awake(&self, visit: VisitId) -> bool {
         let mut live = self.live(visit);
         live.any(|invocation| !self.is_waiting(invocation.id)) || self.can_continue(visit)
@@ -154,7 +154,7 @@ impl Model {
         more && (self.is_parallel(visit) || self.live(visit).next().is_none())
     }
 
-    /// Whoever has had a handler to start for longest.
+    /// The visit that has had a handler to start for the longest time.
     fn next_continuing(&self, bus: BusId) -> Option<VisitId> {
         let of_bus = self.visits.iter().enumerate().filter(|(_, visit)| visit.bus == bus);
         let since = of_bus.filter_map(|(id, visit)| Some((visit.waiting_since?, id)));
@@ -187,7 +187,7 @@ impl Model {
         self.note_continuing(visit);
     }
 
-    /// Exact ones in order of registration, then those for every event.
+    /// Handlers of exactly this name in order of registration, then those of every event.
     fn handlers_of(&self, event: EventId, bus: BusId) -> Vec<HandlerId> {
         let (name, _) = self.events[event].kind;
         let registered = self.buses[bus].handlers.iter().copied();
@@ -245,7 +245,7 @@ impl Model {
         Some(Started { invocation, event, handler: id })
     }
 
-    /// Once, and not of a handler that is registered no more.
+    /// Warns once, and not of a handler that is no longer registered.
     fn tell_other_type(&mut self, id: HandlerId) {
         let handler = &mut self.handlers[id];
         if self.buses[handler.bus].handlers.contains(&id) && !handler.told_other_type {

@@ -1,4 +1,4 @@
-//! Handlers that failed are tried again (R36, R45).
+//! Retries of failed handlers (R36, R45).
 
 use core::time::Duration;
 
@@ -8,19 +8,19 @@ use busway_core::machine::Outcome;
 use super::order::Started;
 use super::{BusId, Invocation, InvocationId, Model};
 
-/// What is between two tries.
+/// The rest between two tries.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rest {
     Until(Instant),
-    /// It is over since this moment.
+    /// Over, since this moment.
     Over(u64),
 }
 
-/// What rests has a number of its own: that of its next try is not known yet.
+/// A resting invocation has a number of its own, as that of its next try is not known yet.
 const RESTING: InvocationId = 1 << 30;
 
 impl Model {
-    /// Until when an invocation that ends so rests; `None` when it ends for good.
+    /// Until when an invocation with this outcome rests; `None` when it ends for good.
     pub(super) fn rests_until(&self, id: InvocationId, outcome: &Outcome<u32>) -> Option<Instant> {
         let failed = matches!(outcome, Outcome::Failed(_) | Outcome::TimedOut { .. });
         let Invocation { event, number, .. } = *self.invocation(id)?;
@@ -33,7 +33,7 @@ impl Model {
         })
     }
 
-    /// The try is over; its place and its row are kept for the next one.
+    /// Ends a try, and keeps its place and its row for the next one.
     pub(super) fn rest(&mut self, id: InvocationId, outcome: Outcome<u32>, until: Instant) {
         if let Outcome::Failed(error) = outcome {
             self.said.retried.push(error);
@@ -55,7 +55,7 @@ impl Model {
         self.invocation_mut(id).expect("one that rests").rest = Some(Rest::Over(moment));
     }
 
-    /// Whoever has been up again for longest.
+    /// The invocation whose rest has been over for the longest time.
     pub(super) fn next_rested(&self, bus: BusId) -> Option<InvocationId> {
         let of_bus = self.invocations.iter().filter(|invocation| invocation.bus == bus);
         let rested = of_bus.filter_map(|invocation| match invocation.rest? {

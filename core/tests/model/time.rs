@@ -16,7 +16,7 @@ enum Due {
 }
 
 impl Model {
-    /// Everything that is due on a bus happens in the order in which it became due.
+    /// Handles everything that is due on a bus, in the order in which it became due.
     pub(crate) fn timed_out(&mut self, bus: BusId) {
         while let Some((at, due)) = self.first_due(bus) {
             if at > self.now {
@@ -78,7 +78,7 @@ impl Model {
         self.said.slow.push((event, awaited, lends));
     }
 
-    /// The smaller of handler's and event's limit; the bus's where both inherit.
+    /// The smaller of the handler's and the event's limit; the bus's where both inherit.
     pub(super) fn limit_of(
         &self,
         handler: HandlerId,

@@ -18,7 +18,7 @@ impl Model {
         self.waits.retain(|wait| wait.id != id);
     }
 
-    /// It waits for something that is no event.
+    /// The invocation waits for something other than an event.
     pub(crate) fn lend(&mut self, by: InvocationId) {
         if let Some(running) = self.invocation_mut(by) {
             running.lends += 1;
@@ -36,8 +36,8 @@ impl Model {
         lends || self.waits.iter().any(|wait| wait.by == invocation)
     }
 
-    /// Whether an event cannot complete before an invocation has ended: by what it directly needs,
-    /// and what that needs.
+    /// Whether an event cannot complete before an invocation has ended: by its direct needs, and the
+    /// needs of those.
     pub(crate) fn depends_on(&self, event: EventId, invocation: InvocationId) -> bool {
         let mut needed = vec![event];
         let mut at = 0;
@@ -56,7 +56,8 @@ impl Model {
         false
     }
 
-    /// Whether `event` directly waits for `needed`: its child, or awaited by one of its handlers.
+    /// Whether `event` directly waits for `needed`: its child, or an event that one of its handlers
+    /// awaits.
     pub(crate) fn needs(&self, event: EventId, needed: EventId) -> bool {
         self.direct_needs(event).any(|direct| direct == needed)
     }

@@ -1,4 +1,4 @@
-//! Who watches for events to come (R26–R28).
+//! Watches for events to come (R26–R28).
 
 use busway_core::machine::Overflow;
 
@@ -14,11 +14,11 @@ pub(crate) struct Watch {
     pub(crate) over: bool,
 }
 
-/// What a watcher is told of: the event, and whether the oldest unread one makes place for it.
+/// A watch, an event given to it, and whether the oldest unread one makes room for it.
 pub(crate) type Arrived = (WatchId, EventId, bool);
 
 impl Watch {
-    /// A reader that has not caught up, and that the bus waits for.
+    /// Whether it is a reader that has not caught up, and that the bus waits for.
     pub(crate) fn is_behind(&self) -> bool {
         !self.over && self.overflow == Overflow::Wait && self.unread > self.capacity
     }
@@ -49,12 +49,12 @@ impl Model {
         *unread = unread.saturating_sub(1);
     }
 
-    /// Nothing that is queued starts while a reader is behind.
+    /// No queued event starts while a reader is behind.
     pub(super) fn waits_for_readers(&self, bus: BusId) -> bool {
         self.watches.iter().any(|watch| watch.bus == bus && watch.is_behind())
     }
 
-    /// Those who watch for its name, in order of registration, then those who watch for everything.
+    /// Gives the event to the watches for its name, in order of registration, then to the catch-alls.
     pub(super) fn tell_watchers(&mut self, event: EventId, bus: BusId) {
         let kind = self.events[event].kind;
         let lasting = |id: &WatchId| !self.watches[*id].over && self.watches[*id].bus == bus;
@@ -81,7 +81,7 @@ impl Model {
         }
     }
 
-    /// Nothing will come to a bus that stops.
+    /// Ends the watches of a bus that stops: nothing more will come.
     pub(super) fn end_watches(&mut self, bus: BusId) {
         for (id, watch) in self.watches.iter_mut().enumerate() {
             if watch.bus == bus && !watch.over {

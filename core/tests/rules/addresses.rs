@@ -1,4 +1,4 @@
-//! Requests and topics, and handlers that are tried again: R35–R39, R45.
+//! Requests and topics, and retries of handlers: R35–R39, R45.
 
 use busway_core::machine::{
     Address, BusKey, Concurrency, Limit, Outcome, Overrides, Refusal, Retries,
@@ -88,7 +88,7 @@ fn r36_a_request_that_is_awaited_lends_like_an_event() {
     desk.dispatch_to(bus, CONSUMER, "r1", spec).expect("accepted");
     desk.waits("e1", 1, "r1");
     assert_eq!(desk.run(), [("r1", 7)]);
-    // What the consumer awaits is raised, past what is queued.
+    // The event that the consumer awaits is raised past the queued one.
     desk.send(bus, "e2");
     desk.child("r1", bus, "e3");
     desk.waits("r1", 7, "e3");

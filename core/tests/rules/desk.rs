@@ -1,7 +1,7 @@
-//! A desk to try the machine at: labels instead of keys, virtual time, every output kept.
+//! A test bench for the machine: labels instead of keys, virtual time, every output kept.
 //!
 //! A label names one event and, without its digits, the event's type: `job1` and `job2` are of type
-//! `job`. Handlers are numbers. Where a label is used again it means the newest event of it.
+//! `job`. Handlers are numbers. A label that is used again means the newest event of that label.
 
 mod views;
 
@@ -29,12 +29,12 @@ pub(crate) struct Desk {
     /// Payloads and handlers that were handed out to be dropped.
     pub(crate) payloads: Vec<&'static str>,
     pub(crate) handlers: Vec<u32>,
-    /// What watchers were told of, and whether the oldest one makes place for it.
+    /// The events given to watches, and whether the oldest unread one makes room.
     pub(crate) arrived: Vec<(WatchKey, &'static str, bool)>,
     pub(crate) ended_watches: Vec<WatchKey>,
-    /// What is to be written before it starts.
+    /// Events to be written before they start.
     pub(crate) accepted: Vec<&'static str>,
-    /// Errors of tries that were not the last.
+    /// Errors of tries that were not the last one.
     pub(crate) retried: Vec<u32>,
     audited: bool,
     buses: Vec<BusKey>,
@@ -56,7 +56,7 @@ pub(crate) const fn at(secs: u64) -> Instant {
     Instant::from_nanos(secs * 1_000_000_000)
 }
 
-/// Making things.
+/// Setup.
 impl Desk {
     pub(crate) fn new() -> Self {
         Self::of(|_| {})
@@ -91,12 +91,12 @@ impl Desk {
         }
     }
 
-    /// Without a recount after every input: for many events.
+    /// Does not audit the machine after every input: for many events.
     pub(crate) fn unaudited() -> Self {
         Self { audited: false, ..Self::new() }
     }
 
-    /// The same, of any depth.
+    /// Does not audit either, and allows any depth.
     pub(crate) fn big() -> Self {
         Self { audited: false, ..Self::of(|hub| hub.max_depth = None) }
     }
@@ -140,7 +140,7 @@ impl Desk {
         info.expect("the bus is there").key
     }
 
-    /// Sends everything on `from` on to `to`, under the name `to <bus>`.
+    /// Forwards everything on `from` to `to`, under the name `to <bus>`.
     pub(crate) fn forward(&mut self, from: BusKey, to: BusKey) {
         let name = format!("to {}", self.machine.bus_name(to).expect("the target is there"));
         let action = Action::Forward(to);
@@ -191,7 +191,7 @@ impl Desk {
         self.dispatch(bus, label, spec)
     }
 
-    /// What is to be dispatched under a label, as a root.
+    /// The dispatch of an event under a label, as a root.
     pub(crate) fn spec(&mut self, label: &str) -> Dispatch {
         let event_type = label.trim_end_matches(|c: char| c.is_ascii_digit());
         Dispatch::new(self.machine.kind(event_type, None))
@@ -208,7 +208,7 @@ impl Desk {
         self.accepted(label, depth, answer)
     }
 
-    /// The same to an address.
+    /// Does the same for an address.
     pub(crate) fn dispatch_to(
         &mut self,
         bus: BusKey,
@@ -236,7 +236,7 @@ impl Desk {
         Ok(event)
     }
 
-    /// Lets every bus that said so start what it can, and says what started.
+    /// Lets every bus that gave `Ready` start what it can, and returns what started.
     pub(crate) fn run(&mut self) -> Vec<Start> {
         let mut starts = Vec::new();
         while let Some(bus) = self.ready.first().copied() {
@@ -250,7 +250,7 @@ impl Desk {
         starts
     }
 
-    /// Starts what is next on a bus and asks no further, so that it is in flight.
+    /// Starts what is next on a bus and asks no further, so that the invocation is in flight.
     pub(crate) fn take_off(&mut self, bus: BusKey) -> Start {
         let Next::Run(run) = self.machine.next(bus, self.now) else {
             panic!("nothing starts on {bus:?}");
@@ -260,7 +260,7 @@ impl Desk {
         start
     }
 
-    /// Ends what runs, oldest first, until nothing is left; says what started meanwhile.
+    /// Ends running invocations, oldest first, until none is left. Returns what started meanwhile.
     pub(crate) fn run_to_end(&mut self) -> Vec<Start> {
         let mut starts = self.run();
         while let Some(((event, handler), _)) = self.running.first().copied() {

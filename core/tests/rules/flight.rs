@@ -1,4 +1,4 @@
-//! What has just started is not in the machine's books yet: nobody can tell.
+//! An invocation that has just started is not in the machine's books yet, which must not be visible.
 
 use busway_core::Instant;
 use busway_core::machine::{
@@ -7,7 +7,7 @@ use busway_core::machine::{
 
 use crate::desk::{Desk, secs};
 
-/// All that is told of a bus and of the event it runs.
+/// Everything the machine tells about a bus and the event it runs.
 #[derive(Debug, PartialEq)]
 struct Told {
     status: EventStatus,
@@ -49,7 +49,7 @@ impl Told {
     }
 }
 
-/// With so many handlers on the bus, of which this one has just started, and an event behind it.
+/// Checks this handler out of this many on the bus, just started, with an event queued behind it.
 fn told_of(handlers: u32, started: u32) {
     let mut desk = Desk::new();
     let bus = desk.bus("a");

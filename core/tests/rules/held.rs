@@ -1,4 +1,4 @@
-//! What is written before it starts: R42, R44.
+//! Events that are written before they start: R42, R44.
 
 use busway_core::machine::{BusKey, Cause, Concurrency, EventStatus, Outcome, Refusal};
 

@@ -1,10 +1,10 @@
-//! What a bus remembers, and in which order it forgets: R29.
+//! What a bus remembers, and the order in which it forgets: R29.
 
 use busway_core::machine::{BusKey, Concurrency, EventStatus, Waiting};
 
 use crate::desk::Desk;
 
-/// A bus that remembers so many events and handles `e` with 1 and `c` with 2.
+/// A bus that remembers this many events and handles `e` with 1 and `c` with 2.
 fn bus(desk: &mut Desk, name: &str, max_history: Option<usize>) -> BusKey {
     let bus = desk.bus_of(name, |bus| bus.max_history = max_history);
     desk.on(bus, "e", 1);

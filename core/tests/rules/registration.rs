@@ -1,4 +1,4 @@
-//! Who handles what: R1–R4.
+//! Which handlers get an event: R1–R4.
 
 use core::any::TypeId;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::desk::Desk;
 struct Ours;
 struct Theirs;
 
-/// Dispatches an event of type name `e` that is of the Rust type `T`.
+/// Dispatches an event of type name `e` and Rust type `T`.
 fn send_typed<T: 'static>(
     desk: &mut Desk,
     bus: busway_core::machine::BusKey,

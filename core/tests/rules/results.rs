@@ -1,4 +1,4 @@
-//! What became of events and invocations: R19–R21.
+//! Outcomes of events and invocations: R19–R21.
 
 use busway_core::machine::{BusKey, Cause, EventStatus, HandlerOrder, Outcome, ResultStatus, Row};
 

@@ -37,7 +37,7 @@ fn parent_of_two() -> (Desk, BusKey) {
     (desk, a)
 }
 
-/// When the handler of `e1` is over its limit, if it ever is.
+/// When the handler of `e1` exceeds its limit, if it ever does.
 fn deadline(handler: Limit, event: Limit, of_bus: Limit) -> Option<Instant> {
     let mut desk = Desk::new();
     let bus = desk.bus_of("a", |bus| {

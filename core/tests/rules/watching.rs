@@ -1,4 +1,4 @@
-//! Who waits for events to come, and what is found: R26–R28, R30.
+//! Watches for events to come, finding events, and their memory: R26–R28, R30.
 
 use std::any::TypeId;
 

@@ -1,4 +1,4 @@
-//! What handlers and their surroundings do: dispatch, run, wait, finish, let time pass.
+//! The actions of handlers and their surroundings: dispatch, run, wait, finish, let time pass.
 
 use core::iter;
 
@@ -9,7 +9,7 @@ use crate::model::{EventId, Invocation, InvocationId, Order};
 
 type Action = fn(&mut World) -> Checked;
 
-/// Actions and how often each is taken, compared with the others.
+/// Actions, and how often each is taken relative to the others.
 const ACTIONS: [(usize, Action); 13] = [
     (8, World::dispatch_root),
     (18, World::dispatch_child),
@@ -55,7 +55,7 @@ impl World {
         self.dispatch(None)
     }
 
-    /// Of a running handler's event for the most part, of any event at times.
+    /// The parent is mostly the event of a running handler, sometimes any event.
     fn dispatch_child(&mut self) -> Checked {
         let running = self.some_running();
         let any = self.some_event().filter(|_| self.rng.chance(20));
@@ -86,7 +86,7 @@ impl World {
         self.check()
     }
 
-    /// What the machine is told of an order.
+    /// Turns an order into the machine's input.
     pub(super) fn spec(&mut self, order: &Order) -> Dispatch {
         let Order { kind, parent, permit, overrides } = order;
         let mut spec = Dispatch::new(self.hub.kind(kind.0, kind.1));
@@ -99,8 +99,8 @@ impl World {
         spec
     }
 
-    /// Whether an order was accepted: there is no reason to refuse it then, and else it comes back
-    /// with one of them.
+    /// Whether an order was accepted. Then there must be no reason to refuse it; else it must come back
+    /// with one of the reasons.
     pub(super) fn is_accepted(
         &self,
         answer: Accepted,
@@ -120,7 +120,7 @@ impl World {
         }
     }
 
-    /// Of a bus that is ready for the most part, of any at times.
+    /// Mostly of a ready bus, sometimes of any.
     fn ask_for_next(&mut self) -> Checked {
         let ready: Vec<_> = (0..self.ready.len()).filter(|bus| self.ready[*bus]).collect();
         let any = self.rng.below(self.keys.buses.len());
@@ -141,7 +141,7 @@ impl World {
         let expected = expected.map(|run| (run.invocation, run.event, run.handler as u32));
         let started = match answer {
             Some(Next::Run(run)) => {
-                // Who asks asks until it is idle, whoever told him.
+                // A caller that has asked once keeps asking until the bus is idle.
                 self.ready[bus] = true;
                 self.keys.invocations.push(run.invocation);
                 let id = self.keys.invocations.len();
@@ -181,7 +181,7 @@ impl World {
         self.check()
     }
 
-    /// An invocation tells of the tries it makes itself.
+    /// An invocation reports the tries that it makes itself.
     fn try_by_itself(&mut self) -> Checked {
         let Some((id, _)) = self.some_running() else { return Ok(()) };
         let key = self.keys.invocations[id - 1];
@@ -200,7 +200,7 @@ impl World {
         self.check()
     }
 
-    /// A running invocation waits for a child of its event for the most part.
+    /// A running invocation waits, mostly for a child of its event.
     fn wait_for_one(&mut self) -> Checked {
         let Some((by, event)) = self.some_running() else { return self.ask_for_next() };
         let open = |id: &EventId| !self.model.events[*id].completed;
@@ -285,7 +285,7 @@ impl World {
         self.check()
     }
 
-    /// An invocation that runs, and its event: one that does not wait for the most part.
+    /// A running invocation and its event; mostly one that does not wait.
     pub(super) fn some_running(&mut self) -> Option<(InvocationId, EventId)> {
         let awake = |running: &&Invocation| !self.model.is_waiting(running.id);
         let running: Vec<_> = self.model.running().copied().collect();

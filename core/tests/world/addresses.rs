@@ -1,4 +1,4 @@
-//! Consumers and listeners, and what is sent to them.
+//! Consumers and listeners, and the events sent to them.
 
 use busway_core::machine::{Address as Theirs, AddressRefused};
 
@@ -31,7 +31,7 @@ impl World {
         self.check()
     }
 
-    /// As a child of a running handler's event for the most part.
+    /// Mostly as a child of a running handler's event.
     pub(super) fn send_to_address(&mut self) -> Checked {
         let bus = self.rng.below(self.keys.buses.len());
         let parent = self.some_running().map(|(_, event)| event).filter(|_| self.rng.chance(70));

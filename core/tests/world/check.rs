@@ -1,4 +1,4 @@
-//! What machine and model are compared in, after every step.
+//! The comparison of machine and model after every step.
 
 use core::fmt::Debug;
 
@@ -8,7 +8,7 @@ use super::{Checked, World};
 use crate::model::{EventId, Phase, Possible, Row, State};
 
 impl World {
-    /// What the machine did and is, against what it should have done and be.
+    /// Compares what the machine did and is with what it should have done and be.
     pub(super) fn check(&mut self) -> Checked {
         self.hub.audit()?;
         self.check_said()?;
@@ -48,7 +48,7 @@ impl World {
         }
         let cancelled = said.cancelled.iter().map(|id| self.keys.invocations[*id - 1]);
         self.agree_as_sets("cancelled", &seen.cancelled, cancelled)?;
-        // In which order an input ends an invocation and what it waits for is nobody's business.
+        // An input may end an invocation and the event it waits for in either order.
         let runs_on = |key: &InvocationKey| !seen.cancelled.contains(key);
         let is: Vec<_> = seen.resumed.iter().copied().filter(runs_on).collect();
         let resumed = said.resumed.iter().map(|id| self.keys.invocations[*id - 1]);
@@ -158,7 +158,7 @@ impl World {
         })
     }
 
-    /// Whoever can start something was told to ask; for the hub's slot, somebody was.
+    /// A bus that can start something was told to ask; if that needs the hub's slot, some bus was.
     fn check_alive(&self, bus: usize) -> Checked {
         let told = match self.model.possible(bus) {
             Possible::Nothing => true,
@@ -168,8 +168,8 @@ impl World {
         self.ensure(told, || format!("bus {bus} could start something and was not told"))
     }
 
-    /// A bus that has just been asked does not keep the hub's slot from others: it is the one that
-    /// takes it next, or another one was told.
+    /// A bus that has just been asked does not keep the hub's slot from others: either it takes the slot
+    /// next, or another bus was told.
     pub(super) fn check_nobody_waits_for(&self, asked: usize) -> Checked {
         let takes_it = |bus: usize| matches!(self.model.possible(bus), Possible::WithHubSlot);
         let is_awaited = (0..self.ready.len()).any(takes_it);
@@ -192,7 +192,7 @@ impl World {
         Ok(())
     }
 
-    /// What would be too slow to compare for every event at every step.
+    /// Compares what would be too slow to compare for every event at every step.
     fn check_closely(&self, id: EventId) -> Checked {
         let (key, event) = (self.keys.events[id], &self.model.events[id]);
         if event.left {
@@ -229,7 +229,7 @@ impl World {
     }
 }
 
-/// Stopped and aborted are one where both are true.
+/// Stopped and aborted count as one where both are true.
 fn either(cause: Cause) -> Cause {
     if cause == Cause::Stopped { Cause::Aborted } else { cause }
 }

@@ -1,9 +1,9 @@
-//! What a journal answers: written, or not.
+//! Answers of a journal: written, or not.
 
 use super::{Checked, World};
 
 impl World {
-    /// Something that is held is written for the most part, in any order.
+    /// The journal answers for one event, mostly a held one, in any order.
     pub(super) fn write_one(&mut self) -> Checked {
         let held = self.model.held_visits();
         let spurious = (self.rng.below(self.keys.buses.len()), self.some_event());
@@ -17,7 +17,7 @@ impl World {
         }
     }
 
-    /// Everything that is held is written; whether there was something.
+    /// Writes every held event. Returns whether there was one.
     pub(super) fn write_all(&mut self) -> Result<bool, String> {
         let held = self.model.held_visits();
         for (bus, event) in &held {
@@ -34,7 +34,7 @@ impl World {
         self.check()
     }
 
-    /// A journal fails for one event, or for good.
+    /// The journal fails, for one event or for good.
     fn not_written(&mut self, bus: usize, event: usize) -> Checked {
         let for_good = self.rng.chance(10);
         self.begin(|| format!("event {event} is not written on {bus}, for good {for_good}"));

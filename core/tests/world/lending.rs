@@ -1,16 +1,16 @@
-//! Handlers wait for what is no event.
+//! Handlers that wait for something other than an event.
 
 use super::{Checked, World};
 use crate::model::InvocationId;
 
 impl World {
-    /// Mostly what runs; at times what has ended, or has nothing to retake.
+    /// Mostly a running invocation; sometimes one that has ended, or has nothing to retake.
     pub(super) fn lend_or_retake(&mut self) -> Checked {
         let started = self.keys.invocations.len();
         let any = (started > 0).then(|| 1 + self.rng.below(started));
         let any = any.filter(|_| self.rng.chance(5));
         let (lends, lending) = (self.rng.chance(50), self.some_lending());
-        // Or once more.
+        // Or lend once more.
         let again = lending.filter(|_| !lends || self.rng.chance(30));
         let running = self.some_running().map(|(id, _)| id).filter(|_| lends);
         match any.or(again).or(running) {
@@ -20,7 +20,7 @@ impl World {
         }
     }
 
-    /// At the end of a schedule; whether there was one.
+    /// Ends one at the end of a schedule. Returns whether there was one.
     pub(super) fn end_a_lending(&mut self) -> Result<bool, String> {
         let lending = self.some_lending();
         lending.map_or(Ok(()), |id| self.retake(id))?;

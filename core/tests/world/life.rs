@@ -5,7 +5,7 @@ use busway_core::machine::{Cause, Held};
 use super::{Checked, World};
 
 impl World {
-    /// Something that changes a bus as a whole.
+    /// Changes a bus as a whole.
     pub(super) fn live(&mut self) -> Checked {
         let bus = self.rng.below(self.keys.buses.len());
         match self.rng.below(8) {
@@ -113,7 +113,7 @@ impl World {
         self.begin(|| format!("reserve a place on {bus}"));
         let key = self.keys.buses[bus];
         let answer = self.input(|hub| hub.reserve(key));
-        // What was said of it names its key.
+        // The outputs may name its key.
         self.keys.reservations.extend(answer.as_ref().ok());
         let expected = self.model.reserve(bus).map(drop);
         self.agree("reserve", &answer.map(drop), &expected)?;
@@ -128,7 +128,7 @@ impl World {
         self.check()
     }
 
-    /// Inputs that come late, twice, or at a wrong time, and questions.
+    /// Inputs that come late, twice or at the wrong time, and queries.
     pub(super) fn spurious(&mut self) -> Checked {
         match self.rng.below(5) {
             0 if !self.keys.invocations.is_empty() => {
@@ -148,7 +148,7 @@ impl World {
         }
     }
 
-    /// Nothing is said of what is asked for anyway.
+    /// A bus that will be asked anyway gives no output.
     fn attend(&mut self) -> Checked {
         let bus = self.rng.below(self.keys.buses.len());
         self.begin(|| format!("attend {bus}"));
@@ -167,7 +167,7 @@ impl World {
         self.agree("idle deadlock", &answer.is_err(), &self.model.idle_depends_on(bus, by))
     }
 
-    /// Every handler ends that can, until nothing is left to do: then everything has completed.
+    /// Ends every handler that can end, until nothing is left to do: then everything has completed.
     pub(super) fn run_to_the_end(&mut self) -> Checked {
         loop {
             let ready = self.ready.iter().position(|ready| *ready);
@@ -188,7 +188,7 @@ impl World {
         self.agree("all buses are idle", &idle, &true)
     }
 
-    /// Time passes for those that rest; whether there was one.
+    /// Lets time pass for resting invocations. Returns whether there was one.
     fn let_rests_pass(&mut self) -> Result<bool, String> {
         let resting = self.model.invocations.iter().filter(|resting| resting.rest.is_some());
         let buses: Vec<_> = resting.map(|resting| resting.bus).collect();
@@ -199,7 +199,7 @@ impl World {
         Ok(!buses.is_empty())
     }
 
-    /// With everything given back, the machine holds nothing.
+    /// Checks that the machine holds nothing once everything is given back.
     pub(super) fn take_down(&mut self) -> Checked {
         for reservation in 0..self.keys.reservations.len() {
             self.release(reservation)?;

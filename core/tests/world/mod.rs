@@ -1,5 +1,5 @@
-//! A deterministic random world: it plays a schedule of inputs on the machine and on the naive
-//! model in lockstep, and stops at the first thing in which they differ.
+//! A deterministic random world: it runs a schedule of inputs on the machine and the naive model in
+//! lockstep, and stops at the first difference.
 
 mod actions;
 mod addresses;
@@ -24,17 +24,17 @@ use busway_core::machine::{
 use self::rng::Rng;
 use crate::model::{EventId, Model};
 
-/// Payloads, results and handlers are the numbers the model knows them by.
+/// Payloads, results and handlers are the numbers that the model gives them.
 type Hub = Machine<u32, u32, u32>;
 
 /// The machine's answer to a dispatch.
 type Accepted = Result<EventKey, Refused<u32>>;
 
-/// What an action found: all as it should be, or what differs.
+/// The result of an action: `Ok`, or what differs.
 type Checked = Result<(), String>;
 
-/// Limits are whole ticks, and no two inputs fall on the same place within a tick, so that no two
-/// deadlines are equal.
+/// Limits are whole ticks, and no two inputs fall on the same point within a tick, so no two deadlines
+/// are equal.
 const TICK: u64 = 1_000_000;
 
 /// A schedule on which machine and model differ.
@@ -44,7 +44,7 @@ pub(crate) struct Violation {
     what: String,
 }
 
-/// Plays one schedule and returns the number of its steps.
+/// Runs one schedule, and returns the number of its steps.
 pub(crate) fn play(seed: u64, trace: bool) -> Result<usize, Violation> {
     let mut world = World::new(seed, trace);
     let played = catch_unwind(AssertUnwindSafe(|| world.play()));
@@ -61,7 +61,7 @@ struct World {
     hub: Hub,
     model: Model,
     keys: Keys,
-    /// Buses that said `Ready` and have not been idle since.
+    /// Buses that gave `Ready` and have not been idle since.
     ready: Vec<bool>,
     seen: Seen,
     step: usize,
@@ -71,7 +71,7 @@ struct World {
     mood: Mood,
 }
 
-/// The machine's names for what the model counts.
+/// The machine's keys for the model's numbers.
 #[derive(Default)]
 struct Keys {
     buses: Vec<BusKey>,
@@ -83,7 +83,7 @@ struct Keys {
     watches: Vec<WatchKey>,
 }
 
-/// What the machine said in one step.
+/// The machine's outputs of one step.
 #[derive(Default)]
 struct Seen {
     completed: Vec<Completed<u32, u32>>,
@@ -104,19 +104,19 @@ struct Seen {
     ready_twice: bool,
 }
 
-/// What a schedule does more of than others: percentages, and how long it is.
+/// What a schedule does more often than others, in percent, and its length.
 struct Mood {
     hub_serial: usize,
     parallel: usize,
     forwards: usize,
     life: usize,
-    /// Buses that are written ahead.
+    /// Buses that write ahead.
     ahead: usize,
     watched: usize,
-    /// What is sent to addresses.
+    /// Events sent to addresses.
     addressed: usize,
     retried: usize,
-    /// How soon a bus that is ready is asked what is next.
+    /// How soon a ready bus is asked what is next.
     eager: usize,
     steps: usize,
 }
@@ -177,14 +177,14 @@ impl World {
         Instant::from_nanos(self.ticks * TICK + self.inputs)
     }
 
-    /// Gives the machine one input and takes all it says; the model's turn is next.
+    /// Gives the machine one input, and takes all its outputs. The model's turn is next.
     fn input<A>(&mut self, input: impl FnOnce(&mut Hub) -> A) -> A {
         let answer = input(&mut self.hub);
         self.take_outputs();
         answer
     }
 
-    /// The same for one that makes an event, which may be over by then.
+    /// Does the same for an input that makes an event, which may have completed by the time it returns.
     fn dispatch_input(&mut self, input: impl FnOnce(&mut Hub) -> Accepted) -> Accepted {
         let answer = input(&mut self.hub);
         self.keys.events.extend(answer.as_ref().ok());
@@ -208,7 +208,7 @@ impl World {
                 other => seen.note(other),
             }
         }
-        // It is said once for each time that it is asked.
+        // `tell_idle` gives one output for each call, so ask again.
         seen.idle.iter().for_each(|bus| hub.tell_idle(*bus, 0));
         self.model.expect_order(&self.seen.order);
     }

@@ -30,7 +30,7 @@ impl Rng {
         (!from.is_empty()).then(|| from[self.below(from.len())])
     }
 
-    /// One of some values that are there.
+    /// One of these values.
     pub(crate) fn one_of<T: Copy, const N: usize>(&mut self, from: [T; N]) -> T {
         from[self.below(N)]
     }

@@ -1,4 +1,4 @@
-//! Random configurations: buses, handlers, forwards, what an event decides for itself.
+//! Random configurations: buses, handlers, forwards, and the settings of an event.
 
 use core::any::TypeId;
 use core::time::Duration;

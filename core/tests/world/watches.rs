@@ -55,7 +55,7 @@ impl World {
         self.check()
     }
 
-    /// Every reader that a bus waits for catches up; whether there was one.
+    /// Every reader that a bus waits for catches up. Returns whether there was one.
     pub(super) fn catch_up(&mut self) -> Result<bool, String> {
         let behind = self.those(Watch::is_behind);
         for watch in &behind {

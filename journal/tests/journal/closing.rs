@@ -17,7 +17,7 @@ fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// An event that holds its own journal, as its last owner does.
+/// An event that holds its own journal, as that journal's last owner.
 struct Last(#[allow(dead_code)] Mutex<Option<Journal>>);
 
 impl Event for Last {
@@ -38,7 +38,7 @@ async fn r5_a_dispatch_that_drops_the_last_journal_comes_back() -> Outcome {
     soon(bus.run(Last(Mutex::new(Some(journal))))).await?;
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {
-        // It forgets the first one, which has the last clone.
+        // The bus forgets the first event, which has the last clone.
         let _ = tell.send(bus.dispatch(Last(Mutex::default())).is_ok());
     });
     assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok(true));
@@ -121,7 +121,7 @@ async fn r44_a_flush_does_not_wait_for_what_comes_after_it() -> Outcome {
     let disk = Disk::default();
     let journal = on(&disk, Mode::Completed).sync(Sync::OnClose).open()?;
     let bus = bus(&journal);
-    // Each job dispatches the next one: there is always a line on its way.
+    // Each job dispatches the next one, so a line is always on its way.
     let again = bus.clone();
     bus.on(move |job: EventHandle<Job>| {
         if !IS_OVER.load(Ordering::SeqCst) {

@@ -1,4 +1,4 @@
-//! R41: the lines of what completed, and what reads them.
+//! R41: the lines of completed events, and reading them.
 
 use busway_core::journal::DurableError;
 use busway_core::{EventHandle, Timestamp};
@@ -134,7 +134,7 @@ async fn r42_an_event_keeps_the_id_it_is_given() -> Outcome {
     let journal = on(&disk, Mode::Completed).open()?;
     let bus = bus(&journal);
     let event = bus.event(line.decode::<Job>()?).id(line.id).dispatch()?;
-    // S139, S140: a deserialised event has not been started by anybody.
+    // S139, S140: a deserialised event has not been started.
     assert_eq!((event.started_at(), event.completed_at()), (None::<Timestamp>, None));
     soon(event.clone()).await?;
     assert_eq!(event.id(), line.id);

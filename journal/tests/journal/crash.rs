@@ -11,7 +11,7 @@ use crate::events::{Job, Outcome, ahead, bus, job, on, soon};
 /// What a byte is damaged with: each bit of it somewhere, letter case, and all of it.
 const FLIPS: [u8; 4] = [0x01, 0x20, 0x80, 0xff];
 
-/// A log of events some of which have completed.
+/// A log of events, some of which have completed.
 async fn recorded(events: u32) -> Result<Vec<u8>, busway_core::BoxError> {
     let disk = Disk::default();
     let journal = ahead(&disk);
@@ -32,11 +32,11 @@ async fn recorded(events: u32) -> Result<Vec<u8>, busway_core::BoxError> {
     Ok(disk.bytes())
 }
 
-/// What has to be given back of so many bytes of a log that were on disk: by the whole lines alone.
+/// What has to be recovered from this much of a log on disk: from the whole lines alone.
 fn expected(log: &[u8]) -> Vec<Line> {
     let mut open: Vec<Line> = Vec::new();
     for line in log.split_inclusive(|byte| *byte == b'\n') {
-        // The last line may be whole but for its line feed.
+        // The last line may lack only its line feed.
         let Ok(line) = Line::parse(line) else { continue };
         match line.kind {
             Kind::Accepted { .. } => open.push(line),
@@ -65,7 +65,7 @@ async fn r44_a_crash_at_every_byte_loses_nothing_and_invents_nothing() -> Outcom
             assert_eq!((cut.offset, cut.len), (end as u64, (len - end) as u64));
             assert_eq!(disk.bytes(), log[..end], "what is torn is cut off");
         }
-        // What is written behind it is read, whatever was torn.
+        // Lines written after it are read, whatever was torn.
         let bus = bus(&journal);
         bus.on(|_: EventHandle<Job>| std::future::pending::<()>());
         let event = bus.dispatch(job(77))?;
@@ -123,7 +123,7 @@ async fn r44_zeros_behind_the_last_line_are_torn() -> Outcome {
         let disk = Disk::with(&padded);
         assert_eq!(open(&disk)?.len(), whole);
         assert_eq!(disk.bytes(), log);
-        // A line of which some was there.
+        // With part of a line before the zeros.
         let padded = [&log[..], &log[..20], &vec![0; zeros]].concat();
         let disk = Disk::with(&padded);
         assert_eq!(open(&disk)?.len(), whole);

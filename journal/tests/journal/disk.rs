@@ -1,4 +1,4 @@
-//! A disk that does what disks do: it forgets what was not synced, tears, fills up, fails, stalls.
+//! A disk that fails as disks do: it forgets unsynced bytes, tears, fills up, fails, stalls.
 
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, ErrorKind, Read};
@@ -7,20 +7,20 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use busway_journal::{Segment, Storage};
 
-/// A handle to a disk; clones are of the same one.
+/// A handle to a disk. Clones share the same one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Disk(Arc<(Mutex<Platter>, Condvar)>);
 
 #[derive(Debug, Default)]
 pub(crate) struct Platter {
     pub(crate) segments: BTreeMap<Segment, Bytes>,
-    /// What fails from now on.
+    /// Operations that fail from now on.
     pub(crate) fails: Faults,
-    /// Bytes there is room for.
+    /// The number of bytes that fit.
     pub(crate) capacity: Option<usize>,
-    /// Writes wait.
+    /// Whether writes wait.
     pub(crate) stalls: bool,
-    /// Writes that wait.
+    /// The number of waiting writes.
     waiting: usize,
     pub(crate) appends: usize,
     pub(crate) syncs: usize,
@@ -56,12 +56,12 @@ impl Disk {
         self.0.0.lock().unwrap()
     }
 
-    /// Who has this disk: a journal's thread is one.
+    /// The number of holders of this disk, such as a journal's thread.
     pub(crate) fn holders(&self) -> usize {
         Arc::strong_count(&self.0)
     }
 
-    /// What is in the active segment.
+    /// The bytes of the active segment.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         self.look().segments.get(&Segment::Active).map(|it| it.bytes.clone()).unwrap_or_default()
     }
@@ -73,7 +73,7 @@ impl Disk {
         texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
     }
 
-    /// The disk after the machine has lost power: what was not synced is gone, but for so many bytes.
+    /// The disk after a power loss: unsynced bytes are gone, except this many.
     pub(crate) fn after_power_loss(&self, kept: usize) -> Self {
         let mut segments = self.look().segments.clone();
         for segment in segments.values_mut() {
@@ -144,7 +144,7 @@ impl Storage for Disk {
         let room = state.capacity.map_or(usize::MAX, |capacity| {
             capacity.saturating_sub(state.segments.values().map(|it| it.bytes.len()).sum())
         });
-        // A write that fails may have written some.
+        // A failed write may have written part of it.
         let written = match state.fails.append {
             true => bytes.len() / 2,
             false => bytes.len().min(room),
@@ -156,7 +156,7 @@ impl Storage for Disk {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        // Disk work is never done by a thread of an executor (R43).
+        // The threads of an executor never do disk work (R43).
         assert_eq!(std::thread::current().name(), Some("busway-journal"));
         let mut state = self.look();
         state.syncs += 1;

@@ -40,7 +40,7 @@ pub(crate) enum Choice {
     Field { at: u32 },
 }
 
-/// Cannot be written: it has a field that every line has.
+/// Cannot be written, as it has a field that every line has.
 #[derive(Debug, Event, Serialize, Deserialize)]
 #[event(json, crate = "busway_core")]
 pub(crate) struct Clashes {
@@ -64,7 +64,7 @@ pub(crate) fn bus(journal: &Journal) -> EventBus {
     builder("main").journal(journal).build()
 }
 
-/// A write-ahead journal on a disk of ours.
+/// A write-ahead journal on a simulated disk.
 pub(crate) fn ahead(disk: &Disk) -> Journal {
     on(disk, Mode::WriteAhead).open().expect("a journal")
 }
@@ -73,7 +73,7 @@ pub(crate) fn on(disk: &Disk, mode: Mode) -> JournalBuilder {
     Journal::builder("events.jsonl").storage(disk.clone()).mode(mode)
 }
 
-/// A future that has to end: one that hangs fails.
+/// Waits for a future that has to end. One that hangs fails.
 pub(crate) async fn soon<F: IntoFuture>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(60), future.into_future()).await.expect("it hangs")
 }

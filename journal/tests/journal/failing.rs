@@ -1,4 +1,4 @@
-//! R44: a disk that fails hangs nobody, and success is never reported.
+//! R44: a failing disk hangs nothing, and success is never reported.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use busway_journal::{Journal, JournalError, Mode, Sync};
 use crate::disk::{Disk, Faults};
 use crate::events::{Job, Outcome, Step, builder, bus, job, on, soon};
 
-/// What fails, and what the journal calls it.
+/// The operation that fails, with the journal's name for it.
 const WAYS: [(&str, Faults); 3] = [
     ("write", Faults { append: true, ..NONE }),
     ("sync", Faults { sync: true, ..NONE }),
@@ -19,7 +19,7 @@ const WAYS: [(&str, Faults); 3] = [
 const NONE: Faults =
     Faults { append: false, sync: false, rotate: false, truncate: false, panics: false };
 
-/// A journal whose every line needs a new segment.
+/// A journal that needs a new segment for every line.
 fn rotating(disk: &Disk, mode: Mode, sync: Sync) -> Journal {
     on(disk, mode).sync(sync).rotate_at(1).open().expect("a journal")
 }
@@ -83,7 +83,7 @@ async fn r44_whatever_the_policy_nobody_hangs_and_nothing_is_reported_durable() 
             let disk = Disk::default();
             let journal = rotating(&disk, mode, sync);
             let bus = bus(&journal);
-            // With a line there, the next one has to rotate.
+            // Once there is a line, the next one has to rotate.
             soon(bus.dispatch(job(0))?.durable()).await?;
             soon(bus.wait_until_idle(None)).await?;
             soon(journal.flush()).await?;
@@ -121,7 +121,7 @@ async fn r44_a_journal_of_what_completed_reports_it_and_the_events_go_on() -> Ou
     let warnings = warnings.lock().unwrap().clone();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].starts_with("bus main: Job is not in the journal: "), "{warnings:?}");
-    // Half of a line was written: it is gone before the next one comes.
+    // Half of a line was written: it is removed before the next one comes.
     disk.look().fails = NONE;
     soon(bus.dispatch(job(3))?.durable()).await?;
     let numbers: Vec<_> = disk.lines().iter().map(|line| line.contains("\"number\":2")).collect();

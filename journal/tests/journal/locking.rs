@@ -1,4 +1,4 @@
-//! R43: one writer for a file, whatever it is called.
+//! R43: one writer for a file, whatever path leads to it.
 
 use std::fs;
 
@@ -57,7 +57,7 @@ async fn r43_what_was_closed_can_be_opened_while_processes_start() -> Outcome {
         .map(|_| {
             std::thread::spawn(|| {
                 while !IS_OVER.load(Ordering::SeqCst) {
-                    // Until it is another program, the child has all files that are open here.
+                    // Until it becomes another program, the child has all files that are open here.
                     let _ = std::process::Command::new("true").status();
                 }
             })

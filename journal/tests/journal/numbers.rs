@@ -1,4 +1,4 @@
-//! R41: numbers come back as they were.
+//! R41: numbers are read back unchanged.
 
 use busway_journal::{Line, Mode};
 use busway_macros::Event;

@@ -1,4 +1,4 @@
-//! R44: what is taken can be read again, and what could not be is refused or reported.
+//! R44: accepted events can be read again; those that could not be are refused or reported.
 
 use std::fs;
 use std::future::pending;
@@ -36,7 +36,7 @@ fn nested(depth: usize) -> Value {
 async fn r44_a_payload_that_is_nested_too_deep_is_refused() -> Outcome {
     let disk = Disk::default();
     let bus = bus(&ahead(&disk));
-    // What completes may be on disk too, and is not given back.
+    // Completed events may be on disk too, but are not recovered.
     bus.on_any(|_: AnyEvent| pending::<()>());
     soon(bus.dispatch(Any(nested(126)))?.durable()).await?;
     soon(bus.dispatch(Fields { first: nested(126), second: 2 })?.durable()).await?;
@@ -92,7 +92,7 @@ async fn r44_every_prefix_of_a_line_is_torn() -> Outcome {
     Ok(())
 }
 
-/// A bus whose journal syncs each line, in files of so many bytes.
+/// A bus whose journal syncs each line, in files of this many bytes.
 fn rotating(path: &Path, bytes: u64) -> Result<EventBus, OpenError> {
     Ok(bus(&Journal::builder(path).sync(Sync::Always).rotate_at(bytes).open()?))
 }
@@ -186,7 +186,7 @@ fn r42_what_nobody_makes_again_is_not_forgotten() {
     let accepted = [line(1, 0, Some(1)), line(2, 1, Some(1))];
     let again = line(1, 0, Some(2));
     assert_eq!(left(&[&accepted[..], std::slice::from_ref(&again)].concat()), 1, "made again");
-    // The child is done; what was dispatched below it afterwards stands alone.
+    // The child is done; an event dispatched below it afterwards stands alone.
     let late = [line(2, 1, None), line(3, 2, Some(1)), again.clone()];
     assert_eq!(left(&[&accepted[..], &late].concat()), 2);
     // The child was dispatched again by itself.

@@ -1,4 +1,4 @@
-//! R42: what was accepted and not completed is dispatched again.
+//! R42: events that were accepted and have not completed are dispatched again.
 
 use std::sync::{Arc, Mutex};
 
@@ -102,7 +102,7 @@ async fn r42_it_is_given_once() -> Outcome {
     Ok(())
 }
 
-/// What is left of a job that awaits its step for ever, both on disk.
+/// The disk after a job that awaits its step forever was cut off, with both on disk.
 async fn cut_off_with_a_child() -> Result<Disk, BoxError> {
     let disk = Disk::default();
     {
@@ -167,7 +167,7 @@ async fn r42_what_cannot_be_dispatched_stays() -> Outcome {
     Ok(())
 }
 
-/// A disk with the seventh job on it, which was accepted and has not ended.
+/// A disk with the seventh job on it, accepted and not ended.
 async fn with_a_job_left() -> Result<Disk, BoxError> {
     let disk = Disk::default();
     let bus = bus(&ahead(&disk));
@@ -176,7 +176,7 @@ async fn with_a_job_left() -> Result<Disk, BoxError> {
     Ok(disk)
 }
 
-/// Something else that has the fields of a job, and what jobs are called now.
+/// Another event with the fields of a job: the new name of jobs.
 #[derive(Debug, Event, Serialize, Deserialize)]
 #[event(json, crate = "busway_core")]
 struct Task {
@@ -268,7 +268,7 @@ async fn r42_what_is_below_an_event_that_was_not_dispatched_is_left() -> Outcome
     let disk = cut_off_with_a_child().await?;
     let journal = ahead(&disk.after_power_loss(0));
     let bus = bus(&journal);
-    // Nobody knows what a job is.
+    // No type for jobs is given.
     let again = soon(journal.recover().dispatch(&bus, &Types::new().with::<Step>())).await;
     assert_eq!((again.events.len(), again.failed.len(), again.others.len()), (0, 1, 0));
     assert_eq!(again.left.len(), 1, "{again:?}");

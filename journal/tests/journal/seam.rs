@@ -1,4 +1,4 @@
-//! The seam of the core, with sinks that are written by hand: quick ones, slow ones, bad ones.
+//! The core's seam for journals, with hand-written sinks: quick ones, slow ones, bad ones.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +13,7 @@ type Answer = fn(&Entry<'_>, Receipt);
 
 struct Hand {
     answer: Answer,
-    /// Whether it was told that somebody waits.
+    /// How often it was told that a caller waits.
     hurried: Mutex<usize>,
     feeds: Mutex<Vec<Feed>>,
 }
@@ -198,7 +198,7 @@ async fn r44_the_buses_of_a_hub_have_one_feed() -> Outcome {
     Ok(())
 }
 
-/// Notes on which buses the events were that it has lines of.
+/// Notes the paths of the events whose lines it gets.
 #[derive(Default)]
 struct Paths(Mutex<Vec<Vec<String>>>);
 
@@ -215,7 +215,7 @@ impl Sink for Paths {
     }
 }
 
-/// A bus that is gone has left nothing that a later one could be taken for.
+/// A bus that is gone leaves nothing behind that a later one could be mistaken for.
 #[tokio::test]
 async fn r41_a_bus_without_a_journal_writes_into_nobodys() -> Outcome {
     let hub = Hub::builder().runtime_source(Tokio::latch).build();
@@ -223,7 +223,7 @@ async fn r41_a_bus_without_a_journal_writes_into_nobodys() -> Outcome {
     let sink: Arc<dyn Sink> = paths.clone();
     let with = |n| hub.bus(format!("with{n:03}")).journal(sink.clone()).build();
     let with: Vec<_> = (0..16).map(with).collect();
-    // Whoever expects something of a bus that is gone knows where it was.
+    // An expectation of a bus that is gone keeps the place of that bus.
     let expects: Vec<_> = with.iter().map(|bus| bus.expect::<Step>()).collect();
     drop(with);
     let others: Vec<_> = (0..64).map(|n| hub.bus(format!("none{n:03}")).build()).collect();

@@ -74,7 +74,7 @@ async fn r43_many_events_share_a_sync() -> Outcome {
     for event in &rest {
         soon(event.durable()).await?;
     }
-    // What came while the first was being written was written together.
+    // Lines that came while the first was being written were written together.
     assert!(disk.look().largest_sync >= 500, "{} lines", disk.look().largest_sync);
     for event in rest {
         soon(event).await?;

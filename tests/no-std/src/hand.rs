@@ -9,19 +9,19 @@ use core::time::Duration;
 
 use busway_core::{Driver, EventBus, Hub, Instant, Runtime, Task, Timer};
 
-/// The clock; clones are the same one.
+/// The clock. Clones share the same time.
 #[derive(Clone, Debug)]
 pub struct Hand {
     nanos: Arc<AtomicU64>,
     helps: bool,
 }
 
-/// Rounds of the loop after which nothing will come of it.
+/// Rounds of the loop after which it gives up.
 const TOO_LONG: usize = 10_000;
 const TICK: Duration = Duration::from_millis(1);
 
 impl Hand {
-    /// `helps`: who waits for an event polls handlers itself.
+    /// `helps`: whether a task that waits for an event polls handlers itself.
     pub fn new(helps: bool) -> Self {
         Self { nanos: Arc::default(), helps }
     }
@@ -35,7 +35,7 @@ impl Hand {
         EventBus::builder("main").runtime(self.clone()).with_driver()
     }
 
-    /// Polls the drivers and the future until that has ended; time passes.
+    /// Polls the drivers and the future until the future has ended, while time passes.
     pub fn run<F: Future>(&self, drivers: &mut [&mut Driver], future: F) -> F::Output {
         let mut future = pin!(future);
         let mut cx = Context::from_waker(Waker::noop());

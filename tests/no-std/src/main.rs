@@ -1,5 +1,5 @@
-//! Runs a bus without `std`: this program has an allocator and a panic handler of its own, which
-//! clash with those of `std` if that is linked by any path.
+//! Runs a bus without `std`. This program has its own allocator and panic handler, which clash with
+//! those of `std` if that is linked by any path.
 
 #![no_std]
 #![no_main]
@@ -18,7 +18,7 @@ use crate::platform::{live_allocations, print};
 /// Called by the C runtime.
 #[unsafe(no_mangle)]
 pub extern "C" fn main(_count: c_int, _arguments: *const *const u8) -> c_int {
-    // The first round leaves behind what is kept for good; the second must not add to it.
+    // The first round leaves permanent allocations behind; the second must not add to them.
     let mut left = 0;
     for round in 0..2 {
         for (name, scenario) in scenarios::ALL {

@@ -1,4 +1,4 @@
-//! What `std` would give: memory, output, panics.
+//! Replacements for parts of `std`: memory, output, panics.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
@@ -14,21 +14,21 @@ unsafe extern "C" {
     fn exit(code: c_int) -> !;
 }
 
-/// Hands out memory from one block and takes none back; counts what is in use.
+/// Hands out memory from one block and takes none back. It counts the allocations in use.
 struct Bump {
     block: UnsafeCell<[u8; Self::SIZE]>,
     next: AtomicUsize,
     live: AtomicUsize,
 }
 
-// SAFETY: `next` gives every byte of the block away once, and only `alloc` touches the block.
+// SAFETY: `next` gives each byte of the block away once, and only `alloc` touches the block.
 unsafe impl Sync for Bump {}
 
 impl Bump {
     const SIZE: usize = 16 << 20;
 }
 
-// SAFETY: each block that is handed out is aligned, large enough, and nobody else's.
+// SAFETY: each allocation is aligned, large enough, and overlaps no other.
 unsafe impl GlobalAlloc for Bump {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let start = self.block.get().cast::<u8>();
@@ -43,7 +43,7 @@ unsafe impl GlobalAlloc for Bump {
         });
         let Ok(next) = taken else { return ptr::null_mut() };
         self.live.fetch_add(1, Ordering::SeqCst);
-        // SAFETY: the place ends inside of the block.
+        // SAFETY: the place ends inside the block.
         unsafe { start.add(place(next).0) }
     }
 
@@ -85,8 +85,8 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     unsafe { exit(101) }
 }
 
-// The precompiled `alloc` and `core` can unwind, and name these two; nothing unwinds here, so nobody
-// calls them.
+// The precompiled `alloc` and `core` can unwind, and refer to these two. Nothing unwinds here, so they
+// are never called.
 
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}

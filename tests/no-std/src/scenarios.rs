@@ -1,4 +1,4 @@
-//! What a bus does without `std`, above all: awaiting inside handlers.
+//! What a bus can do without `std`, above all awaiting inside handlers.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -31,7 +31,7 @@ pub const ALL: [(&str, Scenario); 10] = [
     ("a limit", limit),
 ];
 
-/// Counts up at each event, and answers with the count: the order in which things happened.
+/// Counts the events, and answers each with the count so far, which shows the order.
 fn counting(bus: &EventBus) -> Arc<AtomicU32> {
     let counter = Arc::new(AtomicU32::new(0));
     let inner = counter.clone();
@@ -86,7 +86,7 @@ fn several_children(helps: bool) {
     assert_eq!(outer.result().unwrap(), 3);
 }
 
-/// Waits for all of them, polled together.
+/// Waits for all these futures, polled together.
 struct All<F>(Vec<Option<Pin<Box<F>>>>);
 
 impl<F: Future> Future for All<F> {
@@ -145,7 +145,7 @@ fn detached(helps: bool) {
     assert_eq!(outer.result().unwrap(), 0);
 }
 
-/// A handler awaits an event that it got from elsewhere: it says so.
+/// A handler awaits an event that is not its child, and says so.
 fn not_a_child(helps: bool) {
     let hand = Hand::new(helps);
     let (bus, mut driver) = hand.bus();
@@ -168,7 +168,7 @@ fn slot(helps: bool) {
     let bus = EventBus::builder("main").runtime(hand.clone()).parallel_handlers();
     let (bus, mut driver) = bus.with_driver();
     counting(&bus);
-    // Who has the slot awaits an event of the bus that the other one runs on, and waits on.
+    // The holder of the slot awaits an event of the bus that the other handler runs on and waits on.
     let policy = Retry::new().timeout(None).semaphore_limit(1).semaphore_name("slot");
     for name in ["one", "other"] {
         let asks = |outer: EventHandle<Outer>| async move {

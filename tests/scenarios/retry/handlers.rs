@@ -38,7 +38,7 @@ struct Fetch;
 #[event(output = u32)]
 struct Part;
 
-/// Fails that many times, and notes when it is called.
+/// Fails this many times, and notes when it is called.
 fn flaky<E: Env>(
     env: E,
     failures: u32,
@@ -150,7 +150,7 @@ async fn r45_a_panic_is_not_tried_again<E: Env>(env: E) -> Outcome {
     let error = event.results()[0].error().ok_or("it failed")?;
     assert!(matches!(error.last(), HandlerError::Panicked { .. }), "{error:?}");
     assert_eq!((event.results()[0].tries(), calls.load(Ordering::SeqCst)), (2, 2));
-    // The slot is there again.
+    // The slot is free again.
     policy
         .semaphore_lax(false)
         .semaphore_timeout(env.ticks(0))
@@ -234,7 +234,7 @@ async fn r32_a_rest_ends_with_the_bus<E: Env>(env: E) -> Outcome {
     Ok(())
 }
 
-/// A semaphore whose only slot is taken as long as the gate is closed.
+/// A semaphore whose only slot is taken while the gate is closed.
 async fn taken<E: Env>(env: E, test: &str) -> (Gate, Retry) {
     let policy = Retry::new().timeout(None).semaphore_limit(1).semaphore_name(name::<E>(test));
     let (gate, entered) = (Gate::closed(), Gate::closed());

@@ -1,4 +1,4 @@
-//! R46: a call that is inside of one that holds a slot does not wait for itself.
+//! R46: a call inside another call that holds a slot does not wait for itself.
 
 use busway::{BoxError, Event, EventHandle, Retry, RetryError};
 use futures_util::FutureExt;
@@ -47,12 +47,12 @@ async fn r46_a_call_in_a_call<E: Env>(env: E) -> Outcome {
     let policy = strict(env, "call in call");
     let inner = async || {
         env.sleep(1).await;
-        // And once more, after it was polled again.
+        // And once more, after a sleep and another poll.
         policy.run(async || busway::ok(7)).await
     };
     let outer = async || Ok::<u32, BoxError>(policy.run(inner).await?);
     assert_eq!(policy.run(outer).await?, 7);
-    // None of them gave back what it did not have.
+    // No call gave back a slot that it did not have.
     let mut holder = Box::pin(policy.run(std::future::pending::<Result<(), BoxError>>));
     assert!(holder.as_mut().now_or_never().is_none());
     policy.run(async || busway::ok(())).await.unwrap_err();
@@ -171,7 +171,7 @@ async fn r46_a_handler_below_a_call_that_is_not_a_handlers_waits<E: Env>(env: E)
     let policy = strict(env, "no handler's");
     let bus = env.bus("main");
     bus.handler(|_: EventHandle<Inner>| async { 7 }).retry(policy.clone()).register();
-    // An event that a root task dispatches is below nobody, whoever runs its handlers.
+    // An event that a root task dispatches is below no call, whichever task runs its handlers.
     let asks = async || busway::ok(bus.run(Inner).await?);
     let event = policy.run(asks).await?;
     assert!(event.result().is_err());
@@ -215,7 +215,7 @@ async fn r46_a_slot_is_back_when_the_last_of_those_who_share_it_has_ended<E: Env
     })
     .retry(policy.clone())
     .register();
-    // It shares the slot of the handler above, which does not wait for it, and so does what is below.
+    // It shares the slot of the handler above, which does not wait for it. So does the handler below.
     let counted = room.clone();
     bus.handler(move |middle: EventHandle<Middle>| {
         let room = counted.clone();

@@ -1,5 +1,5 @@
-//! R14 with R46: a handler that waits for a slot lends its bus, so that who has the slot gets from
-//! that bus what it waits for.
+//! R14 with R46: a handler that waits for a slot lends its bus, so that the holder of the slot gets what
+//! it awaits from that bus.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -130,8 +130,8 @@ async fn r46_functions_side_by_side_in_a_handler<E: Env>(env: E) -> Outcome {
     Ok(())
 }
 
-/// Of what is asked for at the ticks 1 and 3, when it ran on a bus whose handler is busy with
-/// `waits` and then 4 ticks more.
+/// Returns when two parts, asked for at ticks 1 and 3, ran on a bus whose handler is busy with `waits`
+/// and then for 4 more ticks.
 async fn when_parts_ran<E: Env, W>(
     env: E,
     waits: impl Fn() -> W + Send + Sync + 'static,
@@ -176,7 +176,7 @@ where
     Ok([ticks(0), ticks(1)])
 }
 
-/// Waits for the slot of a policy, and then has it; this is after the first poll.
+/// Returns a future, polled once, that waits for the slot of a policy and then keeps it.
 fn in_line(policy: &Retry) -> BoxFuture<'static, ()> {
     let policy = policy.clone();
     let mut waits = Box::pin(async move {
@@ -197,7 +197,7 @@ async fn r46_who_goes_on_without_a_slot_has_its_bus_again<E: Env>(env: E) -> Out
     Ok(())
 }
 
-/// A wait that its handler has polled once, and does this with at the tick 2.
+/// A handler polls a wait once, and at tick 2 calls `ends` with it.
 async fn one_in_line_that<E: Env>(
     env: E,
     test: &str,

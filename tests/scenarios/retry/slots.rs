@@ -43,7 +43,7 @@ fn all_in(results: Vec<Result<(), RetryError>>) -> Result<(), RetryError> {
 
 async fn s107_global_limit_two_of_four<E: Env>(env: E) -> Outcome {
     let (room, watch) = (Room::default(), env.watch());
-    // Four policies, made apart from each other: the name is what they share.
+    // Four policies, made separately: they share only the name.
     let policy =
         |_| Retry::new().semaphore_limit(2).semaphore_name(name::<E>("s107")).timeout(None);
     let policies: Vec<_> = (0..4).map(policy).collect();
@@ -159,7 +159,7 @@ async fn r46_first_come_first_served<E: Env>(env: E) -> Outcome {
         async move {
             let stay = async || {
                 log.push(number);
-                // Later ones leave sooner: that must not matter to the order.
+                // Later ones leave sooner, which must not affect the order.
                 env.sleep(1 + (29 - number) % 4).await;
                 busway::ok(())
             };
@@ -191,7 +191,7 @@ async fn r46_ten_thousand_wait_in_order<E: Env>(env: E) -> Outcome {
             };
             policy.run(stay).await
         });
-        // They come in this order, whichever thread goes on with them.
+        // They queue in this order, whichever threads run them on.
         assert!(call.as_mut().now_or_never().is_none());
         let queued = queued.enter();
         tasks.push(env.task(async move {
@@ -206,7 +206,7 @@ async fn r46_ten_thousand_wait_in_order<E: Env>(env: E) -> Outcome {
     let log = log.items();
     match E::HAS_PAUSED_CLOCK {
         true => assert_eq!(log, (0..CALLS).collect::<Vec<_>>()),
-        // Those who were let in together may run in any order.
+        // Calls that were let in together may run in any order.
         false => {
             let early = log.iter().enumerate().filter(|(at, who)| **who > at + 2 * 5);
             assert_eq!((log.len(), early.count()), (CALLS, 0));
@@ -282,7 +282,7 @@ async fn r46_the_limit_gives_way_in_time_unless_that_is_ruled_out<E: Env>(env: E
         let results = join_all((0..20).map(|_| policy.run(stay))).await;
         (room.most(), results.iter().filter(|result| result.is_err()).count())
     };
-    // Nine have been in after `timeout * (limit - 1)`; then the eleven who still wait go on.
+    // Nine have been in after `timeout * (limit - 1)`; then the eleven that still wait go on.
     assert_eq!(crowd(policy("gives way")).await, (14, 0));
     assert_eq!(crowd(policy("waits").semaphore_timeout(None)).await, (3, 0));
     assert_eq!(crowd(policy("refuses").semaphore_lax(false)).await, (3, 11));
@@ -334,12 +334,12 @@ async fn r46_function_pointers_of_one_type_share_a_name<E: Env>(env: E) -> Outco
     assert!(holder.as_mut().now_or_never().is_none());
     let refused = policy.run(other_slow as Slow).await.unwrap_err();
     assert!(matches!(refused, RetryError::Semaphore(_)), "the same name: {refused}");
-    // The functions themselves have their own, and so has another type.
+    // The functions themselves have their own slots, and so does another type.
     policy.run(quick as Pointer).await?;
     policy.run(quick).await?;
     let run = policy.run(other_slow).await.unwrap_err();
     assert!(matches!(run, RetryError::TimedOut { .. }), "it was in: {run}");
-    // With a name of its own it does not wait for the other.
+    // With its own name it does not wait for the other.
     let named = policy.clone().semaphore_name("the other");
     let run = named.run(other_slow as Slow).await.unwrap_err();
     assert!(matches!(run, RetryError::TimedOut { .. }), "it was in: {run}");
@@ -390,7 +390,7 @@ async fn r46_an_instance_that_is_gone_is_not_mistaken_for_another<E: Env>(env: E
     for _ in 0..100 {
         let client = Arc::new(Client);
         let policy = policy(&client);
-        // A new value where the last one was would find its slot taken.
+        // A new value at the address of the last one would find its slot taken.
         let mut call = Box::pin(async move { policy.run(hold).await });
         assert!(call.as_mut().now_or_never().is_none(), "it is in");
         held.push(call);

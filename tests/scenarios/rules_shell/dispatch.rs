@@ -1,4 +1,4 @@
-//! R5 and R12: dispatching from anywhere, and whose child it becomes.
+//! R5 and R12: dispatching from anywhere, and the parent that this gives.
 
 use std::thread;
 
@@ -111,7 +111,7 @@ async fn r12_scope_carries_the_parent_into_a_task<E: Env>(env: E) -> Outcome {
         };
         let child = env.task(work.scope(dispatches)).await?;
         assert_eq!((child.parent_id(), child.depth()), (Some(work.id()), 1));
-        // A wait of a task is no wait of the handler: this one only says what it finds.
+        // A task's wait is not the handler's: this one only reports what it finds.
         let sent = env.task(work.scope({
             let work = work.clone();
             async move {

@@ -74,7 +74,7 @@ async fn r17_a_stopped_or_dropped_target_is_an_error_row<E: Env>(env: E) -> Outc
 
 async fn r17_a_ring_runs_each_bus_once_by_identity<E: Env>(env: E) -> Outcome {
     let (hub, log) = (env.hub(), Log::<String>::new());
-    // Two of them wanted the same name.
+    // Two of them ask for the same name.
     let buses = ["ring", "ring", "third"].map(|name| hub.bus(name).build());
     for (bus, next) in buses.iter().zip(buses.iter().cycle().skip(1)) {
         bus.forward("*", next)?;

@@ -127,8 +127,8 @@ async fn r32_what_is_left_after_the_timeout_is_ended<E: Env>(env: E) -> Outcome 
     Ok(())
 }
 
-/// Stops the bus from a handler, with one event that runs beside it and one that is queued behind
-/// it; tells whether the first of these ran to its end.
+/// Stops the bus from a handler, with one event that runs beside it and one queued behind it. Returns
+/// whether the one beside it ran to its end.
 async fn stops_itself<E: Env>(env: E, timeout: Option<u32>) -> Result<bool, BoxError> {
     let bus = env.bus("main");
     let (queued, beside, after) = (Gate::closed(), Gate::closed(), Log::<u32>::new());
@@ -253,7 +253,7 @@ async fn r33_nothing_leaks<E: Env>(env: E) -> Outcome {
         let _held = &held;
         false
     });
-    // One that completes, one that runs, one that is queued.
+    // One event completes, one runs, one is queued.
     let event = run(&bus, holds(&payload)).await?;
     bus.dispatch(holds(&payload))?;
     bus.dispatch(holds(&payload))?;

@@ -1,4 +1,4 @@
-//! R29 and R30: what is remembered, and what it takes.
+//! R29 and R30: which events are remembered, and the memory they take.
 
 use busway::{Event, EventHandle, Hub};
 

@@ -62,7 +62,7 @@ async fn r20_a_panic_anywhere_is_recorded_and_stops_no_other<E: Env>(env: E) -> 
     bus.on(makes_no_future);
     bus.on(|_: EventHandle<Work>| {
         let held = Explosive;
-        // What the closure holds is dropped with its future, after the value is there.
+        // The values that the closure holds are dropped with its future, after the value is there.
         let value = ready(1u32);
         PanicsInDrop { value, _held: held }
     });
@@ -215,7 +215,7 @@ async fn r21_what_was_ended_says_why<E: Env>(env: E) -> Outcome {
     else {
         panic!("{:?}", running.result());
     };
-    // Nobody handles it, so only the event itself can say.
+    // No handler ran, so only the event itself has the reason.
     let error = queued.result_opt().unwrap_err();
     assert_eq!(error.to_string(), "the event was ended: the bus was stopped");
     Ok(())

@@ -46,7 +46,7 @@ async fn r26_it_resolves_before_any_handler_ends_and_adds_no_result<E: Env>(env:
     bus.dispatch(Tick(0))?;
     let expected = bus.expect::<Tick>();
     let sent = bus.dispatch(Tick(1))?;
-    // It is there at once: the predicate and the answer are the dispatcher's work.
+    // It is there at once: the dispatcher runs the predicate and sends the answer.
     let came = expected.now_or_never().ok_or("ready at dispatch")??;
     assert_eq!((came.id(), came.status()), (sent.id(), EventStatus::Pending));
     gate.open();
@@ -139,7 +139,7 @@ fn logging(log: &Log<u32>) -> impl Fn(EventHandle<Tick>) + Send + Sync + 'static
 }
 
 async fn r28_wait_holds_back_the_next_start<E: Env>(env: E) -> Outcome {
-    // The driver comes later, so that all of them are there before it looks.
+    // The driver starts later, so that all events are there before it looks.
     let (bus, driver) = env.builder("main").with_driver();
     let log = Log::new();
     bus.on(logging(&log));
@@ -178,7 +178,7 @@ async fn r28_wait_lets_go_when_the_reader_is_dropped<E: Env>(env: E) -> Outcome 
     Ok(())
 }
 
-/// What a reader that comes last finds of six in a stream of two, and how many it missed.
+/// Returns what a late reader finds of six events in a stream of two, and how many it missed.
 async fn late<E: Env>(env: E, overflow: Overflow) -> Result<(Vec<u32>, u64), busway::BoxError> {
     let bus = env.bus("main");
     let log = Log::new();

@@ -1,4 +1,4 @@
-//! S27–S35: waiting for an event that somebody else dispatches.
+//! S27–S35: waiting for an event dispatched elsewhere.
 
 use busway::{Event, EventHandle, EventStatus, ExpectError};
 
@@ -50,7 +50,7 @@ async fn s29_nothing_comes<E: Env>(env: E) -> Outcome {
     let answer = bus.expect::<Answer>().within(limit).await;
     watch.took(limit);
     assert_eq!(answer.err(), Some(ExpectError::TimedOut { limit }));
-    // Nor does it count what was dispatched before, or is of another type.
+    // Earlier events and events of another type do not count either.
     run(&bus, Answer(1)).await?;
     let expected = bus.expect::<Answer>().within(limit);
     bus.dispatch(Noise)?;

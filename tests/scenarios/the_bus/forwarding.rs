@@ -26,7 +26,7 @@ struct Validate;
 #[event(output = Vec<u32>)]
 struct Process;
 
-/// Three buses of one hub, each sending everything on to the next.
+/// Three buses of one hub, each forwarding everything to the next.
 fn chain<E: Env>(env: E, names: [&str; 3]) -> [EventBus; 3] {
     let hub = env.hub();
     let buses = names.map(|name| hub.bus(name).build());
@@ -41,7 +41,7 @@ async fn s25_each_bus_of_a_chain_sees_it_once<E: Env>(env: E) -> Outcome {
     let seen = Log::<(String, busway::EventId)>::new();
     for bus in &buses {
         let seen = seen.clone();
-        // By type, so that it runs before the event is sent on (R1).
+        // By type, so that it runs before the event is forwarded (R1).
         bus.on(move |event: EventHandle<Order>| {
             seen.push((event.bus().expect("in a handler").name(), event.id()));
         });

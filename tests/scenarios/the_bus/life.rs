@@ -44,7 +44,7 @@ struct Other;
 
 async fn s1_a_fresh_bus<E: Env>(env: E) -> Outcome {
     let bus = env.bus("main");
-    // There is no "running" to ask for: a bus that was given nothing has nothing pending.
+    // There is no "running" to ask for: a bus that got no events has nothing pending.
     assert_eq!((bus.pending(), bus.history().len(), bus.handler_count()), (0, 0, 0));
     assert!(!bus.is_stopped());
     assert!(bus.wait_until_idle(None).await?);
@@ -65,7 +65,7 @@ async fn s2_the_first_event_starts_it_and_a_second_stop_is_harmless<E: Env>(env:
 }
 
 async fn s3_no_handlers<E: Env>(env: E) -> Outcome {
-    // Polled by hand, so that the event is seen before anybody looks at it.
+    // Polled by hand, so that the event can be checked before it is handled.
     let (bus, driver) = env.builder("main").with_driver();
     let event = bus.dispatch(Other)?;
     assert_eq!(event.status(), EventStatus::Pending);
@@ -79,7 +79,7 @@ async fn s3_no_handlers<E: Env>(env: E) -> Outcome {
     Ok(())
 }
 
-/// Not on the runtimes: there is none.
+/// Not one of the `scenarios!`, as there is no runtime.
 #[test]
 fn s4_without_a_runtime_the_event_comes_back() {
     let bus = busway::EventBus::builder("main").runtime_source(busway::tokio::Tokio::latch).build();

@@ -99,7 +99,7 @@ async fn s40_by_id_there_are_two<E: Env>(env: E) -> Outcome {
     assert_eq!(by_id.len(), 2);
     assert_eq!(by_id[&one.id()].value(), Some(&"one"));
     assert_eq!(by_id[&two.id()].value(), Some(&"two"));
-    // By name the later one's.
+    // By name, it is the later one's.
     let by_name = event.results_by_handler_name();
     assert_eq!((by_name.len(), by_name["process"].value()), (1, Some(&"two")));
     Ok(())
@@ -115,7 +115,7 @@ async fn s41_the_later_of_two_values_wins<E: Env>(env: E) -> Outcome {
     let refused = event.select(|_| true)?.flat_dict_strict();
     assert!(matches!(refused, Err(ResultError::Conflict { key }) if key.contains("shared")));
 
-    // In a typed bus a result that is no map is an error (R21); it is skipped by the filter.
+    // On a typed bus a result that is not a map is an error (R21); the filter skips it.
     let bus = env.bus("main");
     bus.on_any(|_: AnyEvent| "no map");
     let event = run(&bus, Config).await?;
@@ -125,7 +125,7 @@ async fn s41_the_later_of_two_values_wins<E: Env>(env: E) -> Outcome {
 }
 
 async fn s42_lists_are_concatenated_in_order_of_registration<E: Env>(env: E) -> Outcome {
-    // Parallel, and the first one last to end: the order is that of registration (R1).
+    // Parallel, and the first one ends last: the order is that of registration (R1).
     let bus = env.builder("main").parallel_handlers().build();
     bus.on(move |_: EventHandle<Collect>| async move {
         env.sleep(2).await;

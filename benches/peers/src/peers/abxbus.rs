@@ -35,14 +35,14 @@ pub struct Adder(Arc<EventBus>);
 #[derive(Clone)]
 pub struct Nest(Arc<EventBus>);
 
-/// Who has it keeps the handler of `Hold`, and the bus behind it, from going on.
+/// Its holder keeps the handler of `Hold`, and so its bus, from going on.
 static HOLD: Mutex<()> = Mutex::new(());
 
 fn hold() -> MutexGuard<'static, ()> {
     HOLD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Its defaults, but that a full history drops its oldest event; by default it panics.
+/// The defaults, except that a full history drops its oldest event; by default it panics.
 fn options() -> EventBusOptions {
     EventBusOptions { max_history_drop: true, ..EventBusOptions::default() }
 }

@@ -11,13 +11,13 @@ use crate::peer::{Mailbox, Peer, Service};
 #[rtype(result = "u64")]
 pub struct Add(u64);
 
-/// Has another one do its work, if there is one.
+/// Delegates its work to another one, if there is one.
 pub struct Adder {
     behind: Option<Addr<Adder>>,
     mailbox: usize,
 }
 
-/// What the scenarios need; actix's own default of 16 would have most of a batch wait outside.
+/// As the scenarios need; with actix's default of 16, most of a batch would wait outside.
 const MAILBOX: usize = 128;
 
 impl Actor for Adder {

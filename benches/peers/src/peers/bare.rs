@@ -1,4 +1,4 @@
-//! No library: a handler is a function that boxes a future, and who wants the answer polls it.
+//! No library: a handler is a function that boxes a future, and the caller polls it for the answer.
 
 use std::future::Future;
 use std::hint::black_box;
@@ -14,7 +14,7 @@ type BoxFuture = Pin<Box<dyn Future<Output = u64> + Send>>;
 pub struct Handler(Arc<dyn Fn(u64) -> BoxFuture + Send + Sync>);
 
 impl Handler {
-    /// The compiler is not to see through the call.
+    /// Keeps the compiler from seeing through the call.
     fn new(handler: impl Fn(u64) -> BoxFuture + Send + Sync + 'static) -> Self {
         Self(black_box(Arc::new(handler)))
     }
@@ -33,7 +33,7 @@ impl Peer for Bare {
     type Nest = Handler;
     type Fan = Vec<Handler>;
 
-    /// A future that is polled by who made it is never pending in a queue.
+    /// A future that its creator polls is never pending in a queue.
     fn shows(scenario: Scenario) -> bool {
         scenario != Scenario::P7
     }

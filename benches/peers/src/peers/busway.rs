@@ -1,4 +1,4 @@
-//! This project's bus, as a user gets it: ids, timestamps, results, parents, limits, history.
+//! This project's bus, as a user sees it: ids, timestamps, results, parents, limits, history.
 
 use busway::{Event, EventBus, EventHandle};
 

@@ -10,7 +10,7 @@ use crate::peer::{Mailbox, Peer, Service};
 
 pub struct Add(u64);
 
-/// Has another one do its work, if there is one.
+/// Delegates its work to another one, if there is one.
 pub struct Adder {
     behind: Option<ActorRef<Adder>>,
 }

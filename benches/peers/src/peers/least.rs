@@ -1,8 +1,8 @@
-//! The least bus: a queue under a lock, worked off by whoever awaits an answer, and by nobody else. It
-//! keeps what an event of ours keeps (a shared record with an id and three times, the answer in it for
-//! whoever asks later, a history of fifty), reads the clock that ours reads, takes a hundred at a time
-//! as ours does, and has nothing else: one handler that answers with a number and must not wait for
-//! anything outside, no children, no limits, no names, nobody else's panics.
+//! The least bus: a queue under a lock, worked off only by the tasks that await an answer. It keeps what
+//! our bus keeps of an event (a shared record with an id and three times, the answer in it for later
+//! callers, a history of fifty), reads the same clock, takes a hundred at a time as ours does, and has
+//! nothing else: one handler that answers with a number and must not wait for anything outside, no
+//! children, no limits, no names, no handling of others' panics.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -43,7 +43,7 @@ struct Shared {
 }
 
 struct State {
-    /// Somebody works.
+    /// Whether a task is working the queue off.
     taken: bool,
     pending: usize,
     limit: usize,
@@ -90,7 +90,7 @@ impl Bus {
         Reply { bus: self.clone(), record }
     }
 
-    /// Handles what is queued, unless somebody does.
+    /// Handles the queued events, unless another task does.
     fn work(&self, cx: &mut Context<'_>) {
         let mut next = {
             let mut state = self.lock();
@@ -107,14 +107,14 @@ impl Bus {
                 panic!("a handler of the least bus does not wait");
             };
             let completed_at = self.now();
-            // It may have been sent after the last one ended.
+            // The event may have been sent after the last one ended.
             started_at = started_at.max(record.created_at);
             next = self.ended(record, Done { started_at, completed_at, value });
             started_at = completed_at;
         }
     }
 
-    /// One lock for the end of one event and the start of the next.
+    /// Takes one lock for the end of one event and the start of the next.
     fn ended(&self, record: Arc<Record>, done: Done) -> Option<Arc<Record>> {
         let mut state = self.lock();
         assert!(record.done.set(done).is_ok(), "it is done once");

@@ -1,4 +1,4 @@
-//! What one writes by hand: a task with an unbounded channel in front, a oneshot for each answer.
+//! The hand-written way: a task behind an unbounded channel, and a oneshot for each answer.
 
 use tokio::sync::{mpsc, oneshot};
 

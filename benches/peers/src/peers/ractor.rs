@@ -9,7 +9,7 @@ pub struct Add(u64, RpcReplyPort<u64>);
 
 struct Adder;
 
-/// Has another one do its work, if there is one.
+/// Delegates its work to another one, if there is one.
 type Behind = Option<ActorRef<Add>>;
 
 impl Actor for Adder {
@@ -103,7 +103,7 @@ impl Service for Handle {
         call!(self.0, Add, n).expect("the actor answers")
     }
 
-    /// Actors of ractor live until they are stopped.
+    /// Actors of ractor live until stopped.
     fn close(self) {
         self.0.stop(None);
     }

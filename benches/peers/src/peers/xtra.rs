@@ -1,4 +1,4 @@
-//! xtra: actors with the mailbox one gives them, replies through `send`.
+//! xtra: actors with the mailbox they are given, replies through `send`.
 
 use xtra::prelude::{Actor, Address, Context, Handler};
 use xtra::{Receiver, spawn_tokio};
@@ -7,7 +7,7 @@ use crate::peer::{Mailbox, Peer, Service};
 
 pub struct Add(u64);
 
-/// Has another one do its work, if there is one.
+/// Delegates its work to another one, if there is one.
 pub struct Adder {
     behind: Option<Address<Adder>>,
 }

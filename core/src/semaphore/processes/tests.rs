@@ -49,7 +49,7 @@ impl Drop for Folder {
 /// One process, as the others see it.
 struct Process {
     processes: Arc<Processes>,
-    /// Keeps its threads' semaphore alive.
+    /// Keeps the semaphore of its threads alive.
     pool: Arc<Pool>,
 }
 
@@ -94,7 +94,7 @@ async fn is_pending<F: Future>(mut future: core::pin::Pin<&mut F>) -> bool {
     poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
 }
 
-/// Processes of one user meet there, whatever `TMPDIR` each of them has.
+/// Processes of one user meet in this folder, whatever their `TMPDIR`.
 #[test]
 fn r46_the_folder_is_not_where_the_environment_says() {
     let folder = folder::ensure(None).expect("a folder of our own");
@@ -176,13 +176,13 @@ fn r46_deleted_files_let_nobody_in_and_take_no_slot_away() {
             delete();
             drop((slot, other));
         });
-        // All of them are given back.
+        // All slots are given back.
         let _slots = [a.take(2), b.take(2)];
         block_on(async { assert!(is_pending(pin!(c.compete(2))).await) });
     }
 }
 
-/// Returns the first of them that is in; asserts that no other is.
+/// Returns the lock of the first that is in; asserts that no other one is.
 async fn either<F>(mut waiting: [core::pin::Pin<&mut F>; 3]) -> Lock
 where
     F: Future<Output = Result<Lock, SemaphoreError>>,

@@ -68,7 +68,7 @@ fn r46_ten_thousand_waiters_are_served_in_order() {
     assert_eq!(slots.taken(), 3);
 }
 
-/// The same as a list of callers, read from the front every time.
+/// The same queue as a plain list of callers, read from the front every time.
 #[derive(Default)]
 struct Naive {
     people: Vec<Person>,
@@ -94,7 +94,7 @@ impl Naive {
         self.people.iter().filter(|p| matches!(p.at, At::Door | At::Inside)).count()
     }
 
-    /// The first in line moves on to the door, as long as one may.
+    /// Moves the first in line on to the door, as long as its limit allows.
     fn settle(&mut self) {
         while let Some(first) = self.people.iter().position(|p| p.at == At::Line) {
             if self.inside() >= self.people[first].limit {
@@ -105,7 +105,7 @@ impl Naive {
     }
 }
 
-/// `BUSWAY_SEED=n cargo test -p busway-core r46_random` plays one seed again, step by step.
+/// `BUSWAY_SEED=n cargo test -p busway-core r46_random` runs one seed again, step by step.
 #[test]
 fn r46_random_schedules_agree_with_a_naive_model() {
     let chosen = std::env::var("BUSWAY_SEED").ok().map(|seed| seed.parse().expect("a number"));

@@ -1,4 +1,4 @@
-//! How deep children may be: R18.
+//! The limit on the depth of children: R18.
 
 use super::*;
 

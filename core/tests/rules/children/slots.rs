@@ -1,4 +1,4 @@
-//! One that waits for a slot of a semaphore lends as one that waits for an event does: R14, R46.
+//! A handler that waits for a slot of a semaphore lends like one that waits for an event: R14, R46.
 
 use busway_core::machine::{Cause, Completion, Outcome, Retries, Warning};
 

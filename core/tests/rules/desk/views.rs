@@ -1,4 +1,4 @@
-//! What can be seen from the desk.
+//! Views of the desk's state.
 
 use super::*;
 
@@ -7,12 +7,12 @@ impl Desk {
         self.events.get(label).unwrap_or_else(|| panic!("{label} was not dispatched")).0
     }
 
-    /// The key of what runs; the newest one where there are several.
+    /// The key of a running invocation; the newest one where there are several.
     pub(crate) fn invocation(&self, event: &str, handler: u32) -> InvocationKey {
         self.running[self.place(event, handler)].1
     }
 
-    /// Whether a bus said that it has something to start, and was not idle since.
+    /// Whether a bus gave `Ready` and has not been idle since.
     pub(crate) fn is_ready(&self, bus: BusKey) -> bool {
         self.ready.contains(&bus)
     }
@@ -25,12 +25,12 @@ impl Desk {
         self.machine.status(self.event(label))
     }
 
-    /// The events that completed since this was last asked, in order.
+    /// The events that completed since the last call, in order.
     pub(crate) fn completed(&mut self) -> Vec<&'static str> {
         take(&mut self.completed)
     }
 
-    /// The invocations that were ended from outside since this was last asked, in order.
+    /// The invocations that were ended from outside since the last call, in order.
     pub(crate) fn cancelled(&mut self) -> Vec<Start> {
         take(&mut self.cancelled)
     }
@@ -57,7 +57,7 @@ impl Desk {
         self.done(label).path.iter().map(|name| &**name).collect()
     }
 
-    /// What a bus remembers, oldest first.
+    /// The events a bus remembers, oldest first.
     pub(crate) fn history(&self, bus: BusKey) -> Vec<&'static str> {
         self.labels(self.machine.history(bus))
     }

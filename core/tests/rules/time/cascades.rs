@@ -1,4 +1,4 @@
-//! What ends with what: R23.
+//! Cascading ends: R23.
 
 use super::*;
 

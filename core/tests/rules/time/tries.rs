@@ -1,4 +1,4 @@
-//! Handlers that make their tries themselves, within one invocation: R45.
+//! Handlers that retry within one invocation: R45.
 
 use super::*;
 

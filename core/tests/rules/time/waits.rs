@@ -1,4 +1,4 @@
-//! A waiter with a timeout of its own: R24.
+//! A waiter with its own timeout: R24.
 
 use super::*;
 
