@@ -35,8 +35,8 @@ pub(crate) struct Replay {
 }
 
 impl Replay {
-    /// Those who are about to be killed do not count any more: they write that they are in before
-    /// they are, and out before they leave, but whether they still do is not known.
+    /// A process that is about to be killed no longer counts: whether it still writes that its tasks
+    /// leave is not known.
     pub(crate) fn of(folder: &Path) -> Self {
         let text = std::fs::read_to_string(Log::path(folder)).unwrap();
         let (mut inside, mut killed) = (BTreeSet::new(), BTreeSet::new());

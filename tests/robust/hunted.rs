@@ -1,5 +1,5 @@
-//! Bugs found in a hunt: drops of the user's values that wait for others, that panic two at a time, or
-//! that are the last of something taken off.
+//! Bugs found in a hunt: drops of user values that wait for others, that panic two at a time, or that
+//! come with the end of a registration.
 
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -294,7 +294,7 @@ fn wakers_call_back() {
         let mut idle: Vec<_> = (0..3).map(|_| Box::pin(bus.wait_until_idle(None))).collect();
         let mut places: Vec<_> = (0..2).map(|_| Box::pin(bus.reserve())).collect();
         for _ in 0..2 {
-            // The second time the first waker is replaced, or is the same.
+            // The second time, another waker replaces the first.
             let own = waker();
             waits.iter_mut().for_each(|wait| drop(drive_with(&own, wait.as_mut())));
             let _ = drive_with(&waker(), pin!(stream.next()));

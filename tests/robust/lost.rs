@@ -567,7 +567,7 @@ fn r33_a_handlers_own_task_that_is_dropped_before_the_driver() {
     }
 }
 
-/// A task spawned by a handler is not inside of it: it waits for a place.
+/// A scope polled outside of the handler is not inside of it: it waits for a place.
 #[test]
 fn r6_a_scope_in_a_task_waits_for_a_place() {
     let hub = Manual::helping(false).hub();

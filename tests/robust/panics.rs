@@ -401,7 +401,7 @@ fn r20_a_clock_that_panics() {
     let (bus, driver) = driven(settings.limit(Limit::After(SECOND)));
     bus.on(move |_: EventHandle<Work>| clock.store(true, Ordering::SeqCst));
     bus.on(|_: EventHandle<Probe>| async { yields(3).await });
-    // Woken again and again, and to be polled before anything is asked.
+    // Woken again and again, so that it is polled before the machine is asked for more.
     let beside = bus.event(Probe).parallel().dispatch().unwrap();
     let work = bus.dispatch(Work).unwrap();
     let helped = catch_unwind(AssertUnwindSafe(|| Counter::new().poll(pin!(work.wait()))));

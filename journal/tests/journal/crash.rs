@@ -8,7 +8,7 @@ use busway_journal::{Kind, Line, Mode, OpenError, ReadError, Unfinished};
 use crate::disk::Disk;
 use crate::events::{Job, Outcome, ahead, bus, job, on, soon};
 
-/// What a byte is damaged with: each bit of it somewhere, letter case, and all of it.
+/// The damages of a byte: its lowest bit, letter case, its highest bit, and all of it.
 const FLIPS: [u8; 4] = [0x01, 0x20, 0x80, 0xff];
 
 /// A log of events, some of which have completed.

@@ -48,7 +48,7 @@ async fn r42_with_its_id_in_order_of_acceptance_with_its_attempts_counted() -> O
         ids
     };
     for crash in 2..5 {
-        // Nothing is done by a bus without handlers that never starts them: it crashes at once.
+        // The handler never ends, so that nothing completes before the next crash.
         let disk = disk.after_power_loss(0);
         let mut attempts = Vec::new();
         for _ in 1..crash {
