@@ -42,9 +42,16 @@ pub fn builder(name: impl Into<String>) -> EventBusBuilder {
 }
 
 /// Creates a hub, which takes its runtime at the first dispatch: see [`latch`].
+///
+/// For settings, see [`hub_builder`].
 #[must_use]
 pub fn hub() -> Hub {
-    Hub::builder().runtime_source(latch).build()
+    hub_builder().build()
+}
+
+/// Returns settings for a new hub, which takes its runtime at the first dispatch: see [`latch`].
+pub fn hub_builder() -> HubBuilder {
+    Hub::builder().runtime_source(latch)
 }
 
 /// A [`RetryPolicy`] that finds its runtime itself, each time it is run.

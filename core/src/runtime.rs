@@ -49,7 +49,9 @@ pub trait Timer: Send + fmt::Debug {
 
 /// There is no async runtime for a bus, or for a call that is retried, to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no async runtime: call this from within one, or give one with `.runtime(..)`")]
+#[error(
+    "no async runtime: use `busway::bus` or `busway::builder` inside one, or give one with `.runtime(..)`"
+)]
 #[non_exhaustive]
 pub struct NoRuntime;
 

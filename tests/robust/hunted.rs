@@ -10,7 +10,7 @@ use std::task::{Context, Wake, Waker};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::Duration;
 
-use busway::{Event, EventBus, EventBusBuilder, EventHandle, Overflow, Retry};
+use busway::{Event, EventBus, EventBusBuilder, EventHandle, Hub, Overflow, Retry};
 use busway_smol::Smol;
 
 use crate::hygiene::watched;
@@ -67,7 +67,7 @@ fn builder() -> EventBusBuilder {
     EventBus::builder("main").runtime(Smol::global())
 }
 
-fn by_hand() -> EventBusBuilder {
+fn by_hand() -> EventBusBuilder<Hub> {
     Manual::helping(false).hub().bus("main").max_history(Some(0))
 }
 

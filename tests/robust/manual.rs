@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use busway::{Driver, EventBus, EventBusBuilder, Hub, Instant, Runtime, Task, Timer};
+use busway::{Driver, EventBus, EventBusBuilder, Hub, Instant, IntoHub, Runtime, Task, Timer};
 
 /// The runtime; clones are the same one.
 #[derive(Clone, Debug, Default)]
@@ -188,7 +188,7 @@ pub(crate) fn drive<F: Future + ?Sized>(all: &mut [Polled<F>]) -> bool {
 }
 
 /// A bus and its driver.
-pub(crate) fn driven(builder: EventBusBuilder) -> (EventBus, Polled<Driver>) {
+pub(crate) fn driven(builder: EventBusBuilder<impl IntoHub>) -> (EventBus, Polled<Driver>) {
     let (bus, driver) = builder.with_driver();
     (bus, Polled::new(Box::pin(driver)))
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use busway::tokio::Tokio;
 use busway::{
     AnyEvent, BoxError, Concurrency, Driver, Event, EventBus, EventBusBuilder, EventHandle, Hub,
-    Limit, Overflow, WeakEventBus,
+    IntoHub, Limit, Overflow, WeakEventBus,
 };
 use futures_util::FutureExt;
 use tokio::runtime::{Builder, Runtime};
@@ -329,7 +329,7 @@ fn drop_one(things: &mut Vec<Box<dyn Any>>, random: &mut Random) {
     drop(things.swap_remove(random.index(things.len())));
 }
 
-fn settings(random: &mut Random, settings: EventBusBuilder) -> EventBusBuilder {
+fn settings<H: IntoHub>(random: &mut Random, settings: EventBusBuilder<H>) -> EventBusBuilder<H> {
     let history = random.one_of([Some(0), Some(1), Some(5), None]);
     let limit = Duration::from_millis(20) + random.millis(500);
     let mut settings = settings.max_history(history).limit(Limit::After(limit));

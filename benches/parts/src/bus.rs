@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use busway::{BoxError, Event, EventBus, EventBusBuilder, EventHandle, Limit};
+use busway::{BoxError, Event, EventBus, EventBusBuilder, EventHandle, IntoHub, Limit};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::clock::Rounds;
@@ -31,7 +31,7 @@ fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-fn unbounded(builder: EventBusBuilder) -> EventBus {
+fn unbounded(builder: EventBusBuilder<impl IntoHub>) -> EventBus {
     let bus = builder.max_pending(None).build();
     bus.on(add);
     bus

@@ -11,11 +11,12 @@ use super::EventBus;
 use super::handle::EventHandle;
 use super::handler::{Callable, FirstPoll, Started};
 use super::handler_future::Answering;
+use super::handler_name::handler_name;
 use super::message::{Envelope, Message};
 use super::record::{Erased, downcast};
 use super::request::ReplyCell;
 use super::shared::BusShared;
-use super::subscription::{Subscription, function_name};
+use super::subscription::Subscription;
 use super::value::{BoxError, Verdict};
 use crate::machine::{Address as To, AddressRefused, InvocationKey};
 
@@ -99,6 +100,7 @@ impl EventBus {
     ///
     /// # Errors
     /// The address already has a consumer.
+    #[track_caller]
     pub fn consumer<B, R, E, Fut>(
         &self,
         address: impl Into<String>,
@@ -117,6 +119,7 @@ impl EventBus {
     ///
     /// # Errors
     /// The address already has a consumer.
+    #[track_caller]
     pub fn serve<A, O, Fut>(
         &self,
         _address: A,
@@ -132,6 +135,7 @@ impl EventBus {
 
     /// Registers a listener of a topic. It receives every value [published](Self::publish) there,
     /// and returns nothing, or a `Result` of that.
+    #[track_caller]
     pub fn subscribe<B, O, Fut>(
         &self,
         topic: impl Into<String>,
@@ -145,9 +149,9 @@ impl EventBus {
         let (topic, name) = (topic.into(), name_of(&listener));
         let call = Call::<B, (), O, _>::new(listener);
         let registered = self.shared.hub.input(|hub| {
-            hub.books.on_address(self.shared.key, To::Topic(&topic), name, Arc::new(call))
+            hub.books.on_address(self.shared.key, To::Topic(&topic), &name, Arc::new(call))
         });
-        Subscription::of(&self.shared, registered.ok(), name)
+        Subscription::of(&self.shared, registered.ok(), &name)
     }
 
     /// Returns the addresses that have a consumer, in order.
@@ -176,6 +180,7 @@ impl EventBus {
     }
 }
 
+#[track_caller]
 fn consume<B, R, O, Fut>(
     bus: &Arc<BusShared>,
     address: &str,
@@ -190,18 +195,19 @@ where
     let name = name_of(&handler);
     let call: Arc<dyn Callable> = Arc::new(Call::<B, R, O, _>::new(handler));
     let registered =
-        bus.hub.input(|hub| hub.books.on_address(bus.key, To::Consumer(address), name, call));
+        bus.hub.input(|hub| hub.books.on_address(bus.key, To::Consumer(address), &name, call));
     match registered {
-        Ok(info) => Ok(Subscription::of(bus, Some(info), name)),
+        Ok(info) => Ok(Subscription::of(bus, Some(info), &name)),
         Err(AddressRefused::AlreadyRegistered(_)) => {
             Err(ConsumerError::AlreadyRegistered { address: address.into() })
         }
-        Err(AddressRefused::BusGone(_)) => Ok(Subscription::of(bus, None, name)),
+        Err(AddressRefused::BusGone(_)) => Ok(Subscription::of(bus, None, &name)),
     }
 }
 
-fn name_of<F>(_: &F) -> &'static str {
-    function_name::<F>()
+#[track_caller]
+fn name_of<F>(_: &F) -> String {
+    handler_name::<F>()
 }
 
 /// A consumer or listener with its types erased.

@@ -32,18 +32,40 @@ pub struct HubBuilder {
 }
 
 /// The settings of a bus that is not made yet. See [`EventBus::builder`] and [`Hub::bus`].
+///
+/// A bus on its own gets a hub of its own: its builder has that hub's settings too. The settings of a
+/// shared [`Hub`] are those of its own builder.
 #[must_use = "the bus is not made yet"]
-pub struct EventBusBuilder {
+pub struct EventBusBuilder<H = HubBuilder> {
     config: BusConfig,
     spawns: bool,
-    hub: WhichHub,
+    hub: H,
     #[cfg(feature = "journal")]
     journal: Option<Arc<dyn super::journal::Sink>>,
 }
 
-enum WhichHub {
-    Own(Box<HubBuilder>),
-    Given(Hub),
+/// Where a bus gets its hub: a [`HubBuilder`] makes one for it alone, a [`Hub`] is shared.
+pub trait IntoHub: sealed::Sealed {
+    /// Returns the hub.
+    fn into_hub(self) -> Hub;
+}
+
+impl IntoHub for HubBuilder {
+    fn into_hub(self) -> Hub {
+        self.build()
+    }
+}
+
+impl IntoHub for Hub {
+    fn into_hub(self) -> Hub {
+        self
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::HubBuilder {}
+    impl Sealed for super::Hub {}
 }
 
 /// Where warnings go.
@@ -149,31 +171,13 @@ impl HubBuilder {
 }
 
 impl EventBusBuilder {
-    pub(crate) fn on_its_own(name: String) -> Self {
-        Self::of(name, WhichHub::Own(Box::new(HubBuilder::new())))
-    }
-
-    pub(crate) fn in_hub(name: String, hub: Hub) -> Self {
-        Self::of(name, WhichHub::Given(hub))
-    }
-
-    fn of(name: String, hub: WhichHub) -> Self {
-        Self {
-            config: BusConfig::new(name),
-            spawns: false,
-            hub,
-            #[cfg(feature = "journal")]
-            journal: None,
-        }
-    }
-
-    /// Sets the runtime, for a bus on its own. The buses of a hub use the hub's and ignore this.
+    /// Sets the runtime.
     pub fn runtime(self, runtime: impl Runtime) -> Self {
         self.own_hub(|hub| hub.runtime(runtime))
     }
 
-    /// Sets a source that is asked for a runtime at the first dispatch, for a bus on its own. Others
-    /// use the [hub's](HubBuilder::runtime_source).
+    /// Sets a source that is asked for a runtime at the first dispatch. See
+    /// [`HubBuilder::runtime_source`].
     pub fn runtime_source(
         self,
         source: impl Fn() -> Result<Arc<dyn Runtime>, NoRuntime> + Send + Sync + 'static,
@@ -181,43 +185,38 @@ impl EventBusBuilder {
         self.own_hub(|hub| hub.runtime_source(source))
     }
 
-    /// Sets the deepest level a child may be dispatched at, for a bus on its own. Others use the
-    /// [hub's](HubBuilder::max_depth).
+    /// Sets the deepest level a child may be dispatched at. See [`HubBuilder::max_depth`].
     pub fn max_depth(self, depth: Option<u32>) -> Self {
         self.own_hub(|hub| hub.max_depth(depth))
     }
 
-    /// Sets the bytes of events in memory above which one warning is given, for a bus on its own.
-    /// Others use the [hub's](HubBuilder::memory_warning).
+    /// Sets the bytes of events in memory above which one warning is given. See
+    /// [`HubBuilder::memory_warning`].
     pub fn memory_warning(self, bytes: Option<u64>) -> Self {
         self.own_hub(|hub| hub.memory_warning(bytes))
     }
 
-    /// Sets the wall time of the runtime's epoch, for a bus on its own. Others use the
-    /// [hub's](HubBuilder::wall_time_of_epoch).
+    /// Sets the wall time of the runtime's epoch. See [`HubBuilder::wall_time_of_epoch`].
     pub fn wall_time_of_epoch(self, at: Timestamp) -> Self {
         self.own_hub(|hub| hub.wall_time_of_epoch(at))
     }
 
-    /// Sets the seed of the event ids, for a bus on its own. Others use the
-    /// [hub's](HubBuilder::id_seed).
+    /// Sets the seed of the event ids. See [`HubBuilder::id_seed`].
     pub fn id_seed(self, seed: u64) -> Self {
         self.own_hub(|hub| hub.id_seed(seed))
     }
 
-    /// Sets whether dispatching inside a handler makes a child, for a bus on its own. Others use the
-    /// [hub's](HubBuilder::ambient_parent).
+    /// Sets whether dispatching inside a handler makes a child. See [`HubBuilder::ambient_parent`].
     pub fn ambient_parent(self, on: bool) -> Self {
         self.own_hub(|hub| hub.ambient_parent(on))
     }
 
-    /// Sets where warnings go, for a bus on its own. Others use the [hub's](HubBuilder::on_warning).
+    /// Sets where warnings go. See [`HubBuilder::on_warning`].
     pub fn on_warning(self, tell: impl Fn(&Warning) + Send + Sync + 'static) -> Self {
         self.own_hub(|hub| hub.on_warning(tell))
     }
 
-    /// Sets a function that is called for each handler that fails, for a bus on its own. Others use
-    /// the [hub's](HubBuilder::on_failure).
+    /// Sets a function that is called for each handler that fails. See [`HubBuilder::on_failure`].
     ///
     /// ```
     /// # use busway_core::EventBus;
@@ -233,6 +232,23 @@ impl EventBusBuilder {
         tell: impl Fn(&AnyEvent, &EventResult) + Send + Sync + 'static,
     ) -> Self {
         self.own_hub(|hub| hub.on_failure(tell))
+    }
+
+    fn own_hub(mut self, set: impl FnOnce(HubBuilder) -> HubBuilder) -> Self {
+        self.hub = set(self.hub);
+        self
+    }
+}
+
+impl<H: IntoHub> EventBusBuilder<H> {
+    pub(crate) fn new(name: String, hub: H) -> Self {
+        Self {
+            config: BusConfig::new(name),
+            spawns: false,
+            hub,
+            #[cfg(feature = "journal")]
+            journal: None,
+        }
     }
 
     /// Sets how many root events may be incomplete at a time (R6). The default is 100; `None` allows
@@ -317,13 +333,9 @@ impl EventBusBuilder {
     /// Makes the bus. Its driver is spawned when it is first needed.
     #[must_use]
     pub fn build(self) -> EventBus {
-        let hub = match self.hub {
-            WhichHub::Own(hub) => hub.build(),
-            WhichHub::Given(hub) => hub,
-        };
         #[cfg(feature = "journal")]
         let limit = self.config.limit;
-        let bus = EventBus::make(hub, self.config, self.spawns);
+        let bus = EventBus::make(self.hub.into_hub(), self.config, self.spawns);
         #[cfg(feature = "journal")]
         if let Some(sink) = self.journal {
             bus.shared.set_journal(super::journal::Link { sink, limit });
@@ -338,13 +350,6 @@ impl EventBusBuilder {
         let driver = Driver::new(bus.shared.clone());
         (bus, driver)
     }
-
-    fn own_hub(mut self, set: impl FnOnce(HubBuilder) -> HubBuilder) -> Self {
-        if let WhichHub::Own(hub) = self.hub {
-            self.hub = WhichHub::Own(Box::new(set(*hub)));
-        }
-        self
-    }
 }
 
 impl fmt::Debug for HubBuilder {
@@ -353,7 +358,7 @@ impl fmt::Debug for HubBuilder {
     }
 }
 
-impl fmt::Debug for EventBusBuilder {
+impl<H> fmt::Debug for EventBusBuilder<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventBusBuilder").field("config", &self.config).finish_non_exhaustive()
     }

@@ -117,7 +117,6 @@ impl<E> fmt::Debug for DispatchError<E> {
 impl<E> Error for DispatchError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::NoRuntime { source, .. } => Some(source),
             Self::NotSerializable { source, .. } => Some(&**source),
             Self::Journal { source, .. } => Some(&**source),
             _ => None,
@@ -179,11 +178,11 @@ impl<E> fmt::Debug for RunError<E> {
     }
 }
 
-impl<E: 'static> Error for RunError<E> {
+impl<E> Error for RunError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Dispatch(error) => Some(error),
-            Self::Wait(error) => Some(error),
+            Self::Dispatch(error) => error.source(),
+            Self::Wait(error) => error.source(),
         }
     }
 }
@@ -317,7 +316,8 @@ impl HandlerError {
     }
 }
 
-/// An event has no result to give.
+/// An event has no result to give. The source is the handler's own error, if it returned one; the text
+/// includes it, so that a log without sources still says what went wrong.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ResultError {
@@ -361,7 +361,9 @@ impl fmt::Display for ResultError {
                 })
             }
             Self::Ended { cause } => write!(f, "the event was ended: {}", cause_text(*cause)),
-            Self::Empty => f.write_str("no handler returned a value"),
+            Self::Empty => {
+                f.write_str("no handler returned a value (`check` is for events without an output)")
+            }
             Self::NotCompleted => f.write_str("the event has not completed"),
             Self::Conflict { key } => write!(f, "two handlers returned values for the key {key}"),
         }
@@ -370,7 +372,7 @@ impl fmt::Display for ResultError {
 
 impl Error for ResultError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.failures().next().map(|error| error as _)
+        self.failures().next()?.source()
     }
 }
 

@@ -26,8 +26,8 @@ impl Hub {
     }
 
     /// Returns a builder for a new bus of this hub.
-    pub fn bus(&self, name: impl Into<String>) -> EventBusBuilder {
-        EventBusBuilder::in_hub(name.into(), self.clone())
+    pub fn bus(&self, name: impl Into<String>) -> EventBusBuilder<Self> {
+        EventBusBuilder::new(name.into(), self.clone())
     }
 
     /// Returns the buses of the hub that somebody holds, in no particular order.
@@ -53,6 +53,7 @@ impl Hub {
 
 impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hub").finish_non_exhaustive()
+        let buses: Vec<_> = self.memory().into_iter().map(|bus| bus.name).collect();
+        f.debug_struct("Hub").field("buses", &buses).finish_non_exhaustive()
     }
 }

@@ -79,6 +79,21 @@ impl<T> FlatList for VecDeque<T> {
     }
 }
 
+#[cfg(feature = "serde")]
+impl FlatDict for serde_json::Map<String, serde_json::Value> {
+    fn empty() -> Self {
+        Self::new()
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.extend(other);
+    }
+
+    fn common_key(&self, other: &Self) -> Option<String> {
+        other.keys().find(|key| self.contains_key(*key)).cloned()
+    }
+}
+
 /// Merges objects at their first level, and skips values that are not objects.
 #[cfg(feature = "serde")]
 impl FlatDict for serde_json::Value {
@@ -88,13 +103,12 @@ impl FlatDict for serde_json::Value {
 
     fn merge(&mut self, other: Self) {
         if let (Self::Object(all), Self::Object(part)) = (self, other) {
-            all.extend(part);
+            all.merge(part);
         }
     }
 
     fn common_key(&self, other: &Self) -> Option<String> {
-        let (all, part) = (self.as_object()?, other.as_object()?);
-        part.keys().find(|key| all.contains_key(*key)).cloned()
+        self.as_object()?.common_key(other.as_object()?)
     }
 }
 

@@ -15,6 +15,7 @@ pub(crate) mod guard;
 mod handle;
 mod handler;
 mod handler_future;
+mod handler_name;
 mod hub;
 #[cfg(feature = "journal")]
 pub mod journal;
@@ -64,7 +65,7 @@ use hashbrown::HashSet;
 
 pub use self::address::{Address, ConsumerError, IntoResponse};
 pub use self::any::{AnyEvent, AnyWait};
-pub use self::builder::{EventBusBuilder, HubBuilder};
+pub use self::builder::{EventBusBuilder, HubBuilder, IntoHub};
 pub use self::driver::Driver;
 pub use self::error::{
     DispatchError, ForwardError, HandlerError, ResultError, RunError, WaitError,
@@ -113,7 +114,7 @@ impl EventBus {
     /// [`runtime_source`](EventBusBuilder::runtime_source)). `busway::builder` does the same with
     /// the runtime that is available.
     pub fn builder(name: impl Into<String>) -> EventBusBuilder {
-        EventBusBuilder::on_its_own(name.into())
+        EventBusBuilder::new(name.into(), HubBuilder::new())
     }
 
     pub(crate) fn make(hub: Hub, config: BusConfig, spawns: bool) -> Self {
@@ -161,6 +162,7 @@ impl EventBus {
 
     /// Registers a handler for events of type `E` (R1). It must not block: a plain function runs
     /// where the bus is polled.
+    #[track_caller]
     pub fn on<E: Event, M: 'static>(
         &self,
         handler: impl Handler<EventHandle<E>, M>,
@@ -172,6 +174,7 @@ impl EventBus {
     ///
     /// The handler returns nothing, or what the event's own handlers return. Any other value is
     /// recorded as [`HandlerError::ResultType`] and fails the event's result.
+    #[track_caller]
     pub fn on_name<M: 'static>(
         &self,
         name: impl Into<String>,
@@ -182,11 +185,13 @@ impl EventBus {
 
     /// Registers a handler for every event. It runs after the handlers of the event's own name, and
     /// may return the same values as with [`on_name`](Self::on_name).
+    #[track_caller]
     pub fn on_any<M: 'static>(&self, handler: impl Handler<AnyEvent, M>) -> Subscription {
         self.handler_of("*", handler).register()
     }
 
     /// Returns a builder for a handler of events of type `E`, to set options and register it.
+    #[track_caller]
     pub fn handler<E: Event, M: 'static>(
         &self,
         handler: impl Handler<EventHandle<E>, M>,
@@ -196,6 +201,7 @@ impl EventBus {
 
     /// Returns a builder for a handler of events of a name (`*` for all), to set options and
     /// register it.
+    #[track_caller]
     pub fn handler_of<M: 'static>(
         &self,
         name: impl Into<String>,

@@ -78,7 +78,7 @@ pub enum RequestError {
         /// How long each try had.
         limit: Duration,
     },
-    /// The consumer failed or panicked; the source is its own error.
+    /// The consumer failed or panicked. The source is its own error, if it returned one.
     Failed {
         /// The address.
         address: String,
@@ -366,9 +366,7 @@ impl fmt::Display for RequestError {
 impl Error for RequestError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Failed { source, .. } => source.source().or(Some(source)),
-            Self::Deadlock { source, .. } => Some(source),
-            Self::NoRuntime(source) => Some(source),
+            Self::Failed { source, .. } => source.source(),
             _ => None,
         }
     }

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 use core::marker::PhantomData;
 use core::time::Duration;
 
@@ -19,7 +20,7 @@ use crate::machine::{Cause, HandlerKey, Outcome, ResultStatus, Row};
 use crate::time::{Instant, Timestamp};
 
 /// The result of one handler for one event.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct EventResult {
     row: Row<Answer>,
     /// The time of day at the runtime's epoch.
@@ -116,6 +117,21 @@ impl EventResult {
     /// Whether this result makes its event fail.
     pub(crate) fn is_failure(&self) -> bool {
         is_failure(&self.row)
+    }
+}
+
+impl fmt::Debug for EventResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("EventResult");
+        shown.field("bus", &self.bus_name()).field("handler", &self.handler_name());
+        shown.field("status", &self.status());
+        if let Some(value) = self.shown() {
+            shown.field("value", &format_args!("{value}"));
+        }
+        if let Some(error) = self.error() {
+            shown.field("error", &error);
+        }
+        shown.finish_non_exhaustive()
     }
 }
 
@@ -361,14 +377,14 @@ fn error_of_last_try(row: &Row<Answer>) -> Option<HandlerError> {
     })
 }
 
-impl core::fmt::Debug for Frozen {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Debug for Frozen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Frozen").field("rows", &self.rows.len()).finish_non_exhaustive()
     }
 }
 
-impl core::fmt::Debug for Answer {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Value(value) => write!(f, "Value({})", value.type_name()),
             Self::Failed(error) => write!(f, "Failed({error})"),

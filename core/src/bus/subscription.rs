@@ -1,6 +1,5 @@
 //! Registrations as values (R2, R4).
 
-use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use core::any::TypeId;
@@ -10,6 +9,7 @@ use super::any::AnyEvent;
 use super::error::{ForwardError, HandlerError};
 use super::handle::EventHandle;
 use super::handler::{Callable, Handler, Typed, Untyped};
+use super::handler_name::handler_name;
 use super::retried::HandlerRetry;
 use super::shared::BusShared;
 use crate::event::Event;
@@ -89,7 +89,7 @@ pub struct HandlerBuilder<'a> {
     bus: &'a Arc<BusShared>,
     callable: Arc<dyn Callable>,
     on: On,
-    name: Cow<'static, str>,
+    name: String,
     limit: Limit,
     retry: Option<HandlerRetry>,
 }
@@ -101,35 +101,34 @@ enum On {
 }
 
 impl<'a> HandlerBuilder<'a> {
+    #[track_caller]
     pub(crate) fn typed<E: Event, M: 'static, F: Handler<EventHandle<E>, M>>(
         bus: &'a Arc<BusShared>,
         handler: F,
     ) -> Self {
         let callable = Arc::new(Typed::<E, M, F>::new(handler));
-        Self::new(bus, callable, On::Type(E::NAME, TypeId::of::<E>()), function_name::<F>())
+        Self::new(bus, callable, On::Type(E::NAME, TypeId::of::<E>()), handler_name::<F>())
     }
 
+    #[track_caller]
     pub(crate) fn named_pattern<M: 'static, F: Handler<AnyEvent, M>>(
         bus: &'a Arc<BusShared>,
         pattern: String,
         handler: F,
     ) -> Self {
         let on = if pattern == "*" { On::Any } else { On::Name(pattern) };
-        Self::new(bus, Arc::new(Untyped::<M, F>::new(handler)), on, function_name::<F>())
+        Self::new(bus, Arc::new(Untyped::<M, F>::new(handler)), on, handler_name::<F>())
     }
 
-    fn new(
-        bus: &'a Arc<BusShared>,
-        callable: Arc<dyn Callable>,
-        on: On,
-        name: &'static str,
-    ) -> Self {
-        Self { bus, callable, on, name: Cow::Borrowed(name), limit: Limit::Inherit, retry: None }
+    fn new(bus: &'a Arc<BusShared>, callable: Arc<dyn Callable>, on: On, name: String) -> Self {
+        Self { bus, callable, on, name, limit: Limit::Inherit, retry: None }
     }
 
-    /// Sets the name used in results and logs. The default is the function's name.
+    /// Sets the name used in results and logs. The default is the function's name, `Type::method` for a
+    /// method. A closure is named after the function that contains it and the line that registers it, as
+    /// in `main:42`.
     pub fn named(mut self, name: impl Into<String>) -> Self {
-        self.name = Cow::Owned(name.into());
+        self.name = name.into();
         self
     }
 
@@ -236,99 +235,4 @@ pub(crate) fn forward(
         hub.books.on(bus.key, pattern, &named, Limit::Inherit, Action::Forward(target.key))
     });
     Ok(Subscription::of(bus, registered.ok(), ""))
-}
-
-/// The last part of a function's path; closures are named after the function they are in.
-pub(crate) fn function_name<F>() -> &'static str {
-    last_part(core::any::type_name::<F>())
-}
-
-/// The same for what the compiler writes: `m::plain`, `m::generic<A, B>`, `<S as m::Trait>::method`,
-/// `m::S<A>::method`, and for a method and its value `(alloc::sync::Arc<m::S>, m::S::method)`.
-fn last_part(path: &str) -> &str {
-    let path = path.strip_prefix('(').map_or(path, |pair| pair.trim_end_matches(')'));
-    let path = path.trim_end_matches("::{{closure}}");
-    let (mut depth, mut end) = (0, path.len());
-    for (at, _) in path.rmatch_indices(['<', '>', ':']) {
-        match &path[at..=at] {
-            "<" => {
-                depth -= 1;
-                if depth == 0 {
-                    end = at;
-                }
-            }
-            ">" if !path[..at].ends_with('-') => depth += 1,
-            ":" if depth == 0 => return &path[at + 1..end],
-            _ => {}
-        }
-    }
-    &path[..end]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use alloc::vec::Vec;
-
-    fn name_of<F>(_: F) -> &'static str {
-        function_name::<F>()
-    }
-
-    struct Service;
-
-    impl Service {
-        fn handle(&self) {}
-    }
-
-    struct Cache<T>(T);
-
-    impl<T> Cache<T> {
-        fn load(&self) {}
-
-        fn convert<A, B>(&self) {}
-
-        fn closure(self) -> impl Fn(T) {
-            |_| {}
-        }
-    }
-
-    trait Handles {
-        fn handles(&self) {}
-
-        fn registers() -> &'static str {
-            name_of(|| {})
-        }
-    }
-
-    impl Handles for Service {}
-
-    impl<T> Handles for Cache<T> {}
-
-    fn plain() {}
-
-    fn generic<T>(_: T) {}
-
-    fn two<A, B>(_: A, _: B) {}
-
-    #[test]
-    fn handlers_are_named_after_their_functions() {
-        assert_eq!(name_of(plain), "plain");
-        assert_eq!(name_of(generic::<Arc<Service>>), "generic");
-        assert_eq!(name_of((Arc::new(Service), Service::handle)), "handle");
-        assert_eq!(name_of(|| Service.handle()), "handlers_are_named_after_their_functions");
-        assert_eq!(name_of(two::<fn() -> u8, fn(u8) -> Arc<u8>>), "two");
-    }
-
-    #[test]
-    fn methods_of_traits_and_generic_types_too() {
-        assert_eq!(name_of(<Service as Handles>::handles), "handles");
-        assert_eq!(name_of((Arc::new(Service), <Service as Handles>::handles)), "handles");
-        assert_eq!(Service::registers(), "registers");
-        assert_eq!(Cache::<(u8, u8)>::registers(), "registers");
-        assert_eq!(name_of((Arc::new(Cache(7u8)), Cache::<u8>::load)), "load");
-        assert_eq!(name_of(Cache::<u8>::convert::<Vec<u8>, fn() -> u16>), "convert");
-        let pair = (Arc::new(Cache(7u8)), Cache::<u8>::convert::<u8, u16>);
-        assert_eq!(name_of(pair), "convert");
-        assert_eq!(name_of(Cache([7u8; 2]).closure()), "closure");
-    }
 }

@@ -1,11 +1,11 @@
 //! R21 with the feature `serde`: JSON objects and arrays are maps and lists.
 
 use busway::{Event, EventHandle, ResultError};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::runtimes::{Env, Outcome, run};
 
-scenarios!(r21_json_objects_are_merged, r21_json_arrays_are_concatenated);
+scenarios!(r21_json_objects_are_merged, r21_json_maps_are_merged, r21_json_arrays_are_concatenated,);
 
 #[derive(Event)]
 #[event(output = Value)]
@@ -21,6 +21,22 @@ async fn r21_json_objects_are_merged<E: Env>(env: E) -> Outcome {
     assert_eq!(merged, json!({"a": {"other": 2}, "b": 1, "c": null}), "the first level only");
     let refused = event.select(|_| true)?.flat_dict_strict();
     assert!(matches!(refused, Err(ResultError::Conflict { key }) if key == "a"));
+    Ok(())
+}
+
+#[derive(Event)]
+#[event(output = Map<String, Value>)]
+struct Settings;
+
+async fn r21_json_maps_are_merged<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    let map = |value: Value| value.as_object().cloned();
+    bus.on(move |_: EventHandle<Settings>| map(json!({"a": 1, "b": 1})));
+    bus.on(move |_: EventHandle<Settings>| map(json!({"b": 2})));
+    let event = run(&bus, Settings).await?;
+    assert_eq!(Value::from(event.results_flat_dict()?), json!({"a": 1, "b": 2}));
+    let refused = event.select(|_| true)?.flat_dict_strict();
+    assert!(matches!(refused, Err(ResultError::Conflict { key }) if key == "b"));
     Ok(())
 }
 

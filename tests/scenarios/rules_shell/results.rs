@@ -125,8 +125,8 @@ async fn r20_the_original_error_comes_back<E: Env>(env: E) -> Outcome {
     };
     assert_eq!(source.downcast_ref(), Some(&Refusal { code: 403 }));
     // The same through the sources.
-    let below = Error::source(&error).and_then(|error| error.source());
-    assert_eq!(below.and_then(|error| error.downcast_ref()), Some(&Refusal { code: 403 }));
+    let source = Error::source(&error).and_then(|source| source.downcast_ref());
+    assert_eq!(source, Some(&Refusal { code: 403 }));
     Ok(())
 }
 

@@ -168,7 +168,7 @@ async fn s8_methods_and_associated_functions<E: Env>(env: E) -> Outcome {
     let event = run(&bus, Job(7)).await?;
     assert_eq!(event.results_list()?, [107, 207, 107, 11, 7]);
     let names: Vec<_> = event.results().iter().map(|row| row.handler_name().to_owned()).collect();
-    assert_eq!(names[3..], ["of_the_type", "free"]);
+    assert_eq!(names[3..], ["Service::of_the_type", "free"]);
     Ok(())
 }
 

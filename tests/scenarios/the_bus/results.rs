@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use busway::{AnyEvent, AnyValue, Event, EventHandle, EventResult, HandlerError, ResultError};
+use busway::{
+    AnyEvent, AnyValue, Event, EventHandle, EventResult, HandlerError, ResultError, Subscription,
+};
 
 use crate::runtimes::{Env, Outcome, run};
 use crate::support::collecting;
@@ -12,6 +14,7 @@ scenarios!(
     s37_results_are_found_by_handler_name,
     s38_fast_and_slow_are_both_there,
     s39_two_handlers_of_one_name,
+    r2_closures_of_one_function_have_names_of_their_own,
     s40_by_id_there_are_two,
     s41_the_later_of_two_values_wins,
     s42_lists_are_concatenated_in_order_of_registration,
@@ -87,6 +90,26 @@ async fn s39_two_handlers_of_one_name<E: Env>(env: E) -> Outcome {
     let [warning] = &warnings.items()[..] else { panic!("{:?}", warnings.items()) };
     assert!(warning.contains("process") && warning.contains("Ask"), "{warning}");
     assert_eq!(run(&bus, Ask).await?.results_list()?, ["one", "two"]);
+    Ok(())
+}
+
+async fn r2_closures_of_one_function_have_names_of_their_own<E: Env>(env: E) -> Outcome {
+    let (builder, warnings) = collecting(env.builder("main"));
+    let bus = builder.build();
+    let one = bus.on(|_: EventHandle<Ask>| "one");
+    let two = bus.handler(|_: EventHandle<Ask>| "two").register();
+    assert_eq!(warnings.len(), 0);
+    for closure in [&one, &two] {
+        let line =
+            closure.name().strip_prefix("r2_closures_of_one_function_have_names_of_their_own:");
+        assert!(line.is_some_and(|line| line.parse::<u32>().is_ok()), "{closure:?}");
+    }
+    let event = run(&bus, Ask).await?;
+    let by_name = event.results_by_handler_name();
+    let of = |closure: &Subscription| by_name[closure.name()].value::<&str>().copied();
+    assert_eq!((of(&one), of(&two)), (Some("one"), Some("two")));
+    let shown = format!("{:?}", event.results()[0]);
+    assert!(shown.contains(one.name()) && shown.contains("value: \"one\""), "{shown}");
     Ok(())
 }
 

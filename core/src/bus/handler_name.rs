@@ -1,0 +1,141 @@
+//! The names of handlers that were given none: those of their functions.
+
+use alloc::format;
+use alloc::string::String;
+use core::panic::Location;
+
+/// The name of a function, `Type::method` for a method. A closure has the name of the function that
+/// contains it, and the line of the caller: two closures of a function are two handlers.
+#[track_caller]
+pub(crate) fn handler_name<F>() -> String {
+    named_after(core::any::type_name::<F>(), Location::caller().line())
+}
+
+/// Reads what the compiler writes: `m::plain`, `m::generic<A, B>`, `<S as m::Trait>::method`,
+/// `m::S<A>::method`, any of them with `::{{closure}}`, and for a method with its value
+/// `(alloc::sync::Arc<m::S>, m::S::method)`.
+fn named_after(path: &str, line: u32) -> String {
+    let pair = path.strip_prefix('(').and_then(|pair| pair.strip_suffix(')'));
+    let path = pair.map_or(path, second);
+    let function = path.trim_end_matches("::{{closure}}");
+    let name = match split_last(function) {
+        (owner, method) if !type_of(owner).is_empty() => format!("{}::{method}", type_of(owner)),
+        (_, function) => function.into(),
+    };
+    if function.len() < path.len() { format!("{name}:{line}") } else { name }
+}
+
+/// The second of two types.
+fn second(pair: &str) -> &str {
+    let mut depth = 0;
+    for (at, _) in pair.match_indices(['<', '>', '(', ')', '[', ']', ',']) {
+        match &pair[at..=at] {
+            "<" | "(" | "[" => depth += 1,
+            // The arrow of a function's type is no bracket.
+            ">" if pair[..at].ends_with('-') => {}
+            ">" | ")" | "]" => depth -= 1,
+            "," if depth == 0 => return pair[at + 1..].trim_start(),
+            _ => {}
+        }
+    }
+    pair
+}
+
+/// The name of a type, given as `m::S<A>` or `<m::S<A> as m::Trait>`; empty for a module.
+fn type_of(owner: &str) -> &str {
+    let implemented = owner.strip_prefix('<').and_then(|owner| owner.split(" as ").next());
+    let (_, name) = split_last(implemented.unwrap_or(owner));
+    if name.starts_with(char::is_uppercase) { name } else { "" }
+}
+
+/// The last part of a path, without its generics, and what is before it.
+fn split_last(path: &str) -> (&str, &str) {
+    let (mut depth, mut end) = (0, path.len());
+    for (at, _) in path.rmatch_indices(['<', '>', ':']) {
+        match &path[at..=at] {
+            "<" => {
+                depth -= 1;
+                if depth == 0 {
+                    end = at;
+                }
+            }
+            ">" if !path[..at].ends_with('-') => depth += 1,
+            ":" if depth == 0 => {
+                return (path[..at].trim_end_matches(':'), &path[at + 1..end]);
+            }
+            _ => {}
+        }
+    }
+    ("", &path[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::sync::Arc;
+    use alloc::vec::Vec;
+
+    fn name_of<F>(_: F) -> String {
+        named_after(core::any::type_name::<F>(), 7)
+    }
+
+    struct Service;
+
+    impl Service {
+        fn handle(&self) {}
+    }
+
+    struct Cache<T>(T);
+
+    impl<T> Cache<T> {
+        fn load(&self) {}
+
+        fn convert<A, B>(&self) {}
+
+        fn closure(self) -> impl Fn(T) {
+            |_| {}
+        }
+    }
+
+    trait Handles {
+        fn handles(&self) {}
+
+        fn registers() -> String {
+            name_of(|| {})
+        }
+    }
+
+    impl Handles for Service {}
+
+    impl<T> Handles for Cache<T> {}
+
+    fn plain() {}
+
+    fn generic<T>(_: T) {}
+
+    fn two<A, B>(_: A, _: B) {}
+
+    #[test]
+    fn handlers_are_named_after_their_functions() {
+        assert_eq!(name_of(plain), "plain");
+        assert_eq!(name_of(generic::<Arc<Service>>), "generic");
+        assert_eq!(name_of((Arc::new(Service), Service::handle)), "Service::handle");
+        assert_eq!(name_of((Arc::new(Service), plain)), "plain");
+        assert_eq!(name_of(|| Service.handle()), "handlers_are_named_after_their_functions:7");
+        assert_eq!(name_of(|| || ()), "handlers_are_named_after_their_functions:7");
+        assert_eq!(name_of(two::<fn() -> u8, fn(u8) -> Arc<u8>>), "two");
+    }
+
+    #[test]
+    fn methods_of_traits_and_generic_types_too() {
+        assert_eq!(name_of(<Service as Handles>::handles), "Service::handles");
+        assert_eq!(name_of((Arc::new(Service), <Service as Handles>::handles)), "Service::handles");
+        assert_eq!(Service::registers(), "Service::registers:7");
+        assert_eq!(Cache::<(u8, u8)>::registers(), "Cache::registers:7");
+        assert_eq!(name_of((Arc::new(Cache(7u8)), Cache::<u8>::load)), "Cache::load");
+        assert_eq!(name_of(Cache::<u8>::convert::<Vec<u8>, fn() -> u16>), "Cache::convert");
+        let pair = (Arc::new(Cache(7u8)), Cache::<u8>::convert::<u8, u16>);
+        assert_eq!(name_of(pair), "Cache::convert");
+        assert_eq!(name_of(Cache([7u8; 2]).closure()), "Cache::closure:7");
+    }
+}
