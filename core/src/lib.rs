@@ -4,6 +4,7 @@
 //! Most users want the `busway` crate, which adds an adapter for their runtime and
 //! `#[derive(Event)]`. Use this crate to embed the bus in a runtime of your own (implement
 //! [`Runtime`]), to write an adapter, to run without `std`, or to drive the machine by hand.
+//! Most examples of the bus on these pages are written for `busway`, on tokio.
 //!
 //! ```text
 //!  user code ── typed API (EventBus, EventHandle, Handler, Address …)         this crate

@@ -100,6 +100,24 @@ impl EventBus {
     ///
     /// # Errors
     /// The address already has a consumer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use busway::{ConsumerError, Message};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// let count = |text: Message<String>| async move { busway::ok(text.len()) };
+    /// bus.consumer("text.length", count)?;
+    /// let length: usize = bus.request("text.length", String::from("four")).await?;
+    /// assert_eq!(length, 4);
+    ///
+    /// let second = bus.consumer("text.length", count);
+    /// assert!(matches!(second, Err(ConsumerError::AlreadyRegistered { .. })));
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn consumer<B, R, E, Fut>(
         &self,
@@ -119,6 +137,23 @@ impl EventBus {
     ///
     /// # Errors
     /// The address already has a consumer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// busway::address! {
+    ///     /// Finds a user's name by its number.
+    ///     FindUser: "user.find", u64 => Option<String>;
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// bus.serve(FindUser, |id| async move { (*id == 7).then(|| String::from("Ann")) })?;
+    /// assert_eq!(bus.call(FindUser, 7).await?.as_deref(), Some("Ann"));
+    /// assert_eq!(bus.call(FindUser, 8).await?, None);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn serve<A, O, Fut>(
         &self,
@@ -135,6 +170,23 @@ impl EventBus {
 
     /// Registers a listener of a topic. It receives every value [published](Self::publish) there,
     /// and returns nothing, or a `Result` of that.
+    ///
+    /// ```
+    /// use busway::Message;
+    /// use std::sync::mpsc;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// let (tell, told) = mpsc::channel();
+    /// bus.subscribe("prices", move |price: Message<u32>| {
+    ///     let _ = tell.send(*price);
+    ///     async {}
+    /// });
+    /// bus.publish("prices", 12u32).await?;
+    /// assert_eq!(told.recv()?, 12);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn subscribe<B, O, Fut>(
         &self,

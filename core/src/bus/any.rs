@@ -33,6 +33,29 @@ use crate::time::Timestamp;
 
 /// An event of unknown type, as received by handlers of a name or of `*`. [`downcast`](Self::downcast)
 /// returns the [`EventHandle`], with the payload, the typed results and everything else it offers.
+///
+/// ```
+/// use busway::{AnyEvent, Event};
+///
+/// #[derive(Event)]
+/// struct Login { user: &'static str }
+///
+/// #[derive(Event)]
+/// struct Logout;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), busway::BoxError> {
+/// let bus = busway::bus("main");
+/// bus.on_any(|event: AnyEvent| match event.downcast::<Login>() {
+///     Some(login) => format!("{} is in", login.user),
+///     None => event.event_type().to_owned(),
+/// });
+/// let login = bus.run(Login { user: "Ann" }).await?;
+/// assert_eq!(login.results()[0].value::<String>().unwrap(), "Ann is in");
+/// let logout = bus.run(Logout).await?;
+/// assert_eq!(logout.results()[0].value::<String>().unwrap(), "Logout");
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct AnyEvent {
     pub(crate) record: Arc<dyn Erased>,

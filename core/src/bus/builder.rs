@@ -35,6 +35,27 @@ pub struct HubBuilder {
 ///
 /// A bus on its own gets a hub of its own: its builder has that hub's settings too. The settings of a
 /// shared [`Hub`] are those of its own builder.
+///
+/// ```
+/// use busway::{Event, EventHandle};
+/// use std::time::Duration;
+///
+/// #[derive(Event)]
+/// struct Backup;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), busway::BoxError> {
+/// let bus = busway::builder("main")
+///     .max_pending(None)
+///     .limit(Duration::from_secs(10))
+///     .parallel_handlers()
+///     .build();
+/// bus.on(|_: EventHandle<Backup>| tokio::time::sleep(Duration::from_secs(2)));
+/// bus.on(|_: EventHandle<Backup>| tokio::time::sleep(Duration::from_secs(3)));
+/// let backup = bus.run(Backup).await?;
+/// assert_eq!(backup.duration().unwrap().as_secs(), 3);
+/// # Ok(()) }
+/// ```
 #[must_use = "the bus is not made yet"]
 pub struct EventBusBuilder<H = HubBuilder> {
     config: BusConfig,
@@ -152,6 +173,30 @@ impl HubBuilder {
     /// Sets a function that is called for each handler that fails or exceeds its limit, after all its
     /// tries, once its event has completed, even if nobody awaits the event. It replaces `tracing`
     /// (with that feature; otherwise nobody is told). No lock is held during the call.
+    ///
+    /// ```
+    /// use busway::{Event, EventHandle, Hub};
+    /// use std::sync::mpsc;
+    ///
+    /// #[derive(Event)]
+    /// struct Save;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let (tell, failures) = mpsc::channel();
+    /// let hub = Hub::builder()
+    ///     .runtime_source(busway::latch)
+    ///     .on_failure(move |event, result| {
+    ///         let error = result.error().map(|error| error.to_string());
+    ///         let _ = tell.send((event.event_type(), error.unwrap_or_default()));
+    ///     })
+    ///     .build();
+    /// let bus = hub.bus("main").build();
+    /// bus.on(|_: EventHandle<Save>| Err::<(), _>("no space left"));
+    /// bus.run(Save).await?;
+    /// assert_eq!(failures.recv()?, ("Save", "no space left".to_owned()));
+    /// # Ok(()) }
+    /// ```
     pub fn on_failure(
         mut self,
         tell: impl Fn(&AnyEvent, &EventResult) + Send + Sync + 'static,

@@ -23,6 +23,27 @@ use crate::time::Instant;
 /// # Cancel safety
 /// Dropping it stops the bus: what runs is aborted, what is queued is cancelled, and every waiter is
 /// woken.
+///
+/// # Examples
+///
+/// ```
+/// use busway::{Event, EventHandle};
+///
+/// #[derive(Event)]
+/// struct Tick;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), busway::BoxError> {
+/// let (bus, driver) = busway::builder("main").with_driver();
+/// bus.on(|_: EventHandle<Tick>| {});
+/// let driver = tokio::spawn(driver); // any executor will do
+/// let tick = bus.run(Tick).await?;
+/// assert!(tick.check().is_ok());
+///
+/// drop(bus);
+/// driver.await?;
+/// # Ok(()) }
+/// ```
 #[must_use = "a bus is driven by polling its driver"]
 pub struct Driver {
     bus: Arc<BusShared>,

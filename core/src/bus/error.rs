@@ -280,6 +280,24 @@ impl HandlerError {
     /// Returns the handler's own error, or the first of its sources, that is an `E`. Of several
     /// tries, the last one is searched. This also finds an error that a handler passed on from a
     /// child with `?`.
+    ///
+    /// ```
+    /// use busway::{Event, EventHandle};
+    /// use std::io;
+    ///
+    /// #[derive(Event)]
+    /// struct Save;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// bus.on(|_: EventHandle<Save>| Err::<(), _>(io::Error::from(io::ErrorKind::StorageFull)));
+    /// let save = bus.run(Save).await?;
+    /// let error = save.results()[0].error().expect("the handler failed");
+    /// let error = error.downcast_ref::<io::Error>().expect("with an io::Error");
+    /// assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
         let mut next = self.source();
@@ -378,6 +396,22 @@ impl Error for ResultError {
 
 impl ResultError {
     /// Returns the first of the handlers' own errors that is an `E`.
+    ///
+    /// ```
+    /// use busway::{Event, EventHandle};
+    ///
+    /// #[derive(Event)]
+    /// #[event(output = u16)]
+    /// struct Port(&'static str);
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// bus.on(|port: EventHandle<Port>| port.0.parse::<u16>());
+    /// let error = bus.run(Port("eighty")).await?.result().unwrap_err();
+    /// assert!(error.downcast_ref::<std::num::ParseIntError>().is_some());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
         self.failures().find_map(HandlerError::downcast_ref)

@@ -16,6 +16,23 @@ use crate::machine::{Completion, Concurrency, HandlerOrder, Limit, Overrides};
 
 /// An event with its own options, before it is dispatched. Made by
 /// [`EventBus::event`](super::EventBus::event) and [`EventHandle::event`].
+///
+/// ```
+/// use busway::{Event, EventHandle};
+/// use std::time::Duration;
+///
+/// #[derive(Event)]
+/// #[event(output = u32)]
+/// struct Add(u32, u32);
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), busway::BoxError> {
+/// let bus = busway::bus("main");
+/// bus.on(|add: EventHandle<Add>| add.0 + add.1);
+/// let sum = bus.event(Add(2, 3)).parallel().deadline(Duration::from_secs(5)).run().await?;
+/// assert_eq!(sum.result()?, 5);
+/// # Ok(()) }
+/// ```
 #[must_use = "the event is not dispatched yet"]
 pub struct EventBuilder<'a, E> {
     /// `None` once the bus is gone.
@@ -46,6 +63,26 @@ impl<'a, E: Event> EventBuilder<'a, E> {
     }
 
     /// Makes it a root event, even inside a handler: no parent waits for it.
+    ///
+    /// ```
+    /// use busway::{Event, EventHandle};
+    ///
+    /// #[derive(Event)]
+    /// struct Order;
+    ///
+    /// #[derive(Event)]
+    /// struct SendMail;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// bus.on(|order: EventHandle<Order>| order.event(SendMail).detached().dispatch().map(drop));
+    /// bus.on(|_: EventHandle<SendMail>| tokio::time::sleep(std::time::Duration::from_secs(5)));
+    /// let order = bus.run(Order).await?;
+    /// assert!(order.check().is_ok() && order.children().is_empty());
+    /// assert_eq!(bus.pending(), 1); // the mail
+    /// # Ok(()) }
+    /// ```
     pub fn detached(mut self) -> Self {
         self.options.parentage = Parentage::Detached;
         self
@@ -65,6 +102,25 @@ impl<'a, E: Event> EventBuilder<'a, E> {
 
     /// Limits how long each invocation for the event may take (R22), in place of the bus's limit. If
     /// the handler has a limit of its own, the smaller one holds.
+    ///
+    /// ```
+    /// use busway::{Event, EventHandle};
+    /// use std::time::Duration;
+    ///
+    /// #[derive(Event)]
+    /// struct Fetch;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// bus.on(|_: EventHandle<Fetch>| tokio::time::sleep(Duration::from_secs(10)));
+    /// bus.on(|_: EventHandle<Fetch>| {});
+    /// let fetch = bus.event(Fetch).limit(Duration::from_secs(2)).run().await?;
+    /// let results = fetch.results();
+    /// assert_eq!(results[0].error().unwrap().to_string(), "timed out after 2s");
+    /// assert!(results[1].error().is_none());
+    /// # Ok(()) }
+    /// ```
     pub fn limit(mut self, limit: impl Into<Limit>) -> Self {
         self.overrides().limit = limit.into();
         self
@@ -72,12 +128,52 @@ impl<'a, E: Event> EventBuilder<'a, E> {
 
     /// Limits how long the whole event may take, from now. After that, what runs is aborted and what
     /// has not started is cancelled.
+    ///
+    /// ```
+    /// use busway::{Cause, Event, EventHandle};
+    /// use std::time::Duration;
+    ///
+    /// #[derive(Event)]
+    /// struct Fetch;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// bus.on(|_: EventHandle<Fetch>| tokio::time::sleep(Duration::from_secs(10)));
+    /// bus.on(|_: EventHandle<Fetch>| {});
+    /// let fetch = bus.event(Fetch).deadline(Duration::from_secs(2)).run().await?;
+    /// assert_eq!(fetch.cause(), Some(Cause::Deadline));
+    /// let results = fetch.results();
+    /// assert!(results.iter().all(|result| result.error().is_some()));
+    /// # Ok(()) }
+    /// ```
     pub fn deadline(mut self, after: Duration) -> Self {
         self.options.deadline = Some(after);
         self
     }
 
     /// Takes no slot of the bus: the event starts as soon as it is at the head of the queue (R10).
+    ///
+    /// ```
+    /// use busway::{Event, EventHandle, EventStatus};
+    /// use std::time::Duration;
+    ///
+    /// #[derive(Event)]
+    /// struct Export;
+    ///
+    /// #[derive(Event)]
+    /// struct Ping;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// bus.on(|_: EventHandle<Export>| tokio::time::sleep(Duration::from_secs(30)));
+    /// bus.on(|_: EventHandle<Ping>| {});
+    /// let export = bus.dispatch(Export)?;
+    /// bus.event(Ping).parallel().run().await?;
+    /// assert_eq!(export.status(), EventStatus::Started); // it is still running
+    /// # Ok(()) }
+    /// ```
     pub fn parallel(self) -> Self {
         self.concurrency(Concurrency::Parallel)
     }
@@ -96,6 +192,26 @@ impl<'a, E: Event> EventBuilder<'a, E> {
 
     /// Makes the event done on each bus at the first value that is not none and not an error (R11).
     /// Earlier errors stay in the results, and [`EventHandle::result`] reports them.
+    ///
+    /// ```
+    /// use busway::{Cause, Event, EventHandle, HandlerError};
+    ///
+    /// #[derive(Event)]
+    /// #[event(output = &'static str)]
+    /// struct Lookup;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// bus.on(|_: EventHandle<Lookup>| async { None::<&'static str> });
+    /// bus.on(|_: EventHandle<Lookup>| async { "nearby" });
+    /// bus.on(|_: EventHandle<Lookup>| async { "far away" });
+    /// let found = bus.event(Lookup).first().run().await?;
+    /// assert_eq!(found.result()?, "nearby");
+    /// let last = found.results()[2].error();
+    /// assert!(matches!(last, Some(HandlerError::Cancelled { cause: Cause::First })));
+    /// # Ok(()) }
+    /// ```
     pub fn first(self) -> Self {
         self.completion(Completion::First)
     }

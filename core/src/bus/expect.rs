@@ -26,6 +26,28 @@ use crate::sync::Mutex;
 ///
 /// # Cancel safety
 /// Dropping it leaves nothing behind.
+///
+/// # Examples
+///
+/// ```
+/// use busway::{Event, ExpectError};
+/// use std::time::Duration;
+///
+/// #[derive(Event)]
+/// struct Login;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), busway::BoxError> {
+/// let bus = busway::bus("main");
+/// let limit = Duration::from_secs(5);
+/// let login = bus.expect::<Login>(); // from here on, nothing is missed
+/// let id = bus.dispatch(Login)?.id();
+/// assert_eq!(login.within(limit).await?.id(), id);
+///
+/// let another = bus.expect::<Login>().within(limit).await;
+/// assert_eq!(another.unwrap_err(), ExpectError::TimedOut { limit });
+/// # Ok(()) }
+/// ```
 #[must_use = "futures do nothing unless they are polled"]
 pub struct Expect<In> {
     bus: Arc<BusShared>,

@@ -15,6 +15,25 @@ use crate::machine::{EventKey, EventStatus};
 
 /// A search for events. Made by [`EventBus::find`](super::EventBus::find) and
 /// [`EventBus::find_name`](super::EventBus::find_name); what is not set matches everything.
+///
+/// ```
+/// use busway::Event;
+///
+/// #[derive(Event)]
+/// struct Login { user: &'static str }
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), busway::BoxError> {
+/// let bus = busway::bus("main");
+/// bus.run(Login { user: "Ann" }).await?;
+/// bus.run(Login { user: "Bob" }).await?;
+/// let last = bus.find::<Login>().newest().expect("there are two");
+/// assert_eq!(last.user, "Bob");
+/// let ann = bus.find::<Login>().matching(|login| login.user == "Ann").newest_or_next().await?;
+/// assert_eq!(ann.user, "Ann");
+/// assert!(bus.find_name("Logout").all(10).is_empty());
+/// # Ok(()) }
+/// ```
 #[must_use = "nothing is looked for yet"]
 pub struct Find<'a, In> {
     bus: &'a Arc<BusShared>,
@@ -43,6 +62,26 @@ impl<'a, In: Send + 'static> Find<'a, In> {
 
     /// Matches only events below this one: its children, and theirs, as far as the links are still
     /// in memory.
+    ///
+    /// ```
+    /// use busway::{Event, EventHandle};
+    ///
+    /// #[derive(Event)]
+    /// struct Order(u32);
+    ///
+    /// #[derive(Event)]
+    /// struct Paid(u32);
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// bus.on(|order: EventHandle<Order>| order.dispatch(Paid(order.0)).map(drop));
+    /// let first = bus.run(Order(1)).await?;
+    /// bus.run(Order(2)).await?;
+    /// let paid = bus.find::<Paid>().child_of(&first).newest().expect("it was paid");
+    /// assert_eq!(paid.0, 1);
+    /// # Ok(()) }
+    /// ```
     pub fn child_of(self, ancestor: impl Into<AnyEvent>) -> Self {
         let ancestor = ancestor.into();
         let is_here = Arc::ptr_eq(ancestor.hub(), &self.bus.hub);

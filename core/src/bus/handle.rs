@@ -37,6 +37,32 @@ use crate::time::Timestamp;
 /// Dropping it cancels nothing. Awaiting it (or a reference to it) returns the handle once the event
 /// and all its descendants are done, even if handlers failed: their errors are in its results.
 /// Inside a handler, awaiting an event moves it ahead of the queue (R13).
+///
+/// ```
+/// use busway::{BoxError, Event, EventHandle};
+///
+/// #[derive(Event)]
+/// #[event(output = u32)]
+/// struct Price(&'static str);
+///
+/// #[derive(Event)]
+/// #[event(output = u32)]
+/// struct Order { item: &'static str, count: u32 }
+///
+/// async fn on_order(order: EventHandle<Order>) -> Result<u32, BoxError> {
+///     let price = order.run(Price(order.item)).await?; // a child, which goes ahead of the queue
+///     Ok(order.count * price.result()?)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), busway::BoxError> {
+/// let bus = busway::bus("main");
+/// bus.on(on_order);
+/// bus.on(|price: EventHandle<Price>| if price.0 == "tea" { 3 } else { 5 });
+/// let order = bus.run(Order { item: "tea", count: 2 }).await?;
+/// assert_eq!(order.result()?, 6);
+/// # Ok(()) }
+/// ```
 pub struct EventHandle<E> {
     pub(crate) record: Arc<Record<E>>,
     /// The bus and the invocation this handle was made for.
@@ -181,6 +207,25 @@ impl<E: Event> EventHandle<E> {
     /// # Cancel safety
     /// Dropping it ends the wait, not the event. An event that was raised for the wait and has not
     /// started returns to its place in the queue.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use busway::{Event, EventHandle};
+    ///
+    /// #[derive(Event)]
+    /// #[event(output = u32)]
+    /// struct Square(u32);
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// bus.on(|square: EventHandle<Square>| square.0 * square.0);
+    /// let (three, four) = (bus.dispatch(Square(3))?, bus.dispatch(Square(4))?);
+    /// let (three, four) = tokio::try_join!(three.wait(), four.wait())?;
+    /// assert_eq!(three.result()? + four.result()?, 25);
+    /// # Ok(()) }
+    /// ```
     pub fn wait(&self) -> Wait<E> {
         self.clone().into_future()
     }
@@ -205,6 +250,26 @@ impl<E: Event> EventHandle<E> {
     ///
     /// # Cancel safety
     /// Same as [`wait`](Self::wait).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use busway::{Event, EventHandle, WaitError};
+    /// use std::time::Duration;
+    ///
+    /// #[derive(Event)]
+    /// struct Export;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// bus.on(|_: EventHandle<Export>| tokio::time::sleep(Duration::from_secs(20)));
+    /// let export = bus.dispatch(Export)?;
+    /// let limit = Duration::from_secs(5);
+    /// assert_eq!(export.wait_for(limit).await.unwrap_err(), WaitError::TimedOut { limit });
+    /// export.await?.check()?; // the export went on
+    /// # Ok(()) }
+    /// ```
     pub async fn wait_for(&self, limit: Duration) -> Result<Self, WaitError> {
         sleep::wait_for(self.hub(), limit, self.wait()).await
     }
@@ -247,6 +312,29 @@ impl<E: Event> EventHandle<E> {
     /// (R14): it raises nothing, and the handler lends nothing meanwhile. A handler that joins a task
     /// which awaits a child on the same serial bus waits until its limit, and the cycle is not detected.
     /// Run the child [`parallel`](EventBuilder::parallel), or await it in the handler.
+    ///
+    /// ```
+    /// use busway::{Event, EventHandle};
+    ///
+    /// #[derive(Event)]
+    /// struct Crawl;
+    ///
+    /// #[derive(Event)]
+    /// struct Page(u32);
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// bus.on(|crawl: EventHandle<Crawl>| async move {
+    ///     let bus = crawl.bus().ok_or("the bus is gone")?;
+    ///     let task = crawl.scope(async move { bus.dispatch(Page(1)).map(drop) });
+    ///     tokio::spawn(task).await??;
+    ///     busway::ok(())
+    /// });
+    /// let crawl = bus.run(Crawl).await?;
+    /// assert_eq!(crawl.children().len(), 1);
+    /// # Ok(()) }
+    /// ```
     pub fn scope<F: Future>(&self, future: F) -> Scope<F> {
         Scope::below(future, self.parent_ref(), self.hub().clone())
     }
@@ -295,6 +383,24 @@ impl<E: Event> EventHandle<E> {
     ///
     /// # Errors
     /// Same as [`result`](Self::result), except `Empty`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use busway::{Event, EventHandle};
+    ///
+    /// #[derive(Event)]
+    /// struct Save;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// bus.handler(|_: EventHandle<Save>| Err::<(), _>("no space left")).named("disk").register();
+    /// let save = bus.run(Save).await?; // a failed handler does not make this fail
+    /// let error = save.check().unwrap_err();
+    /// assert_eq!(error.to_string(), "handler disk failed: no space left");
+    /// # Ok(()) }
+    /// ```
     pub fn check(&self) -> Result<(), ResultError> {
         self.first_value().map(drop)
     }
@@ -312,6 +418,29 @@ impl<E: Event> EventHandle<E> {
     ///
     /// # Errors
     /// Same as [`result`](Self::result), except `Empty`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use busway::{Event, EventHandle, ResultError};
+    /// use std::collections::BTreeMap;
+    ///
+    /// #[derive(Event)]
+    /// #[event(output = BTreeMap<&'static str, u32>)]
+    /// struct Settings;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// bus.on(|_: EventHandle<Settings>| BTreeMap::from([("port", 80), ("workers", 4)]));
+    /// bus.on(|_: EventHandle<Settings>| BTreeMap::from([("port", 8080)]));
+    /// let settings = bus.run(Settings).await?;
+    /// assert_eq!(settings.results_flat_dict()?, BTreeMap::from([("port", 8080), ("workers", 4)]));
+    ///
+    /// let strict = settings.select(|_| true)?.flat_dict_strict();
+    /// assert!(matches!(strict, Err(ResultError::Conflict { key }) if key == "\"port\""));
+    /// # Ok(()) }
+    /// ```
     pub fn results_flat_dict(&self) -> Result<E::Output, ResultError>
     where
         E::Output: FlatDict,
@@ -350,6 +479,27 @@ impl<E: Event> EventHandle<E> {
     ///
     /// # Errors
     /// `NotCompleted`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use busway::{Event, EventHandle};
+    ///
+    /// #[derive(Event)]
+    /// #[event(output = u32)]
+    /// struct Offer;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// bus.handler(|_: EventHandle<Offer>| Err::<u32, _>("closed")).named("ann").register();
+    /// bus.handler(|_: EventHandle<Offer>| 12).named("bob").register();
+    /// let offer = bus.run(Offer).await?;
+    /// assert!(offer.result().is_err());
+    /// assert_eq!(offer.select(|result| result.error().is_none())?.list()?, [12]);
+    /// assert_eq!(offer.select(|result| result.handler_name() == "bob")?.first()?, 12);
+    /// # Ok(()) }
+    /// ```
     pub fn select(
         &self,
         filter: impl Fn(&EventResult) -> bool,

@@ -12,6 +12,32 @@ use crate::machine::{BusMemory, Held};
 
 /// One state machine under one lock, with any number of buses. Buses of one hub can forward to each
 /// other and see each other's waits. A bus made on its own has a hub of its own.
+///
+/// ```
+/// use busway::{Event, EventHandle};
+///
+/// #[derive(Event)]
+/// #[event(output = bool)]
+/// struct Take(u32);
+///
+/// #[derive(Event)]
+/// #[event(output = bool)]
+/// struct Order(u32);
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), busway::BoxError> {
+/// let hub = busway::hub();
+/// let (orders, stock) = (hub.bus("orders").build(), hub.bus("stock").build());
+/// stock.on(|take: EventHandle<Take>| take.0 <= 3);
+/// orders.on(move |order: EventHandle<Order>| {
+///     let stock = stock.clone();
+///     async move { busway::ok(stock.run(Take(order.0)).await?.result()?) }
+/// });
+/// let order = orders.run(Order(2)).await?;
+/// assert!(order.result()?);
+/// assert_eq!(order.children()[0].path(), ["stock"]); // a child, on the other bus
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Hub(pub(crate) Arc<HubShared>);
 

@@ -15,6 +15,27 @@ pub type Headers = BTreeMap<String, String>;
 
 /// A request or a published value, as its consumer or listener receives it. Derefs to the body,
 /// which is shared, not copied.
+///
+/// ```
+/// use busway::Message;
+///
+/// async fn greet(name: Message<String>) -> Result<String, busway::BoxError> {
+///     let hello = match name.headers().get("language").map(String::as_str) {
+///         Some("fr") => "bonjour",
+///         _ => "hello",
+///     };
+///     Ok(format!("{hello} {}", *name))
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), busway::BoxError> {
+/// let bus = busway::bus("main");
+/// bus.consumer("greet", greet)?;
+/// let greeting = bus.request("greet", String::from("Ann")).header("language", "fr");
+/// let greeting: String = greeting.await?;
+/// assert_eq!(greeting, "bonjour Ann");
+/// # Ok(()) }
+/// ```
 pub struct Message<B> {
     pub(crate) handle: EventHandle<Envelope<B>>,
 }
@@ -64,6 +85,26 @@ impl<B: Send + Sync + 'static> Message<B> {
     }
 
     /// Returns the event that carries the message, to dispatch children or ask for times or the bus.
+    ///
+    /// ```
+    /// use busway::{Event, EventHandle, Message};
+    ///
+    /// #[derive(Event)]
+    /// #[event(output = u32)]
+    /// struct Price(String);
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// bus.on(|price: EventHandle<Price>| price.0.len() as u32);
+    /// bus.consumer("price", |item: Message<String>| async move {
+    ///     let price = item.event().run(Price(item.body().clone())).await?;
+    ///     busway::ok(price.result()?)
+    /// })?;
+    /// let price: u32 = bus.request("price", String::from("tea")).await?;
+    /// assert_eq!(price, 3);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub const fn event(&self) -> &EventHandle<Envelope<B>> {
         &self.handle

@@ -103,6 +103,26 @@ use crate::machine::{BusConfig, BusKey, EventKey, Overflow};
 /// It is cheap to clone. When the last clone is dropped, the events already dispatched still run;
 /// then the bus and everything it holds is freed. A handler that holds its own bus keeps it alive:
 /// let it hold a [`WeakEventBus`] instead, or use the event's own handle.
+///
+/// ```
+/// use busway::{Event, EventHandle};
+///
+/// #[derive(Event)]
+/// #[event(output = u32)]
+/// struct Add(u32, u32);
+///
+/// async fn add(event: EventHandle<Add>) -> u32 {
+///     event.0 + event.1
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), busway::BoxError> {
+/// let bus = busway::bus("main");
+/// bus.on(add);
+/// let sum = bus.run(Add(2, 3)).await?;
+/// assert_eq!(sum.result()?, 5);
+/// # Ok(()) }
+/// ```
 pub struct EventBus {
     pub(crate) shared: Arc<BusShared>,
 }
@@ -162,6 +182,34 @@ impl EventBus {
 
     /// Registers a handler for events of type `E` (R1). It must not block: a plain function runs
     /// where the bus is polled.
+    ///
+    /// A handler that needs a value shares it in an [`Arc`]:
+    ///
+    /// ```
+    /// use busway::{Event, EventHandle};
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
+    /// #[derive(Event)]
+    /// struct Added(u32);
+    ///
+    /// #[derive(Default)]
+    /// struct Cart(AtomicU32);
+    ///
+    /// impl Cart {
+    ///     async fn add(self: Arc<Self>, added: EventHandle<Added>) {
+    ///         self.0.fetch_add(added.0, Ordering::Relaxed);
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let (bus, cart) = (busway::bus("main"), Arc::new(Cart::default()));
+    /// bus.on((cart.clone(), Cart::add));
+    /// bus.run(Added(2)).await?;
+    /// assert_eq!(cart.0.load(Ordering::Relaxed), 2);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn on<E: Event, M: 'static>(
         &self,
@@ -174,6 +222,26 @@ impl EventBus {
     ///
     /// The handler returns nothing, or what the event's own handlers return. Any other value is
     /// recorded as [`HandlerError::ResultType`] and fails the event's result.
+    ///
+    /// ```
+    /// use busway::{AnyEvent, Event, HandlerError};
+    ///
+    /// #[derive(Event)]
+    /// #[event(output = u32, name = "price.asked")]
+    /// struct Price;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// bus.on_name("price.asked", |_: AnyEvent| 12u32);
+    /// let price = bus.run(Price).await?;
+    /// assert_eq!(price.result()?, 12);
+    ///
+    /// bus.on_name("price.asked", |_: AnyEvent| "twelve");
+    /// let error = bus.run(Price).await?.results()[1].error();
+    /// assert!(matches!(error, Some(HandlerError::ResultType { .. })));
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn on_name<M: 'static>(
         &self,
@@ -224,6 +292,26 @@ impl EventBus {
     /// The error hands the event back if the bus is full or stopped, if the event would be too deep,
     /// or if there is no runtime yet; with a journal, also if the event cannot be written or the
     /// journal has failed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use busway::{Event, EventHandle, EventStatus};
+    ///
+    /// #[derive(Event)]
+    /// struct Ping;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// bus.on(|_: EventHandle<Ping>| async {});
+    /// let ping = bus.dispatch(Ping)?;
+    /// assert_eq!(ping.status(), EventStatus::Pending);
+    ///
+    /// let ping = ping.await?;
+    /// assert_eq!(ping.status(), EventStatus::Completed);
+    /// # Ok(()) }
+    /// ```
     pub fn dispatch<E: Event>(&self, event: E) -> Result<EventHandle<E>, DispatchError<E>> {
         self.shared.dispatch(event, Options::default())
     }
@@ -262,6 +350,27 @@ impl EventBus {
     ///
     /// # Cancel safety
     /// Dropping it gives up the place in line.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use busway::{DispatchError, Event};
+    ///
+    /// #[derive(Event)]
+    /// struct Job(u32);
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::builder("main").max_pending(Some(1)).build();
+    /// let permit = bus.reserve().await?;
+    /// let error = bus.dispatch(Job(2)).expect_err("the only place is taken");
+    /// assert!(matches!(error, DispatchError::Full { limit: 1, .. }));
+    ///
+    /// permit.dispatch(Job(1))?.await?;
+    /// let second = bus.dispatch(error.into_event())?;
+    /// assert_eq!(second.0, 2);
+    /// # Ok(()) }
+    /// ```
     pub async fn reserve(&self) -> Result<Permit<'_>, ReserveError> {
         permit::reserve(&self.shared).await
     }
@@ -275,6 +384,28 @@ impl EventBus {
     ///
     /// # Cancel safety
     /// Dropping it before it is ready drops the event without dispatching it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use busway::{Event, EventHandle};
+    /// use std::time::Duration;
+    ///
+    /// #[derive(Event)]
+    /// struct Job(u32);
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::builder("main").max_pending(Some(2)).build();
+    /// bus.on(|_: EventHandle<Job>| tokio::time::sleep(Duration::from_secs(1)));
+    /// for n in 0..10 {
+    ///     bus.dispatch_wait(Job(n)).await?;
+    ///     assert!(bus.pending() <= 2);
+    /// }
+    /// bus.wait_until_idle(None).await?;
+    /// assert_eq!(bus.history().len(), 10);
+    /// # Ok(()) }
+    /// ```
     pub async fn dispatch_wait<E: Event>(
         &self,
         event: E,
@@ -291,6 +422,26 @@ impl EventBus {
     ///
     /// # Errors
     /// The buses belong to different hubs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use busway::{AnyEvent, Event};
+    ///
+    /// #[derive(Event)]
+    /// struct Login;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let hub = busway::hub();
+    /// let (main, audit) = (hub.bus("main").build(), hub.bus("audit").build());
+    /// audit.on_any(|event: AnyEvent| println!("{}", event.event_type()));
+    /// main.forward("*", &audit)?;
+    ///
+    /// let login = main.run(Login).await?;
+    /// assert_eq!(login.path(), ["main", "audit"]);
+    /// # Ok(()) }
+    /// ```
     pub fn forward(&self, name: &str, target: &Self) -> Result<Subscription, ForwardError> {
         subscription::forward(&self.shared, name, &target.shared)
     }
@@ -302,6 +453,22 @@ impl EventBus {
 
     /// Expects the next event of type `E` that satisfies a predicate. The dispatcher calls the
     /// predicate.
+    ///
+    /// ```
+    /// use busway::{Event, EventHandle};
+    ///
+    /// #[derive(Event)]
+    /// struct Paid { order: u32 }
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// let paid = bus.expect_where(|paid: &EventHandle<Paid>| paid.order == 7);
+    /// bus.dispatch(Paid { order: 6 })?;
+    /// bus.dispatch(Paid { order: 7 })?;
+    /// assert_eq!(paid.await?.order, 7);
+    /// # Ok(()) }
+    /// ```
     pub fn expect_where<E: Event>(
         &self,
         test: impl Fn(&EventHandle<E>) -> bool + Send + Sync + 'static,
@@ -331,6 +498,31 @@ impl EventBus {
     /// on the bus, the last of it even after the last [`EventBus`] is dropped. A task that has such a
     /// stream and awaits an event of the bus instead of reading waits for itself. While an event has not
     /// started, handler limits do not count; a deadline does. Drop a stream that is not read.
+    ///
+    /// ```
+    /// use busway::{Event, Overflow};
+    ///
+    /// #[derive(Event)]
+    /// struct Login;
+    ///
+    /// #[derive(Event)]
+    /// struct Logout;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// let mut events = bus.events(16, Overflow::DropOldest);
+    /// bus.dispatch(Login)?;
+    /// bus.dispatch(Logout)?;
+    /// bus.stop(None, false).await;
+    ///
+    /// let mut seen = Vec::new();
+    /// while let Some(event) = events.next().await {
+    ///     seen.push(event.event_type());
+    /// }
+    /// assert_eq!(seen, ["Login", "Logout"]);
+    /// # Ok(()) }
+    /// ```
     pub fn events(&self, capacity: usize, overflow: Overflow) -> EventStream<AnyEvent> {
         EventStream::new(&self.shared, &Select::named("*".into()), capacity, overflow)
     }
@@ -389,6 +581,25 @@ impl EventBus {
     ///
     /// # Cancel safety
     /// Dropping it ends the wait only.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use busway::{Event, EventHandle};
+    /// use std::time::Duration;
+    ///
+    /// #[derive(Event)]
+    /// struct Upload;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// bus.on(|_: EventHandle<Upload>| tokio::time::sleep(Duration::from_secs(10)));
+    /// bus.dispatch(Upload)?;
+    /// assert!(!bus.wait_until_idle(Duration::from_secs(1)).await?);
+    /// assert!(bus.wait_until_idle(None).await?);
+    /// # Ok(()) }
+    /// ```
     pub async fn wait_until_idle(
         &self,
         timeout: impl Into<Option<Duration>>,
@@ -410,6 +621,29 @@ impl EventBus {
     /// # Cancel safety
     /// Dropping it before it is ready leaves a bus that accepts no new events and goes on with those
     /// it has.
+    ///
+    /// # Examples
+    ///
+    /// A graceful shutdown finishes what was accepted, and refuses the rest:
+    ///
+    /// ```
+    /// use busway::{DispatchError, Event, EventHandle};
+    /// use std::time::Duration;
+    ///
+    /// #[derive(Event)]
+    /// struct Upload;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// bus.on(|_: EventHandle<Upload>| tokio::time::sleep(Duration::from_secs(2)));
+    /// let upload = bus.dispatch(Upload)?;
+    ///
+    /// bus.stop(Duration::from_secs(10), true).await;
+    /// assert!(upload.check().is_ok());
+    /// assert!(matches!(bus.dispatch(Upload), Err(DispatchError::Stopped { .. })));
+    /// # Ok(()) }
+    /// ```
     pub async fn stop(&self, timeout: impl Into<Option<Duration>>, clear: bool) {
         self.shared.drain_and_stop(timeout.into(), clear).await;
     }
@@ -466,6 +700,29 @@ impl fmt::Debug for EventBus {
 }
 
 /// A handle to a bus that does not keep it alive: for handlers that use their own bus.
+///
+/// ```
+/// use busway::{Event, EventHandle};
+///
+/// #[derive(Event)]
+/// struct Tick;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), busway::BoxError> {
+/// let bus = busway::bus("main");
+/// let weak = bus.downgrade();
+/// bus.on(move |_: EventHandle<Tick>| {
+///     let bus = weak.upgrade().ok_or("nobody holds the bus any more")?;
+///     println!("{} events are on their way", bus.pending());
+///     busway::ok(())
+/// });
+/// bus.run(Tick).await?.check()?;
+///
+/// let weak = bus.downgrade();
+/// drop(bus);
+/// assert!(weak.upgrade().is_none());
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct WeakEventBus(Weak<BusShared>);
 

@@ -14,6 +14,24 @@ use crate::event::Event;
 use crate::machine::{EventStatus, Refusal, ReservationKey};
 
 /// A place in a bus for one event. Dropping it gives the place back.
+///
+/// ```
+/// use busway::Event;
+///
+/// #[derive(Event)]
+/// struct Job;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), busway::BoxError> {
+/// let bus = busway::builder("main").max_pending(Some(1)).build();
+/// let permit = bus.reserve().await?;
+/// assert!(bus.dispatch(Job).is_err(), "the bus is full");
+/// drop(permit);
+///
+/// let permit = bus.reserve().await?;
+/// permit.dispatch(Job)?.await?;
+/// # Ok(()) }
+/// ```
 #[must_use = "dropping a permit gives the place back"]
 pub struct Permit<'a> {
     bus: &'a Arc<BusShared>,

@@ -29,6 +29,22 @@ impl EventBus {
     ///
     /// # Cancel safety
     /// Nothing is published before the first poll. After that, dropping it only ends the wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use busway::Message;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// bus.subscribe("prices", |price: Message<u32>| async move { println!("{}", *price) });
+    /// bus.subscribe("prices", |_: Message<u32>| async { Err::<(), _>("not now") });
+    /// let published = bus.publish("prices", 12u32).await?;
+    /// assert_eq!(published.listeners, 2);
+    /// assert_eq!(published.failures[0].1.to_string(), "not now");
+    /// # Ok(()) }
+    /// ```
     pub async fn publish<B: Send + Sync + 'static>(
         &self,
         topic: impl Into<Arc<str>>,

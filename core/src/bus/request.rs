@@ -27,6 +27,25 @@ use crate::runtime::NoRuntime;
 use crate::sync::Mutex;
 
 /// How a request is delivered (R36).
+///
+/// ```
+/// use busway::{DeliveryOptions, Message, RequestError};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), busway::BoxError> {
+/// let bus = busway::bus("main");
+/// bus.consumer("echo", |text: Message<&'static str>| async move {
+///     tokio::time::sleep(Duration::from_secs(10)).await;
+///     busway::ok(*text.body())
+/// })?;
+/// let mut options = DeliveryOptions::default();
+/// options.timeout = Some(Duration::from_secs(2));
+/// options.retries = 1;
+/// let echo = bus.request::<_, &'static str>("echo", "hello").options(options).await;
+/// assert!(matches!(echo, Err(RequestError::TimedOut { .. }))); // after 2 tries of 2 s
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct DeliveryOptions {
@@ -50,6 +69,23 @@ impl Default for DeliveryOptions {
 
 /// A request that has not been sent: await it for the reply. Made by [`EventBus::request`] and
 /// [`EventBus::call`].
+///
+/// ```
+/// use busway::{Message, RequestError};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), busway::BoxError> {
+/// let bus = busway::bus("main");
+/// let echo = bus.request::<_, &'static str>("echo", "hello").await;
+/// assert!(matches!(echo, Err(RequestError::NotFound { .. })));
+///
+/// bus.consumer("echo", |text: Message<&'static str>| async move { busway::ok(*text.body()) })?;
+/// let echo = bus.request("echo", "hello").timeout(Duration::from_secs(2));
+/// let text: &str = echo.await?;
+/// assert_eq!(text, "hello");
+/// # Ok(()) }
+/// ```
 #[must_use = "a request is sent when it is awaited"]
 pub struct Request<B, R> {
     /// `None` once the bus is gone.
@@ -146,6 +182,25 @@ impl EventBus {
     }
 
     /// Sends a request to the consumer of a typed address.
+    ///
+    /// ```
+    /// use busway::RequestError;
+    ///
+    /// busway::address! {
+    ///     Divide: "divide", (u32, u32) => u32;
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// bus.serve(Divide, |of| async move { of.0.checked_div(of.1).ok_or("division by zero") })?;
+    /// assert_eq!(bus.call(Divide, (6, 3)).await?, 2);
+    ///
+    /// let error = bus.call(Divide, (6, 0)).await.unwrap_err();
+    /// assert_eq!(error.to_string(), "request to divide failed: division by zero");
+    /// assert!(matches!(error, RequestError::Failed { .. }));
+    /// # Ok(()) }
+    /// ```
     pub fn call<A: Address>(
         &self,
         _address: A,

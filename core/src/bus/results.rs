@@ -20,6 +20,26 @@ use crate::machine::{Cause, HandlerKey, Outcome, ResultStatus, Row};
 use crate::time::{Instant, Timestamp};
 
 /// The result of one handler for one event.
+///
+/// ```
+/// use busway::{Event, EventHandle, ResultStatus};
+///
+/// #[derive(Event)]
+/// #[event(output = u32)]
+/// struct Measure;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), busway::BoxError> {
+/// let bus = busway::bus("main");
+/// bus.handler(|_: EventHandle<Measure>| 21).named("inside").register();
+/// bus.handler(|_: EventHandle<Measure>| Err::<u32, _>("offline")).named("outside").register();
+/// let results = bus.run(Measure).await?.results();
+/// assert_eq!(results[0].handler_name(), "inside");
+/// assert_eq!(results[0].value::<u32>(), Some(&21));
+/// assert_eq!(results[1].status(), ResultStatus::Error);
+/// assert_eq!(results[1].error().unwrap().to_string(), "offline");
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct EventResult {
     row: Row<Answer>,
@@ -140,6 +160,27 @@ impl fmt::Debug for EventResult {
 ///
 /// A failed result in the selection makes every query fail; one that was filtered out is ignored. If
 /// the selection is empty and the event was ended, every query fails with that.
+///
+/// ```
+/// use busway::{Event, EventHandle};
+///
+/// #[derive(Event)]
+/// #[event(output = Vec<u32>)]
+/// struct Bids;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), busway::BoxError> {
+/// let bus = busway::bus("main");
+/// bus.on(|_: EventHandle<Bids>| vec![3]);
+/// bus.on(|_: EventHandle<Bids>| Err::<Vec<u32>, _>("not interested"));
+/// bus.on(|_: EventHandle<Bids>| vec![5, 4]);
+/// let bids = bus.run(Bids).await?;
+/// let bids = bids.select(|result| result.error().is_none())?;
+/// assert_eq!(bids.first()?, [3]);
+/// assert_eq!(bids.list()?, [vec![3], vec![5, 4]]);
+/// assert_eq!(bids.flat_list()?, [3, 5, 4]);
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Selection<'a, E> {
     rows: Vec<&'a Row<Answer>>,

@@ -20,6 +20,26 @@ use crate::sync::{Mutex, OneWaker};
 ///
 /// # Cancel safety
 /// Dropping it leaves nothing behind; a bus that was waiting for it goes on.
+///
+/// # Examples
+///
+/// ```
+/// use busway::{Event, Overflow};
+///
+/// #[derive(Event)]
+/// struct Reading(u32);
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), busway::BoxError> {
+/// let bus = busway::bus("main");
+/// let mut readings = bus.events_of::<Reading>(2, Overflow::DropOldest);
+/// for n in 1..=3 {
+///     bus.dispatch(Reading(n))?;
+/// }
+/// assert_eq!(readings.next().await.unwrap().0, 2); // there was room for two
+/// assert_eq!((readings.unread(), readings.dropped()), (1, 1));
+/// # Ok(()) }
+/// ```
 #[must_use = "streams do nothing unless they are polled"]
 pub struct EventStream<In> {
     bus: Arc<BusShared>,

@@ -17,6 +17,23 @@ use crate::machine::{Action, HandlerInfo, HandlerKey, Limit, Pattern};
 use crate::retry::{RetryOn, RetryPolicy};
 
 /// A registered handler. Dropping it keeps the registration; [`off`](Self::off) ends it.
+///
+/// ```
+/// use busway::{Event, EventHandle};
+///
+/// #[derive(Event)]
+/// struct Ping;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), busway::BoxError> {
+/// let bus = busway::bus("main");
+/// let subscription = bus.on(|_: EventHandle<Ping>| {});
+/// assert_eq!(bus.run(Ping).await?.results().len(), 1);
+///
+/// subscription.off();
+/// assert_eq!(bus.run(Ping).await?.results().len(), 0);
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Subscription {
     bus: Weak<BusShared>,
@@ -65,6 +82,20 @@ impl fmt::Debug for Subscription {
 }
 
 /// Ends a handler's registration when dropped.
+///
+/// ```
+/// use busway::{Event, EventHandle};
+///
+/// #[derive(Event)]
+/// struct Ping;
+///
+/// let bus = busway::bus("main");
+/// {
+///     let _guard = bus.on(|_: EventHandle<Ping>| {}).guard();
+///     assert_eq!(bus.handler_count(), 1);
+/// }
+/// assert_eq!(bus.handler_count(), 0);
+/// ```
 #[derive(Debug)]
 pub struct SubscriptionGuard(Subscription);
 
@@ -84,6 +115,26 @@ impl Drop for SubscriptionGuard {
 
 /// A handler with options, before it is registered. Made by
 /// [`EventBus::handler`](super::EventBus::handler) and its siblings.
+///
+/// ```
+/// use busway::{Event, EventHandle};
+/// use std::time::Duration;
+///
+/// #[derive(Event)]
+/// struct Fetch;
+///
+/// async fn fetch(_: EventHandle<Fetch>) {
+///     tokio::time::sleep(Duration::from_secs(10)).await;
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), busway::BoxError> {
+/// let bus = busway::bus("main");
+/// bus.handler(fetch).named("slow").limit(Duration::from_secs(2)).register();
+/// let error = bus.run(Fetch).await?.check().unwrap_err();
+/// assert_eq!(error.to_string(), "handler slow failed: timed out after 2s");
+/// # Ok(()) }
+/// ```
 #[must_use = "the handler is not registered yet"]
 pub struct HandlerBuilder<'a> {
     bus: &'a Arc<BusShared>,
@@ -153,14 +204,22 @@ impl<'a> HandlerBuilder<'a> {
     /// is the number of tries, which is 0 if there was no slot.
     ///
     /// ```
-    /// # use busway_core::{Event, EventBus, EventHandle, Retry};
-    /// # use std::{io, time::Duration};
-    /// # struct Fetch;
-    /// # impl Event for Fetch { type Output = (); const NAME: &'static str = "Fetch"; }
-    /// # async fn fetch(_: EventHandle<Fetch>) -> io::Result<()> { Ok(()) }
-    /// # fn example(bus: EventBus) {
-    /// bus.handler(fetch).retry(Retry::new().retries(3).wait(Duration::from_secs(1))).register();
-    /// # }
+    /// use busway::{Event, EventHandle, Retry};
+    /// use std::time::Duration;
+    ///
+    /// #[derive(Event)]
+    /// struct Fetch;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// let policy = Retry::new().retries(2).wait(Duration::from_secs(1));
+    /// bus.handler(|_: EventHandle<Fetch>| Err::<(), _>("down")).retry(policy).register();
+    /// let results = bus.run(Fetch).await?.results();
+    /// assert_eq!(results[0].tries(), 3);
+    /// let error = results[0].error().expect("all tries failed");
+    /// assert_eq!(error.to_string(), "gave up after 3 tries over 2s: down");
+    /// # Ok(()) }
     /// ```
     ///
     /// The predicate is given a [`HandlerError`]. The handler's own error is in it, and

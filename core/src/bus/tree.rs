@@ -24,6 +24,33 @@ use crate::time::Timestamp;
 /// followed by how long that ran, or, for an event that never started, how long it was there.
 ///
 /// Events that are no longer in memory are missing. Nothing is formatted before it is displayed.
+///
+/// ```
+/// use busway::{Event, EventHandle};
+///
+/// #[derive(Event)]
+/// #[event(output = &'static str)]
+/// struct Login;
+///
+/// #[derive(Event)]
+/// struct LoadUser;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), busway::BoxError> {
+/// let bus = busway::bus("main");
+/// bus.handler(|login: EventHandle<Login>| login.dispatch(LoadUser).map(|_| "Ann"))
+///     .named("log_in")
+///     .register();
+/// let tree = bus.run(Login).await?.log_tree().to_string();
+/// let lines: Vec<&str> = tree.lines().collect();
+/// // └── ✅ Login#9e2c [20:22:50.123 (0.004s)]
+/// //     └── ✅ main.log_in#1 [20:22:50.123 (0.001s)] → "Ann"
+/// //         └── ✅ LoadUser#51d7 [20:22:50.124 (0.003s)]
+/// assert!(lines[0].starts_with("└── ✅ Login#"));
+/// assert!(lines[1].ends_with("→ \"Ann\""));
+/// assert!(lines[2].starts_with("        └── ✅ LoadUser#"));
+/// # Ok(()) }
+/// ```
 pub struct LogTree {
     hub: Arc<HubShared>,
     roots: Vec<Arc<dyn Erased>>,

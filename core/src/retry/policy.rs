@@ -52,6 +52,26 @@ use crate::time::Instant;
 /// | [`on_lax`](Self::on_lax) | none |
 ///
 /// `On` decides which errors are retried, `R` where the runtime comes from; both are inferred.
+///
+/// Three tries, of which the last succeeds:
+///
+/// ```
+/// use busway::Retry;
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), busway::BoxError> {
+/// let policy = Retry::new().wait(Duration::from_secs(1)).backoff_factor(2.0);
+/// let mut answers = ["down", "still down", "7"].into_iter();
+/// let fetch = || {
+///     let answer = answers.next().unwrap_or_default();
+///     async move { answer.parse::<u32>() }
+/// };
+/// let start = tokio::time::Instant::now();
+/// assert_eq!(policy.run(fetch).await?, 7);
+/// assert_eq!(start.elapsed().as_secs(), 1 + 2);
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 #[must_use = "a policy does nothing by itself"]
 pub struct RetryPolicy<On = Always, R = NotGiven> {
