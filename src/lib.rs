@@ -1,6 +1,10 @@
 //! An in-process async event bus.
 #![doc = include_str!("../README.md")]
 //!
+//! ## Rules
+//!
+//! What happens when is fixed in numbered [`rules`], which these pages cite, as in "(R13)".
+//!
 //! ## `use busway::*`
 //!
 //! The adapters are here under the names of their runtimes (`busway::tokio`). A glob import therefore

@@ -11,6 +11,7 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 
 use super::EventBus;
+use super::address::Address;
 use super::context::Claim;
 use super::error::{DispatchError, RunError, WaitError};
 use super::event_builder::EventBuilder;
@@ -23,7 +24,7 @@ use super::shared::{BusShared, HubShared};
 use super::sleep;
 use super::spawned::Scope;
 use super::tree::LogTree;
-use super::vantage::Vantage;
+use super::vantage::{BusRef, Vantage};
 use super::view;
 use super::waiter::{Awaited, Waiter};
 use crate::event::Event;
@@ -249,7 +250,7 @@ impl AnyEvent {
     /// # Errors
     /// If the child is not accepted, the error hands it back.
     pub fn dispatch<C: Event>(&self, child: C) -> Result<EventHandle<C>, DispatchError<C>> {
-        match self.seen.bus(self.record.head()) {
+        match self.place() {
             Some(bus) => bus.dispatch(child, self.as_parent()),
             None => Err(DispatchError::Stopped { event: child }),
         }
@@ -263,15 +264,20 @@ impl AnyEvent {
     /// # Cancel safety
     /// Nothing is dispatched before the first poll. After that, same as [`wait`](Self::wait).
     pub async fn run<C: Event>(&self, child: C) -> Result<EventHandle<C>, RunError<C>> {
-        let Some(bus) = self.seen.bus(self.record.head()) else {
+        let Some(bus) = self.place() else {
             return Err(DispatchError::Stopped { event: child }.into());
         };
         Ok(bus.dispatch_and_help(child, self.as_parent())?.helped().await?)
     }
 
+    /// The bus the event belongs to here; `None` once the bus is gone.
+    pub(crate) fn place(&self) -> Option<BusRef<'_>> {
+        self.seen.bus(self.record.head())
+    }
+
     /// Returns a builder for a child with options of its own.
     pub fn event<C: Event>(&self, child: C) -> EventBuilder<'_, C> {
-        EventBuilder::with(self.seen.bus(self.record.head()), child, self.as_parent())
+        EventBuilder::with(self.place(), child, self.as_parent())
     }
 
     /// Sends a request to the consumer of an address, as a child of this event.
@@ -280,8 +286,17 @@ impl AnyEvent {
         B: Send + Sync + 'static,
         R: Send + 'static,
     {
-        let bus = self.seen.bus(self.record.head()).map(|bus| bus.clone());
+        let bus = self.place().map(|bus| bus.clone());
         Request::within(bus, self.as_parent(), address.into(), body)
+    }
+
+    /// Sends a request to the consumer of a typed address, as a child of this event.
+    pub fn call<A: Address>(
+        &self,
+        _address: A,
+        body: A::Request,
+    ) -> Request<A::Request, A::Response> {
+        self.request(A::NAME, body)
     }
 
     /// Makes this event the parent of what `future` dispatches, wherever it is polled. See
@@ -291,7 +306,7 @@ impl AnyEvent {
     }
 
     /// The options that make an event a child of this one.
-    fn as_parent(&self) -> Options {
+    pub(crate) fn as_parent(&self) -> Options {
         Options::child_of(self.parent_ref(), self.claim)
     }
 

@@ -10,13 +10,54 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 
+use super::EventBus;
+use super::any::AnyEvent;
 use super::guard;
+use super::handle::EventHandle;
 use super::record::Erased;
 use super::shared::BusShared;
 use super::sleep::{Elapsed, with_timeout};
 use super::watch::{Select, Watcher};
+use crate::event::Event;
 use crate::machine::{Overflow, WatchKey};
 use crate::sync::Mutex;
+
+impl EventBus {
+    /// Expects the next event of type `E` that is dispatched (R26).
+    pub fn expect<E: Event>(&self) -> Expect<EventHandle<E>> {
+        self.find().next()
+    }
+
+    /// Expects the next event of type `E` that satisfies a predicate. The dispatcher calls the
+    /// predicate.
+    ///
+    /// ```
+    /// use busway::{Event, EventHandle};
+    ///
+    /// #[derive(Event)]
+    /// struct Paid { order: u32 }
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// let paid = bus.expect_where(|paid: &EventHandle<Paid>| paid.order == 7);
+    /// bus.dispatch(Paid { order: 6 })?;
+    /// bus.dispatch(Paid { order: 7 })?;
+    /// assert_eq!(paid.await?.order, 7);
+    /// # Ok(()) }
+    /// ```
+    pub fn expect_where<E: Event>(
+        &self,
+        test: impl Fn(&EventHandle<E>) -> bool + Send + Sync + 'static,
+    ) -> Expect<EventHandle<E>> {
+        self.find().matching(test).next()
+    }
+
+    /// Expects the next event of a name; `*` for any.
+    pub fn expect_name(&self, name: impl Into<String>) -> Expect<AnyEvent> {
+        self.find_name(name).next()
+    }
+}
 
 /// A future of the first event that matches. Made by [`EventBus::expect`](super::EventBus::expect)
 /// and its siblings.

@@ -1,17 +1,45 @@
 //! Looking for events that are there, or will come (R27).
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
+use super::EventBus;
 use super::any::AnyEvent;
 use super::expect::{About, Expect, Test};
+use super::handle::EventHandle;
 use super::record::Erased;
 use super::shared::{BusShared, HubState};
 use super::watch::Select;
+use crate::event::Event;
 use crate::machine::{EventKey, EventStatus};
+
+impl EventBus {
+    /// Looks for events of type `E`, remembered or still to come (R27).
+    pub fn find<E: Event>(&self) -> Find<'_, EventHandle<E>> {
+        Find::new(&self.shared, Select::typed())
+    }
+
+    /// Looks for events of a name; `*` for any.
+    pub fn find_name(&self, name: impl Into<String>) -> Find<'_, AnyEvent> {
+        Find::new(&self.shared, Select::named(name.into()))
+    }
+
+    /// Returns the events the bus remembers, oldest first (R29).
+    #[must_use]
+    pub fn history(&self) -> Vec<AnyEvent> {
+        let shared = &self.shared;
+        let records: Vec<_> = {
+            let hub = shared.hub.lock();
+            let keys: Vec<_> = hub.books.history(shared.key).collect();
+            keys.into_iter().filter_map(|key| hub.books.payload(key).cloned()).collect()
+        };
+        records.into_iter().map(|record| AnyEvent::on(record, shared)).collect()
+    }
+}
 
 /// A search for events. Made by [`EventBus::find`](super::EventBus::find) and
 /// [`EventBus::find_name`](super::EventBus::find_name); what is not set matches everything.

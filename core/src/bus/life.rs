@@ -6,12 +6,109 @@ use core::sync::atomic::Ordering;
 use core::task::Poll;
 use core::time::Duration;
 
+use super::EventBus;
 use super::context;
 use super::ending;
 use super::error::WaitError;
 use super::shared::{BusShared, HubState};
 use super::sleep::{Elapsed, with_timeout};
 use super::wakers::Place;
+
+impl EventBus {
+    /// Waits until nothing on the bus is queued, running or incomplete, children included (R31).
+    /// Returns `false` if `timeout` passes first.
+    ///
+    /// Inside a handler of another bus, this raises nothing and lends nothing, and cycles of such
+    /// waits are not detected. Give it a timeout there.
+    ///
+    /// # Errors
+    /// Inside a handler that has to end before the bus can be idle (R15).
+    ///
+    /// # Cancel safety
+    /// Dropping it ends the wait only.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use busway::{Event, EventHandle};
+    /// use std::time::Duration;
+    ///
+    /// #[derive(Event)]
+    /// struct Upload;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// bus.on(|_: EventHandle<Upload>| tokio::time::sleep(Duration::from_secs(10)));
+    /// bus.dispatch(Upload)?;
+    /// assert!(!bus.wait_until_idle(Duration::from_secs(1)).await?);
+    /// assert!(bus.wait_until_idle(None).await?);
+    /// # Ok(()) }
+    /// ```
+    pub async fn wait_until_idle(
+        &self,
+        timeout: impl Into<Option<Duration>>,
+    ) -> Result<bool, WaitError> {
+        self.shared.wait_until_idle(timeout.into()).await
+    }
+
+    /// Stops the bus (R32).
+    ///
+    /// With a timeout, the bus accepts no new events except children of incomplete ones, and has
+    /// until then to finish its work. What is left then, or everything if there is no timeout
+    /// (`None`), is ended as in [`stop_now`](Self::stop_now), which says when its futures are
+    /// dropped. `clear` also drops the bus's handlers and history and frees its name.
+    ///
+    /// Inside a handler, the stop does not wait for events that cannot complete before that handler:
+    /// its own, those that depend on it, and those queued behind it. They are ended too, and the
+    /// handler with them.
+    ///
+    /// # Cancel safety
+    /// Dropping it before it is ready leaves a bus that accepts no new events and goes on with those
+    /// it has.
+    ///
+    /// # Examples
+    ///
+    /// A graceful shutdown finishes what was accepted, and refuses the rest:
+    ///
+    /// ```
+    /// use busway::{DispatchError, Event, EventHandle};
+    /// use std::time::Duration;
+    ///
+    /// #[derive(Event)]
+    /// struct Upload;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// bus.on(|_: EventHandle<Upload>| tokio::time::sleep(Duration::from_secs(2)));
+    /// let upload = bus.dispatch(Upload)?;
+    ///
+    /// bus.stop(Duration::from_secs(10), true).await;
+    /// assert!(upload.check().is_ok());
+    /// assert!(matches!(bus.dispatch(Upload), Err(DispatchError::Stopped { .. })));
+    /// # Ok(()) }
+    /// ```
+    pub async fn stop(&self, timeout: impl Into<Option<Duration>>, clear: bool) {
+        self.shared.drain_and_stop(timeout.into(), clear).await;
+    }
+
+    /// Stops the bus now (R32): aborts what runs, cancels what is queued and wakes every waiter.
+    /// Does nothing if the bus is stopped already.
+    ///
+    /// An aborted handler's future is dropped by the next task that works for the bus, mostly its
+    /// driver. If the handler runs as a task of its own, the runtime drops its future. The future
+    /// may still exist when this returns.
+    pub fn stop_now(&self) {
+        self.shared.stop_now(false);
+    }
+
+    /// Returns whether the bus no longer accepts events.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.shared.hub.lock().books.is_stopped(self.shared.key)
+    }
+}
 
 impl BusShared {
     /// Counts another handle to the bus; false if the bus is gone. Reopens a bus that was closed and

@@ -5,6 +5,7 @@ use core::fmt;
 use core::future::poll_fn;
 use core::task::{Poll, Waker};
 
+use super::EventBus;
 use super::context;
 use super::error::DispatchError;
 use super::handle::EventHandle;
@@ -12,6 +13,79 @@ use super::send::Options;
 use super::shared::BusShared;
 use crate::event::Event;
 use crate::machine::{EventStatus, Refusal, ReservationKey};
+
+impl EventBus {
+    /// Waits for a place in a full bus, first come first served (R6). Inside a handler, that may be
+    /// the place its own event takes.
+    ///
+    /// # Errors
+    /// The bus is stopped, or its capacity is 0.
+    ///
+    /// # Cancel safety
+    /// Dropping it gives up the place in line.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use busway::{DispatchError, Event};
+    ///
+    /// #[derive(Event)]
+    /// struct Job(u32);
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::builder("main").max_pending(Some(1)).build();
+    /// let permit = bus.reserve().await?;
+    /// let error = bus.dispatch(Job(2)).expect_err("the only place is taken");
+    /// assert!(matches!(error, DispatchError::Full { limit: 1, .. }));
+    ///
+    /// permit.dispatch(Job(1))?.await?;
+    /// let second = bus.dispatch(error.into_event())?;
+    /// assert_eq!(second.0, 2);
+    /// # Ok(()) }
+    /// ```
+    pub async fn reserve(&self) -> Result<Permit<'_>, ReserveError> {
+        reserve(&self.shared).await
+    }
+
+    /// Waits for a place and dispatches. Inside a handler of the hub it returns at once, like
+    /// [`dispatch`](Self::dispatch).
+    ///
+    /// # Errors
+    /// Those of [`dispatch`](Self::dispatch). A full bus is waited for, unless its capacity is 0, or the
+    /// event is a child, which is refused at once beyond `max_pending_children`.
+    ///
+    /// # Cancel safety
+    /// Dropping it before it is ready drops the event without dispatching it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use busway::{Event, EventHandle};
+    /// use std::time::Duration;
+    ///
+    /// #[derive(Event)]
+    /// struct Job(u32);
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::builder("main").max_pending(Some(2)).build();
+    /// bus.on(|_: EventHandle<Job>| tokio::time::sleep(Duration::from_secs(1)));
+    /// for n in 0..10 {
+    ///     bus.dispatch_wait(Job(n)).await?;
+    ///     assert!(bus.pending() <= 2);
+    /// }
+    /// bus.wait_until_idle(None).await?;
+    /// assert_eq!(bus.history().len(), 10);
+    /// # Ok(()) }
+    /// ```
+    pub async fn dispatch_wait<E: Event>(
+        &self,
+        event: E,
+    ) -> Result<EventHandle<E>, DispatchError<E>> {
+        dispatch_wait(&self.shared, event, Options::default()).await
+    }
+}
 
 /// A place in a bus for one event. Dropping it gives the place back.
 ///

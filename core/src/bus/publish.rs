@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::EventBus;
+use super::any::AnyEvent;
 use super::error::{HandlerError, WaitError};
 use super::handle::EventHandle;
 use super::message::{Envelope, Headers};
@@ -73,6 +74,26 @@ impl EventBus {
 
 impl<E: Event> EventHandle<E> {
     /// Publishes a value to a topic of the bus this handle belongs to, as a child of this event. See
+    /// [`EventBus::publish`].
+    ///
+    /// # Errors
+    /// Same as [`EventBus::publish`].
+    ///
+    /// # Cancel safety
+    /// Same as [`EventBus::publish`].
+    pub async fn publish<B: Send + Sync + 'static>(
+        &self,
+        topic: impl Into<Arc<str>>,
+        value: B,
+    ) -> Result<Published, PublishError> {
+        let envelope = Envelope { address: topic.into(), headers: Headers::new(), body: value };
+        let bus = self.place().ok_or(PublishError::Stopped)?;
+        publish(&bus, self.as_parent(), envelope).await
+    }
+}
+
+impl AnyEvent {
+    /// Publishes a value to a topic of the bus this event belongs to, as a child of this event. See
     /// [`EventBus::publish`].
     ///
     /// # Errors

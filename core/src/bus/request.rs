@@ -220,6 +220,15 @@ impl<E: Event> EventHandle<E> {
         let bus = self.place().map(|bus| bus.clone());
         Request::within(bus, self.as_parent(), address.into(), body)
     }
+
+    /// Sends a request to the consumer of a typed address, as a child of this event.
+    pub fn call<A: Address>(
+        &self,
+        _address: A,
+        body: A::Request,
+    ) -> Request<A::Request, A::Response> {
+        self.request(A::NAME, body)
+    }
 }
 
 impl<B: Send + Sync + 'static, R: Send + 'static> Request<B, R> {

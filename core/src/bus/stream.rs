@@ -9,11 +9,62 @@ use core::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
+use super::EventBus;
+use super::any::AnyEvent;
+use super::handle::EventHandle;
 use super::record::Erased;
 use super::shared::BusShared;
 use super::watch::{Select, Watcher};
+use crate::event::Event;
 use crate::machine::{Overflow, WatchKey};
 use crate::sync::{Mutex, OneWaker};
+
+impl EventBus {
+    /// Returns a stream of the events dispatched from now on, with room for `capacity` unread ones
+    /// (R28). `overflow` decides what happens when the reader is slow.
+    ///
+    /// [`Overflow::Wait`] also keeps the events dispatched meanwhile. It holds back what has not started
+    /// on the bus, the last of it even after the last [`EventBus`] is dropped. A task that has such a
+    /// stream and awaits an event of the bus instead of reading waits for itself. While an event has not
+    /// started, handler limits do not count; a deadline does. Drop a stream that is not read.
+    ///
+    /// ```
+    /// use busway::{Event, Overflow};
+    ///
+    /// #[derive(Event)]
+    /// struct Login;
+    ///
+    /// #[derive(Event)]
+    /// struct Logout;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let bus = busway::bus("main");
+    /// let mut events = bus.events(16, Overflow::DropOldest);
+    /// bus.dispatch(Login)?;
+    /// bus.dispatch(Logout)?;
+    /// bus.stop(None, false).await;
+    ///
+    /// let mut seen = Vec::new();
+    /// while let Some(event) = events.next().await {
+    ///     seen.push(event.event_type());
+    /// }
+    /// assert_eq!(seen, ["Login", "Logout"]);
+    /// # Ok(()) }
+    /// ```
+    pub fn events(&self, capacity: usize, overflow: Overflow) -> EventStream<AnyEvent> {
+        EventStream::new(&self.shared, &Select::named("*".into()), capacity, overflow)
+    }
+
+    /// Like [`events`](Self::events), but only for events of type `E`.
+    pub fn events_of<E: Event>(
+        &self,
+        capacity: usize,
+        overflow: Overflow,
+    ) -> EventStream<EventHandle<E>> {
+        EventStream::new(&self.shared, &Select::typed(), capacity, overflow)
+    }
+}
 
 /// The events that come to a bus, in order of dispatch. Made by
 /// [`EventBus::events`](super::EventBus::events); it ends when the bus is stopped.

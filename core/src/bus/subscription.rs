@@ -5,6 +5,7 @@ use alloc::sync::{Arc, Weak};
 use core::any::TypeId;
 use core::fmt;
 
+use super::EventBus;
 use super::any::AnyEvent;
 use super::error::{ForwardError, HandlerError};
 use super::handle::EventHandle;
@@ -15,6 +16,42 @@ use super::shared::BusShared;
 use crate::event::Event;
 use crate::machine::{Action, HandlerInfo, HandlerKey, Limit, Pattern};
 use crate::retry::{RetryOn, RetryPolicy};
+
+impl EventBus {
+    /// Forwards events of a name, or `*` for all, to another bus of the hub (R17). One event then
+    /// runs on both buses and completes when both are done.
+    ///
+    /// The forward neither keeps the target alive nor ends with it. Once the last [`EventBus`] of
+    /// the target is dropped, or the target is stopped, each event has a failure for it among its
+    /// results. Keep the target and stop the source first, or end the forward with
+    /// [`off`](Subscription::off).
+    ///
+    /// # Errors
+    /// The buses belong to different hubs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use busway::{AnyEvent, Event};
+    ///
+    /// #[derive(Event)]
+    /// struct Login;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let hub = busway::hub();
+    /// let (main, audit) = (hub.bus("main").build(), hub.bus("audit").build());
+    /// audit.on_any(|event: AnyEvent| println!("{}", event.event_type()));
+    /// main.forward("*", &audit)?;
+    ///
+    /// let login = main.run(Login).await?;
+    /// assert_eq!(login.path(), ["main", "audit"]);
+    /// # Ok(()) }
+    /// ```
+    pub fn forward(&self, name: &str, target: &Self) -> Result<Subscription, ForwardError> {
+        forward(&self.shared, name, &target.shared)
+    }
+}
 
 /// A registered handler. Dropping it keeps the registration; [`off`](Self::off) ends it.
 ///

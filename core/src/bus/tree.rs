@@ -8,12 +8,33 @@ use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use core::time::Duration;
 
+use hashbrown::HashSet;
+
+use super::EventBus;
 use super::record::Erased;
 use super::results::EventResult;
 use super::shared::HubShared;
 use super::view;
-use crate::machine::{Cause, EventStatus, HandlerKey, ResultStatus};
+use crate::machine::{Cause, EventKey, EventStatus, HandlerKey, ResultStatus};
 use crate::time::Timestamp;
+
+impl EventBus {
+    /// Returns the events the bus remembers as text trees. The roots are those with no remembered
+    /// ancestor.
+    #[must_use]
+    pub fn log_tree(&self) -> LogTree {
+        let shared = &self.shared;
+        let hub = shared.hub.lock();
+        let remembered: HashSet<_> = hub.books.history(shared.key).collect();
+        let parent = |event: &EventKey| hub.books.parent(*event);
+        let is_root = |event: &EventKey| {
+            !core::iter::successors(parent(event), parent).any(|above| remembered.contains(&above))
+        };
+        let roots = hub.books.history(shared.key).filter(is_root);
+        let roots = roots.filter_map(|event| hub.books.payload(event).cloned()).collect();
+        LogTree::new(shared.hub.clone(), roots)
+    }
+}
 
 /// Events and what became of them, with the marks of bubus: `✅` done, `🏃` running, `⏳` pending, `❌`
 /// failed, `⏰` timed out, `🛑` ended from outside. Made by
