@@ -367,6 +367,9 @@ impl<H: IntoHub> EventBusBuilder<H> {
     /// Events are recorded as they complete. A write-ahead journal also records them as they are
     /// accepted, and an event's handlers start only once its acceptance is written (R42). Every
     /// event of the bus then needs a JSON view; an event without one is refused at dispatch.
+    ///
+    /// A journal writes behind the bus, also behind its [`stop`](EventBus::stop): its `flush` or `close`
+    /// waits for the lines.
     #[cfg(feature = "journal")]
     pub fn journal(mut self, journal: impl Into<Arc<dyn super::journal::Sink>>) -> Self {
         let journal = journal.into();

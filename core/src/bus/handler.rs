@@ -90,7 +90,7 @@ use crate::machine::{InvocationKey, Outcome};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler of `{In}`",
     label = "not a handler",
-    note = "a handler is a function of one argument, `EventHandle<MyEvent>` (or `AnyEvent` for `on_name` and `on_any`)",
+    note = "a handler is a function of one argument, `EventHandle<MyEvent>` (or `AnyEvent` for `on_name` and `on_any`); `MyEvent` has `#[derive(Event)]`",
     note = "an async handler's future must be `Send`; it returns `()`, the event's output type, or an `Option` or `Result` of these",
     note = "a method takes `self: Arc<Self>` and stands in a pair, `(service, Service::method)`",
     note = "put `check_handler(..)` around an async function or closure, and the compiler says which of these it is"
@@ -133,7 +133,7 @@ where
 #[diagnostic::on_unimplemented(
     message = "a handler does not take `{Self}`",
     label = "this handler's argument",
-    note = "it takes an `EventHandle` of its event, or `AnyEvent` when it is one of `on_name` or `on_any`"
+    note = "it takes an `EventHandle<MyEvent>`, where `MyEvent` has `#[derive(Event)]`, or `AnyEvent` when it is one of `on_name` or `on_any`"
 )]
 pub trait Input: sealed::Sealed + Sized + Send + 'static {
     /// The type of event that decides what the handler may return.
