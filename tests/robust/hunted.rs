@@ -4,6 +4,8 @@
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::slice::from_mut;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
@@ -15,7 +17,7 @@ use busway_smol::Smol;
 
 use crate::hygiene::watched;
 use crate::ledger::Door;
-use crate::manual::{Counter, Manual, drive, driven};
+use crate::manual::{Counter, Manual, Polled, drive, driven};
 use crate::panics::Mined;
 
 #[derive(Event)]
@@ -183,6 +185,34 @@ fn r45_a_retried_handler_that_is_off_has_its_value() {
     door.open();
     assert!(drive(&mut all));
     assert_eq!(count.result().map_err(|error| error.to_string()), Ok(7));
+}
+
+#[test]
+fn r32_a_handlers_own_task_does_not_go_on_once_the_bus_is_stopped() {
+    let runtime = Manual::helping(false);
+    let builder = EventBus::builder("main").runtime(runtime.clone()).parallel_handlers();
+    let (bus, mut driver) = driven(builder.spawn_parallel());
+    let (door, passed) = (Door::default(), Arc::new(AtomicUsize::new(0)));
+    for _ in 0..2 {
+        let (pass, passes) = (door.clone(), passed.clone());
+        bus.on(move |_: EventHandle<Ask>| {
+            let (pass, passes) = (pass.pass(), passes.clone());
+            async move {
+                pass.await;
+                passes.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+    }
+    bus.dispatch(Ask).unwrap();
+    assert!(drive(from_mut(&mut driver)));
+    let mut handlers: Vec<_> = runtime.spawned().into_iter().map(Polled::new).collect();
+    assert!(handlers.len() == 2 && drive(&mut handlers));
+    door.open();
+    bus.stop_now();
+    // Before the driver has a look.
+    assert!(drive(&mut handlers));
+    assert_eq!(passed.load(Ordering::SeqCst), 0);
+    assert!(handlers.iter().all(Polled::is_done));
 }
 
 #[test]
