@@ -12,7 +12,10 @@ use std::task::{Context, Wake, Waker};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::Duration;
 
-use busway::{Event, EventBus, EventBusBuilder, EventHandle, Overflow, Retry};
+use busway::{
+    Concurrency, Event, EventBus, EventBusBuilder, EventHandle, EventStatus, Overflow, Retry,
+    RetryError,
+};
 use busway_smol::Smol;
 
 use crate::hygiene::watched;
@@ -213,6 +216,50 @@ fn r32_a_handlers_own_task_does_not_go_on_once_the_bus_is_stopped() {
     assert!(drive(&mut handlers));
     assert_eq!(passed.load(Ordering::SeqCst), 0);
     assert!(handlers.iter().all(Polled::is_done));
+}
+
+/// The first event's handler holds the slot. What the second one's makes is not below it, though both
+/// events have one id.
+#[test]
+fn r46_a_slot_is_not_shared_with_what_is_below_another_event_of_the_same_id() {
+    for is_one_hub in [true, false] {
+        let runtime = Manual::helping(false);
+        let policy = Retry::new().timeout(None).semaphore_limit(1).semaphore_timeout(None);
+        let policy =
+            policy.semaphore_name(format!("of one id: {is_one_hub}")).runtime(runtime.clone());
+        let calls = Arc::new(AtomicUsize::new(0));
+        let make = || {
+            let settings = runtime.hub().bus("main").concurrency(Concurrency::Parallel);
+            let (bus, driver) = driven(settings);
+            let (holds, calls) = (policy.clone(), calls.clone());
+            bus.on(move |ask: EventHandle<Ask>| {
+                let (holds, is_first) = (holds.clone(), calls.fetch_add(1, Ordering::SeqCst) == 0);
+                async move {
+                    if is_first {
+                        return holds.run(pending::<Result<(), RetryError>>).await;
+                    }
+                    drop(ask.dispatch(Count));
+                    Ok(())
+                }
+            });
+            bus.handler(|_: EventHandle<Count>| 7).retry(policy.clone()).register();
+            (bus, driver)
+        };
+        let (here, driver) = make();
+        let mut all = vec![driver];
+        let first = here.dispatch(Ask).unwrap();
+        assert!(drive(&mut all));
+        let there = if is_one_hub {
+            here
+        } else {
+            let (there, driver) = make();
+            all.push(driver);
+            there
+        };
+        let second = there.event(Ask).id(first.id()).dispatch().unwrap();
+        assert!(drive(&mut all));
+        assert_eq!(second.children()[0].status(), EventStatus::Started, "one hub: {is_one_hub}");
+    }
 }
 
 #[test]
