@@ -188,8 +188,11 @@ impl Storage for Files {
             Segment::Closed(number) => Some(number),
             Segment::Active => None,
         });
-        let next = Segment::Closed(last.map_or(1, |last| last + 1));
-        match fs::rename(&self.path, self.path(next)) {
+        // A smaller number would be out of order, and may be another file's.
+        let next = last.unwrap_or(0).checked_add(1);
+        let next =
+            next.ok_or_else(|| io::Error::other("the numbers of rotated files are used up"))?;
+        match fs::rename(&self.path, self.path(Segment::Closed(next))) {
             // It was moved away by something else.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             renamed => renamed?,

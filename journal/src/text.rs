@@ -119,8 +119,9 @@ pub(crate) fn check_payload(payload: &str) -> Result<(), BoxError> {
             serde_json::from_str(&format!("[{payload}]")).map_err(not_readable)?;
         return Ok(());
     }
-    // The text contains no such prefix, so the names of the fields need no check.
-    if !payload.contains("\"event_") && !payload.contains("\"busway_") {
+    // The text contains no such prefix, and no escape that may hide one, so the names of the fields
+    // need no check.
+    if !["\"event_", "\"busway_", "\\u"].iter().any(|part| payload.contains(part)) {
         let _: Readable = serde_json::from_str(payload).map_err(not_readable)?;
         return Ok(());
     }
@@ -207,7 +208,7 @@ pub(crate) fn has_huge_integer(json: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::line::Line;
+    use crate::line::{Kind, Line};
 
     #[test]
     fn r41_a_key_like_a_checksum_is_refused_at_the_end() {
@@ -253,6 +254,20 @@ mod tests {
             }
         }
         assert!(check_payload(" {}\n").is_ok(), "what is around it is not written");
+    }
+
+    #[test]
+    fn r44_a_reserved_key_is_refused_with_letters_escaped_too() {
+        for (payload, key) in [
+            (r#"{"\u0065vent_id":1}"#, "event_id"),
+            (r#"{"a":1,"busway\u005faccepted":1,"b":2}"#, "busway_accepted"),
+        ] {
+            let line = Line::parse(line_of(payload).as_bytes());
+            assert!(line.is_err() || line.is_ok_and(|line| line.kind != Kind::Completed));
+            let refused = check_payload(payload).expect_err("it is refused");
+            assert_eq!(refused.downcast_ref(), Some(&ReservedKey { key: key.into() }));
+        }
+        assert!(check_payload(r#"{"a":"\u0065vent_id"}"#).is_ok(), "it is not a key");
     }
 
     fn line_of(payload: &str) -> String {

@@ -4,18 +4,23 @@
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::slice::from_mut;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::Duration;
 
-use busway::{Event, EventBus, EventBusBuilder, EventHandle, Hub, Overflow, Retry};
+use busway::{
+    Concurrency, Event, EventBus, EventBusBuilder, EventHandle, EventStatus, Hub, Overflow, Retry,
+    RetryError,
+};
 use busway_smol::Smol;
 
 use crate::hygiene::watched;
 use crate::ledger::Door;
-use crate::manual::{Counter, Manual, drive, driven};
+use crate::manual::{Counter, Manual, Polled, drive, driven};
 use crate::panics::Mined;
 
 #[derive(Event)]
@@ -183,6 +188,78 @@ fn r45_a_retried_handler_that_is_off_has_its_value() {
     door.open();
     assert!(drive(&mut all));
     assert_eq!(count.result().map_err(|error| error.to_string()), Ok(7));
+}
+
+#[test]
+fn r32_a_handlers_own_task_does_not_go_on_once_the_bus_is_stopped() {
+    let runtime = Manual::helping(false);
+    let builder = EventBus::builder("main").runtime(runtime.clone()).parallel_handlers();
+    let (bus, mut driver) = driven(builder.spawn_parallel());
+    let (door, passed) = (Door::default(), Arc::new(AtomicUsize::new(0)));
+    for _ in 0..2 {
+        let (pass, passes) = (door.clone(), passed.clone());
+        bus.on(move |_: EventHandle<Ask>| {
+            let (pass, passes) = (pass.pass(), passes.clone());
+            async move {
+                pass.await;
+                passes.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+    }
+    bus.dispatch(Ask).unwrap();
+    assert!(drive(from_mut(&mut driver)));
+    let mut handlers: Vec<_> = runtime.spawned().into_iter().map(Polled::new).collect();
+    assert!(handlers.len() == 2 && drive(&mut handlers));
+    door.open();
+    bus.stop_now();
+    // Before the driver has a look.
+    assert!(drive(&mut handlers));
+    assert_eq!(passed.load(Ordering::SeqCst), 0);
+    assert!(handlers.iter().all(Polled::is_done));
+}
+
+/// The first event's handler holds the slot. What the second one's makes is not below it, though both
+/// events have one id.
+#[test]
+fn r46_a_slot_is_not_shared_with_what_is_below_another_event_of_the_same_id() {
+    for is_one_hub in [true, false] {
+        let runtime = Manual::helping(false);
+        let policy = Retry::new().timeout(None).semaphore_limit(1).semaphore_timeout(None);
+        let policy =
+            policy.semaphore_name(format!("of one id: {is_one_hub}")).runtime(runtime.clone());
+        let calls = Arc::new(AtomicUsize::new(0));
+        let make = || {
+            let settings = runtime.hub().bus("main").concurrency(Concurrency::Parallel);
+            let (bus, driver) = driven(settings);
+            let (holds, calls) = (policy.clone(), calls.clone());
+            bus.on(move |ask: EventHandle<Ask>| {
+                let (holds, is_first) = (holds.clone(), calls.fetch_add(1, Ordering::SeqCst) == 0);
+                async move {
+                    if is_first {
+                        return holds.run(pending::<Result<(), RetryError>>).await;
+                    }
+                    drop(ask.dispatch(Count));
+                    Ok(())
+                }
+            });
+            bus.handler(|_: EventHandle<Count>| 7).retry(policy.clone()).register();
+            (bus, driver)
+        };
+        let (here, driver) = make();
+        let mut all = vec![driver];
+        let first = here.dispatch(Ask).unwrap();
+        assert!(drive(&mut all));
+        let there = if is_one_hub {
+            here
+        } else {
+            let (there, driver) = make();
+            all.push(driver);
+            there
+        };
+        let second = there.event(Ask).id(first.id()).dispatch().unwrap();
+        assert!(drive(&mut all));
+        assert_eq!(second.children()[0].status(), EventStatus::Started, "one hub: {is_one_hub}");
+    }
 }
 
 #[test]

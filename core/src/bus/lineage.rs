@@ -7,13 +7,13 @@ use super::context::{self, Polled};
 use super::record::{Erased, ParentLink};
 use super::send::ParentRef;
 use super::shared::{BusShared, HubShared};
-use crate::id::EventId;
 use crate::machine::{EventKey, HandlerKey, InvocationKey};
 use crate::runtime::Runtime;
 use crate::semaphore::Lease;
 
-/// A handler that runs for an event, as the event's descendants know it.
-pub(crate) type InvocationId = (EventId, HandlerKey);
+/// A handler that runs for an event, as its descendants know it: in the hub of this address, while that
+/// lives. Several events may have one [`EventId`](crate::EventId).
+pub(crate) type InvocationId = (usize, EventKey, HandlerKey);
 
 /// A call that wants a slot.
 #[derive(Debug, Default)]
@@ -33,18 +33,18 @@ impl Caller {
         let Some(current) = context::current() else {
             return Self { inside, ..Self::default() };
         };
-        let ParentRef { event, id, handler, .. } = current.parent;
-        let own = handler.map(|handler| (id, handler));
+        let ParentRef { event, handler, .. } = current.parent;
+        let own = event.zip(handler).map(|(event, handler)| (current.hub, event, handler));
         let above = hub(current.hub).zip(event).map(|(hub, event)| above(&hub, event));
         Self { inside, own, above: above.unwrap_or_default() }
     }
 
     /// An invocation that is being polled.
     pub(crate) fn invocation(bus: &BusShared, event: &dyn Erased, by: InvocationKey) -> Self {
-        let head = event.head();
+        let event = event.head().key();
         let handler = context::handler_of(&bus.hub, by);
-        let own = handler.map(|handler| (head.id, handler));
-        Self { inside: Vec::new(), own, above: above(&bus.hub, head.key()) }
+        let own = handler.map(|handler| (bus.hub.address(), event, handler));
+        Self { inside: Vec::new(), own, above: above(&bus.hub, event) }
     }
 }
 
@@ -54,10 +54,10 @@ fn above(hub: &HubShared, event: EventKey) -> Vec<InvocationId> {
     let mut found = Vec::new();
     let mut next = Some(event);
     while let Some(record) = next.and_then(|event| state.books.payload(event)) {
-        if let Some(ParentLink { id, handler: Some(handler) }) = record.head().parent() {
-            found.push((id, handler));
-        }
-        next = next.and_then(|event| state.books.parent(event));
+        let parent = next.and_then(|event| state.books.parent(event));
+        let handler = record.head().parent().and_then(|ParentLink { handler, .. }| handler);
+        found.extend(parent.zip(handler).map(|(parent, handler)| (hub.address(), parent, handler)));
+        next = parent;
     }
     found
 }

@@ -45,7 +45,7 @@ impl Future for SpawnedTask {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.leash.task.register(cx.waker());
-        if self.leash.is_cut.load(Ordering::Acquire) {
+        if self.leash.is_cut.load(Ordering::Acquire) || self.bus.is_told_to_end(self.invocation) {
             let Self { running, bus, .. } = &mut *self;
             running.discard(&bus.span);
             return Poll::Ready(());

@@ -184,4 +184,9 @@ impl BusShared {
         self.has_mail.store(true, Ordering::Release);
         self.notify();
     }
+
+    /// Whether an invocation was ended, and whoever has the turn has not looked since.
+    pub(crate) fn is_told_to_end(&self, invocation: InvocationKey) -> bool {
+        self.has_mail.load(Ordering::Acquire) && self.inbox.lock().cancelled.contains(&invocation)
+    }
 }

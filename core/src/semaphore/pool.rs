@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
+use hashbrown::HashMap;
+
 use super::error::SemaphoreError;
 use super::processes::{Lock, Processes};
 use super::queue::{Entry, Slots, Ticket};
@@ -33,7 +35,7 @@ struct State {
     /// The waker of each ticket.
     wakers: BTreeMap<Ticket, Waker>,
     /// The invocations that hold slots, with these slots.
-    holders: BTreeMap<InvocationId, Vec<Weak<Lease>>>,
+    holders: HashMap<InvocationId, Vec<Weak<Lease>>>,
 }
 
 impl Pool {

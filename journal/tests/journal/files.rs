@@ -5,7 +5,8 @@ use std::io::Write;
 use std::time::Duration;
 
 use busway_core::EventHandle;
-use busway_journal::{Journal, Kind, Mode, OpenError, Replay, ReplayError, Types, segments};
+use busway_core::journal::DurableError;
+use busway_journal::{Journal, Kind, Mode, OpenError, Replay, ReplayError, Sync, Types, segments};
 
 use crate::events::{Job, Outcome, Step, bus, job, soon};
 
@@ -48,6 +49,22 @@ async fn r43_files_are_rotated_and_replayed_in_order() -> Outcome {
         assert_eq!(line.kind, Kind::Completed);
     }
     assert_eq!(Journal::replay(&path)?.filter(Result::is_ok).count(), 60);
+    Ok(())
+}
+
+#[tokio::test]
+async fn r43_no_file_is_rotated_over_another_when_the_numbers_are_used_up() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("events.jsonl");
+    fs::write(folder.path().join(format!("events.jsonl.{}", u32::MAX)), "")?;
+    let journal = Journal::builder(&path).sync(Sync::Always).rotate_at(1).open()?;
+    let bus = bus(&journal);
+    soon(bus.dispatch(job(1))?.durable()).await?;
+    let lost = soon(bus.dispatch(job(2))?.durable()).await.expect_err("it cannot be rotated");
+    let DurableError::Failed(source) = lost else { panic!("{lost:?}") };
+    let source = source.source().expect("why").to_string();
+    assert_eq!(source, "the numbers of rotated files are used up");
+    assert_eq!(fs::read_to_string(&path)?.lines().count(), 1, "what was there is there");
     Ok(())
 }
 
