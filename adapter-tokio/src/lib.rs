@@ -15,8 +15,7 @@
 //! The runtime must have its time driver enabled (`enable_time` or `enable_all`). Without it, the first
 //! handler that does not end at once stops the bus with tokio's panic. A retry policy around a function
 //! panics in its caller as soon as it would wait: for a slot, for a try that has a timeout, or between
-//! two tries. So does a wait with a limit for a bus whose runtime was shut down before it had anything
-//! to do.
+//! two tries.
 //!
 //! The clock is the system's ([`SystemClock`]). Where tokio is built with its `test-util`, it is
 //! tokio's, and follows a paused clock (`start_paused`).
@@ -28,16 +27,17 @@
 //! awaiting work from anywhere.
 
 mod pause;
+mod timer;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
 
 use busway_core::{Instant, NoRuntime, Runtime, SystemClock, Task, Timer};
 use tokio::runtime::Handle;
-use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
+use tokio::time::Instant as TokioInstant;
+
+use self::timer::TokioTimer;
 
 /// A tokio runtime, current-thread or multi-thread, for a bus or a hub.
 #[derive(Clone, Debug)]
@@ -99,7 +99,7 @@ impl Runtime for Tokio {
     }
 
     fn timer(&self) -> Pin<Box<dyn Timer>> {
-        Box::pin(TokioTimer { handle: self.handle.clone(), epoch: self.epoch, sleep: None })
+        Box::pin(TokioTimer::new(self.handle.clone(), self.epoch))
     }
 
     fn spawn(&self, task: Task) {
@@ -109,41 +109,5 @@ impl Runtime for Tokio {
 
     fn is_current(&self) -> bool {
         Handle::try_current().is_ok_and(|current| current.id() == self.handle.id())
-    }
-}
-
-struct TokioTimer {
-    handle: Handle,
-    epoch: TokioInstant,
-    sleep: Option<Pin<Box<Sleep>>>,
-}
-
-/// Tokio's own "far future", for a deadline beyond its clock's range.
-const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
-
-impl Timer for TokioTimer {
-    fn reset(mut self: Pin<&mut Self>, at: Instant) {
-        let after = at.since(Instant::EPOCH);
-        let deadline = self.epoch.checked_add(after).unwrap_or_else(|| self.epoch + FAR);
-        let _inside = self.handle.clone();
-        let _inside = _inside.enter();
-        match &mut self.sleep {
-            Some(sleep) => sleep.as_mut().reset(deadline),
-            None => self.sleep = Some(Box::pin(sleep_until(deadline))),
-        }
-    }
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut self.sleep {
-            Some(sleep) => sleep.as_mut().poll(cx),
-            None => Poll::Pending,
-        }
-    }
-}
-
-impl std::fmt::Debug for TokioTimer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let deadline = self.sleep.as_ref().map(|sleep| sleep.deadline());
-        f.debug_struct("TokioTimer").field("deadline", &deadline).finish()
     }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use busway::tokio::Tokio;
 use busway::{
-    Cause, DispatchError, Event, EventBus, EventHandle, EventStatus, ExpectError, Limit, WaitError,
+    Cause, DispatchError, Event, EventBus, EventHandle, EventStatus, ExpectError, Hub, Limit,
+    WaitError,
 };
 use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -158,6 +159,31 @@ fn r33_a_runtime_that_is_gone() {
     assert_eq!(event.cause(), Some(Cause::Stopped));
     let event = late.dispatch(Stuck).unwrap();
     assert_eq!(event.cause(), Some(Cause::Stopped), "accepted, and nobody will ever run it");
+}
+
+/// A wait with a limit for a bus whose runtime is gone ends, wherever it is polled: by the clock of the
+/// runtime it is in, or at once where there is none.
+#[test]
+fn r24_a_wait_outlives_the_runtime_of_the_bus() {
+    let (near, gone) = (runtime(), runtime());
+    let hub = Hub::builder().runtime(Tokio::new(gone.handle().clone())).build();
+    let (used, unused) = (hub.bus("used").build(), hub.bus("unused").build());
+    used.on(|ask: EventHandle<Ask>| ask.0);
+    near.block_on(used.run(Ask(1))).unwrap();
+    let limit = Duration::from_millis(20);
+    let begun = near.spawn(unused.expect::<Ask>().within(LONG));
+    drop(gone);
+    assert!(used.is_stopped() && !unused.is_stopped());
+    let began = std::time::Instant::now();
+    let waited = near.block_on(unused.expect::<Ask>().within(limit));
+    assert!(matches!(waited, Err(ExpectError::TimedOut { .. })), "{waited:?}");
+    assert!(began.elapsed() >= limit);
+    let outside = futures_util::FutureExt::now_or_never(unused.expect::<Ask>().within(LONG));
+    assert!(matches!(outside, Some(Err(ExpectError::TimedOut { .. }))), "{outside:?}");
+    // One that was under way goes on by the other clock, and hears of the end of its bus.
+    unused.stop_now();
+    let begun = near.block_on(in_time(begun)).unwrap();
+    assert!(matches!(begun, Err(ExpectError::Stopped)), "{begun:?}");
 }
 
 fn paused_an_hour_ahead(run: impl Future<Output = ()>) {

@@ -1,0 +1,104 @@
+//! Timers that can be polled in their runtime and elsewhere, also after its end.
+
+use std::fmt;
+use std::panic::resume_unwind;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use busway_core::{Instant, Timer};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
+
+/// Tokio's own "far future", for a deadline beyond its clock's range.
+const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
+
+pub(crate) struct TokioTimer {
+    handle: Handle,
+    epoch: TokioInstant,
+    deadline: Option<TokioInstant>,
+    /// What is polled inside the runtime, as a driver does.
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// What is polled elsewhere: a task of the runtime that sleeps. A `Sleep` whose runtime is shut down
+    /// panics when it is polled; a task says that it was cancelled.
+    task: Option<JoinHandle<()>>,
+}
+
+/// The runtime is shut down.
+struct Gone;
+
+impl TokioTimer {
+    pub(crate) const fn new(handle: Handle, epoch: TokioInstant) -> Self {
+        Self { handle, epoch, deadline: None, sleep: None, task: None }
+    }
+
+    fn is_inside(&self) -> bool {
+        Handle::try_current().is_ok_and(|current| current.id() == self.handle.id())
+    }
+
+    fn poll_inside(&mut self, deadline: TokioInstant, cx: &mut Context<'_>) -> Poll<()> {
+        self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline))).as_mut().poll(cx)
+    }
+
+    fn poll_elsewhere(
+        &mut self,
+        deadline: TokioInstant,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Gone>> {
+        let sleeps = || self.handle.spawn(async move { sleep_until(deadline).await });
+        let task = self.task.get_or_insert_with(sleeps);
+        let ended = ready!(Pin::new(task).poll(cx));
+        self.task = None;
+        Poll::Ready(ended.map_err(|error| match error.try_into_panic() {
+            // Its time driver is not enabled.
+            Ok(panic) => resume_unwind(panic),
+            Err(_cancelled) => Gone,
+        }))
+    }
+
+    fn forget_task(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.abort();
+        }
+    }
+}
+
+impl Timer for TokioTimer {
+    fn reset(mut self: Pin<&mut Self>, at: Instant) {
+        let after = at.since(Instant::EPOCH);
+        let deadline = self.epoch.checked_add(after).unwrap_or_else(|| self.epoch + FAR);
+        self.deadline = Some(deadline);
+        self.forget_task();
+        if let Some(sleep) = &mut self.sleep {
+            sleep.as_mut().reset(deadline);
+        }
+    }
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = self.deadline else { return Poll::Pending };
+        if !self.is_inside() {
+            match ready!(self.poll_elsewhere(deadline, cx)) {
+                Ok(()) => return Poll::Ready(()),
+                Err(Gone) => {
+                    // Outside of all runtimes nothing would ever wake the caller: its time has come.
+                    let Ok(here) = Handle::try_current() else { return Poll::Ready(()) };
+                    (self.handle, self.sleep) = (here, None);
+                }
+            }
+        }
+        self.poll_inside(deadline, cx)
+    }
+}
+
+impl Drop for TokioTimer {
+    fn drop(&mut self) {
+        self.forget_task();
+    }
+}
+
+impl fmt::Debug for TokioTimer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokioTimer").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
