@@ -29,7 +29,6 @@
 mod pause;
 mod timer;
 
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 

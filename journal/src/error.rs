@@ -106,6 +106,10 @@ pub enum JournalError {
     /// The journal is closed.
     #[error("the journal is closed")]
     Closed,
+    /// A flush or close on the thread that writes, where `on_warning` may be called. It would wait for
+    /// itself.
+    #[error("the thread of the journal cannot wait for itself")]
+    OwnThread,
 }
 
 /// A payload cannot be written, because it could not be read again.

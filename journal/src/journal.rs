@@ -184,6 +184,9 @@ impl Journal {
     }
 
     fn ended(&self) -> Result<(), Arc<JournalError>> {
+        if self.owner.queue.is_here() {
+            return Err(Arc::new(JournalError::OwnThread));
+        }
         self.failure().map_or(Ok(()), Err)
     }
 }

@@ -86,6 +86,11 @@ impl Queue {
         self.wake(state);
     }
 
+    /// Whether this is the writing thread.
+    pub(crate) fn is_here(&self) -> bool {
+        matches!(&self.lock().writer, WriterState::Running(id, _) if *id == thread::current().id())
+    }
+
     /// Asks for everything added so far to be brought to disk.
     pub(crate) fn hurry(self: &Arc<Self>) {
         let mut state = self.lock();

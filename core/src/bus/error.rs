@@ -232,7 +232,8 @@ pub enum HandlerError {
         /// The type of the value.
         found: &'static str,
     },
-    /// The event was to be forwarded to a bus that is stopped or gone.
+    /// The event was to be forwarded to a bus that is stopped or gone, or whose write-ahead journal
+    /// failed.
     TargetGone,
     /// The handler was tried several times, and every try failed (R45).
     GaveUp {
@@ -256,7 +257,9 @@ impl fmt::Display for HandlerError {
             Self::ResultType { expected, found } => {
                 write!(f, "the handler returned an invalid type: expected {expected}, got {found}")
             }
-            Self::TargetGone => f.write_str("the bus to forward to is stopped or gone"),
+            Self::TargetGone => {
+                f.write_str("the bus to forward to is stopped or gone, or cannot write its journal")
+            }
             Self::GaveUp { tries, elapsed, last } => {
                 write!(f, "gave up after {} over {elapsed:?}: {last}", Tries(*tries))
             }

@@ -52,7 +52,8 @@ pub struct DeliveryOptions {
     /// How long each try may take. The default is 30 s; `None` allows any time, zero only an answer
     /// given at once.
     pub timeout: Option<Duration>,
-    /// How often the consumer is retried when it fails or exceeds its time. The default is none.
+    /// How often the consumer is retried when it fails, panics or exceeds its time. The default is none:
+    /// then the caller learns of it at once.
     pub retries: u32,
     /// The pause between two tries.
     pub wait: Duration,

@@ -82,7 +82,8 @@ pub enum Outcome<R> {
     Aborted(Cause),
     /// It was ended before it started.
     Cancelled(Cause),
-    /// It was to forward the event to a bus that is stopped or gone (R17).
+    /// It was to forward the event to a bus that is stopped or gone, or that takes no events because
+    /// what it writes ahead could not be written (R17).
     TargetGone,
 }
 

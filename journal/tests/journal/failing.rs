@@ -130,6 +130,25 @@ async fn r44_a_journal_of_what_completed_reports_it_and_the_events_go_on() -> Ou
     Ok(())
 }
 
+/// What is told on the writing thread cannot wait for that thread, and is not told that all is well.
+#[tokio::test]
+async fn r44_a_flush_on_the_journals_own_thread_is_refused() -> Outcome {
+    let disk = Disk::default();
+    let journal = on(&disk, Mode::Completed).sync(Sync::Always).open()?;
+    let flushed = Arc::new(Mutex::new(Vec::new()));
+    let (tells, flushes) = (flushed.clone(), journal.clone());
+    let heard = move |_: &Warning| tells.lock().unwrap().push(flushes.flush_blocking());
+    let bus = builder("main").on_warning(heard).journal(&journal).build();
+    disk.look().fails.append = true;
+    assert!(is_failed(&soon(bus.dispatch(job(1))?.durable()).await));
+    disk.look().fails = NONE;
+    soon(bus.dispatch(job(2))?.durable()).await?;
+    let flushed = std::mem::take(&mut *flushed.lock().unwrap());
+    let [Err(error)] = &flushed[..] else { panic!("{flushed:?}") };
+    assert!(matches!(**error, JournalError::OwnThread), "{error}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn r44_nothing_is_written_behind_half_a_line() -> Outcome {
     let disk = Disk::default();

@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use busway_core::{BoxError, DispatchError, EventBus, EventHandle, EventId};
+use busway_core::{BoxError, DispatchError, EventBus, EventHandle, EventId, Message};
 use busway_journal::{Journal, RecoverError, Types, Unfinished};
 use busway_macros::Event;
 use serde::{Deserialize, Serialize};
 
 use crate::disk::Disk;
-use crate::events::{Job, Outcome, Step, ahead, builder, bus, job, on, soon};
+use crate::events::{Job, Outcome, Pair, Step, ahead, builder, bus, job, on, soon};
 
 type Seen = Arc<Mutex<Vec<(u32, EventId)>>>;
 
@@ -136,6 +136,60 @@ async fn r42_a_child_is_made_again_by_its_parent() -> Outcome {
     }
     journal.flush().await?;
     assert!(ahead(&disk.after_power_loss(0)).recover().is_empty(), "the old child is forgotten");
+    Ok(())
+}
+
+/// Runs the step of a job, by way of a request and of an event on a bus without a journal, of which
+/// there are no lines.
+fn in_a_roundabout_way(bus: &EventBus) -> Result<EventBus, BoxError> {
+    let quiet = bus.hub().bus("quiet").build();
+    bus.on(|job: EventHandle<Job>| async move {
+        job.request::<u32, ()>("steps", job.number).timeout(None).await
+    });
+    let unnoted = quiet.clone();
+    bus.consumer("steps", move |of: Message<u32>| {
+        let unnoted = unnoted.clone();
+        async move { unnoted.run(Pair(*of, String::new())).await.map(drop).map_err(BoxError::from) }
+    })?;
+    let noted = bus.downgrade();
+    quiet.on(move |pair: EventHandle<Pair>| {
+        let noted = noted.upgrade();
+        async move {
+            noted.ok_or("gone")?.run(Step { of: pair.0 }).await.map(drop).map_err(BoxError::from)
+        }
+    });
+    Ok(quiet)
+}
+
+#[tokio::test]
+async fn r42_a_child_is_known_below_what_has_no_line() -> Outcome {
+    let disk = Disk::default();
+    {
+        let journal = ahead(&disk);
+        let bus = bus(&journal);
+        let _quiet = in_a_roundabout_way(&bus)?;
+        bus.on(|_: EventHandle<Step>| std::future::pending::<()>());
+        let job = bus.dispatch(job(1))?;
+        let child = soon(bus.expect::<Step>()).await?;
+        assert_ne!(child.parent_id(), Some(job.id()));
+        soon(child.durable()).await?;
+    }
+    let disk = disk.after_power_loss(0);
+    let journal = ahead(&disk);
+    let bus = bus(&journal);
+    let _quiet = in_a_roundabout_way(&bus)?;
+    let steps = Arc::new(Mutex::new(0));
+    let ran = steps.clone();
+    bus.on(move |_: EventHandle<Step>| *ran.lock().unwrap() += 1);
+    let left = journal.recover();
+    let below: Vec<_> =
+        left.events().iter().map(|left| (left.line.event_type.as_str(), left.is_below)).collect();
+    assert_eq!(below, [("Job", false), ("Step", true)]);
+    let again = soon(left.dispatch(&bus, &types().with::<Step>())).await;
+    for event in again.events {
+        soon(event).await?;
+    }
+    assert_eq!(*steps.lock().unwrap(), 1, "it ran twice");
     Ok(())
 }
 

@@ -288,7 +288,8 @@ fn entry<'a>(bus: &BusShared, record: &'a dyn Erased, what: What, payload: &'a s
         timeout: ticket.map_or_else(|| duration(limit), |ticket| ticket.timeout),
         id: head.id,
         path: view::path(head),
-        parent_id: head.parent().map(|parent| parent.id),
+        parent_id: ticket
+            .map_or_else(|| head.parent().map(|parent| parent.id), |ticket| ticket.parent),
         created_at: bus.hub.wall(head.created_at),
         completed_at: ended.map(|ended| bus.hub.wall(ended.completed_at)),
         attempt: ticket.map_or(1, |ticket| ticket.attempt),

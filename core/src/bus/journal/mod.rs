@@ -84,7 +84,8 @@ pub struct Entry<'a> {
     pub id: EventId,
     /// The names of the buses it has reached, in order of arrival.
     pub path: Vec<String>,
-    /// The event whose handler dispatched it.
+    /// The event whose handler dispatched it, or the nearest one above that has a line: requests,
+    /// publications and the events of buses without a journal have none.
     pub parent_id: Option<EventId>,
     /// When it was dispatched.
     pub created_at: Timestamp,

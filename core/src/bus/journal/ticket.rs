@@ -7,10 +7,11 @@ use core::time::Duration;
 use super::{DurableError, Sink};
 use crate::bus::message::MESSAGE;
 use crate::bus::record::Head;
-use crate::bus::send::{NotSent, Options};
+use crate::bus::send::{NotSent, Options, ParentRef};
 use crate::bus::shared::BusShared;
 use crate::bus::wakers::{Place, Wakers};
 use crate::event::Event;
+use crate::id::EventId;
 use crate::machine::{BusKey, Limit};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +23,8 @@ pub(crate) struct Ticket {
     pub(crate) payload: String,
     pub(crate) timeout: Option<Duration>,
     pub(crate) attempt: u32,
+    /// The nearest event above that has a line.
+    pub(crate) parent: Option<EventId>,
     settled: Mutex<Option<Result<(), DurableError>>>,
     waiters: Wakers,
     is_awaited: AtomicBool,
@@ -54,10 +57,25 @@ impl BusShared {
             payload: text,
             timeout: duration(limit.unwrap_or(link.limit)),
             attempt: options.attempt.max(1),
+            parent: self.parent(options.parentage).map(|parent| self.noted_above(parent)),
             settled: Mutex::new(None),
             waiters: Wakers::new(),
             is_awaited: AtomicBool::new(false),
         })))
+    }
+
+    /// The nearest event above a new one that has a line: requests, publications and the events of
+    /// buses without a journal have none. If there is no such event, the parent.
+    fn noted_above(&self, parent: ParentRef) -> EventId {
+        let hub = self.hub.lock();
+        let mut next = parent.event;
+        while let Some(event) = next {
+            match hub.books.payload(event).map(|record| record.head()) {
+                Some(head) if head.ticket.is_some() => return head.id,
+                _ => next = hub.books.parent(event),
+            }
+        }
+        parent.id
     }
 }
 
