@@ -94,7 +94,7 @@ impl FindRuntime for Latch {
 /// Returns the runtime that the enabled features give here and now: inside a tokio runtime that one,
 /// else smol's global executor, else async-std's.
 ///
-/// A hub asks for it at its first dispatch, and keeps it. smol and async-std start their threads by
+/// A hub asks for it at each dispatch until it gets one, and keeps that one. smol and async-std start their threads by
 /// themselves, so with either of them there always is a runtime. With tokio alone, there is one only
 /// inside tokio.
 ///

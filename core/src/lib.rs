@@ -60,7 +60,8 @@
 //!   [`AnyEvent`] tells instead. Children are the events dispatched through it (`event.dispatch(..)`,
 //!   `event.run(..)`, `.parent(&event)`), and waits for them, or for the event itself, are the
 //!   handler's. To await any other event inside a handler, use [`EventHandle::wait_within`]. A plain
-//!   await of it is a root wait, which does not raise the event: on a serial bus, neither may ever end.
+//!   await of it counts as a wait from outside and does not raise the event: on a serial bus, the handler
+//!   and the event may then wait for each other for ever.
 //! - The same goes for `wait_until_idle` on the handler's own bus, a `dispatch_wait` into a full
 //!   one, and a request or a publication made through the bus instead of the handle. They are not
 //!   recognised as being inside a handler.

@@ -280,7 +280,8 @@ impl AnyEvent {
         EventBuilder::with(self.place(), child, self.as_parent())
     }
 
-    /// Sends a request to the consumer of an address, as a child of this event.
+    /// Returns a request to the consumer of an address, as a child of this event. It is sent when it is
+    /// awaited.
     pub fn request<B, R>(&self, address: impl Into<Arc<str>>, body: B) -> Request<B, R>
     where
         B: Send + Sync + 'static,
@@ -290,7 +291,8 @@ impl AnyEvent {
         Request::within(bus, self.as_parent(), address.into(), body)
     }
 
-    /// Sends a request to the consumer of a typed address, as a child of this event.
+    /// Returns a request to the consumer of a typed address, as a child of this event. It is sent when it
+    /// is awaited.
     pub fn call<A: Address>(
         &self,
         _address: A,

@@ -33,8 +33,9 @@ pub struct HubBuilder {
 
 /// The settings of a bus that is not made yet. See [`EventBus::builder`] and [`Hub::bus`].
 ///
-/// A bus on its own gets a hub of its own: its builder has that hub's settings too. The settings of a
-/// shared [`Hub`] are those of its own builder.
+/// The builder of a bus on its own (`EventBusBuilder<HubBuilder>`) also has the settings of the hub that
+/// it makes, such as [`runtime`](Self::runtime). The builder of a bus of a shared hub
+/// (`EventBusBuilder<Hub>`) does not: they are set on the [`HubBuilder`].
 ///
 /// ```
 /// use busway::{Event, EventHandle};
@@ -119,7 +120,8 @@ impl HubBuilder {
         self
     }
 
-    /// Sets a source that is asked for a runtime at each dispatch, until it gives one.
+    /// Sets a source that is asked for a runtime at each dispatch, until it gives one, which is kept. A
+    /// driver polled by hand asks too, and so does a wait with a timeout, which does not keep the answer.
     pub fn runtime_source(
         mut self,
         source: impl Fn() -> Result<Arc<dyn Runtime>, NoRuntime> + Send + Sync + 'static,
@@ -184,8 +186,7 @@ impl HubBuilder {
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> Result<(), busway::BoxError> {
     /// let (tell, failures) = mpsc::channel();
-    /// let hub = Hub::builder()
-    ///     .runtime_source(busway::latch)
+    /// let hub = busway::hub_builder()
     ///     .on_failure(move |event, result| {
     ///         let error = result.error().map(|error| error.to_string());
     ///         let _ = tell.send((event.event_type(), error.unwrap_or_default()));
@@ -221,7 +222,7 @@ impl EventBusBuilder {
         self.own_hub(|hub| hub.runtime(runtime))
     }
 
-    /// Sets a source that is asked for a runtime at the first dispatch. See
+    /// Sets a source that is asked for a runtime at each dispatch, until it gives one. See
     /// [`HubBuilder::runtime_source`].
     pub fn runtime_source(
         self,
@@ -365,11 +366,11 @@ impl<H: IntoHub> EventBusBuilder<H> {
     /// Records the bus's events in a journal, which buses may share (R41).
     ///
     /// Events are recorded as they complete. A write-ahead journal also records them as they are
-    /// accepted, and an event's handlers start only once its acceptance is written (R42). Every
-    /// event of the bus then needs a JSON view; an event without one is refused at dispatch.
+    /// accepted, and an event's handlers start only once its acceptance is written (R42). With either,
+    /// every event of the bus needs a JSON view (`#[event(json)]`); one without is refused at dispatch.
     ///
-    /// A journal writes behind the bus, also behind its [`stop`](EventBus::stop): its `flush` or `close`
-    /// waits for the lines.
+    /// The journal may still be writing after [`stop`](EventBus::stop) has returned. To wait for the last
+    /// lines, call the journal's `flush` or `close`.
     #[cfg(feature = "journal")]
     pub fn journal(mut self, journal: impl Into<Arc<dyn super::journal::Sink>>) -> Self {
         let journal = journal.into();
@@ -391,7 +392,8 @@ impl<H: IntoHub> EventBusBuilder<H> {
         bus
     }
 
-    /// Makes the bus and returns its driver for you to poll: the bus does nothing by itself.
+    /// Makes the bus and returns its driver for you to poll; none is spawned. A task that awaits one of
+    /// its events may still run handlers itself, but deadlines pass only when the driver is polled.
     pub fn with_driver(self) -> (EventBus, Driver) {
         let bus = self.build();
         bus.shared.claim_driver();

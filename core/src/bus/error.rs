@@ -15,7 +15,7 @@ use crate::machine::{Cause, Deadlock};
 use crate::retry::Tries;
 use crate::runtime::NoRuntime;
 
-/// An event was not accepted. The error hands it back, and its `Debug` asks nothing of the event.
+/// An event was not accepted. The error hands it back, and implements `Debug` whether or not the event does.
 #[non_exhaustive]
 pub enum DispatchError<E> {
     /// The bus holds as many incomplete events as it accepts (R6).
@@ -79,7 +79,9 @@ impl<E> DispatchError<E> {
 impl<E> fmt::Display for DispatchError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full { limit, .. } => write!(f, "the bus is full: {limit} events are pending"),
+            Self::Full { limit, .. } => {
+                write!(f, "the bus is full: {limit} events have not completed")
+            }
             Self::Stopped { .. } => f.write_str("the bus is stopped"),
             Self::TooDeep { depth, limit, .. } => {
                 write!(
@@ -235,7 +237,8 @@ pub enum HandlerError {
     /// The event was to be forwarded to a bus that is stopped or gone, or whose write-ahead journal
     /// failed.
     TargetGone,
-    /// The handler was tried several times, and every try failed (R45).
+    /// The handler was tried more than once and did not succeed: the last try failed, timed out or was
+    /// ended (R45).
     GaveUp {
         /// Tries made.
         tries: u32,
@@ -337,7 +340,7 @@ impl HandlerError {
     }
 }
 
-/// An event has no result to give. The source is the handler's own error, if it returned one; the text
+/// Why an event has no result. The source is the handler's own error, if it returned one; the text
 /// includes it, so that a log without sources still says what went wrong.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -349,12 +352,13 @@ pub enum ResultError {
         /// How it failed.
         error: HandlerError,
     },
-    /// Several handlers failed; all of them, in order of registration. The source is the first.
+    /// Several handlers failed: all of them, in handler order. The source is the first one's own error,
+    /// if it returned one.
     Several {
         /// The handlers' names and how they failed.
         failures: Vec<(Arc<str>, HandlerError)>,
     },
-    /// The event was ended before its handlers were.
+    /// The event was ended before its handlers had finished.
     Ended {
         /// Why.
         cause: Cause,

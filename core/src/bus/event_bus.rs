@@ -22,7 +22,7 @@ use crate::machine::{BusConfig, BusKey};
 /// An event bus: register handlers, dispatch events, await them.
 ///
 /// It is cheap to clone. When the last clone is dropped, the events already dispatched still run;
-/// then the bus and everything it holds is freed. A handler that holds its own bus keeps it alive:
+/// then the bus and everything it holds are freed. A handler that holds its own bus keeps it alive:
 /// let it hold a [`WeakEventBus`] instead, or use the event's own handle.
 ///
 /// ```
@@ -214,8 +214,8 @@ impl EventBus {
     ///
     /// # Errors
     /// The error hands the event back if the bus is full or stopped, if the event would be too deep,
-    /// or if there is no runtime yet; with a journal, also if the event cannot be written or the
-    /// journal has failed.
+    /// or if there is no runtime yet; with a journal, also if the event has no JSON form that the
+    /// journal can record; with a write-ahead journal, also if that journal has failed.
     ///
     /// # Examples
     ///
@@ -247,9 +247,9 @@ impl EventBus {
     /// belongs to it: its task-locals, and without the feature `tracing` its span. Pass a handler
     /// what it needs in the event.
     ///
-    /// The future is usually ready at its first poll. Once its thread has made a few hundred steps
-    /// for buses, it yields to other tasks first, even if its event is done by then. So do the next
-    /// ones, up to eight, until one of them is polled again.
+    /// The future is usually ready at its first poll. But once a thread has run a few hundred handler
+    /// steps in such waits, the next wait is pending once, even if its event is done, so that other tasks
+    /// get a turn. Up to eight waits in a row yield like this, until one of them is polled again.
     ///
     /// # Errors
     /// The event is not accepted, or the wait could never end.
@@ -266,7 +266,7 @@ impl EventBus {
         EventBuilder::new(&self.shared, event, Parentage::Ambient)
     }
 
-    /// Returns the number of events that have not completed.
+    /// Returns the number of events that have not completed, whether pending or started.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.shared.hub.lock().books.incomplete(self.shared.key)

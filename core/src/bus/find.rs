@@ -81,9 +81,9 @@ impl<'a, In: Send + 'static> Find<'a, In> {
         self
     }
 
-    /// Matches only events of this status. An event still to come is `Pending` when it comes. With
-    /// another status, [`next`](Self::next) finds nothing, and
-    /// [`newest_or_next`](Self::newest_or_next) only what is there.
+    /// Matches only events of this status. It is read when the event is offered to the search: one that
+    /// has just come may already be `Started` or `Completed` by then, for example if nobody handles it.
+    /// So do not set a status where events still to come are looked for.
     pub fn status(self, status: EventStatus) -> Self {
         self.about(move |_, record| super::view::status(record.head()) == status)
     }
@@ -126,6 +126,9 @@ impl<'a, In: Send + 'static> Find<'a, In> {
 
     /// Returns the newest remembered match. Events in flight count as far as the bus remembers them
     /// ([`max_history`](super::EventBusBuilder::max_history)).
+    ///
+    /// # Panics
+    /// If a predicate panics.
     #[must_use]
     pub fn newest(self) -> Option<In> {
         self.all(1).pop()

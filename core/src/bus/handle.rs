@@ -138,8 +138,8 @@ impl<E: Event> EventHandle<E> {
         view::status(&self.record.head)
     }
 
-    /// Returns why the event was ended before its handlers were; `None` while it runs, and if it ran
-    /// to its end.
+    /// Returns why the event was ended before its handlers had finished; `None` while it runs, and if it
+    /// ran to its end.
     #[must_use]
     pub fn cause(&self) -> Option<Cause> {
         self.record.head.cause()
@@ -158,7 +158,7 @@ impl<E: Event> EventHandle<E> {
         view::started_at(&self.record.head)
     }
 
-    /// Returns when the event and all its descendants were done.
+    /// Returns when the event and all its descendants were done; `None` before that.
     #[must_use]
     pub fn completed_at(&self) -> Option<Timestamp> {
         Some(self.hub().wall(self.record.head.frozen()?.completed_at))
@@ -170,7 +170,8 @@ impl<E: Event> EventHandle<E> {
         view::duration(&self.record.head)
     }
 
-    /// Returns the id of the event whose handler dispatched this one.
+    /// Returns the id of the parent: the event whose handler dispatched this one, or the one given
+    /// explicitly. `None` for a root event.
     #[must_use]
     pub fn parent_id(&self) -> Option<EventId> {
         self.record.head.parent().map(|parent| parent.id)
@@ -345,7 +346,8 @@ impl<E: Event> EventHandle<E> {
         LogTree::new(self.hub().clone(), alloc::vec![self.record.clone()])
     }
 
-    /// Returns the results so far, including pending ones, in order of registration, bus by bus.
+    /// Returns the results so far, including pending ones, bus by bus, in handler order (R1): the
+    /// handlers of the event's own name in order of registration, then those of `*`.
     #[must_use]
     pub fn results(&self) -> Vec<EventResult> {
         view::results(&self.record.head)
@@ -405,7 +407,7 @@ impl<E: Event> EventHandle<E> {
         self.first_value().map(drop)
     }
 
-    /// Returns all values, in order of registration, bus by bus.
+    /// Returns all values, in the order of [`results`](Self::results).
     ///
     /// # Errors
     /// Same as [`result`](Self::result), except `Empty`.

@@ -103,7 +103,8 @@ impl EventBus {
         self.shared.stop_now(false);
     }
 
-    /// Returns whether the bus no longer accepts events.
+    /// Returns whether the bus accepts no more root events: from the begin of a `stop`, while children of
+    /// incomplete events are still accepted.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.shared.hub.lock().books.is_stopped(self.shared.key)

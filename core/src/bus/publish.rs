@@ -25,8 +25,8 @@ impl EventBus {
     /// this call: they are in [`Published::failures`].
     ///
     /// # Errors
-    /// The bus is stopped, has no runtime yet, or the publication would be too deep; or a handler
-    /// publishes what it would have to wait for itself ([`PublishError::Deadlock`]).
+    /// The bus is stopped, has no runtime yet, or the publication would be too deep; or the wait could
+    /// never end, because a listener depends on the handler that publishes ([`PublishError::Deadlock`]).
     ///
     /// # Cancel safety
     /// Nothing is published before the first poll. After that, dropping it only ends the wait.
@@ -156,7 +156,7 @@ pub enum PublishError {
     /// The bus is stopped.
     #[error("the bus is stopped")]
     Stopped,
-    /// Listeners that publish would be too deep (R18).
+    /// The publication would be too deep (R18): a listener seems to keep publishing to its own topic.
     #[error("too deep: at most level {limit} is allowed")]
     TooDeep {
         /// The deepest level allowed.

@@ -162,7 +162,8 @@ pub enum RequestError {
 }
 
 impl EventBus {
-    /// Sends a request to the consumer of an address and waits for its reply.
+    /// Returns a request to the consumer of an address. It is sent when it is awaited, and resolves to the
+    /// reply.
     ///
     /// Requests run at once, alongside the events of the bus and each other. Inside a handler, a
     /// request is a child of that handler's event.
@@ -182,7 +183,7 @@ impl EventBus {
         Request::new(Some(self.shared.clone()), Parentage::Ambient, address.into(), body)
     }
 
-    /// Sends a request to the consumer of a typed address.
+    /// Returns a request to the consumer of a typed address. It is sent when it is awaited.
     ///
     /// ```
     /// use busway::RequestError;
@@ -212,7 +213,8 @@ impl EventBus {
 }
 
 impl<E: Event> EventHandle<E> {
-    /// Sends a request to the consumer of an address, as a child of this event.
+    /// Returns a request to the consumer of an address, as a child of this event. It is sent when it is
+    /// awaited.
     pub fn request<B, R>(&self, address: impl Into<Arc<str>>, body: B) -> Request<B, R>
     where
         B: Send + Sync + 'static,
@@ -222,7 +224,8 @@ impl<E: Event> EventHandle<E> {
         Request::within(bus, self.as_parent(), address.into(), body)
     }
 
-    /// Sends a request to the consumer of a typed address, as a child of this event.
+    /// Returns a request to the consumer of a typed address, as a child of this event. It is sent when it
+    /// is awaited.
     pub fn call<A: Address>(
         &self,
         _address: A,

@@ -127,8 +127,8 @@ impl EventResult {
 
     /// Returns how the handler failed or was ended; `None` if neither.
     ///
-    /// If another handler of the event was faster, this is `Aborted` or `Cancelled` with
-    /// [`Cause::First`], which is no failure of the event (R11).
+    /// If another handler of the event was faster, [`last`](HandlerError::last) of this error is `Aborted`
+    /// or `Cancelled` with [`Cause::First`], which is not a failure of the event (R11).
     #[must_use]
     pub fn error(&self) -> Option<HandlerError> {
         error_of(&self.row)

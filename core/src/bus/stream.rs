@@ -23,10 +23,11 @@ impl EventBus {
     /// Returns a stream of the events dispatched from now on, with room for `capacity` unread ones
     /// (R28). `overflow` decides what happens when the reader is slow.
     ///
-    /// [`Overflow::Wait`] also keeps the events dispatched meanwhile. It holds back what has not started
-    /// on the bus, the last of it even after the last [`EventBus`] is dropped. A task that has such a
-    /// stream and awaits an event of the bus instead of reading waits for itself. While an event has not
-    /// started, handler limits do not count; a deadline does. Drop a stream that is not read.
+    /// With [`Overflow::Wait`], no event is lost: while the stream is full, the bus starts no further
+    /// event, even after the last [`EventBus`] is dropped. So a task that holds such a stream must not
+    /// await an event of the bus without reading: it could wait for itself. While an event has not
+    /// started, handler limits do not count; a deadline does. Drop a stream that is not read. A
+    /// `capacity` of 0 counts as 1.
     ///
     /// ```
     /// use busway::{Event, Overflow};
