@@ -23,6 +23,8 @@ pub(crate) struct TokioTimer {
     /// What is polled elsewhere: a task of the runtime that sleeps. A `Sleep` whose runtime is shut down
     /// panics when it is polled; a task says that it was cancelled.
     task: Option<JoinHandle<()>>,
+    /// The deadline that was given up for want of a runtime.
+    given_up: Option<TokioInstant>,
 }
 
 /// The runtime is shut down.
@@ -30,7 +32,7 @@ struct Gone;
 
 impl TokioTimer {
     pub(crate) const fn new(handle: Handle, epoch: TokioInstant) -> Self {
-        Self { handle, epoch, deadline: None, sleep: None, task: None }
+        Self { handle, epoch, deadline: None, sleep: None, task: None, given_up: None }
     }
 
     fn is_inside(&self) -> bool {
@@ -57,6 +59,15 @@ impl TokioTimer {
         }))
     }
 
+    /// Outside of all runtimes nothing would ever wake the caller, so its time has come. A caller that
+    /// comes back for the same time, as a driver does, is not told again: it would do so without end.
+    fn give_up(&mut self, deadline: TokioInstant) -> Poll<()> {
+        match self.given_up.replace(deadline) {
+            Some(told) if told == deadline => Poll::Pending,
+            _ => Poll::Ready(()),
+        }
+    }
+
     fn forget_task(&mut self) {
         if let Some(task) = self.task.take() {
             task.abort();
@@ -81,8 +92,7 @@ impl Timer for TokioTimer {
             match ready!(self.poll_elsewhere(deadline, cx)) {
                 Ok(()) => return Poll::Ready(()),
                 Err(Gone) => {
-                    // Outside of all runtimes nothing would ever wake the caller: its time has come.
-                    let Ok(here) = Handle::try_current() else { return Poll::Ready(()) };
+                    let Ok(here) = Handle::try_current() else { return self.give_up(deadline) };
                     (self.handle, self.sleep) = (here, None);
                 }
             }
@@ -100,5 +110,27 @@ impl Drop for TokioTimer {
 impl fmt::Debug for TokioTimer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokioTimer").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn without_any_runtime_a_deadline_is_given_up_once() {
+        let gone = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let mut timer = pin!(TokioTimer::new(gone.handle().clone(), TokioInstant::now()));
+        drop(gone);
+        let mut told = |seconds| {
+            timer.as_mut().reset(Instant::EPOCH + Duration::from_secs(seconds));
+            timer.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
+        };
+        assert!(told(60));
+        assert!(!told(60), "a driver would ask without end");
+        assert!(told(70));
     }
 }

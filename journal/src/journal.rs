@@ -184,10 +184,11 @@ impl Journal {
     }
 
     fn ended(&self) -> Result<(), Arc<JournalError>> {
-        if self.owner.queue.is_here() {
-            return Err(Arc::new(JournalError::OwnThread));
+        match self.failure() {
+            Some(error) => Err(error),
+            None if self.owner.queue.is_writing_thread() => Err(Arc::new(JournalError::OwnThread)),
+            None => Ok(()),
         }
-        self.failure().map_or(Ok(()), Err)
     }
 }
 

@@ -87,7 +87,7 @@ impl Queue {
     }
 
     /// Whether this is the writing thread.
-    pub(crate) fn is_here(&self) -> bool {
+    pub(crate) fn is_writing_thread(&self) -> bool {
         matches!(&self.lock().writer, WriterState::Running(id, _) if *id == thread::current().id())
     }
 

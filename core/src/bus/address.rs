@@ -1,7 +1,7 @@
 //! Consumers of addresses and listeners of topics (R35, R38, R39).
 
 use alloc::borrow::ToOwned;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::TypeId;
@@ -11,7 +11,7 @@ use super::EventBus;
 use super::handle::EventHandle;
 use super::handler::{Callable, FirstPoll, Started};
 use super::handler_future::Answering;
-use super::handler_name::handler_name;
+use super::handler_name::HandlerName;
 use super::message::{Envelope, Message};
 use super::record::{Erased, downcast};
 use super::request::ReplyCell;
@@ -259,7 +259,7 @@ where
 
 #[track_caller]
 fn name_of<F>(_: &F) -> String {
-    handler_name::<F>()
+    HandlerName::of::<F>().to_string()
 }
 
 /// A consumer or listener with its types erased.

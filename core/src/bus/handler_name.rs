@@ -2,27 +2,49 @@
 
 use alloc::format;
 use alloc::string::String;
+use core::fmt;
 use core::panic::Location;
 
 /// The name of a function, `Type::method` for a method. A closure has the name of the function that
 /// contains it, and the line of the caller: two closures of a function are two handlers.
-#[track_caller]
-pub(crate) fn handler_name<F>() -> String {
-    named_after(core::any::type_name::<F>(), Location::caller().line())
+pub(crate) struct HandlerName {
+    pub(crate) function: String,
+    line: Option<u32>,
 }
 
-/// Reads what the compiler writes: `m::plain`, `m::generic<A, B>`, `<S as m::Trait>::method`,
-/// `m::S<A>::method`, any of them with `::{{closure}}`, and for a method with its value
-/// `(alloc::sync::Arc<m::S>, m::S::method)`.
-fn named_after(path: &str, line: u32) -> String {
-    let pair = path.strip_prefix('(').and_then(|pair| pair.strip_suffix(')'));
-    let path = pair.map_or(path, second);
-    let function = path.trim_end_matches("::{{closure}}");
-    let name = match split_last(function) {
-        (owner, method) if !type_of(owner).is_empty() => format!("{}::{method}", type_of(owner)),
-        (_, function) => function.into(),
-    };
-    if function.len() < path.len() { format!("{name}:{line}") } else { name }
+impl HandlerName {
+    /// The name of a handler that was given none.
+    #[track_caller]
+    pub(crate) fn of<F>() -> Self {
+        Self::read(core::any::type_name::<F>(), Location::caller().line())
+    }
+
+    pub(crate) const fn given(name: String) -> Self {
+        Self { function: name, line: None }
+    }
+
+    /// Reads what the compiler writes: `m::plain`, `m::generic<A, B>`, `<S as m::Trait>::method`,
+    /// `m::S<A>::method`, any of them with `::{{closure}}`, and for a method with its value
+    /// `(alloc::sync::Arc<m::S>, m::S::method)`.
+    fn read(path: &str, line: u32) -> Self {
+        let pair = path.strip_prefix('(').and_then(|pair| pair.strip_suffix(')'));
+        let path = pair.map_or(path, second);
+        let function = path.trim_end_matches("::{{closure}}");
+        let line = (function.len() < path.len()).then_some(line);
+        let (owner, function) = split_last(function);
+        let function = match type_of(owner) {
+            "" => function.into(),
+            owner => format!("{owner}::{function}"),
+        };
+        Self { function, line }
+    }
+}
+
+impl fmt::Display for HandlerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.function)?;
+        self.line.map_or(Ok(()), |line| write!(f, ":{line}"))
+    }
 }
 
 /// The second of two types.
@@ -72,11 +94,12 @@ fn split_last(path: &str) -> (&str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::ToString;
     use alloc::sync::Arc;
     use alloc::vec::Vec;
 
     fn name_of<F>(_: F) -> String {
-        named_after(core::any::type_name::<F>(), 7)
+        HandlerName::read(core::any::type_name::<F>(), 7).to_string()
     }
 
     struct Service;
@@ -124,6 +147,9 @@ mod tests {
         assert_eq!(name_of(|| Service.handle()), "handlers_are_named_after_their_functions:7");
         assert_eq!(name_of(|| || ()), "handlers_are_named_after_their_functions:7");
         assert_eq!(name_of(two::<fn() -> u8, fn(u8) -> Arc<u8>>), "two");
+        // What names slots of semaphores has no line, which another build may have elsewhere.
+        let closure = HandlerName::read("m::main::{{closure}}", 7);
+        assert_eq!((&*closure.function, &*closure.to_string()), ("main", "main:7"));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Which call is inside which: a call that holds a slot of a semaphore must not wait for itself (R46).
 
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use core::fmt;
+use core::hash::{Hash, Hasher};
 
 use super::context::{self, Polled};
 use super::record::{Erased, ParentLink};
@@ -11,9 +13,15 @@ use crate::machine::{EventKey, HandlerKey, InvocationKey};
 use crate::runtime::Runtime;
 use crate::semaphore::Lease;
 
-/// A handler that runs for an event, as its descendants know it: in the hub of this address, while that
-/// lives. Several events may have one [`EventId`](crate::EventId).
-pub(crate) type InvocationId = (usize, EventKey, HandlerKey);
+/// A handler that runs for an event, as its descendants know it. Several events may have one
+/// [`EventId`](crate::EventId), so the machine's keys tell them apart.
+#[derive(Clone)]
+pub(crate) struct InvocationId {
+    /// Its address stays this hub's while this is held.
+    hub: Weak<HubShared>,
+    event: EventKey,
+    handler: HandlerKey,
+}
 
 /// A call that wants a slot.
 #[derive(Debug, Default)]
@@ -34,29 +42,62 @@ impl Caller {
             return Self { inside, ..Self::default() };
         };
         let ParentRef { event, handler, .. } = current.parent;
-        let own = event.zip(handler).map(|(event, handler)| (current.hub, event, handler));
-        let above = hub(current.hub).zip(event).map(|(hub, event)| above(&hub, event));
-        Self { inside, own, above: above.unwrap_or_default() }
+        let Some((hub, event)) = hub(current.hub).zip(event) else {
+            return Self { inside, ..Self::default() };
+        };
+        let own = handler.map(|handler| InvocationId::new(&hub, event, handler));
+        Self { inside, own, above: above(&hub, event) }
     }
 
     /// An invocation that is being polled.
     pub(crate) fn invocation(bus: &BusShared, event: &dyn Erased, by: InvocationKey) -> Self {
         let event = event.head().key();
         let handler = context::handler_of(&bus.hub, by);
-        let own = handler.map(|handler| (bus.hub.address(), event, handler));
+        let own = handler.map(|handler| InvocationId::new(&bus.hub, event, handler));
         Self { inside: Vec::new(), own, above: above(&bus.hub, event) }
     }
 }
 
+impl InvocationId {
+    fn new(hub: &Arc<HubShared>, event: EventKey, handler: HandlerKey) -> Self {
+        Self { hub: Arc::downgrade(hub), event, handler }
+    }
+
+    fn parts(&self) -> (usize, EventKey, HandlerKey) {
+        (self.hub.as_ptr().addr(), self.event, self.handler)
+    }
+}
+
+impl PartialEq for InvocationId {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for InvocationId {}
+
+impl Hash for InvocationId {
+    fn hash<S: Hasher>(&self, state: &mut S) {
+        self.parts().hash(state);
+    }
+}
+
+impl fmt::Debug for InvocationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("InvocationId").field(&self.event).field(&self.handler).finish()
+    }
+}
+
 /// The invocations that an event comes from, nearest first. Those still in flight are all remembered.
-fn above(hub: &HubShared, event: EventKey) -> Vec<InvocationId> {
+fn above(hub: &Arc<HubShared>, event: EventKey) -> Vec<InvocationId> {
     let state = hub.lock();
     let mut found = Vec::new();
     let mut next = Some(event);
     while let Some(record) = next.and_then(|event| state.books.payload(event)) {
         let parent = next.and_then(|event| state.books.parent(event));
         let handler = record.head().parent().and_then(|ParentLink { handler, .. }| handler);
-        found.extend(parent.zip(handler).map(|(parent, handler)| (hub.address(), parent, handler)));
+        let id = |(parent, handler)| InvocationId::new(hub, parent, handler);
+        found.extend(parent.zip(handler).map(id));
         next = parent;
     }
     found

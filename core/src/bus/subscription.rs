@@ -1,6 +1,6 @@
 //! Registrations as values (R2, R4).
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::sync::{Arc, Weak};
 use core::any::TypeId;
 use core::fmt;
@@ -10,7 +10,7 @@ use super::any::AnyEvent;
 use super::error::{ForwardError, HandlerError};
 use super::handle::EventHandle;
 use super::handler::{Callable, Handler, Typed, Untyped};
-use super::handler_name::handler_name;
+use super::handler_name::HandlerName;
 use super::retried::HandlerRetry;
 use super::shared::BusShared;
 use crate::event::Event;
@@ -177,7 +177,7 @@ pub struct HandlerBuilder<'a> {
     bus: &'a Arc<BusShared>,
     callable: Arc<dyn Callable>,
     on: On,
-    name: String,
+    name: HandlerName,
     limit: Limit,
     retry: Option<HandlerRetry>,
 }
@@ -195,7 +195,7 @@ impl<'a> HandlerBuilder<'a> {
         handler: F,
     ) -> Self {
         let callable = Arc::new(Typed::<E, M, F>::new(handler));
-        Self::new(bus, callable, On::Type(E::NAME, TypeId::of::<E>()), handler_name::<F>())
+        Self::new(bus, callable, On::Type(E::NAME, TypeId::of::<E>()), HandlerName::of::<F>())
     }
 
     #[track_caller]
@@ -205,10 +205,15 @@ impl<'a> HandlerBuilder<'a> {
         handler: F,
     ) -> Self {
         let on = if pattern == "*" { On::Any } else { On::Name(pattern) };
-        Self::new(bus, Arc::new(Untyped::<M, F>::new(handler)), on, handler_name::<F>())
+        Self::new(bus, Arc::new(Untyped::<M, F>::new(handler)), on, HandlerName::of::<F>())
     }
 
-    fn new(bus: &'a Arc<BusShared>, callable: Arc<dyn Callable>, on: On, name: String) -> Self {
+    fn new(
+        bus: &'a Arc<BusShared>,
+        callable: Arc<dyn Callable>,
+        on: On,
+        name: HandlerName,
+    ) -> Self {
         Self { bus, callable, on, name, limit: Limit::Inherit, retry: None }
     }
 
@@ -216,7 +221,7 @@ impl<'a> HandlerBuilder<'a> {
     /// method. A closure is named after the function that contains it and the line that registers it, as
     /// in `main:42`.
     pub fn named(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
+        self.name = HandlerName::given(name.into());
         self
     }
 
@@ -291,8 +296,9 @@ impl<'a> HandlerBuilder<'a> {
     /// Registers the handler. It sees the events that start from now on; a bus that has ended has none.
     pub fn register(self) -> Subscription {
         let Self { bus, callable, on, name, limit, retry } = self;
+        let shown = name.to_string();
         let callable = match retry {
-            Some(retry) => retry.around(callable, &name),
+            Some(retry) => retry.around(callable, &name.function),
             None => callable,
         };
         let pattern = match &on {
@@ -301,17 +307,19 @@ impl<'a> HandlerBuilder<'a> {
             On::Any => Pattern::Any,
         };
         let action = Action::Call(callable);
-        let registered = bus.hub.input(|hub| hub.books.on(bus.key, pattern, &name, limit, action));
+        let registered = bus.hub.input(|hub| hub.books.on(bus.key, pattern, &shown, limit, action));
         // A refused handler is dropped here, outside the lock.
         let info =
-            registered.unwrap_or_else(|_refused| Arc::new(HandlerInfo::of_nobody(&name, bus.key)));
+            registered.unwrap_or_else(|_refused| Arc::new(HandlerInfo::of_nobody(&shown, bus.key)));
         Subscription { bus: Arc::downgrade(bus), info }
     }
 }
 
 impl fmt::Debug for HandlerBuilder<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HandlerBuilder").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("HandlerBuilder")
+            .field("name", &format_args!("{}", self.name))
+            .finish_non_exhaustive()
     }
 }
 

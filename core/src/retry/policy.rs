@@ -317,8 +317,9 @@ impl<On, R> RetryPolicy<On, R> {
 
     /// Sets the semaphore's name; best choose one of your own. By default it is the name of the
     /// function's *type* ([`type_name`](core::any::type_name)), and for a handler the handler's
-    /// [name](crate::HandlerBuilder::named): the last part of its function's path, so that two
-    /// `handle`s of different modules share one semaphore.
+    /// [name](crate::HandlerBuilder::named) without a line: the last part of its function's path, so
+    /// that two functions `handle` of different modules share one semaphore, and so do all closures of a
+    /// function.
     ///
     /// For an `async fn` the type's name is its path. For a closure it is the path of the function it
     /// is in, which all closures there have in common. A function pointer (`fn() -> …`) or a boxed

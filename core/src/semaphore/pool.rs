@@ -69,11 +69,11 @@ impl Pool {
             Some(lease) => lease,
             None => Arc::new(Lease { pool: self.clone(), _held: self.wait(limit).await? }),
         };
-        if let Some(invocation) = caller.own {
+        if let Some(invocation) = caller.own.clone() {
             let mut state = self.state.lock();
             state.holders.entry(invocation).or_default().push(Arc::downgrade(&lease));
         }
-        Ok(Slot { lease, invocation: caller.own })
+        Ok(Slot { lease, invocation: caller.own.clone() })
     }
 
     async fn wait(self: &Arc<Self>, limit: usize) -> Result<Held, SemaphoreError> {
@@ -158,13 +158,13 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         // Before the slot itself goes: the next holder must not take us for the holder.
-        let Some(invocation) = self.invocation else { return };
+        let Some(invocation) = &self.invocation else { return };
         let mut state = self.lease.pool.state.lock();
-        if let Some(held) = state.holders.get_mut(&invocation) {
+        if let Some(held) = state.holders.get_mut(invocation) {
             let own = held.iter().position(|held| held.as_ptr() == Arc::as_ptr(&self.lease));
             own.map(|own| held.swap_remove(own));
             if held.is_empty() {
-                state.holders.remove(&invocation);
+                state.holders.remove(invocation);
             }
         }
     }

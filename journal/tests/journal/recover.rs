@@ -139,10 +139,14 @@ async fn r42_a_child_is_made_again_by_its_parent() -> Outcome {
     Ok(())
 }
 
-/// Runs the step of a job, by way of a request and of an event on a bus without a journal, of which
-/// there are no lines.
-fn in_a_roundabout_way(bus: &EventBus) -> Result<EventBus, BoxError> {
-    let quiet = bus.hub().bus("quiet").build();
+/// Runs the step of a job, by way of a request and of an event on another bus, of which there are no
+/// lines in the journal of the first.
+fn in_a_roundabout_way(bus: &EventBus, other: Option<&Journal>) -> Result<EventBus, BoxError> {
+    let settings = bus.hub().bus("quiet");
+    let quiet = match other {
+        Some(journal) => settings.journal(journal).build(),
+        None => settings.build(),
+    };
     bus.on(|job: EventHandle<Job>| async move {
         job.request::<u32, ()>("steps", job.number).timeout(None).await
     });
@@ -163,11 +167,18 @@ fn in_a_roundabout_way(bus: &EventBus) -> Result<EventBus, BoxError> {
 
 #[tokio::test]
 async fn r42_a_child_is_known_below_what_has_no_line() -> Outcome {
+    for other in [None, Some(ahead(&Disk::default()))] {
+        runs_once(other.as_ref()).await?;
+    }
+    Ok(())
+}
+
+async fn runs_once(other: Option<&Journal>) -> Outcome {
     let disk = Disk::default();
     {
         let journal = ahead(&disk);
         let bus = bus(&journal);
-        let _quiet = in_a_roundabout_way(&bus)?;
+        let _quiet = in_a_roundabout_way(&bus, other)?;
         bus.on(|_: EventHandle<Step>| std::future::pending::<()>());
         let job = bus.dispatch(job(1))?;
         let child = soon(bus.expect::<Step>()).await?;
@@ -177,7 +188,7 @@ async fn r42_a_child_is_known_below_what_has_no_line() -> Outcome {
     let disk = disk.after_power_loss(0);
     let journal = ahead(&disk);
     let bus = bus(&journal);
-    let _quiet = in_a_roundabout_way(&bus)?;
+    let _quiet = in_a_roundabout_way(&bus, other)?;
     let steps = Arc::new(Mutex::new(0));
     let ran = steps.clone();
     bus.on(move |_: EventHandle<Step>| *ran.lock().unwrap() += 1);

@@ -13,18 +13,18 @@ use super::ticket::duration;
 use super::{DurableError, Entry, Receipt, Sink, SinkError, Ticket};
 use crate::bus::guard;
 use crate::bus::message::MESSAGE;
-use crate::bus::record::Erased;
+use crate::bus::record::{Erased, Head};
 use crate::bus::shared::{BusShared, HubShared};
 use crate::bus::view;
-use crate::machine::Cause;
+use crate::id::EventId;
+use crate::machine::{Cause, EventKey};
 
 /// The lines to hand to sinks, in order.
 #[derive(Default)]
 pub(crate) struct Lines {
     /// The buses that have a journal, by the addresses of their names. A name belongs to one bus
-    /// while that exists, and is shared with it, not copied. It is held here, so that no later name
-    /// gets its address.
-    buses: BTreeMap<usize, (Arc<str>, Weak<BusShared>)>,
+    /// while that exists, and is shared with it, not copied.
+    buses: BTreeMap<usize, Journaled>,
     /// At this size, buses that are gone are removed.
     many: usize,
     waiting: VecDeque<Line>,
@@ -36,6 +36,14 @@ pub(crate) struct Lines {
     is_writing: bool,
     /// The wakers of those that wait until so many are handed on.
     told: Vec<(u64, Waker)>,
+}
+
+/// A bus with a journal.
+struct Journaled {
+    /// Held, so that no later name gets its address.
+    _name: Arc<str>,
+    bus: Weak<BusShared>,
+    sink: Weak<dyn Sink>,
 }
 
 struct Line {
@@ -51,12 +59,13 @@ enum What {
 }
 
 impl Lines {
-    pub(super) fn add(&mut self, name: &Arc<str>, bus: &Arc<BusShared>) {
+    pub(super) fn add(&mut self, name: &Arc<str>, bus: &Arc<BusShared>, sink: &Arc<dyn Sink>) {
         if self.buses.len() >= self.many {
-            self.buses.retain(|_, (_, bus)| bus.strong_count() > 0);
+            self.buses.retain(|_, journaled| journaled.bus.strong_count() > 0);
             self.many = 2 * self.buses.len() + 16;
         }
-        self.buses.insert(place_of(name), (name.clone(), Arc::downgrade(bus)));
+        let (bus, sink) = (Arc::downgrade(bus), Arc::downgrade(sink));
+        self.buses.insert(place_of(name), Journaled { _name: name.clone(), bus, sink });
     }
 
     pub(crate) fn accepted(&mut self, bus: Arc<BusShared>, record: Arc<dyn Erased>) {
@@ -74,11 +83,23 @@ impl Lines {
             return;
         }
         for name in record.head().frozen().into_iter().flat_map(|frozen| frozen.path()) {
-            let bus = self.buses.get(&place_of(name)).and_then(|(_, bus)| bus.upgrade());
+            let bus = self.buses.get(&place_of(name)).and_then(|journaled| journaled.bus.upgrade());
             if let Some(bus) = bus {
                 self.add_line(Line { bus, record: record.clone(), what: What::Completed });
             }
         }
+    }
+
+    /// Whether one of the buses of these names has this journal.
+    fn are_of<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a Arc<str>>,
+        sink: &Arc<dyn Sink>,
+    ) -> bool {
+        // Nothing is upgraded: a bus must not be dropped under the lock.
+        let is_it =
+            |journaled: &Journaled| core::ptr::addr_eq(journaled.sink.as_ptr(), Arc::as_ptr(sink));
+        names.into_iter().any(|name| self.buses.get(&place_of(name)).is_some_and(is_it))
     }
 
     /// Counts lines that were handed on, and returns the wakers of those that wait for no more.
@@ -157,7 +178,42 @@ impl fmt::Debug for Feed {
     }
 }
 
+/// The parent in the journal of this bus.
+fn parent_id(bus: &BusShared, head: &Head) -> Option<EventId> {
+    let sink = &bus.journal.get()?.sink;
+    if let Some(ticket) = head.ticket.as_ref().filter(|ticket| Arc::ptr_eq(&ticket.sink, sink)) {
+        return ticket.parent;
+    }
+    let parent = head.parent()?;
+    let above = bus.hub.lock().books.parent(head.key());
+    Some(bus.hub.nearest_with_line(above, sink).unwrap_or(parent.id))
+}
+
 impl HubShared {
+    /// An event, or the nearest one above it, that has a line in this journal: one that a bus with it is
+    /// on. Requests and publications have none.
+    pub(crate) fn nearest_with_line(
+        &self,
+        event: Option<EventKey>,
+        sink: &Arc<dyn Sink>,
+    ) -> Option<EventId> {
+        let state = self.lock();
+        let mut next = event;
+        while let Some(event) = next {
+            let record = state.books.payload(event)?;
+            let head = record.head();
+            let has_line = match head.frozen() {
+                Some(frozen) => state.lines.are_of(frozen.path(), sink),
+                None => state.lines.are_of(state.books.path(event).iter(), sink),
+            };
+            if has_line && record.name() != MESSAGE {
+                return Some(head.id);
+            }
+            next = state.books.parent(event);
+        }
+        None
+    }
+
     /// Hands the waiting lines to their sinks, in order. A thread that does so already takes these too.
     pub(crate) fn write_lines(&self) {
         let mut lines = VecDeque::new();
@@ -288,8 +344,7 @@ fn entry<'a>(bus: &BusShared, record: &'a dyn Erased, what: What, payload: &'a s
         timeout: ticket.map_or_else(|| duration(limit), |ticket| ticket.timeout),
         id: head.id,
         path: view::path(head),
-        parent_id: ticket
-            .map_or_else(|| head.parent().map(|parent| parent.id), |ticket| ticket.parent),
+        parent_id: parent_id(bus, head),
         created_at: bus.hub.wall(head.created_at),
         completed_at: ended.map(|ended| bus.hub.wall(ended.completed_at)),
         attempt: ticket.map_or(1, |ticket| ticket.attempt),

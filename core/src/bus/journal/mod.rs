@@ -111,7 +111,7 @@ impl BusShared {
         {
             let mut hub = self.hub.lock();
             if let Some(name) = hub.books.bus_name(self.key).cloned() {
-                hub.lines.add(&name, self);
+                hub.lines.add(&name, self, &link.sink);
             }
         }
         // The bus is new: nobody has set one before.

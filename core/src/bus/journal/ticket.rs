@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::{DurableError, Sink};
 use crate::bus::message::MESSAGE;
 use crate::bus::record::Head;
-use crate::bus::send::{NotSent, Options, ParentRef};
+use crate::bus::send::{NotSent, Options};
 use crate::bus::shared::BusShared;
 use crate::bus::wakers::{Place, Wakers};
 use crate::event::Event;
@@ -23,7 +23,7 @@ pub(crate) struct Ticket {
     pub(crate) payload: String,
     pub(crate) timeout: Option<Duration>,
     pub(crate) attempt: u32,
-    /// The nearest event above that has a line.
+    /// The nearest event above that has a line in the same journal; without one, the parent.
     pub(crate) parent: Option<EventId>,
     settled: Mutex<Option<Result<(), DurableError>>>,
     waiters: Wakers,
@@ -57,25 +57,13 @@ impl BusShared {
             payload: text,
             timeout: duration(limit.unwrap_or(link.limit)),
             attempt: options.attempt.max(1),
-            parent: self.parent(options.parentage).map(|parent| self.noted_above(parent)),
+            parent: self.parent(options.parentage).map(|parent| {
+                self.hub.nearest_with_line(parent.event, &link.sink).unwrap_or(parent.id)
+            }),
             settled: Mutex::new(None),
             waiters: Wakers::new(),
             is_awaited: AtomicBool::new(false),
         })))
-    }
-
-    /// The nearest event above a new one that has a line: requests, publications and the events of
-    /// buses without a journal have none. If there is no such event, the parent.
-    fn noted_above(&self, parent: ParentRef) -> EventId {
-        let hub = self.hub.lock();
-        let mut next = parent.event;
-        while let Some(event) = next {
-            match hub.books.payload(event).map(|record| record.head()) {
-                Some(head) if head.ticket.is_some() => return head.id,
-                _ => next = hub.books.parent(event),
-            }
-        }
-        parent.id
     }
 }
 
