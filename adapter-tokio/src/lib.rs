@@ -110,6 +110,11 @@ impl Runtime for Tokio {
     }
 
     fn is_current(&self) -> bool {
-        Handle::try_current().is_ok_and(|current| current.id() == self.handle.id())
+        is_current(&self.handle)
     }
+}
+
+/// Whether this is the runtime of the current thread.
+fn is_current(runtime: &Handle) -> bool {
+    Handle::try_current().is_ok_and(|current| current.id() == runtime.id())
 }

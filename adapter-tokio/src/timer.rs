@@ -11,6 +11,8 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
 
+use super::is_current;
+
 /// Tokio's own "far future", for a deadline beyond its clock's range.
 const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
 
@@ -33,10 +35,6 @@ struct Gone;
 impl TokioTimer {
     pub(crate) const fn new(handle: Handle, epoch: TokioInstant) -> Self {
         Self { handle, epoch, deadline: None, sleep: None, task: None, given_up: None }
-    }
-
-    fn is_inside(&self) -> bool {
-        Handle::try_current().is_ok_and(|current| current.id() == self.handle.id())
     }
 
     fn poll_inside(&mut self, deadline: TokioInstant, cx: &mut Context<'_>) -> Poll<()> {
@@ -88,7 +86,7 @@ impl Timer for TokioTimer {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(deadline) = self.deadline else { return Poll::Pending };
-        if !self.is_inside() {
+        if !is_current(&self.handle) {
             match ready!(self.poll_elsewhere(deadline, cx)) {
                 Ok(()) => return Poll::Ready(()),
                 Err(Gone) => {

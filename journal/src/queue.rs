@@ -88,7 +88,7 @@ impl Queue {
 
     /// Whether this is the writing thread.
     pub(crate) fn is_writing_thread(&self) -> bool {
-        matches!(&self.lock().writer, WriterState::Running(id, _) if *id == thread::current().id())
+        self.lock().is_writing_thread()
     }
 
     /// Asks for everything added so far to be brought to disk.
@@ -249,7 +249,11 @@ impl Queue {
 
 impl State {
     fn is_running_elsewhere(&self) -> bool {
-        matches!(&self.writer, WriterState::Running(id, _) if *id != thread::current().id())
+        matches!(self.writer, WriterState::Running(..)) && !self.is_writing_thread()
+    }
+
+    fn is_writing_thread(&self) -> bool {
+        matches!(&self.writer, WriterState::Running(id, _) if *id == thread::current().id())
     }
 
     /// Reports the outcome of the end, now or later.

@@ -287,8 +287,7 @@ impl AnyEvent {
         B: Send + Sync + 'static,
         R: Send + 'static,
     {
-        let bus = self.place().map(|bus| bus.clone());
-        Request::within(bus, self.as_parent(), address.into(), body)
+        Request::within(self.place(), self.as_parent(), address.into(), body)
     }
 
     /// Returns a request to the consumer of a typed address, as a child of this event. It is sent when it

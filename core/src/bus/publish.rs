@@ -13,6 +13,7 @@ use super::message::{Envelope, Headers};
 use super::results::EventResult;
 use super::send::{NotSent, Options};
 use super::shared::BusShared;
+use super::vantage::BusRef;
 use crate::event::Event;
 use crate::machine::{Address as To, Refusal};
 use crate::runtime::NoRuntime;
@@ -86,9 +87,7 @@ impl<E: Event> EventHandle<E> {
         topic: impl Into<Arc<str>>,
         value: B,
     ) -> Result<Published, PublishError> {
-        let envelope = Envelope { address: topic.into(), headers: Headers::new(), body: value };
-        let bus = self.place().ok_or(PublishError::Stopped)?;
-        publish(&bus, self.as_parent(), envelope).await
+        publish_below(self.place(), self.as_parent(), topic.into(), value).await
     }
 }
 
@@ -106,10 +105,19 @@ impl AnyEvent {
         topic: impl Into<Arc<str>>,
         value: B,
     ) -> Result<Published, PublishError> {
-        let envelope = Envelope { address: topic.into(), headers: Headers::new(), body: value };
-        let bus = self.place().ok_or(PublishError::Stopped)?;
-        publish(&bus, self.as_parent(), envelope).await
+        publish_below(self.place(), self.as_parent(), topic.into(), value).await
     }
+}
+
+/// Publishes to a topic of this bus, unless it is gone, as a child of an event.
+async fn publish_below<B: Send + Sync + 'static>(
+    bus: Option<BusRef<'_>>,
+    parent: Options,
+    address: Arc<str>,
+    body: B,
+) -> Result<Published, PublishError> {
+    let bus = bus.ok_or(PublishError::Stopped)?;
+    publish(&bus, parent, Envelope { address, headers: Headers::new(), body }).await
 }
 
 async fn publish<B: Send + Sync + 'static>(

@@ -15,12 +15,12 @@ use super::context::Claim;
 use super::error::{HandlerError, WaitError, cause_text};
 use super::handle::EventHandle;
 use super::message::{Envelope, Headers};
-
 use super::record::Head;
 use super::results::error_of;
 use super::send::{NotSent, Options, Parentage};
 use super::shared::BusShared;
 use super::value::Answer;
+use super::vantage::BusRef;
 use crate::event::Event;
 use crate::machine::{Action, Address as To, Cause, Limit, Outcome, Overrides, Refusal, Retries};
 use crate::runtime::NoRuntime;
@@ -220,8 +220,7 @@ impl<E: Event> EventHandle<E> {
         B: Send + Sync + 'static,
         R: Send + 'static,
     {
-        let bus = self.place().map(|bus| bus.clone());
-        Request::within(bus, self.as_parent(), address.into(), body)
+        Request::within(self.place(), self.as_parent(), address.into(), body)
     }
 
     /// Returns a request to the consumer of a typed address, as a child of this event. It is sent when it
@@ -243,11 +242,12 @@ impl<B: Send + Sync + 'static, R: Send + 'static> Request<B, R> {
 
     /// A request that is a child of an event.
     pub(crate) fn within(
-        bus: Option<Arc<BusShared>>,
+        bus: Option<BusRef<'_>>,
         parent: Options,
         address: Arc<str>,
         body: B,
     ) -> Self {
+        let bus = bus.map(|bus| bus.clone());
         Self { claim: parent.claim, ..Self::new(bus, parent.parentage, address, body) }
     }
 

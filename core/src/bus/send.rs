@@ -149,13 +149,13 @@ impl BusShared {
             Ok(latched) => latched,
             Err(source) => return Err((event, NotSent::NoRuntime(source))),
         };
+        let parent = self.parent(options.parentage);
         #[cfg(feature = "journal")]
-        let ticket = match self.ticket(&event, &options) {
+        let ticket = match self.ticket(&event, &options, parent) {
             Ok(ticket) => ticket,
             Err(reason) => return Err((event, reason)),
         };
         let now = now.unwrap_or_else(|| latched.runtime.now());
-        let parent = self.parent(options.parentage);
         let id = options.id;
         let has_deadline = options.deadline.is_some();
         let claim = options.claim;

@@ -119,13 +119,16 @@ async fn cut_off_with_a_child() -> Result<Disk, BoxError> {
     Ok(disk)
 }
 
+/// The types of what was left, and whether it is below another one.
+fn types_and_below(left: &[Unfinished]) -> Vec<(&str, bool)> {
+    left.iter().map(|left| (left.line.event_type.as_str(), left.is_below)).collect()
+}
+
 #[tokio::test]
 async fn r42_a_child_is_made_again_by_its_parent() -> Outcome {
     let disk = cut_off_with_a_child().await?.after_power_loss(0);
     let left: Vec<Unfinished> = ahead(&disk).recover().into_iter().collect();
-    let below: Vec<_> =
-        left.iter().map(|left| (left.line.event_type.as_str(), left.is_below)).collect();
-    assert_eq!(below, [("Job", false), ("Step", true)]);
+    assert_eq!(types_and_below(&left), [("Job", false), ("Step", true)]);
     let journal = ahead(&disk);
     let bus = builder("main").journal(&journal).build();
     bus.on(|job: EventHandle<Job>| async move { job.run(Step { of: job.number }).await.map(drop) });
@@ -193,9 +196,7 @@ async fn runs_once(other: Option<&Journal>) -> Outcome {
     let ran = steps.clone();
     bus.on(move |_: EventHandle<Step>| *ran.lock().unwrap() += 1);
     let left = journal.recover();
-    let below: Vec<_> =
-        left.events().iter().map(|left| (left.line.event_type.as_str(), left.is_below)).collect();
-    assert_eq!(below, [("Job", false), ("Step", true)]);
+    assert_eq!(types_and_below(left.events()), [("Job", false), ("Step", true)]);
     let again = soon(left.dispatch(&bus, &types().with::<Step>())).await;
     for event in again.events {
         soon(event).await?;

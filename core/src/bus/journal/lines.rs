@@ -186,32 +186,34 @@ fn parent_id(bus: &BusShared, head: &Head) -> Option<EventId> {
     }
     let parent = head.parent()?;
     let above = bus.hub.lock().books.parent(head.key());
-    Some(bus.hub.nearest_with_line(above, sink).unwrap_or(parent.id))
+    Some(bus.hub.parent_in_journal(above, parent.id, sink))
 }
 
 impl HubShared {
-    /// An event, or the nearest one above it, that has a line in this journal: one that a bus with it is
-    /// on. Requests and publications have none.
-    pub(crate) fn nearest_with_line(
+    /// The parent in this journal of what is below an event of this id: that one, or the nearest above
+    /// it, that is on a bus with the journal and so has a line. Requests and publications have none. If
+    /// there is no such event, the parent itself.
+    pub(super) fn parent_in_journal(
         &self,
-        event: Option<EventKey>,
+        parent: Option<EventKey>,
+        id: EventId,
         sink: &Arc<dyn Sink>,
-    ) -> Option<EventId> {
+    ) -> EventId {
         let state = self.lock();
-        let mut next = event;
+        let mut next = parent;
         while let Some(event) = next {
-            let record = state.books.payload(event)?;
+            let Some(record) = state.books.payload(event) else { break };
             let head = record.head();
             let has_line = match head.frozen() {
                 Some(frozen) => state.lines.are_of(frozen.path(), sink),
                 None => state.lines.are_of(state.books.path(event).iter(), sink),
             };
             if has_line && record.name() != MESSAGE {
-                return Some(head.id);
+                return head.id;
             }
             next = state.books.parent(event);
         }
-        None
+        id
     }
 
     /// Hands the waiting lines to their sinks, in order. A thread that does so already takes these too.

@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::{DurableError, Sink};
 use crate::bus::message::MESSAGE;
 use crate::bus::record::Head;
-use crate::bus::send::{NotSent, Options};
+use crate::bus::send::{NotSent, Options, ParentRef};
 use crate::bus::shared::BusShared;
 use crate::bus::wakers::{Place, Wakers};
 use crate::event::Event;
@@ -36,6 +36,7 @@ impl BusShared {
         &self,
         event: &E,
         options: &Options,
+        parent: Option<ParentRef>,
     ) -> Result<Option<Arc<Ticket>>, NotSent> {
         let Some(link) = self.journal.get().filter(|_| E::NAME != MESSAGE) else {
             return Ok(None);
@@ -57,8 +58,8 @@ impl BusShared {
             payload: text,
             timeout: duration(limit.unwrap_or(link.limit)),
             attempt: options.attempt.max(1),
-            parent: self.parent(options.parentage).map(|parent| {
-                self.hub.nearest_with_line(parent.event, &link.sink).unwrap_or(parent.id)
+            parent: parent.map(|ParentRef { event, id, .. }| {
+                self.hub.parent_in_journal(event, id, &link.sink)
             }),
             settled: Mutex::new(None),
             waiters: Wakers::new(),
