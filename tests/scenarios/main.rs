@@ -20,8 +20,6 @@ mod parents;
 mod peers;
 mod retry;
 mod rules_shell;
-#[cfg(feature = "tracing")]
-mod spans;
 mod surface;
 mod the_bus;
 mod timestamps;

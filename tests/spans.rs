@@ -1,4 +1,10 @@
 //! Handlers run in the span of their bus, whichever task polls them (design, "Who polls").
+//!
+//! These tests have a process of their own, and each has a subscriber on its thread. As long as a process
+//! has one subscriber, `tracing` asks the thread that reaches a span first whether anyone wants it, and
+//! keeps the answer: a test without a subscriber beside these would switch the bus's span off for all.
+#![cfg(all(feature = "macros", feature = "tokio", feature = "tracing"))]
+#![allow(missing_docs)]
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
