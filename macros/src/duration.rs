@@ -20,7 +20,7 @@ pub(crate) fn nanoseconds(text: &str) -> Option<u64> {
     let whole: u64 = whole.parse().ok()?;
     let fraction_digits = u32::try_from(fraction.len()).ok()?;
     let fraction: u128 = fraction.parse().ok()?;
-    let parts = u128::from(nanos) * fraction / 10u128.checked_pow(fraction_digits)?;
+    let parts = u128::from(nanos).checked_mul(fraction)? / 10u128.checked_pow(fraction_digits)?;
     whole.checked_mul(nanos)?.checked_add(u64::try_from(parts).ok()?)
 }
 
@@ -39,7 +39,8 @@ mod tests {
 
     #[test]
     fn refuses_what_it_cannot_read() {
-        for text in ["", "30", "s", "1.2.3s", "-1s", "30 parsecs", "99999999999h", "1..s"] {
+        let too_long = format!("0.{}h", "9".repeat(38));
+        for text in ["", "30", "s", "1.2.3s", "-1s", "30 parsecs", "99999999999h", "1..s", &too_long] {
             assert_eq!(nanoseconds(text), None, "{text}");
         }
     }
