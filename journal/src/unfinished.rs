@@ -114,7 +114,8 @@ mod tests {
         let parent = parent.map_or_else(|| "null".into(), id);
         let accepted = if accepted { r#","busway_accepted":1"# } else { "" };
         let id = id(number);
-        let text = format!(r#"{{"event_type":"A","event_id":{id},"event_parent_id":{parent}{accepted}}}"#);
+        let text =
+            format!(r#"{{"event_type":"A","event_id":{id},"event_parent_id":{parent}{accepted}}}"#);
         Line::parse(text.as_bytes()).expect("it is a line")
     }
 

@@ -40,7 +40,9 @@ mod tests {
     #[test]
     fn refuses_what_it_cannot_read() {
         let too_long = format!("0.{}h", "9".repeat(38));
-        for text in ["", "30", "s", "1.2.3s", "-1s", "30 parsecs", "99999999999h", "1..s", &too_long] {
+        for text in
+            ["", "30", "s", "1.2.3s", "-1s", "30 parsecs", "99999999999h", "1..s", &too_long]
+        {
             assert_eq!(nanoseconds(text), None, "{text}");
         }
     }

@@ -82,7 +82,7 @@ impl BusShared {
         // An invocation that was ended meanwhile already has its result.
         guard::discard(refused);
         // Its leash is no longer needed.
-        self.mail(|inbox| inbox.cancelled.push(invocation));
+        self.mail(|inbox| inbox.spawned_ended.push(invocation));
     }
 }
 

@@ -52,6 +52,8 @@ pub(crate) struct Inbox {
     pub(crate) woken: Vec<InvocationKey>,
     pub(crate) resumed: Vec<InvocationKey>,
     pub(crate) cancelled: Vec<InvocationKey>,
+    /// Those that ran as tasks of the runtime. Apart from `cancelled`, which their polls search.
+    pub(crate) spawned_ended: Vec<InvocationKey>,
 }
 
 impl Running {

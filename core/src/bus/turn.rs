@@ -246,6 +246,9 @@ impl<'a> Holder<'a> {
             self.turn.woken.extend(inbox.woken.drain(..));
             self.turn.resumed.append(&mut inbox.resumed);
             self.turn.cancelled.append(&mut inbox.cancelled);
+            for invocation in inbox.spawned_ended.drain(..) {
+                self.turn.leashes.remove(&invocation);
+            }
         }
         while let Some(invocation) = self.turn.cancelled.pop() {
             if let Some(leash) = self.turn.leashes.remove(&invocation) {

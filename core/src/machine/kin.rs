@@ -19,6 +19,7 @@ pub(super) struct Kin {
     pub(super) siblings: Links<KinTag>,
     /// Children in memory. Those whose completion is waited for come last.
     pub(super) children: List<KinTag>,
+    /// In order of their invocations' groups: the newest comes last.
     pub(super) waits: List<WaitTag>,
     /// The newest wait that covers it; 0 for none.
     pub(super) raise: u64,

@@ -53,6 +53,21 @@ impl<Tag> List<Tag> {
         self.last = Some(ix);
     }
 
+    /// Puts an entry behind another one that is in the list.
+    pub(super) fn insert_after<C: IndexMut<Ix<Tag>, Output: Sized>>(
+        &mut self,
+        entries: &mut C,
+        (ix, before): (Ix<Tag>, Ix<Tag>),
+        through: Through<C, Tag>,
+    ) {
+        let next = through(&mut entries[before]).next.replace(ix);
+        *through(&mut entries[ix]) = Links { prev: Some(before), next };
+        match next {
+            Some(next) => through(&mut entries[next]).prev = Some(ix),
+            None => self.last = Some(ix),
+        }
+    }
+
     pub(super) fn push_front<C: IndexMut<Ix<Tag>, Output: Sized>>(
         &mut self,
         entries: &mut C,

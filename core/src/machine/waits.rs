@@ -138,13 +138,24 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     fn note_wait(&mut self, by: InvocationIx, event: EventIx, wait: WaitIx) {
         let kin = self.kin_ix(event);
         let Self { invocations, works, kins, waits, wait_count, .. } = self;
-        kins[kin].waits.push_back(waits, wait, Wait::of_event);
         let invocation = &mut invocations[by];
         if invocation.waits.first().is_none() {
             *wait_count += 1;
             invocation.group = *wait_count;
         }
-        invocation.change_waiting(works, |invocation| {
+        // The newest comes last. It is this one, unless the invocation was waiting already.
+        let group = invocation.group;
+        let is_newer = |wait: &WaitIx| invocations[waits[*wait].invocation].group > group;
+        let of_event = &mut kins[kin].waits;
+        let mut before = of_event.last();
+        while let Some(newer) = before.filter(is_newer) {
+            before = waits[newer].of_event.prev();
+        }
+        match before {
+            Some(before) => of_event.insert_after(waits, (wait, before), Wait::of_event),
+            None => of_event.push_front(waits, wait, Wait::of_event),
+        }
+        invocations[by].change_waiting(works, |invocation| {
             invocation.waits.push_back(waits, wait, Wait::of_invocation);
         });
     }
@@ -278,14 +289,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     fn newest_wait(&self, event: EventIx) -> u64 {
-        let parent = self.attached_parent(event);
-        let mut newest = parent.map_or(0, |parent| self.raise_of(parent));
-        let mut next = self.first_wait(event);
-        while let Some(wait) = next {
-            newest = newest.max(self.invocations[self.waits[wait].invocation].group);
-            next = self.waits[wait].of_event.next();
-        }
-        newest
+        let parent = self.attached_parent(event).map_or(0, |parent| self.raise_of(parent));
+        let last = self.kin(event).and_then(|kin| kin.waits.last());
+        last.map_or(parent, |wait| parent.max(self.invocations[self.waits[wait].invocation].group))
     }
 
     fn set_raise(&mut self, event: EventIx, raise: u64) {
