@@ -14,12 +14,13 @@ use super::EventBus;
 use super::any::AnyEvent;
 use super::guard;
 use super::handle::EventHandle;
+use super::offers::{Decided, Offers};
 use super::record::Erased;
 use super::shared::BusShared;
 use super::sleep::{Elapsed, with_timeout};
 use super::watch::{Select, Watcher};
 use crate::event::Event;
-use crate::machine::{Overflow, WatchKey};
+use crate::machine::{EventKey, Overflow, WatchKey};
 use crate::sync::Mutex;
 
 impl EventBus {
@@ -63,7 +64,8 @@ impl EventBus {
 /// and its siblings.
 ///
 /// It is registered when it is made, not when it is first polled. It resolves when a match is
-/// dispatched, before any handler of it ends.
+/// dispatched, before any handler of it ends. The first match in order of dispatch is the one it gives,
+/// also when several threads dispatch at once.
 ///
 /// # Cancel safety
 /// Dropping it leaves nothing behind.
@@ -132,10 +134,21 @@ pub(crate) struct Expectation<In> {
     state: Mutex<State<In>>,
 }
 
+type Answer<In> = Result<In, ExpectError>;
+
 enum State<In> {
-    Open(Option<Waker>),
-    Settled(Result<In, ExpectError>),
+    Open(Option<Waker>, Offers<Offer, Answer<In>>),
+    Settled(Answer<In>),
     Taken,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Offer {
+    /// The events that were there before.
+    Known,
+    Event(EventKey),
+    /// The end of the bus.
+    End,
 }
 
 impl<In: Send + 'static> Expect<In> {
@@ -147,13 +160,11 @@ impl<In: Send + 'static> Expect<In> {
         test: Option<Test<In>>,
         known: bool,
     ) -> Self {
-        let expectation = Arc::new(Expectation {
-            bus: Arc::downgrade(bus),
-            select,
-            about,
-            test,
-            state: Mutex::new(State::Open(None)),
-        });
+        let mut offers = Offers::new();
+        offers.receive(Offer::Known);
+        let state = Mutex::new(State::Open(None, offers));
+        let bus_of = Arc::downgrade(bus);
+        let expectation = Arc::new(Expectation { bus: bus_of, select, about, test, state });
         let watcher = expectation.clone();
         // One lock for both: no event falls between the known ones and those to come.
         let (candidates, watch) = bus.hub.input(|hub| {
@@ -163,9 +174,10 @@ impl<In: Send + 'static> Expect<In> {
             (known.unwrap_or_default(), hub.watch(bus, pattern, room, watcher))
         });
         let mut this = Self { bus: bus.clone(), watch, expectation };
-        this.expectation.settle_first(candidates);
+        let answer = candidates.into_iter().find_map(|record| this.expectation.answer(record));
+        this.expectation.decide(Offer::Known, answer);
         if this.watch.is_none() {
-            this.expectation.settle(|| Err(ExpectError::Stopped));
+            this.expectation.end();
         }
         if this.expectation.is_settled() {
             this.unwatch();
@@ -200,69 +212,72 @@ impl<In> Expect<In> {
 
 impl<In: Send + 'static> Expectation<In> {
     fn is_settled(&self) -> bool {
-        !matches!(*self.state.lock(), State::Open(_))
+        !matches!(*self.state.lock(), State::Open(..))
     }
 
-    /// Settles once: the first answer stays.
-    fn settle(&self, answer: impl FnOnce() -> Result<In, ExpectError>) {
-        if self.is_settled() {
-            return;
+    /// The answer that an event gives, if it matches.
+    fn answer(&self, record: Arc<dyn Erased>) -> Option<Answer<In>> {
+        let bus = self.bus.upgrade()?;
+        if !self.about.iter().all(|about| about(&bus, &*record)) {
+            return None;
         }
-        let mut settled = Some(State::Settled(answer()));
+        let event = (self.select.convert)(record, &bus)?;
+        match self.test.as_ref().map_or(Ok(true), |test| guard::catch(|| test(&event))) {
+            Ok(matches) => matches.then_some(Ok(event)),
+            Err(message) => Some(Err(ExpectError::PredicatePanicked { message })),
+        }
+    }
+
+    /// Notes that an offer was looked at.
+    fn decide(&self, offer: Offer, answer: Option<Answer<In>>) {
         let mut waker = None;
-        {
+        let unused = {
             let mut state = self.state.lock();
-            if let State::Open(open) = &mut *state {
+            let State::Open(open, offers) = &mut *state else { return };
+            let Decided { answer, unused } = offers.decide(&offer, answer);
+            if let Some(answer) = answer {
                 waker = open.take();
-                if let Some(settled) = settled.take() {
-                    *state = settled;
-                }
+                *state = State::Settled(answer);
             }
-        }
-        // Another thread may have been faster; what is not needed is dropped outside the lock.
-        drop(settled);
+            unused
+        };
+        // The user's values are dropped outside the lock.
+        drop(unused);
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
-    fn settle_first(&self, candidates: Vec<Arc<dyn Erased>>) {
-        for record in candidates {
-            self.offer(record);
-            if self.is_settled() {
-                return;
-            }
+    fn end(&self) {
+        if let State::Open(_, offers) = &mut *self.state.lock() {
+            offers.receive(Offer::End);
         }
-    }
-
-    fn offer(&self, record: Arc<dyn Erased>) {
-        if self.is_settled() {
-            return;
-        }
-        let Some(bus) = self.bus.upgrade() else { return };
-        if !self.about.iter().all(|about| about(&bus, &*record)) {
-            return;
-        }
-        let Some(event) = (self.select.convert)(record, &bus) else { return };
-        match self.test.as_ref().map_or(Ok(true), |test| guard::catch(|| test(&event))) {
-            Ok(true) => self.settle(|| Ok(event)),
-            Ok(false) => {}
-            Err(message) => self.settle(|| Err(ExpectError::PredicatePanicked { message })),
-        }
+        self.decide(Offer::End, Some(Err(ExpectError::Stopped)));
     }
 }
 
 impl<In: Send + 'static> Watcher for Expectation<In> {
-    fn receive(&self, _: &Arc<dyn Erased>, _: bool) -> Option<Arc<dyn Erased>> {
+    fn receive(&self, record: &Arc<dyn Erased>, _: bool) -> Option<Arc<dyn Erased>> {
+        if let State::Open(_, offers) = &mut *self.state.lock() {
+            offers.receive(Offer::Event(record.head().key()));
+        }
         None
     }
 
     fn arrived(&self, record: Arc<dyn Erased>) {
-        self.offer(record);
+        let offer = Offer::Event(record.head().key());
+        let is_open = match &*self.state.lock() {
+            State::Open(_, offers) => offers.is_open(&offer),
+            _ => false,
+        };
+        if is_open {
+            let answer = self.answer(record);
+            self.decide(offer, answer);
+        }
     }
 
     fn ended(&self, _: u64) {
-        self.settle(|| Err(ExpectError::Stopped));
+        self.end();
     }
 }
 
@@ -274,7 +289,7 @@ impl<In: Send + 'static> Future for Expect<In> {
         let answer = {
             let mut state = self.expectation.state.lock();
             match &mut *state {
-                State::Open(open) => {
+                State::Open(open, _) => {
                     waker = mem::replace(open, waker);
                     Poll::Pending
                 }

@@ -26,6 +26,7 @@ mod lineage;
 mod merge;
 mod message;
 mod notices;
+mod offers;
 mod pass;
 mod permit;
 mod polling;

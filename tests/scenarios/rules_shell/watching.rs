@@ -1,6 +1,9 @@
 //! R26–R28: expectations, searches and streams.
 
-use busway::{AnyEvent, Event, EventHandle, EventStatus, ExpectError, Overflow};
+use std::sync::{Mutex, mpsc};
+use std::thread;
+
+use busway::{AnyEvent, Event, EventBus, EventHandle, EventStatus, ExpectError, Overflow};
 use futures_util::{FutureExt, StreamExt};
 
 use crate::runtimes::{Env, Outcome, run};
@@ -11,6 +14,9 @@ scenarios!(
     r26_a_panicking_predicate_fails_that_waiter_alone,
     r26_a_stopped_bus_ends_it,
     r26_two_waiters_get_the_same_event,
+    r26_the_first_match_even_if_a_predicate_dispatches,
+    r26_the_first_match_even_if_two_threads_dispatch,
+    r26_a_match_before_the_end,
     r27_history_and_future_without_a_gap,
     r27_all_filters_together,
     r27_with_no_history_what_is_in_flight_is_found,
@@ -80,6 +86,56 @@ async fn r26_two_waiters_get_the_same_event<E: Env>(env: E) -> Outcome {
     let (one, two) = (bus.expect::<Tick>(), bus.expect_name("Tick"));
     let sent = bus.dispatch(Tick(1))?;
     assert_eq!((one.await?.id(), two.await?.id()), (sent.id(), sent.id()));
+    Ok(())
+}
+
+async fn r26_the_first_match_even_if_a_predicate_dispatches<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    let weak = bus.downgrade();
+    let _dispatches = bus.expect_where(move |tick: &EventHandle<Tick>| {
+        let again = weak.upgrade().filter(|_| tick.0 == 1);
+        again.is_some_and(|bus| bus.dispatch(Tick(2)).is_err())
+    });
+    let expected = bus.expect::<Tick>();
+    bus.dispatch(Tick(1))?;
+    assert_eq!(expected.await?.0, 1);
+    Ok(())
+}
+
+async fn r26_the_first_match_even_if_two_threads_dispatch<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    let (tell, told) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let _holds = bus.expect_where(move |tick: &EventHandle<Tick>| {
+        if tick.0 == 1 {
+            let _ = tell.send(());
+            let _ = released.lock().unwrap().recv();
+        }
+        false
+    });
+    let expected = bus.expect::<Tick>();
+    // The bus has its runtime from here on.
+    run(&bus, Noise).await?;
+    let other = bus.clone();
+    let dispatches = thread::spawn(move || other.dispatch(Tick(1)).is_ok());
+    told.recv()?;
+    bus.dispatch(Tick(2))?;
+    release.send(())?;
+    assert!(dispatches.join().unwrap());
+    assert_eq!(expected.await?.0, 1);
+    Ok(())
+}
+
+async fn r26_a_match_before_the_end<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    let weak = bus.downgrade();
+    let _stops = bus.expect_where(move |_: &EventHandle<Tick>| {
+        weak.upgrade().inspect(EventBus::stop_now).is_none()
+    });
+    let expected = bus.expect::<Tick>();
+    bus.dispatch(Tick(1))?;
+    assert_eq!(expected.await?.0, 1);
     Ok(())
 }
 
