@@ -55,8 +55,8 @@ async fn capped<E: Env>(env: E, order: HandlerOrder) -> Result<EventHandle<Work>
         bus.on(|_: EventHandle<Work>| std::future::pending::<u32>());
     }
     let watch = env.watch();
-    let event = bus.event(Work(157)).deadline(env.ticks(30)).dispatch()?.await?;
-    watch.took(env.ticks(30));
+    let event = bus.event(Work(157)).deadline(env.ticks(100)).dispatch()?.await?;
+    watch.took(env.ticks(100));
     assert_eq!(event.cause(), Some(Cause::Deadline));
     assert!(event.result().is_err());
     Ok(event)
@@ -142,7 +142,12 @@ async fn on_two_buses<E: Env>(env: E, concurrency: Concurrency) -> Result<Vec<St
 }
 
 async fn s163_hub_serial_events_exclude_each_other_over_buses<E: Env>(env: E) -> Outcome {
-    assert_eq!(on_two_buses(env, Concurrency::HubSerial).await?, ONE_BY_ONE);
+    let mut log = on_two_buses(env, Concurrency::HubSerial).await?;
+    // Each bus has a driver of its own: on threads, the second may be there first.
+    if !E::HAS_PAUSED_CLOCK && log[0] == "2 in" {
+        log.rotate_left(2);
+    }
+    assert_eq!(log, ONE_BY_ONE);
     Ok(())
 }
 

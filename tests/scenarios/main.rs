@@ -13,7 +13,6 @@ mod derive;
 mod handlers_bus;
 #[cfg(feature = "journal")]
 mod journal;
-mod load;
 mod names;
 mod nested;
 mod parents;

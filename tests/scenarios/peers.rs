@@ -64,13 +64,18 @@ async fn peer_awaiting_a_child_runs_nothing_else_on_any_bus<E: Env>(env: E) -> O
     let (log, gate) = (Log::new(), Gate::closed());
     one.on(logging(&log));
     two.on(logging(&log));
-    let (other, queued, seen) = (two.clone(), gate.clone(), log.clone());
+    let dispatched = Gate::closed();
+    let (other, queued, seen, second) =
+        (two.clone(), gate.clone(), log.clone(), dispatched.clone());
     one.on(move |parent: EventHandle<Parent>| {
-        let (other, queued, seen) = (other.clone(), queued.clone(), seen.clone());
+        let (other, queued, seen, second) =
+            (other.clone(), queued.clone(), seen.clone(), second.clone());
         async move {
             queued.pass().await;
             parent.run(Work(1)).await?;
-            other.run(Work(2)).await?;
+            let awaited = other.dispatch(Work(2))?;
+            second.open();
+            awaited.await?;
             seen.push(3u32);
             busway::ok(())
         }
@@ -86,7 +91,8 @@ async fn peer_awaiting_a_child_runs_nothing_else_on_any_bus<E: Env>(env: E) -> O
     let queue = [one.dispatch(Work(8))?, two.dispatch(Work(9))?];
     env.until(|| blocks.status() == EventStatus::Started).await;
     gate.open();
-    env.until(|| log.len() == 1).await;
+    dispatched.pass().await;
+    assert_eq!(log.items(), [1]);
     busy.open();
     parent.await?.result_opt()?;
     all(queue).await?;

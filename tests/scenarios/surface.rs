@@ -69,7 +69,7 @@ async fn r24_an_event_without_a_type_is_waited_for_in_time<E: Env>(env: E) -> Ou
     let late = event.wait_for(env.ticks(1)).await;
     assert!(matches!(late, Err(WaitError::TimedOut { .. })), "{late:?}");
     gate.open();
-    assert_eq!(event.wait_for(env.ticks(100)).await?.status(), EventStatus::Completed);
+    assert_eq!(event.wait_for(env.ticks(1_000)).await?.status(), EventStatus::Completed);
     Ok(())
 }
 

@@ -2,9 +2,10 @@
 
 use alloc::string::String;
 use core::future::pending;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::pin::pin;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use futures_util::future::join3;
+use futures_util::future::{join, poll_immediate};
 
 use super::tools::{Job, Rt, bus, ms, sleep, took};
 use crate::{BoxError, EventHandle, Retry, RetryError, SemaphoreError};
@@ -32,11 +33,13 @@ pub(super) async fn a_call_is_over_its_time(rt: Rt) {
 pub(super) async fn a_handler_rests_and_is_tried_again(rt: Rt) {
     let bus = bus(&rt);
     let (time, start) = (rt.clone(), rt.now());
+    let was_called = AtomicBool::new(false);
     let flaky = move |job: EventHandle<Job>| {
-        let time = time.clone();
+        let (time, is_first) = (time.clone(), !was_called.swap(true, Ordering::SeqCst));
         async move {
             sleep(&time, ms(2)).await;
-            if time.now().since(start) < ms(30) { Err("not yet") } else { Ok(job.0) }
+            let is_early = is_first || time.now().since(start) < ms(30);
+            if is_early { Err("not yet") } else { Ok(job.0) }
         }
     };
     bus.handler(flaky).retry(Retry::new().wait(ms(15)).retries(9)).register();
@@ -58,14 +61,13 @@ pub(super) async fn a_slot_is_waited_for(rt: Rt) {
     let hurried = policy.clone().semaphore_timeout(ms(10));
     let patient = policy.clone().semaphore_timeout(None);
     let start = rt.now();
-    let (held, refused, came) = join3(
-        policy.run(pending::<Result<(), BoxError>>),
-        hurried.run(async || Ok::<(), BoxError>(())),
-        patient.run(async || Ok::<(), BoxError>(())),
-    )
-    .await;
-    assert!(matches!(held, Err(RetryError::TimedOut { .. })));
+    // It holds the slot from its first poll, and cannot be over its time before it is polled again.
+    let mut held = pin!(policy.run(pending::<Result<(), BoxError>>));
+    assert!(poll_immediate(held.as_mut()).await.is_none());
+    let refused = hurried.run(async || Ok::<(), BoxError>(())).await;
     assert!(matches!(refused, Err(RetryError::Semaphore(SemaphoreError::TimedOut { .. }))));
+    let (held, came) = join(held, patient.run(async || Ok::<(), BoxError>(()))).await;
+    assert!(matches!(held, Err(RetryError::TimedOut { .. })));
     came.unwrap();
     took(&rt, start, ms(30));
 }

@@ -208,7 +208,7 @@ async fn r23_what_a_try_was_awaiting_is_aborted_with_it<E: Env>(env: E) -> Outco
             busway::ok(child.await?.result()?)
         }
     };
-    let policy = Retry::new().retries(1).wait(env.ticks(1)).timeout(env.ticks(2));
+    let policy = Retry::new().retries(1).wait(env.ticks(1)).timeout(env.ticks(50));
     bus.handler(waits).retry(policy).register();
     let fetch = bus.dispatch(Fetch)?;
     env.until(|| awaited.len() == 2).await;
@@ -291,7 +291,7 @@ async fn r46_or_goes_on_with_a_warning<E: Env>(env: E) -> Outcome {
 
 async fn r46_handlers_of_many_buses_share_a_semaphore<E: Env>(env: E) -> Outcome {
     let room = Room::default();
-    let policy = Retry::new().semaphore_limit(2).semaphore_name(name::<E>("shared"));
+    let policy = Retry::new().semaphore_limit(2).semaphore_name(name::<E>("shared by buses"));
     let buses: Vec<_> = (0..5).map(|number| env.bus(&format!("bus{number}"))).collect();
     let mut events = Vec::new();
     for bus in &buses {
@@ -325,6 +325,7 @@ impl<E: Env> Service<E> {
 async fn s109_a_service_has_slots_of_its_own<E: Env>(env: E) -> Outcome {
     let services: Vec<_> = (0..2).map(|_| Arc::new(Service(Room::default(), env))).collect();
     let mut events = Vec::new();
+    let watch = env.watch();
     for number in 0..4 {
         let service = &services[number % 2];
         let bus = env.bus(&format!("bus{number}"));
@@ -335,7 +336,6 @@ async fn s109_a_service_has_slots_of_its_own<E: Env>(env: E) -> Outcome {
         bus.handler((service.clone(), Service::fetch)).retry(policy).register();
         events.push(bus.dispatch(Fetch)?);
     }
-    let watch = env.watch();
     crate::support::all(events).await?;
     watch.took(env.ticks(2));
     for service in services {

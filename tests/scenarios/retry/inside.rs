@@ -205,7 +205,7 @@ async fn r46_brothers_wait_for_each_other<E: Env>(env: E) -> Outcome {
 async fn r46_a_slot_is_back_when_the_last_of_those_who_share_it_has_ended<E: Env>(
     env: E,
 ) -> Outcome {
-    let policy = strict(env, "shared").semaphore_timeout(None);
+    let policy = strict(env, "shared inside").semaphore_timeout(None);
     let room = Room::default();
     let bus = env.bus("main");
     bus.handler(move |outer: EventHandle<Outer>| async move {

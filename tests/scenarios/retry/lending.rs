@@ -120,7 +120,7 @@ async fn r46_functions_in_handlers_that_each_ask_their_bus<E: Env>(env: E) -> Ou
 async fn r46_functions_side_by_side_in_a_handler<E: Env>(env: E) -> Outcome {
     let bus = env.bus("main");
     bus.on(|job: EventHandle<Job>| async move {
-        let policy = patient::<E>("side by side");
+        let policy = patient::<E>("lent side by side");
         let part = async |part| policy.run(async || ask(&job, part).await).await;
         let (one, two, three) = join!(part(1), part(2), part(3));
         busway::ok(one? + two? + three?)

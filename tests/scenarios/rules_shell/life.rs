@@ -174,7 +174,7 @@ async fn r32_stop_from_inside_a_handler_without_a_timeout<E: Env>(env: E) -> Out
 }
 
 async fn r32_stop_from_inside_a_handler_with_a_timeout<E: Env>(env: E) -> Outcome {
-    assert!(stops_itself(env, Some(50)).await?, "what ran beside it was waited for");
+    assert!(stops_itself(env, Some(10_000)).await?, "what ran beside it was waited for");
     Ok(())
 }
 

@@ -40,6 +40,7 @@ async fn r24_a_waiters_timeout_ends_the_wait_not_the_work<E: Env>(env: E) -> Out
     let gate = Gate::closed();
     bus.on(held_back(&gate));
     let event = bus.dispatch(Slow)?;
+    env.until(|| event.status() == EventStatus::Started).await;
     let (watch, limit) = (env.watch(), env.ticks(2));
     assert_eq!(event.wait_for(limit).await.err(), Some(WaitError::TimedOut { limit }));
     watch.took(limit);

@@ -1,4 +1,14 @@
-//! "Load".
+//! "Load". It has a process of its own: other tests use memory too, above all those that print panics.
+#![cfg(all(feature = "macros", feature = "tokio"))]
+#![allow(missing_docs)]
+
+#[macro_use]
+#[path = "scenarios/runtimes.rs"]
+#[allow(dead_code)]
+mod runtimes;
+#[path = "scenarios/support.rs"]
+#[allow(dead_code)]
+mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
