@@ -55,8 +55,8 @@ async fn capped<E: Env>(env: E, order: HandlerOrder) -> Result<EventHandle<Work>
         bus.on(|_: EventHandle<Work>| std::future::pending::<u32>());
     }
     let watch = env.watch();
-    let event = bus.event(Work(157)).deadline(env.ticks(100)).dispatch()?.await?;
-    watch.took(env.ticks(100));
+    let event = bus.event(Work(157)).deadline(env.ticks(50)).dispatch()?.await?;
+    watch.took(env.ticks(50));
     assert_eq!(event.cause(), Some(Cause::Deadline));
     assert!(event.result().is_err());
     Ok(event)
