@@ -205,12 +205,16 @@ impl Sink for Owner {
         text::check_payload(payload)
     }
 
-    fn accepted(&self, entry: &Entry<'_>, receipt: Receipt) {
-        self.note(entry, true, receipt);
+    fn text(&self, entry: &Entry<'_>) -> String {
+        text::line(entry, self.checksum)
     }
 
-    fn completed(&self, entry: &Entry<'_>, receipt: Receipt) {
-        self.note(entry, false, receipt);
+    fn accepted(&self, text: String, receipt: Receipt) {
+        self.queue.push(&text, receipt);
+    }
+
+    fn completed(&self, text: String, receipt: Receipt) {
+        self.queue.push(&text, receipt);
     }
 
     fn hurry(&self) {
@@ -227,11 +231,6 @@ impl Sink for Owner {
 }
 
 impl Owner {
-    fn note(&self, entry: &Entry<'_>, accepted: bool, receipt: Receipt) {
-        let checksum = self.checksum;
-        self.queue.push(receipt, |text| text::push_line(text, entry, accepted, checksum));
-    }
-
     /// Waits until other threads have handed on everything completed by now.
     async fn quiet(&self) {
         if hands_on_here() {

@@ -73,14 +73,14 @@ impl Queue {
         Self { state: Mutex::new(state), work: Condvar::new() }
     }
 
-    /// Adds a line; `write` puts its text at the end.
-    pub(crate) fn push(self: &Arc<Self>, receipt: Receipt, write: impl FnOnce(&mut String)) {
+    /// Adds a line.
+    pub(crate) fn push(self: &Arc<Self>, line: &str, receipt: Receipt) {
         let mut state = self.lock();
         if let Some(reason) = state.refusal() {
             drop(state);
             return receipt.failed(reason);
         }
-        write(&mut state.batch.text);
+        state.batch.text.push_str(line);
         let end = state.batch.text.len();
         state.batch.lines.push(Queued { end, receipt });
         self.wake(state);

@@ -39,9 +39,13 @@ const CHECK_LEN: usize = CHECK_HEAD.len() + DIGITS + CHECK_TAIL.len();
 /// With up to this many wrong characters, it is taken for a damaged checksum.
 const ALIKE: usize = 4;
 
-/// Adds a line, with its line feed.
-pub(crate) fn push_line(out: &mut String, entry: &Entry<'_>, accepted: bool, checksum: bool) {
-    let start = out.len();
+/// About the length of a line without its payload.
+const AROUND: usize = 400;
+
+/// Returns a line, with its line feed.
+pub(crate) fn line(entry: &Entry<'_>, checksum: bool) -> String {
+    let mut line = String::with_capacity(AROUND + entry.payload.len());
+    let out = &mut line;
     out.push_str("{\"event_type\":");
     push_text(out, entry.event_type);
     out.push_str(",\"event_schema\":");
@@ -72,15 +76,16 @@ pub(crate) fn push_line(out: &mut String, entry: &Entry<'_>, accepted: bool, che
         None => out.push_str("null"),
     }
     push_payload(out, entry.payload);
-    if accepted {
+    if entry.completed_at.is_none() {
         put(out, format_args!(",\"{ACCEPTED}\":{}", entry.attempt));
     }
     if checksum {
-        let crc = crc32fast::hash(&out.as_bytes()[start..]);
+        let crc = crc32fast::hash(out.as_bytes());
         put(out, format_args!("{CHECK_HEAD}{crc:08x}{CHECK_TAIL}\n"));
     } else {
         out.push_str("}\n");
     }
+    line
 }
 
 fn push_payload(out: &mut String, payload: &str) {

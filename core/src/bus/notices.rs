@@ -99,8 +99,8 @@ impl Notices {
             self.todo.push(Todo::Forget(more));
         }
         #[cfg(feature = "journal")]
-        {
-            self.lines = hub.lines.are_waiting();
+        if !self.lines {
+            self.lines = hub.lines.need_help();
         }
     }
 

@@ -1,6 +1,6 @@
 //! The lines of a hub's buses: ordered under its lock, handed to the sinks outside it.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -9,6 +9,7 @@ use core::cell::Cell;
 use core::fmt;
 use core::task::{Context, Poll, Waker};
 
+use super::order::{Done, Order, Work};
 use super::ticket::duration;
 use super::{DurableError, Entry, Receipt, Sink, SinkError, Ticket};
 use crate::bus::guard;
@@ -27,13 +28,11 @@ pub(crate) struct Lines {
     buses: BTreeMap<usize, Journaled>,
     /// At this size, buses that are gone are removed.
     many: usize,
-    waiting: VecDeque<Line>,
+    order: Order<Line, Option<Prepared>>,
     /// How many lines there were so far.
     noted: u64,
     /// How many of them were handed on.
     handed_on: u64,
-    /// A thread is handing lines on, and will look again.
-    is_writing: bool,
     /// The wakers of those that wait until so many are handed on.
     told: Vec<(u64, Waker)>,
 }
@@ -50,6 +49,15 @@ struct Line {
     bus: Arc<BusShared>,
     record: Arc<dyn Erased>,
     what: What,
+}
+
+/// A line with its text.
+struct Prepared {
+    sink: Arc<dyn Sink>,
+    what: What,
+    text: String,
+    receipt: Receipt,
+    ticket: Option<Arc<Ticket>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -74,7 +82,7 @@ impl Lines {
 
     fn add_line(&mut self, line: Line) {
         self.noted += 1;
-        self.waiting.push_back(line);
+        self.order.add(line);
     }
 
     /// Every bus with a journal that the event was on writes its own line.
@@ -110,8 +118,9 @@ impl Lines {
         told.map(|(_, waker)| waker).collect()
     }
 
-    pub(crate) fn are_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+    /// Whether the caller must [help](HubShared::write_lines), once, outside the lock.
+    pub(crate) fn need_help(&mut self) -> bool {
+        self.order.needs_help()
     }
 }
 
@@ -216,35 +225,41 @@ impl HubShared {
         id
     }
 
-    /// Hands the waiting lines to their sinks, in order. A thread that does so already takes these too.
+    /// Helps to hand the lines to their sinks, until none is left or others do it.
     pub(crate) fn write_lines(&self) {
-        let mut lines = VecDeque::new();
-        let mut is_ours = false;
-        let mut count = 0;
+        let (mut done, mut count, mut turns) = (Done::Nothing, 0, 0);
         loop {
-            let told = {
-                let state = &mut self.lock().lines;
-                if !is_ours && state.is_writing {
-                    return;
-                }
-                core::mem::swap(&mut state.waiting, &mut lines);
-                is_ours = !lines.is_empty();
-                state.is_writing = is_ours;
-                state.are_handed_on(core::mem::take(&mut count))
+            let (work, told) = {
+                let lines = &mut self.lock().lines;
+                (lines.order.next(done, turns), lines.are_handed_on(count))
             };
             for waker in told {
                 let _ = guard::catch(|| waker.wake());
             }
-            if !is_ours {
-                return;
-            }
-            count = lines.len() as u64;
-            for line in lines.drain(..) {
-                // Sinks and serializers are user code: a panic is theirs, and the line is lost.
-                let _ = handing_on(|| guard::catch(|| line.write()));
-            }
+            (done, count) = match work {
+                Some(Work::Prepare(number, lines)) => (Done::Prepared(number, prepare(lines)), 0),
+                Some(Work::HandOn(prepared)) => {
+                    let count = prepared.len() as u64;
+                    hand_on(prepared);
+                    (Done::HandedOn, count)
+                }
+                None => return,
+            };
+            turns += 1;
         }
     }
+}
+
+// Sinks and serializers are user code: a panic is theirs, and the line is lost.
+
+fn prepare(lines: Vec<Line>) -> Vec<Option<Prepared>> {
+    let prepare = |line: Line| guard::catch(|| line.prepare()).ok().flatten();
+    handing_on(|| lines.into_iter().map(prepare).collect())
+}
+
+fn hand_on(prepared: Vec<Option<Prepared>>) {
+    let hand_on = |prepared: Prepared| drop(guard::catch(|| prepared.hand_on()));
+    handing_on(|| prepared.into_iter().flatten().for_each(hand_on));
 }
 
 #[cfg(feature = "std")]
@@ -273,9 +288,10 @@ fn handing_on<T>(hand_on: impl FnOnce() -> T) -> T {
 }
 
 impl Line {
-    fn write(self) {
+    /// Makes the text, unless nothing is to be written.
+    fn prepare(self) -> Option<Prepared> {
         let Self { bus, record, what } = self;
-        let Some(link) = bus.journal.get() else { return };
+        let link = bus.journal.get()?;
         let head = record.head();
         let dispatched_here = head.ticket.as_ref().filter(|ticket| ticket.bus == bus.key);
         let settles = (what == What::Accepted) == link.sink.is_write_ahead();
@@ -289,7 +305,7 @@ impl Line {
             if let Some(ticket) = ticket {
                 ticket.settle(Err(DurableError::Stopped));
             }
-            return;
+            return None;
         }
         let holds = what == What::Accepted;
         let event = (head.key(), record.name());
@@ -302,13 +318,23 @@ impl Line {
                     own = text;
                     &own
                 }
-                Err(error) => return receipt.failed(error),
+                Err(error) => {
+                    receipt.failed(error);
+                    return None;
+                }
             },
         };
-        let entry = entry(&bus, &*record, what, payload);
+        let text = link.sink.text(&entry(&bus, &*record, what, payload));
+        Some(Prepared { sink: link.sink.clone(), what, text, receipt, ticket })
+    }
+}
+
+impl Prepared {
+    fn hand_on(self) {
+        let Self { sink, what, text, receipt, ticket } = self;
         match what {
-            What::Accepted => link.sink.accepted(&entry, receipt),
-            What::Completed => link.sink.completed(&entry, receipt),
+            What::Accepted => sink.accepted(text, receipt),
+            What::Completed => sink.completed(text, receipt),
         }
         if let Some(ticket) = ticket {
             ticket.handed_on();

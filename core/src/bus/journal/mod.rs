@@ -1,11 +1,13 @@
 //! The seam between a bus and a journal: what is recorded when, and what waits for it (R41–R44).
 //!
 //! A [`Sink`] takes the lines; the crate `busway-journal` has one that writes them to files. It is
-//! never called under the hub's lock. It gets the lines of a hub one at a time, in the order in
-//! which the machine decided them, so an awaited child comes before its parent.
+//! never called under the hub's lock. Several threads make the texts of lines at once, and then it gets
+//! the lines of a hub one at a time, in the order in which the machine decided them, so an awaited child
+//! comes before its parent.
 
 mod durable;
 mod lines;
+mod order;
 mod receipt;
 mod ticket;
 
@@ -33,8 +35,8 @@ pub type SinkError = Arc<dyn Error + Send + Sync>;
 
 /// Takes the lines of buses. Give one to [`EventBusBuilder::journal`](crate::EventBusBuilder::journal).
 ///
-/// `accepted` and `completed` are called from the code that dispatches or polls handlers, so they
-/// must not block. They hand the line on and settle its [`Receipt`] later, from any thread, without
+/// `text`, `accepted` and `completed` are called from the code that dispatches or polls handlers, so
+/// they must not block. The last two hand the line on and settle its [`Receipt`] later, from any thread, without
 /// holding a lock that they need themselves.
 pub trait Sink: Send + Sync + 'static {
     /// Returns whether acceptances are recorded too, and an event's handlers wait until its
@@ -55,11 +57,15 @@ pub trait Sink: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Returns the text of a line: an acceptance if it has no `completed_at`, and else a completion.
+    /// Called by several threads at once, in any order.
+    fn text(&self, entry: &Entry<'_>) -> String;
+
     /// Takes the line of an event that a bus has accepted. Called for write-ahead sinks only.
-    fn accepted(&self, entry: &Entry<'_>, receipt: Receipt);
+    fn accepted(&self, text: String, receipt: Receipt);
 
     /// Takes the line of an event that has completed and was on the bus.
-    fn completed(&self, entry: &Entry<'_>, receipt: Receipt);
+    fn completed(&self, text: String, receipt: Receipt);
 
     /// Called when somebody waits for the lines so far to be on disk.
     fn hurry(&self) {}
