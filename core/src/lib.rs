@@ -70,7 +70,9 @@
 //! - A [`Retry`] around a function does not know which handler or call it runs in, so it waits for a
 //!   slot that those hold. A `Retry` that is an option of a handler knows the handlers above it.
 //!   There are no semaphores across processes.
-//! - Panics are not caught. The wall time of the epoch and the id seed are yours to set
+//! - Panics are not caught. If a handler panics and the panic is caught further up, its event never
+//!   completes, and on a serial bus those behind it do not start: abort on panic.
+//! - `#[derive(Event)]` comes from `busway-macros`, with `#[event(crate = "busway_core")]`. The wall time of the epoch and the id seed are yours to set
 //!   ([`HubBuilder::wall_time_of_epoch`], [`HubBuilder::id_seed`]).
 //! - Locks are spin locks. If an interrupt can dispatch while the lock is held, dispatch from a task
 //!   instead. The target needs 64-bit atomics.
@@ -78,10 +80,9 @@
 //! # WebAssembly, and handlers that are not `Send`
 //!
 //! Apart from semaphores shared between processes, nothing here starts a thread or blocks, and without
-//! `std` nothing reads a clock. With a [`Runtime`] for the browser's event loop, or a [`Driver`] polled
-//! by hand, there is no known obstacle to wasm, but the crate has not been built for such a target yet.
-//! With `std` on `wasm32-unknown-unknown`, set the wall time of the epoch, because there is no system
-//! clock.
+//! `std` nothing reads a clock. The crate builds for `wasm32-unknown-unknown`, with and without `std`, and
+//! runs there with a [`Driver`] polled by hand, or with a [`Runtime`] for the browser's event loop. With
+//! `std`, set the wall time of the epoch: there is no system clock, and asking for it traps.
 //!
 //! Handlers and their futures are `Send`: any thread may dispatch on a bus, its driver is spawned
 //! from there, and any waiter may poll its handlers. Keep state that is not `Send` in a task of a
@@ -95,6 +96,9 @@
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
+
+#[cfg(not(target_has_atomic = "64"))]
+compile_error!("busway-core needs 64-bit atomics, which this target does not have");
 
 #[doc(hidden)]
 pub mod __private;

@@ -13,7 +13,8 @@ pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// An async runtime, as a value. Adapter crates implement it in about a hundred lines; so can you.
 ///
-/// One runtime serves a hub and all its buses. The shape (`dyn`, a timer that is boxed once and
+/// One runtime serves a hub and all its buses. The suite in `busway_core::conformance` (feature
+/// `conformance`) checks an implementation; `examples/custom_runtime.rs` is one on threads. The shape (`dyn`, a timer that is boxed once and
 /// then reset) is quinn's.
 pub trait Runtime: Send + Sync + fmt::Debug + 'static {
     /// Returns the current time. It does not go back on one thread. If it does all the same, or between
@@ -37,7 +38,30 @@ pub trait Runtime: Send + Sync + fmt::Debug + 'static {
     fn is_current(&self) -> bool;
 }
 
-/// A timer that can be set again.
+impl<R: Runtime + ?Sized> Runtime for Arc<R> {
+    fn now(&self) -> Instant {
+        (**self).now()
+    }
+
+    fn now_here(&self) -> Instant {
+        (**self).now_here()
+    }
+
+    fn timer(&self) -> Pin<Box<dyn Timer>> {
+        (**self).timer()
+    }
+
+    fn spawn(&self, task: Task) {
+        (**self).spawn(task);
+    }
+
+    fn is_current(&self) -> bool {
+        (**self).is_current()
+    }
+}
+
+/// A timer that can be set again. It may be sent to another thread between two polls, and is polled no
+/// more once it has fired, until it is set again.
 pub trait Timer: Send + fmt::Debug {
     /// Sets the timer to fire at `at`, whether it has fired or not. A time in the past fires at the
     /// next poll.

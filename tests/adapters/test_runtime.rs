@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use busway::testing::{self, TestHandle, TestRuntime};
-use busway::{BoxError, Event, EventBus, EventHandle, Retry};
+use busway::{BoxError, Event, EventBus, EventHandle, Retry, Runtime};
 
 #[derive(Event)]
 struct Nap(u64);
@@ -177,4 +177,14 @@ fn a_retry_in_a_handler_is_on_the_bus_s_own_time() {
         assert_eq!(runtime.elapsed(), Duration::from_secs(20));
         busway::ok(())
     });
+}
+
+/// What a hub shares is a runtime too.
+#[test]
+fn a_shared_runtime_of_any_type() {
+    let runtime = TestRuntime::new(3);
+    let shared: Arc<dyn Runtime> = Arc::new(runtime.handle());
+    let bus = EventBus::builder("main").runtime(shared).build();
+    bus.on(|_: EventHandle<Nap>| {});
+    runtime.block_on(async { bus.run(Nap(0)).await }).unwrap();
 }

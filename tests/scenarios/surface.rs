@@ -1,5 +1,6 @@
 //! Queries of untyped events, handles, buses and streams.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use busway::{
@@ -11,6 +12,7 @@ use crate::runtimes::{Env, Outcome, run};
 use crate::support::{Gate, Log};
 
 scenarios!(
+    r1_a_method_of_a_trait_object,
     r12_an_event_without_a_type_is_a_parent,
     an_event_without_a_type_answers_as_its_handle,
     r24_an_event_without_a_type_is_waited_for_in_time,
@@ -159,5 +161,26 @@ async fn r28_a_stream_is_read_without_further_crates<E: Env>(env: E) -> Outcome 
     assert!(works.next().await.is_none());
     let id: EventId = bus.history()[0].id().to_string().parse()?;
     assert_eq!(id, bus.history()[0].id());
+    Ok(())
+}
+
+trait Doubles: Send + Sync {
+    fn double(self: Arc<Self>, work: EventHandle<Work>) -> u32;
+}
+
+struct Doubler;
+
+impl Doubles for Doubler {
+    fn double(self: Arc<Self>, work: EventHandle<Work>) -> u32 {
+        work.0 * 2
+    }
+}
+
+async fn r1_a_method_of_a_trait_object<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    let doubler: Arc<dyn Doubles> = Arc::new(Doubler);
+    bus.on((doubler, <dyn Doubles>::double));
+    let event = run(&bus, Work(4)).await?;
+    assert_eq!((event.result()?, event.results()[0].handler_name()), (8, "Doubles::double"));
     Ok(())
 }

@@ -279,7 +279,7 @@ where
 impl<In, S, F, Fut> Handler<In, IsMethod<IsAsync<Fut>>> for (Arc<S>, F)
 where
     In: Input,
-    S: Send + Sync + 'static,
+    S: ?Sized + Send + Sync + 'static,
     F: Fn(Arc<S>, In) -> Fut + Send + Sync + 'static,
     Fut: Future<Output: Reply<In::Of> + Send + Sync + 'static> + Send + 'static,
 {
@@ -293,7 +293,7 @@ where
 impl<In, S, F, R> Handler<In, IsMethod<IsPlain<R>>> for (Arc<S>, F)
 where
     In: Input,
-    S: Send + Sync + 'static,
+    S: ?Sized + Send + Sync + 'static,
     F: Fn(Arc<S>, In) -> R + Send + Sync + 'static,
     R: Reply<In::Of> + Send + Sync + 'static,
 {

@@ -17,6 +17,9 @@ use crate::time::Instant;
 /// A timer that is set: its time, and its own number.
 pub(super) type TimerKey = (Instant, u64);
 
+const NOTHING_CAN_HAPPEN: &str = "nothing can happen any more: no task is ready and no timer is due \
+     (wake-ups by another thread, as a journal's or another runtime's, need `with_threads`)";
+
 pub(super) struct Shared {
     state: Mutex<State>,
     woken: Condvar,
@@ -198,7 +201,7 @@ impl Shared {
             state = self.woken.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         drop(state);
-        assert!(has_threads, "nothing can happen any more: no task is ready and no timer is due");
+        assert!(has_threads, "{NOTHING_CAN_HAPPEN}");
     }
 
     /// Sets a timer. The replaced waker is dropped outside the lock.
