@@ -100,6 +100,12 @@ pub enum JournalError {
         /// The system's error.
         source: io::Error,
     },
+    /// Events complete faster than their lines are written, and too many lines wait.
+    #[error("the journal is behind: {limit} bytes wait to be written")]
+    Behind {
+        /// How many bytes may wait.
+        limit: usize,
+    },
     /// The thread that writes cannot be started.
     #[error("the thread of the journal cannot be started")]
     Thread(#[source] io::Error),

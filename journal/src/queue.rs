@@ -16,6 +16,7 @@ pub(crate) type Flushed = Result<(), Arc<JournalError>>;
 
 pub(crate) struct Queue {
     state: Mutex<State>,
+    max_unwritten: usize,
     /// Wakes the thread when there is work.
     work: Condvar,
 }
@@ -46,6 +47,8 @@ enum WriterState {
 pub(crate) struct Batch {
     pub(crate) text: String,
     pub(crate) lines: Vec<Queued>,
+    /// Why further lines were refused.
+    pub(crate) refused: Option<Arc<JournalError>>,
     /// A caller waits for everything written so far to be on disk.
     pub(crate) hurries: bool,
     pub(crate) flushes: Vec<Sender<Flushed>>,
@@ -62,6 +65,7 @@ pub(crate) struct Queued {
 
 impl Queue {
     pub(crate) fn new(storage: Box<dyn Storage>, policy: Policy, opened: Opened) -> Self {
+        let max_unwritten = policy.max_unwritten;
         let state = State {
             batch: Batch::default(),
             writer: WriterState::Waiting(Box::new((storage, policy, opened))),
@@ -70,7 +74,7 @@ impl Queue {
             told_of_end: Vec::new(),
             failure: None,
         };
-        Self { state: Mutex::new(state), work: Condvar::new() }
+        Self { state: Mutex::new(state), max_unwritten, work: Condvar::new() }
     }
 
     /// Adds a line.
@@ -79,6 +83,12 @@ impl Queue {
         if let Some(reason) = state.refusal() {
             drop(state);
             return receipt.failed(reason);
+        }
+        if state.batch.text.len() >= self.max_unwritten {
+            let error = Arc::new(JournalError::Behind { limit: self.max_unwritten });
+            state.batch.refused.get_or_insert_with(|| error.clone());
+            drop(state);
+            return receipt.failed(error);
         }
         state.batch.text.push_str(line);
         let end = state.batch.text.len();

@@ -46,6 +46,8 @@ pub enum Sync {
     OnClose,
 }
 
+const MAX_UNWRITTEN: usize = 256 << 20;
+
 /// Settings of a journal, before it is opened. Made by [`Journal::builder`].
 #[derive(Debug)]
 #[must_use = "the journal is not open yet"]
@@ -56,14 +58,22 @@ pub struct JournalBuilder {
     rotate_at: Option<u64>,
     rotate_after: Option<Duration>,
     checksum: Option<bool>,
+    max_unwritten: usize,
     storage: Option<Box<dyn Storage>>,
 }
 
 impl JournalBuilder {
     pub(crate) const fn new(path: PathBuf) -> Self {
-        let (rotate_at, rotate_after) = (None, None);
-        let mode = Mode::Completed;
-        Self { path, mode, sync: None, rotate_at, rotate_after, checksum: None, storage: None }
+        Self {
+            path,
+            mode: Mode::Completed,
+            sync: None,
+            rotate_at: None,
+            rotate_after: None,
+            checksum: None,
+            max_unwritten: MAX_UNWRITTEN,
+            storage: None,
+        }
     }
 
     /// Sets which lines an event gets. Defaults to [`Mode::Completed`].
@@ -99,6 +109,15 @@ impl JournalBuilder {
     /// are as bubus writes them.
     pub const fn checksum(mut self, on: bool) -> Self {
         self.checksum = Some(on);
+        self
+    }
+
+    /// Sets how many bytes of lines may wait while others are being written. Once so many wait, a journal
+    /// of completed events refuses lines with [`JournalError::Behind`](crate::JournalError::Behind):
+    /// `on_warning` and the next flush report it, and the events go on. Defaults to 256 MiB. A
+    /// write-ahead journal refuses none: its buses accept no more events than their `max_pending`.
+    pub const fn max_unwritten(mut self, bytes: usize) -> Self {
+        self.max_unwritten = bytes;
         self
     }
 
@@ -140,6 +159,7 @@ impl JournalBuilder {
             rotate_at: self.rotate_at.unwrap_or(u64::MAX),
             rotate_after: self.rotate_after.unwrap_or(Duration::MAX),
             is_ahead,
+            max_unwritten: if is_ahead { usize::MAX } else { self.max_unwritten },
         };
         let mut ledger = Ledger::default();
         let opened = read(&mut *storage, is_ahead, |line| ledger.note(line))?;

@@ -22,6 +22,8 @@ pub(crate) struct Policy {
     pub(crate) rotate_at: u64,
     pub(crate) rotate_after: Duration,
     pub(crate) is_ahead: bool,
+    /// In bytes.
+    pub(crate) max_unwritten: usize,
 }
 
 /// The state found when the journal was opened.
@@ -70,8 +72,12 @@ impl Writer {
 
     pub(crate) fn run(mut self) {
         loop {
-            let Batch { text, lines, hurries, flushes, is_last } = self.queue.next(self.sync_due);
+            let Batch { text, lines, refused, hurries, flushes, is_last } =
+                self.queue.next(self.sync_due);
             self.write(text.as_bytes(), lines);
+            if let Some(error) = refused.filter(|_| self.error.is_ok()) {
+                self.error = Err(error);
+            }
             let is_due = self.sync_due.is_some_and(|due| due <= Instant::now());
             if hurries || is_last || is_due || !flushes.is_empty() {
                 self.sync();

@@ -249,3 +249,33 @@ async fn r44_a_closed_journal_takes_nothing() -> Outcome {
     soon(journal.close()).await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn r44_a_journal_that_is_far_behind_says_so_and_events_go_on() -> Outcome {
+    let disk = Disk::default();
+    let journal = on(&disk, Mode::Completed).max_unwritten(1_000).open()?;
+    let warned = Arc::new(Mutex::new(0));
+    let count = warned.clone();
+    let heard = move |warning: &Warning| {
+        let is_behind = warning.to_string().contains("is behind: 1000 bytes wait");
+        *count.lock().unwrap() += usize::from(is_behind);
+    };
+    let bus = builder("main").on_warning(heard).journal(&journal).build();
+    disk.stall();
+    soon(bus.run(job(0))).await?;
+    disk.wait_for_a_stalled_write();
+    for number in 1..=20 {
+        soon(bus.run(job(number))).await?;
+    }
+    disk.go();
+    let error = soon(journal.flush()).await.expect_err("some lines are lost");
+    assert!(matches!(*error, JournalError::Behind { limit: 1_000 }), "{error}");
+    // The first ones are there, and those that came later are too.
+    let written = disk.lines().len();
+    assert!(written >= 3, "{written}");
+    assert_eq!(written + *warned.lock().unwrap(), 21);
+    soon(bus.run(job(21))).await?;
+    soon(journal.flush()).await?;
+    assert_eq!(disk.lines().len(), written + 1);
+    Ok(())
+}
