@@ -79,13 +79,6 @@ impl<In> Select<In> {
     }
 }
 
-impl<In> Clone for Select<In> {
-    fn clone(&self) -> Self {
-        let Self { name, of_type, convert, .. } = *self;
-        Self { name, of_type, convert, owned_name: self.owned_name.clone() }
-    }
-}
-
 impl HubState {
     /// Registers a watcher; `None` if the bus is stopped.
     pub(crate) fn watch(

@@ -250,13 +250,6 @@ impl<H> Handler<H> {
     }
 }
 
-/// The lists are read far more often than they are counted.
-impl<H> core::fmt::Debug for Registry<H> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Registry").field("handlers", &self.len()).finish()
-    }
-}
-
 impl<'a, H> IntoIterator for &'a Snapshot<H> {
     type Item = &'a Arc<Handler<H>>;
     type IntoIter =
