@@ -1,6 +1,7 @@
 //! Common complaints about such buses, which ours avoids. Those about addresses are tested with
 //! addresses.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use busway::{
     AnyEvent, Cause, DispatchError, Event, EventBus, EventHandle, EventStatus, HandlerError, Limit,
     Overflow, ResultError, RunError, WaitError,
 };
+use futures_util::future::poll_immediate;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::Barrier;
 
@@ -64,18 +66,20 @@ async fn peer_awaiting_a_child_runs_nothing_else_on_any_bus<E: Env>(env: E) -> O
     let (log, gate) = (Log::new(), Gate::closed());
     one.on(logging(&log));
     two.on(logging(&log));
-    let dispatched = Gate::closed();
-    let (other, queued, seen, second) =
-        (two.clone(), gate.clone(), log.clone(), dispatched.clone());
+    let waits = Gate::closed();
+    let (other, queued, seen, raised) = (two.clone(), gate.clone(), log.clone(), waits.clone());
     one.on(move |parent: EventHandle<Parent>| {
-        let (other, queued, seen, second) =
-            (other.clone(), queued.clone(), seen.clone(), second.clone());
+        let (other, queued, seen, raised) =
+            (other.clone(), queued.clone(), seen.clone(), raised.clone());
         async move {
             queued.pass().await;
             parent.run(Work(1)).await?;
-            let awaited = other.dispatch(Work(2))?;
-            second.open();
-            awaited.await?;
+            let second = other.dispatch(Work(2))?;
+            let mut second = pin!(second.wait());
+            // Its first poll raises the event. Its bus is busy until then.
+            assert!(poll_immediate(second.as_mut()).await.is_none());
+            raised.open();
+            second.await?;
             seen.push(3u32);
             busway::ok(())
         }
@@ -91,7 +95,7 @@ async fn peer_awaiting_a_child_runs_nothing_else_on_any_bus<E: Env>(env: E) -> O
     let queue = [one.dispatch(Work(8))?, two.dispatch(Work(9))?];
     env.until(|| blocks.status() == EventStatus::Started).await;
     gate.open();
-    dispatched.pass().await;
+    waits.pass().await;
     assert_eq!(log.items(), [1]);
     busy.open();
     parent.await?.result_opt()?;

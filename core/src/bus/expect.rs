@@ -215,15 +215,18 @@ impl<In: Send + 'static> Expectation<In> {
         !matches!(*self.state.lock(), State::Open(..))
     }
 
-    /// The answer that an event gives, if it matches.
+    /// The answer that an event gives, if it matches. It does not panic: what was offered is decided.
     fn answer(&self, record: Arc<dyn Erased>) -> Option<Answer<In>> {
         let bus = self.bus.upgrade()?;
-        if !self.about.iter().all(|about| about(&bus, &*record)) {
-            return None;
-        }
-        let event = (self.select.convert)(record, &bus)?;
-        match self.test.as_ref().map_or(Ok(true), |test| guard::catch(|| test(&event))) {
-            Ok(matches) => matches.then_some(Ok(event)),
+        let matching = guard::catch(|| {
+            if !self.about.iter().all(|about| about(&bus, &*record)) {
+                return None;
+            }
+            let event = (self.select.convert)(record, &bus)?;
+            self.test.as_ref().is_none_or(|test| test(&event)).then_some(event)
+        });
+        match matching {
+            Ok(event) => event.map(Ok),
             Err(message) => Some(Err(ExpectError::PredicatePanicked { message })),
         }
     }
