@@ -243,6 +243,11 @@ impl HubShared {
                     hand_on(prepared);
                     (Done::HandedOn, count)
                 }
+                Some(Work::Both(lines)) => {
+                    let count = lines.len() as u64;
+                    write(lines);
+                    (Done::HandedOn, count)
+                }
                 None => return,
             };
             turns += 1;
@@ -260,6 +265,11 @@ fn prepare(lines: Vec<Line>) -> Vec<Option<Prepared>> {
 fn hand_on(prepared: Vec<Option<Prepared>>) {
     let hand_on = |prepared: Prepared| drop(guard::catch(|| prepared.hand_on()));
     handing_on(|| prepared.into_iter().flatten().for_each(hand_on));
+}
+
+fn write(lines: Vec<Line>) {
+    let write = |line: Line| drop(guard::catch(|| line.prepare().map(Prepared::hand_on)));
+    handing_on(|| lines.into_iter().for_each(write));
 }
 
 #[cfg(feature = "std")]
