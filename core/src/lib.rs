@@ -72,8 +72,9 @@
 //!   There are no semaphores across processes.
 //! - Panics are not caught. If a handler panics and the panic is caught further up, its event never
 //!   completes, and on a serial bus those behind it do not start: abort on panic.
-//! - `#[derive(Event)]` comes from `busway-macros`, with `#[event(crate = "busway_core")]`. The wall time of the epoch and the id seed are yours to set
-//!   ([`HubBuilder::wall_time_of_epoch`], [`HubBuilder::id_seed`]).
+//! - `#[derive(Event)]` comes from `busway-macros`, with `#[event(crate = "busway_core")]`. The wall
+//!   time of the epoch and the id seed are yours to set ([`HubBuilder::wall_time_of_epoch`],
+//!   [`HubBuilder::id_seed`]).
 //! - Locks are spin locks. If an interrupt can dispatch while the lock is held, dispatch from a task
 //!   instead. The target needs 64-bit atomics.
 //!

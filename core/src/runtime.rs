@@ -14,8 +14,8 @@ pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// An async runtime, as a value. Adapter crates implement it in about a hundred lines; so can you.
 ///
 /// One runtime serves a hub and all its buses. The suite in `busway_core::conformance` (feature
-/// `conformance`) checks an implementation; `examples/custom_runtime.rs` is one on threads. The shape (`dyn`, a timer that is boxed once and
-/// then reset) is quinn's.
+/// `conformance`) checks an implementation; `examples/custom_runtime.rs` is one on threads. The shape
+/// (`dyn`, a timer that is boxed once and then reset) is quinn's.
 pub trait Runtime: Send + Sync + fmt::Debug + 'static {
     /// Returns the current time. It does not go back on one thread. If it does all the same, or between
     /// threads (because a processor reads ahead), the books of the hub take the later of two times.

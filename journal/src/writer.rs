@@ -75,8 +75,8 @@ impl Writer {
             let Batch { text, lines, refused, hurries, flushes, is_last } =
                 self.queue.next(self.sync_due);
             self.write(text.as_bytes(), lines);
-            if let Some(error) = refused.filter(|_| self.error.is_ok()) {
-                self.error = Err(error);
+            if let Some(error) = refused {
+                self.note(error);
             }
             let is_due = self.sync_due.is_some_and(|due| due <= Instant::now());
             if hurries || is_last || is_due || !flushes.is_empty() {
@@ -96,6 +96,13 @@ impl Writer {
             if !flushes.is_empty() {
                 answer(flushes, &self.outcome());
             }
+        }
+    }
+
+    /// Keeps the first error for the next flush.
+    fn note(&mut self, error: Arc<JournalError>) {
+        if self.error.is_ok() {
+            self.error = Err(error);
         }
     }
 
@@ -220,9 +227,7 @@ impl Writer {
     /// A write-ahead journal has failed for good; a journal of completed events goes on with the next
     /// line.
     fn failed(&mut self, error: Arc<JournalError>, receipts: Vec<Receipt>) {
-        if self.error.is_ok() {
-            self.error = Err(error.clone());
-        }
+        self.note(error.clone());
         if self.policy.is_ahead {
             self.queue.fail(error.clone());
         }

@@ -246,9 +246,7 @@ impl<'a> Holder<'a> {
             self.turn.woken.extend(inbox.woken.drain(..));
             self.turn.resumed.append(&mut inbox.resumed);
             self.turn.cancelled.append(&mut inbox.cancelled);
-            for invocation in inbox.spawned_ended.drain(..) {
-                self.turn.leashes.remove(&invocation);
-            }
+            self.turn.cancelled.append(&mut inbox.spawned_ended);
         }
         while let Some(invocation) = self.turn.cancelled.pop() {
             if let Some(leash) = self.turn.leashes.remove(&invocation) {

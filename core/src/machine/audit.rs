@@ -114,15 +114,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 format!("{key:?}: {:?}, {open} open", event.status)
             })?;
             expect(!complete || event.remembered > 0, || format!("{key:?}: kept by nobody"))?;
-            expect(self.wait_groups(ix).is_sorted(), || format!("{key:?}: waits in disorder"))?;
+            let group = |wait| self.invocations[self.waits[wait].invocation].group;
+            let is_in_order = self.waits_for(ix).is_sorted_by_key(group);
+            expect(is_in_order, || format!("{key:?}: waits in disorder"))?;
         }
         Ok(())
-    }
-
-    fn wait_groups(&self, event: EventIx) -> impl Iterator<Item = u64> {
-        let first = self.kin(event).and_then(|kin| kin.waits.first());
-        let waits = core::iter::successors(first, |wait| self.waits[*wait].of_event.next());
-        waits.map(|wait| self.invocations[self.waits[wait].invocation].group)
     }
 }
 

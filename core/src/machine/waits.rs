@@ -171,9 +171,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         });
     }
 
-    #[inline]
-    fn first_wait(&self, event: EventIx) -> Option<WaitIx> {
-        self.kin(event)?.waits.first()
+    /// Returns the waits for an event, the newest last.
+    pub(super) fn waits_for(&self, event: EventIx) -> impl Iterator<Item = WaitIx> {
+        let first = self.kin(event).and_then(|kin| kin.waits.first());
+        core::iter::successors(first, |wait| self.waits[*wait].of_event.next())
     }
 
     /// An event has completed: invocations that waited for it retake their slots in this same step.
@@ -350,10 +351,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 }
             };
             self.attached_parent(event).into_iter().for_each(&mut reach);
-            let mut next = self.first_wait(event);
-            while let Some(wait) = next {
+            for wait in self.waits_for(event) {
                 reach(self.invocations[self.waits[wait].invocation].event);
-                next = self.waits[wait].of_event.next();
             }
         }
         Ok(())

@@ -36,8 +36,8 @@ pub type SinkError = Arc<dyn Error + Send + Sync>;
 /// Takes the lines of buses. Give one to [`EventBusBuilder::journal`](crate::EventBusBuilder::journal).
 ///
 /// `text`, `accepted` and `completed` are called from the code that dispatches or polls handlers, so
-/// they must not block. The last two hand the line on and settle its [`Receipt`] later, from any thread, without
-/// holding a lock that they need themselves.
+/// they must not block. The last two hand the line on and settle its [`Receipt`] later, from any
+/// thread, without holding a lock that they need themselves.
 pub trait Sink: Send + Sync + 'static {
     /// Returns whether acceptances are recorded too, and an event's handlers wait until its
     /// acceptance is written. Asked once, when a bus is made.

@@ -198,6 +198,7 @@ mod tests {
         assert_eq!(handed_on, (0..=line).collect::<Vec<_>>());
         assert_eq!(order.helpers, 0);
     }
+
     #[test]
     fn others_help_when_one_does_not_keep_up() {
         let mut order = Order::default();
