@@ -359,3 +359,21 @@ async fn r36_a_consumer_that_asks_for_what_asks_it_is_refused() -> Result<(), Bo
     assert_eq!(bus.request::<_, u32>("self", 0u32).await?, 4);
     Ok(())
 }
+
+#[tokio::test]
+async fn r29_many_requests_do_not_push_events_out_of_the_history() -> Result<(), BoxError> {
+    let bus = busway::builder("main").max_history(Some(3)).build();
+    bus.serve(Double, double)?;
+    let asked = bus.run(Ask(1)).await?;
+    for number in 0..100 {
+        bus.call(Double, number).await?;
+        bus.publish("topic", number).await?;
+    }
+    assert_eq!(bus.find::<Ask>().newest().map(|found| found.id()), Some(asked.id()));
+    assert_eq!(
+        bus.history().len(),
+        4,
+        "the last three of what was sent to addresses, and the event"
+    );
+    Ok(())
+}

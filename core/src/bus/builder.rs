@@ -315,6 +315,9 @@ impl<H: IntoHub> EventBusBuilder<H> {
     /// flight, however many they are. Events in flight count: above the limit, completed ones are
     /// forgotten first, then started ones, then queued ones. A forgotten event still runs, but
     /// [`find`](crate::EventBus::find) no longer finds it.
+    ///
+    /// Requests and published values do not push out events: they have a limit of their own, which is
+    /// the same number of completed ones.
     pub const fn max_history(mut self, events: Option<usize>) -> Self {
         self.config.max_history = events;
         self

@@ -119,7 +119,8 @@ pub struct BusConfig {
     pub max_pending: Option<usize>,
     /// The most children that may be incomplete at a time (R6); `None` for any number.
     pub max_pending_children: Option<usize>,
-    /// How many events are remembered (R29): `None` for all, 0 for those in flight only.
+    /// How many events are remembered (R29): `None` for all, 0 for those in flight only. As many
+    /// completed requests and published values are remembered apart.
     pub max_history: Option<usize>,
     /// The limit of an invocation whose handler and event leave it open (R22).
     pub limit: Limit,

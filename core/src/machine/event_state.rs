@@ -55,6 +55,8 @@ pub(super) struct Visit {
     /// Among the visits that its bus remembers.
     pub(super) arrival: Links<VisitTag>,
     pub(super) remembered: bool,
+    /// It was sent to an address, past the queue.
+    pub(super) addressed: bool,
     pub(super) state: VisitState,
     pub(super) started: bool,
     /// Its acceptance is not written yet, so it does not start.

@@ -12,22 +12,31 @@ use super::{BusKey, EventKey, Machine, VisitTag};
 #[derive(Default)]
 pub(super) struct History {
     pub(super) len: usize,
-    pub(super) completed: List<VisitTag>,
+    kept: [Kept; 2],
     /// Visits cancelled in the queue whose events are still open, by arrival.
     cancelled: BTreeMap<u64, VisitIx>,
     /// All visits it remembers, by arrival.
     arrivals: List<VisitTag>,
 }
 
+/// What was dispatched to the bus, or what was sent to an address. The limit is for each of them, so
+/// that many requests do not push out the events.
+#[derive(Default)]
+struct Kept {
+    /// As many as count towards the limit. What was sent to an address counts once it has completed.
+    counted: usize,
+    completed: List<VisitTag>,
+}
+
 /// The queued or the started visits of a bus, in order.
 ///
-/// A visit is in one stage at a time. Forgotten visits stay in place, and the history skips each of
-/// them once.
+/// A visit is in one stage at a time. Forgotten and addressed visits stay in place, and the history
+/// skips each of them once.
 #[derive(Default)]
 pub(super) struct Stage {
     list: List<VisitTag>,
     len: usize,
-    /// All visits before this one are forgotten.
+    /// All visits before this one are forgotten, or addressed.
     remembered_from: Option<VisitIx>,
 }
 
@@ -63,7 +72,11 @@ impl Stage {
     }
 
     fn oldest_remembered<P>(&mut self, entries: &Entries<P>) -> Option<VisitIx> {
-        while let Some(visit) = self.remembered_from.filter(|visit| !entries[*visit].remembered) {
+        let is_passed = |visit: &VisitIx| {
+            let Visit { remembered, addressed, .. } = entries[*visit];
+            !remembered || addressed
+        };
+        while let Some(visit) = self.remembered_from.filter(is_passed) {
             self.remembered_from = entries[visit].links.next();
         }
         self.remembered_from
@@ -102,7 +115,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Forgets all completed events, whatever the limit.
     pub(super) fn forget_completed(&mut self, bus: BusIx) {
         self.said.forgotten.reserve(self.buses[bus].history.len);
-        while let Some(visit) = self.buses[bus].history.completed.first() {
+        let first =
+            |bus: &BusState<H>| bus.history.kept.iter().find_map(|kept| kept.completed.first());
+        while let Some(visit) = first(&self.buses[bus]) {
             if let Some(forgotten) = self.buses[bus].forget(&mut self.entries, visit) {
                 self.remove_event(forgotten);
             }
@@ -112,8 +127,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Forgets the events beyond a bus's limit.
     #[inline(never)]
     pub(super) fn forget_surplus(&mut self, bus: BusIx) {
-        while self.buses[bus].has_surplus() {
-            let oldest = match self.buses[bus].history.completed.first() {
+        while let Some(kept) = self.buses[bus].surplus() {
+            let oldest = match kept.completed.first() {
                 None if self.buses[bus].config.max_history == Some(0) => return,
                 None => {
                     self.land();
@@ -165,6 +180,18 @@ impl<H> BusState<H> {
     /// puts it into a stage and forgets the surplus.
     #[inline(always)]
     pub(super) fn take_in<P>(&mut self, entries: &mut Entries<P>, visit: VisitIx, bytes: u32) {
+        self.history.kept[0].counted += 1;
+        self.take_in_addressed(entries, visit, bytes);
+    }
+
+    /// Does the same for what was sent to an address.
+    #[inline(always)]
+    pub(super) fn take_in_addressed<P>(
+        &mut self,
+        entries: &mut Entries<P>,
+        visit: VisitIx,
+        bytes: u32,
+    ) {
         self.incomplete += 1;
         self.in_memory += 1;
         self.bytes += u64::from(bytes);
@@ -187,8 +214,11 @@ impl<H> BusState<H> {
     #[inline(always)]
     pub(super) fn keep_completed<P>(&mut self, entries: &mut Entries<P>, visit: VisitIx) {
         self.incomplete -= 1;
-        if entries[visit].remembered {
-            self.history.completed.push_back(entries, visit, Visit::links);
+        let Visit { remembered, addressed, .. } = entries[visit];
+        if remembered {
+            let kept = &mut self.history.kept[usize::from(addressed)];
+            kept.counted += usize::from(addressed);
+            kept.completed.push_back(entries, visit, Visit::links);
         } else {
             self.unweigh(entries.pair(visit).1.bytes);
         }
@@ -197,7 +227,14 @@ impl<H> BusState<H> {
     /// Returns whether it remembers more than its limit.
     #[inline]
     pub(super) fn has_surplus(&self) -> bool {
-        self.config.max_history.is_some_and(|limit| self.history.len > limit)
+        self.surplus().is_some()
+    }
+
+    #[inline]
+    fn surplus(&self) -> Option<&Kept> {
+        let limit = self.config.max_history?;
+        // In this order: events in flight may have to stay.
+        self.history.kept.iter().rev().find(|kept| kept.counted > limit)
     }
 
     /// Returns the first incomplete event to be forgotten: the first one started, else the first to
@@ -220,16 +257,18 @@ impl<H> BusState<H> {
         let (stay, of_event) = entries.pair_mut(visit);
         stay.remembered = false;
         of_event.remembered -= 1;
-        let Visit { event, seq, started, state, .. } = *stay;
+        let Visit { event, seq, started, state, addressed, .. } = *stay;
         let EventState { remembered, bytes, .. } = *of_event;
         let is_complete = of_event.is_complete();
+        let kept = &mut self.history.kept[usize::from(addressed)];
+        kept.counted -= 1;
         self.history.len -= 1;
         self.history.arrivals.remove(entries, visit, Visit::arrival);
         if state == VisitState::Done && !started {
             self.history.cancelled.remove(&seq);
         }
         if is_complete {
-            self.history.completed.remove(entries, visit, Visit::links);
+            kept.completed.remove(entries, visit, Visit::links);
             self.unweigh(bytes);
         }
         (is_complete && remembered == 0).then_some(event)

@@ -248,9 +248,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         bytes: u32,
         handlers: Snapshot<H>,
     ) {
-        self.buses[bus].take_in(&mut self.entries, visit, bytes);
+        self.entries[visit].addressed = true;
+        self.buses[bus].take_in_addressed(&mut self.entries, visit, bytes);
         self.start_all(visit, handlers);
-        self.forget_surplus(bus);
         self.settle(visit);
     }
 

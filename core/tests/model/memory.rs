@@ -11,8 +11,10 @@ impl Model {
 
     pub(super) fn forget_surplus(&mut self, bus: BusId) {
         let Some(limit) = self.buses[bus].config.max_history else { return };
-        while self.buses[bus].history.len() > limit {
-            let Some(victim) = self.first_to_go(bus, limit) else { return };
+        while let Some(victim) = self.first_to_go(bus, limit) {
+            self.forget(victim);
+        }
+        while let Some(victim) = self.first_request_to_go(bus, limit) {
             self.forget(victim);
         }
     }
@@ -25,6 +27,20 @@ impl Model {
         }
     }
 
+    /// What was sent to an address does not push out events, and only completed ones go.
+    fn first_request_to_go(&self, bus: BusId, limit: usize) -> Option<VisitId> {
+        let requests = self.in_history(bus, true);
+        let completed = requests.filter(|visit| self.events[self.visits[*visit].event].completed);
+        let mut completed: Vec<_> = completed.collect();
+        completed.sort_by_key(|visit| self.events[self.visits[*visit].event].completed_order);
+        completed.first().copied().filter(|_| completed.len() > limit)
+    }
+
+    fn in_history(&self, bus: BusId, past_queue: bool) -> impl Iterator<Item = VisitId> {
+        let history = self.buses[bus].history.iter().copied();
+        history.filter(move |visit| self.events[self.visits[*visit].event].past_queue == past_queue)
+    }
+
     /// Completed events go first, in order of completion, then started ones, then pending ones.
     fn first_to_go(&self, bus: BusId, limit: usize) -> Option<VisitId> {
         let rank = |visit: &VisitId| {
@@ -35,9 +51,9 @@ impl Model {
                 (false, None) => (2, *visit as u64),
             }
         };
-        let first = self.buses[bus].history.iter().copied().min_by_key(rank)?;
+        let first = self.in_history(bus, false).min_by_key(rank)?;
         let in_flight_only = limit == 0 && rank(&first).0 > 0;
-        (!in_flight_only).then_some(first)
+        (self.in_history(bus, false).count() > limit && !in_flight_only).then_some(first)
     }
 
     fn forget(&mut self, visit: VisitId) {

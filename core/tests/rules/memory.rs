@@ -1,6 +1,6 @@
 //! What a bus remembers, and the order in which it forgets: R29.
 
-use busway_core::machine::{BusKey, Concurrency, EventStatus, Waiting};
+use busway_core::machine::{Address, BusKey, Concurrency, EventStatus, Waiting};
 
 use crate::desk::Desk;
 
@@ -126,6 +126,61 @@ fn r29_nor_waits_nor_parents_nor_forwarding() {
     completed.sort_unstable();
     assert_eq!(completed, ["c1", "c2", "e1"]);
     assert_eq!(desk.path("e1"), ["a", "b"]);
+}
+
+const CONSUMER: Address<'_> = Address::Consumer("a");
+
+/// The same, with a consumer.
+fn serving(max_history: Option<usize>) -> (Desk, BusKey) {
+    let (mut desk, bus) = remembering(max_history);
+    desk.input(|machine| machine.on_address(bus, CONSUMER, "named", 7)).expect("it is free");
+    (desk, bus)
+}
+
+fn request(desk: &mut Desk, bus: BusKey, label: &'static str) {
+    let spec = desk.spec(label);
+    desk.dispatch_to(bus, CONSUMER, label, spec).expect("accepted");
+}
+
+#[test]
+fn r29_requests_do_not_push_out_events() {
+    let (mut desk, bus) = serving(Some(2));
+    desk.send(bus, "e1");
+    for label in ["r1", "r2", "r3"] {
+        request(&mut desk, bus, label);
+    }
+    desk.send(bus, "e2");
+    assert_eq!(desk.history(bus), ["e1", "r1", "r2", "r3", "e2"], "all in flight");
+    assert_eq!(desk.machine.history_len(bus), 5);
+    desk.run();
+    for (label, left) in [
+        ("r2", vec!["e1", "r1", "r2", "r3", "e2"]),
+        ("r3", vec!["e1", "r1", "r2", "r3", "e2"]),
+        ("r1", vec!["e1", "r1", "r3", "e2"]),
+    ] {
+        desk.ends(label, 7);
+        assert_eq!(desk.history(bus), left, "after {label}");
+    }
+    desk.send(bus, "e3");
+    assert_eq!(desk.history(bus), ["r1", "r3", "e2", "e3"], "nor do events push out requests");
+    desk.run_to_end();
+    assert_eq!(desk.machine.history_len(bus), 4);
+    desk.input(|machine| machine.clear(bus));
+    assert_eq!(desk.machine.held().events, 0);
+}
+
+#[test]
+fn r29_without_a_history_requests_in_flight_only() {
+    let (mut desk, bus) = serving(Some(0));
+    desk.send(bus, "e1");
+    request(&mut desk, bus, "r1");
+    request(&mut desk, bus, "r2");
+    desk.run();
+    assert_eq!(desk.history(bus), ["e1", "r1", "r2"]);
+    desk.ends("r1", 7);
+    assert_eq!(desk.history(bus), ["e1", "r2"]);
+    desk.run_to_end();
+    assert_eq!(desk.machine.held().events, 0);
 }
 
 #[test]
