@@ -9,7 +9,6 @@ use super::state::{BusIx, BusState, EventIx, VisitIx};
 use super::{BusKey, EventKey, Machine, VisitTag};
 
 /// The visits that a bus remembers.
-#[derive(Default)]
 pub(super) struct History {
     pub(super) len: usize,
     kept: [Kept; 2],
@@ -21,10 +20,10 @@ pub(super) struct History {
 
 /// What was dispatched to the bus, or what was sent to an address. The limit is for each of them, so
 /// that many requests do not push out the events.
-#[derive(Default)]
 struct Kept {
-    /// As many as count towards the limit. What was sent to an address counts once it has completed.
-    counted: usize,
+    /// How many more may come; below 0 there is a surplus. What was sent to an address counts once it
+    /// has completed.
+    room: isize,
     completed: List<VisitTag>,
 }
 
@@ -175,12 +174,26 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 }
 
+impl History {
+    /// With room for as many.
+    pub(super) fn new(limit: Option<usize>) -> Self {
+        let room = limit.and_then(|limit| limit.try_into().ok()).unwrap_or(isize::MAX);
+        let kept = || Kept { room, completed: List::default() };
+        Self {
+            len: 0,
+            kept: [kept(), kept()],
+            cancelled: BTreeMap::new(),
+            arrivals: List::default(),
+        }
+    }
+}
+
 impl<H> BusState<H> {
     /// Counts a new event of this many bytes as open and in memory, and remembers it. The caller then
     /// puts it into a stage and forgets the surplus.
     #[inline(always)]
     pub(super) fn take_in<P>(&mut self, entries: &mut Entries<P>, visit: VisitIx, bytes: u32) {
-        self.history.kept[0].counted += 1;
+        self.history.kept[0].room -= 1;
         self.take_in_addressed(entries, visit, bytes);
     }
 
@@ -217,7 +230,7 @@ impl<H> BusState<H> {
         let Visit { remembered, addressed, .. } = entries[visit];
         if remembered {
             let kept = &mut self.history.kept[usize::from(addressed)];
-            kept.counted += usize::from(addressed);
+            kept.room -= isize::from(addressed);
             kept.completed.push_back(entries, visit, Visit::links);
         } else {
             self.unweigh(entries.pair(visit).1.bytes);
@@ -227,14 +240,14 @@ impl<H> BusState<H> {
     /// Returns whether it remembers more than its limit.
     #[inline]
     pub(super) fn has_surplus(&self) -> bool {
-        self.surplus().is_some()
+        let [dispatched, addressed] = &self.history.kept;
+        dispatched.room.min(addressed.room) < 0
     }
 
+    /// Returns what there is too much of. Requests come first: events in flight may have to stay.
     #[inline]
     fn surplus(&self) -> Option<&Kept> {
-        let limit = self.config.max_history?;
-        // In this order: events in flight may have to stay.
-        self.history.kept.iter().rev().find(|kept| kept.counted > limit)
+        self.history.kept.iter().rev().find(|kept| kept.room < 0)
     }
 
     /// Returns the first incomplete event to be forgotten: the first one started, else the first to
@@ -261,7 +274,7 @@ impl<H> BusState<H> {
         let EventState { remembered, bytes, .. } = *of_event;
         let is_complete = of_event.is_complete();
         let kept = &mut self.history.kept[usize::from(addressed)];
-        kept.counted -= 1;
+        kept.room += 1;
         self.history.len -= 1;
         self.history.arrivals.remove(entries, visit, Visit::arrival);
         if state == VisitState::Done && !started {

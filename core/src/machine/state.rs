@@ -119,6 +119,7 @@ impl<H> BusState<H> {
             slow_after: config.slow_after.map_or(Nanos::FOR_EVER, Nanos::of),
             is_serial: config.concurrency == Concurrency::BusSerial
                 && config.handler_order == HandlerOrder::Serial,
+            history: History::new(config.max_history),
             config,
             name,
             handlers: Registry::new(),
@@ -142,7 +143,6 @@ impl<H> BusState<H> {
             granted: 0,
             reservations: List::default(),
             watches: Watches::default(),
-            history: History::default(),
             in_memory: 0,
             bytes: 0,
             timers: Timers::new(),
