@@ -2,6 +2,7 @@
 
 mod address;
 mod any;
+mod both;
 mod builder;
 mod context;
 mod driver;

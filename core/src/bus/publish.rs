@@ -6,15 +6,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::EventBus;
-use super::any::AnyEvent;
 use super::error::{HandlerError, WaitError};
-use super::handle::EventHandle;
 use super::message::{Envelope, Headers};
 use super::results::EventResult;
 use super::send::{NotSent, Options};
 use super::shared::BusShared;
 use super::vantage::BusRef;
-use crate::event::Event;
 use crate::machine::{Address as To, Refusal};
 use crate::runtime::NoRuntime;
 
@@ -73,44 +70,8 @@ impl EventBus {
     }
 }
 
-impl<E: Event> EventHandle<E> {
-    /// Publishes a value to a topic of the bus this handle belongs to, as a child of this event. See
-    /// [`EventBus::publish`].
-    ///
-    /// # Errors
-    /// Same as [`EventBus::publish`].
-    ///
-    /// # Cancel safety
-    /// Same as [`EventBus::publish`].
-    pub async fn publish<B: Send + Sync + 'static>(
-        &self,
-        topic: impl Into<Arc<str>>,
-        value: B,
-    ) -> Result<Published, PublishError> {
-        publish_below(self.place(), self.as_parent(), topic.into(), value).await
-    }
-}
-
-impl AnyEvent {
-    /// Publishes a value to a topic of the bus this event belongs to, as a child of this event. See
-    /// [`EventBus::publish`].
-    ///
-    /// # Errors
-    /// Same as [`EventBus::publish`].
-    ///
-    /// # Cancel safety
-    /// Same as [`EventBus::publish`].
-    pub async fn publish<B: Send + Sync + 'static>(
-        &self,
-        topic: impl Into<Arc<str>>,
-        value: B,
-    ) -> Result<Published, PublishError> {
-        publish_below(self.place(), self.as_parent(), topic.into(), value).await
-    }
-}
-
 /// Publishes to a topic of this bus, unless it is gone, as a child of an event.
-async fn publish_below<B: Send + Sync + 'static>(
+pub(super) async fn publish_below<B: Send + Sync + 'static>(
     bus: Option<BusRef<'_>>,
     parent: Options,
     address: Arc<str>,

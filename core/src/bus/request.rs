@@ -13,7 +13,6 @@ use super::EventBus;
 use super::address::{Address, Speaks};
 use super::context::Claim;
 use super::error::{HandlerError, WaitError, cause_text};
-use super::handle::EventHandle;
 use super::message::{Envelope, Headers};
 use super::record::Head;
 use super::results::error_of;
@@ -21,7 +20,6 @@ use super::send::{NotSent, Options, Parentage};
 use super::shared::BusShared;
 use super::value::Answer;
 use super::vantage::BusRef;
-use crate::event::Event;
 use crate::machine::{Action, Address as To, Cause, Limit, Outcome, Overrides, Refusal, Retries};
 use crate::runtime::NoRuntime;
 use crate::sync::Mutex;
@@ -203,28 +201,6 @@ impl EventBus {
     /// assert!(matches!(error, RequestError::Failed { .. }));
     /// # Ok(()) }
     /// ```
-    pub fn call<A: Address>(
-        &self,
-        _address: A,
-        body: A::Request,
-    ) -> Request<A::Request, A::Response> {
-        self.request(A::NAME, body)
-    }
-}
-
-impl<E: Event> EventHandle<E> {
-    /// Returns a request to the consumer of an address, as a child of this event. It is sent when it is
-    /// awaited.
-    pub fn request<B, R>(&self, address: impl Into<Arc<str>>, body: B) -> Request<B, R>
-    where
-        B: Send + Sync + 'static,
-        R: Send + 'static,
-    {
-        Request::within(self.place(), self.as_parent(), address.into(), body)
-    }
-
-    /// Returns a request to the consumer of a typed address, as a child of this event. It is sent when it
-    /// is awaited.
     pub fn call<A: Address>(
         &self,
         _address: A,

@@ -6,10 +6,7 @@ use core::task::Poll;
 
 use super::SinkError;
 use super::ticket::Ticket;
-use crate::bus::any::AnyEvent;
 use crate::bus::error::WaitError;
-use crate::bus::handle::EventHandle;
-use crate::event::Event;
 
 /// An event is not on disk, and will not be.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -32,40 +29,12 @@ pub enum DurableError {
     Failed(#[source] SinkError),
 }
 
-impl<E: Event> EventHandle<E> {
-    /// Waits until the event is on disk.
-    ///
-    /// With a write-ahead journal, its acceptance has to be on disk. Otherwise its completion has to
-    /// be, which this waits for as [`wait`](Self::wait) does. A journal that otherwise syncs when it
-    /// is closed syncs at once.
-    ///
-    /// # Errors
-    /// The event is not on disk and will not be: the bus has no journal, the journal failed, or the
-    /// event is to be written at its completion, which waits for the handler that asks.
-    ///
-    /// # Cancel safety
-    /// Dropping it ends the wait, not the writing.
-    pub async fn durable(&self) -> Result<(), DurableError> {
-        self.as_any().durable().await
-    }
-}
-
-impl AnyEvent {
-    /// Waits until the event is on disk, like [`EventHandle::durable`].
-    ///
-    /// # Errors
-    /// Same as [`EventHandle::durable`].
-    ///
-    /// # Cancel safety
-    /// Dropping it ends the wait, not the writing.
-    pub async fn durable(&self) -> Result<(), DurableError> {
-        let ticket = self.record.head().ticket.as_ref();
-        durable(self, ticket.ok_or(DurableError::NoJournal)?).await
-    }
-}
-
-async fn durable(event: &AnyEvent, ticket: &Ticket) -> Result<(), DurableError> {
-    let mut completes = (!ticket.sink.is_write_ahead()).then(|| event.wait());
+/// Waits until what became of the line is known. `completion` is the wait for the event.
+pub(crate) async fn durable<T>(
+    ticket: &Ticket,
+    completion: impl Future<Output = Result<T, WaitError>> + Unpin,
+) -> Result<(), DurableError> {
+    let mut completes = (!ticket.sink.is_write_ahead()).then_some(completion);
     let mut place = ticket.place();
     poll_fn(|cx| {
         if let Some(settled) = ticket.settled() {

@@ -19,6 +19,7 @@ use core::fmt;
 use core::time::Duration;
 
 pub use self::durable::DurableError;
+pub(crate) use self::durable::durable;
 pub(crate) use self::lines::Lines;
 pub use self::lines::{Feed, hands_on_here};
 pub use self::receipt::Receipt;
