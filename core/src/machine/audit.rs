@@ -114,6 +114,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 format!("{key:?}: {:?}, {open} open", event.status)
             })?;
             expect(!complete || event.remembered > 0, || format!("{key:?}: kept by nobody"))?;
+            let further = self.visits_of(ix).skip(1).last();
+            let noted = self.last_visits.get(&ix).copied();
+            expect(further == noted, || format!("{key:?}: another visit is its last"))?;
             let group = |wait| self.invocations[self.waits[wait].invocation].group;
             let is_in_order = self.waits_for(ix).is_sorted_by_key(group);
             expect(is_in_order, || format!("{key:?}: waits in disorder"))?;

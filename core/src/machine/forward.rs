@@ -22,7 +22,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.forwarded.insert((event, bus));
         self.event_count += 1;
         let visit = self.entries.insert_further(event, bus, self.event_count);
-        let last = self.visits_of(event).last().unwrap_or(first);
+        let last = self.last_visits.insert(event, visit).unwrap_or(first);
         self.entries[last].next = Some(visit);
         self.entries[event].open += 1;
         self.place_raised(visit);

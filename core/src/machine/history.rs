@@ -165,6 +165,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[cold]
     #[inline(never)]
     fn remove_further(&mut self, event: EventIx, first: VisitIx) {
+        self.last_visits.remove(&event);
         let mut next = Some(first);
         while let Some(visit) = next {
             let Visit { bus, next: after, .. } = *self.entries.remove_further(visit);

@@ -67,8 +67,8 @@
 //!
 //! Every input is O(1) or O(log n) in queued events, history and buses, with these exceptions: the events
 //! an input itself moves (a raise touches what it raises, a stop what it stops); the search for a wait
-//! cycle, which runs only when the awaited event has begun or has children; the buses that an event is
-//! on already, when it is forwarded; and the handlers of a name, when another one is registered for it.
+//! cycle, which runs only when the awaited event has begun or has children; and the handlers of a name,
+//! when another one is registered for it.
 //!
 //! Code on the path of every event is force-inlined where the compiler left calls: that is 4 % of the
 //! instructions an event takes. Large code that few events reach is kept out of line, since all the
@@ -228,8 +228,9 @@ pub struct Machine<P, R, H = ()> {
     invocations: Arena<Invocation, InvocationTag>,
     flight: Option<Flight>,
     waits: Arena<Wait, WaitTag>,
-    /// The buses an event was forwarded to.
+    /// The buses an event was forwarded to, and its visit to the last of them.
     forwarded: HashSet<(EventIx, BusIx)>,
+    last_visits: HashMap<EventIx, VisitIx>,
     /// Of all events in memory; the flag says whether its warning was given.
     bytes: u64,
     told_memory: bool,
@@ -262,6 +263,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             flight: None,
             waits: Arena::new(),
             forwarded: HashSet::new(),
+            last_visits: HashMap::new(),
             bytes: 0,
             told_memory: false,
             watches: Arena::new(),
