@@ -76,6 +76,19 @@ impl IdSource {
     }
 }
 
+/// A seed that differs from call to call; without `std`, there is no randomness to make one of.
+#[cfg(feature = "std")]
+pub(crate) fn random_seed() -> u64 {
+    use core::hash::{BuildHasher, Hasher};
+    // The keys of a new `RandomState` are the only randomness that std exposes.
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}
+
+#[cfg(not(feature = "std"))]
+pub(crate) const fn random_seed() -> u64 {
+    0
+}
+
 /// The finaliser of splitmix64: turns a count into bits that look random.
 pub(crate) const fn mix(value: u64) -> u64 {
     let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -13,6 +13,7 @@ use super::hub::Hub;
 use super::report::FailureSink;
 use super::results::EventResult;
 use super::shared::{HubShared, Outside};
+use crate::id::random_seed;
 use crate::machine::{
     BusConfig, Completion, Concurrency, HandlerOrder, HubConfig, Limit, Machine, Warning,
 };
@@ -424,15 +425,3 @@ fn log(warning: &Warning) {
 
 #[cfg(not(feature = "tracing"))]
 fn log(_warning: &Warning) {}
-
-#[cfg(feature = "std")]
-fn random_seed() -> u64 {
-    use core::hash::{BuildHasher, Hasher};
-    // The keys of a new `RandomState` are the only randomness that std exposes.
-    std::collections::hash_map::RandomState::new().build_hasher().finish()
-}
-
-#[cfg(not(feature = "std"))]
-fn random_seed() -> u64 {
-    0
-}

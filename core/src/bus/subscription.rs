@@ -2,7 +2,6 @@
 
 use alloc::string::{String, ToString};
 use alloc::sync::{Arc, Weak};
-use core::any::TypeId;
 use core::fmt;
 
 use super::EventBus;
@@ -13,6 +12,7 @@ use super::handler::{Callable, Handler, Typed, Untyped};
 use super::handler_name::HandlerName;
 use super::retried::HandlerRetry;
 use super::shared::BusShared;
+use super::watch::Wanted;
 use crate::event::Event;
 use crate::machine::{Action, HandlerInfo, HandlerKey, Limit, Pattern};
 use crate::retry::{RetryOn, RetryPolicy};
@@ -176,16 +176,10 @@ impl Drop for SubscriptionGuard {
 pub struct HandlerBuilder<'a> {
     bus: &'a Arc<BusShared>,
     callable: Arc<dyn Callable>,
-    on: On,
+    wanted: Wanted,
     name: HandlerName,
     limit: Limit,
     retry: Option<HandlerRetry>,
-}
-
-enum On {
-    Type(&'static str, TypeId),
-    Name(String),
-    Any,
 }
 
 impl<'a> HandlerBuilder<'a> {
@@ -195,7 +189,7 @@ impl<'a> HandlerBuilder<'a> {
         handler: F,
     ) -> Self {
         let callable = Arc::new(Typed::<E, M, F>::new(handler));
-        Self::new(bus, callable, On::Type(E::NAME, TypeId::of::<E>()), HandlerName::of::<F>())
+        Self::new(bus, callable, Wanted::typed::<E>(), HandlerName::of::<F>())
     }
 
     #[track_caller]
@@ -204,17 +198,17 @@ impl<'a> HandlerBuilder<'a> {
         pattern: String,
         handler: F,
     ) -> Self {
-        let on = if pattern == "*" { On::Any } else { On::Name(pattern) };
-        Self::new(bus, Arc::new(Untyped::<M, F>::new(handler)), on, HandlerName::of::<F>())
+        let callable = Arc::new(Untyped::<M, F>::new(handler));
+        Self::new(bus, callable, Wanted::named(pattern), HandlerName::of::<F>())
     }
 
     fn new(
         bus: &'a Arc<BusShared>,
         callable: Arc<dyn Callable>,
-        on: On,
+        wanted: Wanted,
         name: HandlerName,
     ) -> Self {
-        Self { bus, callable, on, name, limit: Limit::Inherit, retry: None }
+        Self { bus, callable, wanted, name, limit: Limit::Inherit, retry: None }
     }
 
     /// Sets the name used in results and logs. The default is the function's name, `Type::method` for a
@@ -295,18 +289,13 @@ impl<'a> HandlerBuilder<'a> {
 
     /// Registers the handler. It sees the events that start from now on; a bus that has ended has none.
     pub fn register(self) -> Subscription {
-        let Self { bus, callable, on, name, limit, retry } = self;
+        let Self { bus, callable, wanted, name, limit, retry } = self;
         let shown = name.to_string();
         let callable = match retry {
             Some(retry) => retry.around(callable, &name.function),
             None => callable,
         };
-        let pattern = match &on {
-            On::Type(name, of_type) => Pattern::Type(name, *of_type),
-            On::Name(name) => Pattern::Name(name),
-            On::Any => Pattern::Any,
-        };
-        let action = Action::Call(callable);
+        let (pattern, action) = (wanted.pattern(), Action::Call(callable));
         let registered = bus.hub.input(|hub| hub.books.on(bus.key, pattern, &shown, limit, action));
         // A refused handler is dropped here, outside the lock.
         let info =

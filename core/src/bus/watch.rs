@@ -1,5 +1,6 @@
 //! Watching for events to come: what expectations and streams have in common.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::any::TypeId;
 
@@ -25,20 +26,23 @@ pub(crate) trait Watcher: Send + Sync {
     fn ended(&self, dropped: u64);
 }
 
+/// Which events a handler, a watcher or a search is for.
+pub(crate) enum Wanted {
+    Type(&'static str, TypeId),
+    Name(String),
+    Any,
+}
+
 /// Which events match, and what they are converted into.
 pub(crate) struct Select<In> {
-    name: Option<&'static str>,
-    of_type: Option<TypeId>,
-    owned_name: alloc::string::String,
+    wanted: Wanted,
     pub(crate) convert: fn(Arc<dyn Erased>, &Arc<BusShared>) -> Option<In>,
 }
 
 impl<E: Event> Select<EventHandle<E>> {
     pub(crate) fn typed() -> Self {
         Self {
-            name: Some(E::NAME),
-            of_type: Some(TypeId::of::<E>()),
-            owned_name: alloc::string::String::new(),
+            wanted: Wanted::typed::<E>(),
             convert: |record, bus| {
                 let seen = Vantage::outside(record.head(), bus);
                 Some(EventHandle::new(downcast(record)?, seen))
@@ -49,23 +53,33 @@ impl<E: Event> Select<EventHandle<E>> {
 
 impl Select<AnyEvent> {
     /// Events of a name; `*` for all.
-    pub(crate) fn named(name: alloc::string::String) -> Self {
-        Self {
-            name: None,
-            of_type: None,
-            owned_name: name,
-            convert: |record, bus| Some(AnyEvent::on(record, bus)),
+    pub(crate) fn named(name: String) -> Self {
+        Self { wanted: Wanted::named(name), convert: |record, bus| Some(AnyEvent::on(record, bus)) }
+    }
+}
+
+impl Wanted {
+    pub(crate) fn typed<E: Event>() -> Self {
+        Self::Type(E::NAME, TypeId::of::<E>())
+    }
+
+    /// Events of a name; `*` for all.
+    pub(crate) fn named(name: String) -> Self {
+        if name == "*" { Self::Any } else { Self::Name(name) }
+    }
+
+    pub(crate) fn pattern(&self) -> Pattern<'_> {
+        match self {
+            Self::Type(name, of_type) => Pattern::Type(name, *of_type),
+            Self::Name(name) => Pattern::Name(name),
+            Self::Any => Pattern::Any,
         }
     }
 }
 
 impl<In> Select<In> {
     pub(crate) fn pattern(&self) -> Pattern<'_> {
-        match (self.name, self.of_type) {
-            (Some(name), Some(of_type)) => Pattern::Type(name, of_type),
-            _ if self.owned_name == "*" => Pattern::Any,
-            _ => Pattern::Name(&self.owned_name),
-        }
+        self.wanted.pattern()
     }
 
     /// Whether a record matches.

@@ -9,7 +9,7 @@ use super::backoff::Backoff;
 use super::slots::{OnLax, Patience, SlotRules};
 use super::tries::Rules;
 use super::when::{Always, OnlyIf};
-use crate::id::mix;
+use crate::id::{mix, random_seed};
 use crate::runtime::{NoRuntime, Runtime};
 use crate::semaphore::{SemaphoreError, SemaphoreScope};
 use crate::time::Instant;
@@ -385,23 +385,11 @@ impl Numbers {
     /// Returns a number for the jitter, if there is any.
     pub(crate) fn random(&self, now: Instant) -> u64 {
         if self.rules.backoff.jitter > 0.0 {
-            mix(self.jitter_seed.unwrap_or_else(seed) ^ now.as_nanos())
+            mix(self.jitter_seed.unwrap_or_else(random_seed) ^ now.as_nanos())
         } else {
             0
         }
     }
-}
-
-#[cfg(feature = "std")]
-fn seed() -> u64 {
-    use core::hash::{BuildHasher, Hasher};
-    // The keys of a new `RandomState` are the only randomness that std offers.
-    std::collections::hash_map::RandomState::new().build_hasher().finish()
-}
-
-#[cfg(not(feature = "std"))]
-const fn seed() -> u64 {
-    0
 }
 
 impl<On, R> fmt::Debug for RetryPolicy<On, R> {
