@@ -46,6 +46,12 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `bytes = path` | a function of the event, such as `Self::heap`, that returns the bytes its fields point to, for `Hub::memory` and its warning | these are not counted |
 /// | `json` | the event has a JSON view; its type must be `serde::Serialize`, and the feature `serde` of `busway` on | none |
 /// | `crate = "…"` | the path of the crate that has the trait, such as `"busway_core"` | `::busway` |
+///
+/// # Generic events
+///
+/// All instances of a generic type share one name and one schema. A handler of `Changed<User>` gets
+/// none of the others, and the bus warns once that it skipped one; a handler by name gets all. A
+/// journal cannot tell them apart when it gives events back: write events of a struct for each.
 #[proc_macro_derive(Event, attributes(event))]
 pub fn derive_event(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
