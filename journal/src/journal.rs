@@ -209,11 +209,7 @@ impl Sink for Owner {
         text::line(entry, self.checksum)
     }
 
-    fn accepted(&self, text: String, receipt: Receipt) {
-        self.queue.push(&text, receipt);
-    }
-
-    fn completed(&self, text: String, receipt: Receipt) {
+    fn write(&self, text: String, receipt: Receipt) {
         self.queue.push(&text, receipt);
     }
 

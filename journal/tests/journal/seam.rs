@@ -28,15 +28,17 @@ impl Sink for Hand {
     }
 
     fn text(&self, entry: &Entry<'_>) -> String {
-        format!("{} {}", entry.event_type, entry.payload)
+        match entry.completed_at {
+            None => format!("{} {}", entry.event_type, entry.payload),
+            Some(_) => String::new(),
+        }
     }
 
-    fn accepted(&self, text: String, receipt: Receipt) {
-        (self.answer)(&text, receipt);
-    }
-
-    fn completed(&self, _text: String, receipt: Receipt) {
-        receipt.durable();
+    fn write(&self, acceptance: String, receipt: Receipt) {
+        match acceptance.is_empty() {
+            true => receipt.durable(),
+            false => (self.answer)(&acceptance, receipt),
+        }
     }
 
     fn hurry(&self) {
@@ -215,9 +217,7 @@ impl Sink for Paths {
         entry.path.join(" ")
     }
 
-    fn accepted(&self, _: String, _: Receipt) {}
-
-    fn completed(&self, path: String, receipt: Receipt) {
+    fn write(&self, path: String, receipt: Receipt) {
         self.0.lock().unwrap().push(path);
         receipt.durable();
     }

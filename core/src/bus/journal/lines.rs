@@ -54,7 +54,6 @@ struct Line {
 /// A line with its text.
 struct Prepared {
     sink: Arc<dyn Sink>,
-    what: What,
     text: String,
     receipt: Receipt,
     ticket: Option<Arc<Ticket>>,
@@ -335,17 +334,14 @@ impl Line {
             },
         };
         let text = link.sink.text(&entry(&bus, &*record, what, payload));
-        Some(Prepared { sink: link.sink.clone(), what, text, receipt, ticket })
+        Some(Prepared { sink: link.sink.clone(), text, receipt, ticket })
     }
 }
 
 impl Prepared {
     fn hand_on(self) {
-        let Self { sink, what, text, receipt, ticket } = self;
-        match what {
-            What::Accepted => sink.accepted(text, receipt),
-            What::Completed => sink.completed(text, receipt),
-        }
+        let Self { sink, text, receipt, ticket } = self;
+        sink.write(text, receipt);
         if let Some(ticket) = ticket {
             ticket.handed_on();
         }

@@ -36,9 +36,9 @@ pub type SinkError = Arc<dyn Error + Send + Sync>;
 
 /// Takes the lines of buses. Give one to [`EventBusBuilder::journal`](crate::EventBusBuilder::journal).
 ///
-/// `text`, `accepted` and `completed` are called from the code that dispatches or polls handlers, so
-/// they must not block. The last two hand the line on and settle its [`Receipt`] later, from any
-/// thread, without holding a lock that they need themselves.
+/// `text` and `write` are called from the code that dispatches or polls handlers, so they must not
+/// block. `write` hands the line on and settles its [`Receipt`] later, from any thread, without holding
+/// a lock that it needs itself.
 pub trait Sink: Send + Sync + 'static {
     /// Returns whether acceptances are recorded too, and an event's handlers wait until its
     /// acceptance is written. Asked once, when a bus is made.
@@ -58,15 +58,13 @@ pub trait Sink: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Returns the text of a line: an acceptance if it has no `completed_at`, and else a completion.
-    /// Called by several threads at once, in any order.
+    /// Returns the text of a line: the completion of an event that was on the bus; or, if it has no
+    /// `completed_at`, an acceptance, which only write-ahead sinks get. Called by several threads at
+    /// once, in any order.
     fn text(&self, entry: &Entry<'_>) -> String;
 
-    /// Takes the line of an event that a bus has accepted. Called for write-ahead sinks only.
-    fn accepted(&self, text: String, receipt: Receipt);
-
-    /// Takes the line of an event that has completed and was on the bus.
-    fn completed(&self, text: String, receipt: Receipt);
+    /// Takes the next line.
+    fn write(&self, text: String, receipt: Receipt);
 
     /// Called when somebody waits for the lines so far to be on disk.
     fn hurry(&self) {}
