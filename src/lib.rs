@@ -1,4 +1,9 @@
 //! An in-process async event bus.
+//!
+// The README's links lead to files. These are found first, and lead to pages.
+//! [rules]: rules
+#![cfg_attr(feature = "journal", doc = "[the journal]: journal")]
+//!
 #![doc = include_str!("../README.md")]
 //!
 //! ## Rules
@@ -9,6 +14,7 @@
 //!
 //! The adapters are here under the names of their runtimes (`busway::tokio`). A glob import therefore
 //! shadows the crates of these names: import what you use by name, or add `use ::tokio;`.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 use std::sync::Arc;
 
@@ -23,11 +29,6 @@ pub use busway_macros::Event;
 pub use busway_smol as smol;
 #[cfg(feature = "tokio")]
 pub use busway_tokio as tokio;
-
-/// Compiles the examples of the journal's README as its users see them.
-#[cfg(all(doctest, feature = "journal"))]
-#[doc = include_str!("../journal/README.md")]
-struct JournalReadme;
 
 /// Creates a bus of this name, with the default settings and a hub of its own. It takes its runtime at
 /// the first dispatch: see [`latch`].

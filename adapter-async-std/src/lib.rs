@@ -18,6 +18,11 @@ use std::time::Instant as StdInstant;
 
 use busway_core::{Instant, Runtime, SystemClock, Task, Timer};
 
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// async-std's global executor, for a bus or a hub.
 ///
 /// A task that awaits an event of the bus, on any thread, may run its handlers meanwhile:

@@ -26,6 +26,11 @@ use std::time::Instant as StdInstant;
 use busway_core::{Instant, Runtime, SystemClock, Task, Timer};
 use smol::Executor;
 
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// smol, for a bus or a hub: its global executor, or an executor of yours.
 #[derive(Clone)]
 pub struct Smol {

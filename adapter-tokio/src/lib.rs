@@ -41,6 +41,11 @@ use tokio::time::Instant as TokioInstant;
 
 use self::timer::TokioTimer;
 
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// A tokio runtime, current-thread or multi-thread, for a bus or a hub.
 #[derive(Clone, Debug)]
 pub struct Tokio {

@@ -91,6 +91,7 @@
 //! are not `Send` would be a second shell around the same machine, which is generic over the handler
 //! and has no such bound: `Rc` and `RefCell` for the records and the lock, handlers without the
 //! bounds, and a runtime trait that spawns on its own thread.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![no_std]
 #![warn(clippy::alloc_instead_of_core, clippy::std_instead_of_core, clippy::std_instead_of_alloc)]
 
@@ -100,6 +101,11 @@ extern crate std;
 
 #[cfg(not(target_has_atomic = "64"))]
 compile_error!("busway-core needs 64-bit atomics, which this target does not have");
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 #[doc(hidden)]
 pub mod __private;

@@ -61,6 +61,7 @@
 //!
 //! Not a database, not a broker, and not exactly once: one process writes, and events that had not
 //! completed run again.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod error;
 mod files;
@@ -88,3 +89,8 @@ pub use self::replay::{Replay, ReplayError, ReplayOf};
 pub use self::settings::{JournalBuilder, Mode, Sync};
 pub use self::storage::{Segment, Storage};
 pub use self::unfinished::{Ledger, Unfinished};
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
