@@ -51,6 +51,22 @@ impl fmt::Debug for EventId {
     }
 }
 
+/// As [`Display`](fmt::Display) writes it.
+#[cfg(feature = "serde")]
+impl serde::Serialize for EventId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for EventId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <alloc::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// Makes the ids of one hub.
 #[derive(Debug)]
 pub(crate) struct IdSource {
@@ -119,6 +135,13 @@ mod tests {
         let id = IdSource::new(7).next(1_700_000_000_000);
         assert_eq!(id.to_string().parse(), Ok(id));
         assert!("an id".parse::<EventId>().is_err());
+        #[cfg(feature = "serde")]
+        {
+            let json = serde_json::to_string(&id).expect("it is a string");
+            assert_eq!(json, alloc::format!("\"{id}\""));
+            assert_eq!(serde_json::from_str::<EventId>(&json).expect("it is an id"), id);
+            assert!(serde_json::from_str::<EventId>("\"an id\"").is_err());
+        }
     }
 
     #[test]

@@ -95,12 +95,12 @@
 #![no_std]
 #![warn(clippy::alloc_instead_of_core, clippy::std_instead_of_core, clippy::std_instead_of_alloc)]
 
+#[cfg(not(target_has_atomic = "64"))]
+compile_error!("busway-core needs 64-bit atomics, which this target does not have");
+
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
-
-#[cfg(not(target_has_atomic = "64"))]
-compile_error!("busway-core needs 64-bit atomics, which this target does not have");
 
 /// Compiles the examples of the README.
 #[cfg(doctest)]

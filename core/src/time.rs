@@ -156,6 +156,15 @@ impl From<Timestamp> for std::time::SystemTime {
     }
 }
 
+/// A time before 1970 is its start.
+#[cfg(feature = "std")]
+impl From<std::time::SystemTime> for Timestamp {
+    fn from(at: std::time::SystemTime) -> Self {
+        let since = at.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Self(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
 /// ISO 8601 in UTC, with microseconds: `2026-11-21T20:22:50.123456Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

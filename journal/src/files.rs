@@ -155,7 +155,7 @@ impl Storage for Files {
         list(&self.path)
     }
 
-    fn read(&mut self, segment: Segment) -> io::Result<Box<dyn Read>> {
+    fn read(&mut self, segment: Segment) -> io::Result<Box<dyn Read + Send>> {
         Ok(Box::new(File::open(self.path(segment))?))
     }
 

@@ -13,7 +13,7 @@ use crate::queue::Queue;
 use crate::read::Torn;
 use crate::recover::Recovered;
 use crate::replay::Replay;
-use crate::settings::{JournalBuilder, Mode, Sync};
+use crate::settings::{JournalBuilder, Mode, SyncPolicy};
 use crate::storage::Storage;
 use crate::text;
 use crate::unfinished::Unfinished;
@@ -98,7 +98,7 @@ impl Journal {
         let unfinished = Mutex::new(unfinished);
         let found = Arc::new(Found { path, mode, torn: opened.torn.take(), unfinished });
         let queue = Arc::new(Queue::new(storage, policy, opened));
-        let syncs_on_demand = policy.sync == Sync::OnClose;
+        let syncs_on_demand = policy.sync == SyncPolicy::OnClose;
         let is_ahead = policy.is_ahead;
         let feeds = Mutex::default();
         let owner = Arc::new(Owner { queue, is_ahead, checksum, syncs_on_demand, feeds });

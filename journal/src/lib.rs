@@ -43,7 +43,8 @@
 //! let journal = Journal::write_ahead(&path)?;
 //! let bus = EventBus::builder("jobs").runtime(Tokio::current()?).journal(&journal).build();
 //! bus.on(|job: EventHandle<Job>| async move { assert_eq!(job.number, 1) });
-//! journal.recover().dispatch(&bus, &Types::new().with::<Job>()).await;
+//! let again = journal.recover().dispatch(&bus, &Types::new().with::<Job>()).await;
+//! assert!(again.failed.is_empty());
 //!
 //! let job = bus.dispatch(Job { number: 1 })?;
 //! job.durable().await?; // on disk
@@ -86,7 +87,7 @@ pub use self::line::{Kind, Line};
 pub use self::read::Torn;
 pub use self::recover::{RecoverError, Recovered, Redispatched, Types};
 pub use self::replay::{Replay, ReplayError, ReplayOf};
-pub use self::settings::{JournalBuilder, Mode, Sync};
+pub use self::settings::{JournalBuilder, Mode, SyncPolicy};
 pub use self::storage::{Segment, Storage};
 pub use self::unfinished::{Ledger, Unfinished};
 

@@ -23,7 +23,7 @@ pub struct Torn {
 /// The lines of one segment.
 pub(crate) struct SegmentReader {
     path: PathBuf,
-    reader: BufReader<Box<dyn Read>>,
+    reader: BufReader<Box<dyn Read + Send>>,
     /// Where the next line begins.
     offset: u64,
     /// It may end in the middle of a line: it is the last one.
@@ -36,7 +36,7 @@ pub(crate) struct SegmentReader {
 }
 
 impl SegmentReader {
-    pub(crate) fn new(path: PathBuf, reader: Box<dyn Read>, may_be_torn: bool) -> Self {
+    pub(crate) fn new(path: PathBuf, reader: Box<dyn Read + Send>, may_be_torn: bool) -> Self {
         Self {
             path,
             reader: BufReader::new(reader),

@@ -198,6 +198,7 @@ impl Unfinished {
 }
 
 /// The outcome of dispatching events again.
+#[must_use = "events that could not be dispatched are in it"]
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Redispatched {

@@ -30,7 +30,7 @@ pub enum Mode {
 /// process, but not one of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Sync {
+pub enum SyncPolicy {
     /// At once. Lines written together are synced together, so many events share one sync. Handlers
     /// that wait for an acceptance wait for the disk. Nothing is lost.
     Always,
@@ -54,7 +54,7 @@ const MAX_UNWRITTEN: usize = 256 << 20;
 pub struct JournalBuilder {
     path: PathBuf,
     mode: Mode,
-    sync: Option<Sync>,
+    sync: Option<SyncPolicy>,
     rotate_at: Option<u64>,
     rotate_after: Option<Duration>,
     checksum: Option<bool>,
@@ -82,10 +82,10 @@ impl JournalBuilder {
         self
     }
 
-    /// Sets when lines are synced to disk. A write-ahead journal defaults to [`Sync::Always`], which
-    /// loses nothing. A journal of completed events defaults to [`Sync::Every`] second: a crash of the
+    /// Sets when lines are synced to disk. A write-ahead journal defaults to [`SyncPolicy::Always`], which
+    /// loses nothing. A journal of completed events defaults to [`SyncPolicy::Every`] second: a crash of the
     /// machine then loses the lines of the last second.
-    pub const fn sync(mut self, sync: Sync) -> Self {
+    pub const fn sync(mut self, sync: SyncPolicy) -> Self {
         self.sync = Some(sync);
         self
     }
@@ -145,12 +145,12 @@ impl JournalBuilder {
         };
         let is_ahead = self.mode == Mode::WriteAhead;
         let default_sync = match self.mode {
-            Mode::Completed => Sync::Every(Duration::from_secs(1)),
-            Mode::WriteAhead => Sync::Always,
+            Mode::Completed => SyncPolicy::Every(Duration::from_secs(1)),
+            Mode::WriteAhead => SyncPolicy::Always,
         };
         let sync = match self.sync.unwrap_or(default_sync) {
-            Sync::Every(interval) if Instant::now().checked_add(interval).is_none() => {
-                Sync::OnClose
+            SyncPolicy::Every(interval) if Instant::now().checked_add(interval).is_none() => {
+                SyncPolicy::OnClose
             }
             sync => sync,
         };

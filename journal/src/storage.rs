@@ -29,7 +29,7 @@ pub trait Storage: Debug + Send + 'static {
     ///
     /// # Errors
     /// It cannot be opened.
-    fn read(&mut self, segment: Segment) -> io::Result<Box<dyn Read>>;
+    fn read(&mut self, segment: Segment) -> io::Result<Box<dyn Read + Send>>;
 
     /// Cuts a segment off after `len` bytes.
     ///

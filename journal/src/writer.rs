@@ -11,13 +11,13 @@ use busway_core::journal::Receipt;
 use crate::error::JournalError;
 use crate::queue::{Batch, Flushed, Queue, Queued, answer};
 use crate::read::Torn;
-use crate::settings::Sync;
+use crate::settings::SyncPolicy;
 use crate::storage::{Segment, Storage};
 
 /// How a journal is kept.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
-    pub(crate) sync: Sync,
+    pub(crate) sync: SyncPolicy,
     /// In bytes.
     pub(crate) rotate_at: u64,
     pub(crate) rotate_after: Duration,
@@ -199,12 +199,12 @@ impl Writer {
         let before = self.unsynced.len();
         self.unsynced.extend(receipts);
         match self.policy.sync {
-            Sync::Always => return self.sync(),
+            SyncPolicy::Always => return self.sync(),
             _ if self.unsynced.len() >= MANY => return self.sync(),
-            Sync::Every(interval) => {
+            SyncPolicy::Every(interval) => {
                 self.sync_due = self.sync_due.or_else(|| Instant::now().checked_add(interval));
             }
-            Sync::OnClose => {}
+            SyncPolicy::OnClose => {}
         }
         self.unsynced[before..].iter_mut().for_each(Receipt::written);
     }

@@ -3,7 +3,7 @@
 #![allow(missing_docs)]
 
 use busway_core::{BoxError, EventBus};
-use busway_journal::{Journal, Sync};
+use busway_journal::{Journal, SyncPolicy};
 use busway_macros::Event;
 use busway_tokio::Tokio;
 use serde::Serialize;
@@ -18,7 +18,7 @@ struct Job {
 async fn r43_a_relative_path_stays_where_it_was() -> Result<(), BoxError> {
     let (here, there) = (tempfile::tempdir()?, tempfile::tempdir()?);
     std::env::set_current_dir(&here)?;
-    let journal = Journal::builder("events.jsonl").sync(Sync::Always).rotate_at(1).open()?;
+    let journal = Journal::builder("events.jsonl").sync(SyncPolicy::Always).rotate_at(1).open()?;
     std::env::set_current_dir(&there)?;
     let bus = EventBus::builder("main").runtime(Tokio::current()?).journal(&journal).build();
     for number in 0..3 {

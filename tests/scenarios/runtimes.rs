@@ -3,6 +3,7 @@
 
 use std::fmt::Display;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -55,6 +56,8 @@ pub(crate) trait Env: Copy + Default + Send + Sync + 'static {
         task: impl Future<Output = T> + Send + 'static,
     ) -> impl Future<Output = T> + Send + 'static {
         let (tell, told) = oneshot::channel();
+        // Rust 1.89 does not see that some of these are `Send`, unless their types are erased.
+        let task: Pin<Box<dyn Future<Output = T> + Send>> = Box::pin(task);
         self.spawn(async move {
             // The test may have ended meanwhile.
             let _ = tell.send(task.await);

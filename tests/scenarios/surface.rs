@@ -1,5 +1,6 @@
 //! Queries of untyped events, handles, buses and streams.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,10 @@ use busway::{
     AnyEvent, BoxError, Completion, Event, EventHandle, EventId, EventStatus, HandlerError, Limit,
     Message, Overflow, ResultError, Retry, WaitError,
 };
+
+use futures_util::future::FusedFuture;
+use futures_util::stream::FusedStream;
+use futures_util::{FutureExt, StreamExt, select};
 
 use crate::runtimes::{Env, Outcome, run};
 use crate::support::{Gate, Log};
@@ -22,6 +27,8 @@ scenarios!(
     r22_a_limit_is_a_duration,
     r28_a_stream_is_read_without_further_crates,
     r20_failures_of_events_that_nobody_awaits_are_told,
+    futures_are_selected_until_they_end,
+    strings_are_given_in_any_form,
 );
 
 #[derive(Event)]
@@ -90,8 +97,11 @@ async fn an_event_without_an_output_is_checked<E: Env>(env: E) -> Outcome {
     let note = run(&bus, Note).await?;
     assert!(matches!(note.result(), Err(ResultError::Empty)));
     note.check()?;
+    note.as_any().check()?;
     bus.on(|_: EventHandle<Note>| Err::<(), _>("no luck"));
-    assert!(matches!(run(&bus, Note).await?.check(), Err(ResultError::Failed { .. })));
+    let failed = run(&bus, Note).await?;
+    assert!(matches!(failed.check(), Err(ResultError::Failed { .. })));
+    assert!(matches!(failed.as_any().check(), Err(ResultError::Failed { .. })));
     Ok(())
 }
 
@@ -101,6 +111,8 @@ async fn r40_a_bus_is_known_by_its_identity<E: Env>(env: E) -> Outcome {
     assert!(one == one.clone() && one != other);
     assert_ne!(one.id(), other.id());
     assert!(env.bus("main") != env.bus("main"));
+    let known = HashSet::from([one.clone(), other.clone(), one.clone()]);
+    assert!(known.len() == 2 && known.contains(&other));
     Ok(())
 }
 
@@ -183,4 +195,79 @@ async fn r1_a_method_of_a_trait_object<E: Env>(env: E) -> Outcome {
     let event = run(&bus, Work(4)).await?;
     assert_eq!((event.result()?, event.results()[0].handler_name()), (8, "Doubles::double"));
     Ok(())
+}
+
+/// `select!` in a loop asks for futures and streams that say when they have ended.
+async fn futures_are_selected_until_they_end<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    let mut events = bus.events(8, Overflow::DropNewest);
+    let mut note = bus.expect::<Note>();
+    let mut work = bus.dispatch(Work(1))?.wait();
+    let mut own = bus.dispatch(Note)?.as_any().wait();
+    let mut nothing = bus.expect::<Work>();
+    let mut seen = Vec::new();
+    loop {
+        select! {
+            expected = note => seen.push(format!("expected {}", expected?.event_type())),
+            done = work => seen.push(format!("done {}", done?.event_type())),
+            done = own => seen.push(format!("done {}", done?.event_type())),
+            event = events.select_next_some() => seen.push(format!("came {}", event.event_type())),
+            none = nothing => return Err(format!("{none:?}").into()),
+            complete => break,
+            default => {
+                if seen.len() == 5 {
+                    bus.stop_now();
+                    break;
+                }
+                env.sleep(1).await;
+            }
+        }
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, ["came Note", "came Work", "done Note", "done Work", "expected Note"]);
+    assert!(note.is_terminated() && work.is_terminated() && own.is_terminated());
+    assert!(events.next().await.is_none() && events.is_terminated());
+    assert!(!nothing.is_terminated() && nothing.now_or_never().is_some());
+    Ok(())
+}
+
+async fn strings_are_given_in_any_form<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    let (owned, shared): (String, Arc<str>) = ("double".into(), "double".into());
+    let double = |message: Message<u32>| async move { busway::ok(*message * 2) };
+    bus.consumer(&owned, double)?.off();
+    bus.consumer(shared.clone(), double)?;
+    for reply in [bus.request(&owned, 1u32), bus.request(&*shared, 1), bus.request(shared, 1)] {
+        let doubled: u32 = reply.await?;
+        assert_eq!(doubled, 2);
+    }
+    let heard: Log = Log::new();
+    bus.subscribe(&owned, {
+        let heard = heard.clone();
+        move |message: Message<u32>| {
+            heard.push(message.headers().get("from").cloned().unwrap_or_default());
+            async {}
+        }
+    });
+    let event = bus.dispatch(Note)?.as_any();
+    event.publish_with(&owned, 1u32, [("from".into(), "an event".into())].into()).await?;
+    event.publish(owned, 1u32).await?;
+    assert_eq!(heard.items(), ["an event", ""]);
+    Ok(())
+}
+
+#[test]
+fn futures_go_to_other_threads() {
+    fn is_send<T: Send>(_: T) {}
+    let bus = busway::bus("main");
+    is_send((bus.run(Note), bus.dispatch_wait(Note), bus.reserve(), bus.stop(None, false)));
+    is_send((bus.wait_until_idle(None), bus.expect::<Note>(), bus.events(1, Overflow::Wait)));
+    is_send((bus.request::<_, ()>("a", ()).send(), bus.publish("a", ())));
+    let event = |event: EventHandle<Note>| {
+        is_send((event.wait(), event.wait_for(Duration::ZERO), event.run(Note)));
+        is_send((event.event(Note).run(), event.publish("a", ()), event.scope(async {})));
+        is_send((event.as_any().wait(), event.as_any()));
+    };
+    let _ = event;
+    is_send(Retry::new().run(|| async { Ok::<_, BoxError>(()) }));
 }

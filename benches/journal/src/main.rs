@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use busway::journal::{Journal, Mode, Sync};
+use busway::journal::{Journal, Mode, SyncPolicy};
 use busway::{BoxError, Event, EventBus, EventHandle};
 use serde::{Deserialize, Serialize};
 
@@ -51,21 +51,21 @@ async fn main() -> Result<(), BoxError> {
         show(&format!("{name}, 1 000 at once"), run(&directory, policy, MANY, AT_ONCE).await?);
     }
     println!();
-    let policy = Some((Mode::WriteAhead, Sync::Always));
+    let policy = Some((Mode::WriteAhead, SyncPolicy::Always));
     show("write-ahead, always, 1 at once", run(&directory, policy, ONE_BY_ONE, 1).await?);
     show("write-ahead, always, 16 at once", run(&directory, policy, ONE_BY_ONE * 4, 16).await?);
     Ok(())
 }
 
-fn policies() -> [(&'static str, Mode, Sync); 6] {
-    let every = Sync::Every(Duration::from_millis(10));
+fn policies() -> [(&'static str, Mode, SyncPolicy); 6] {
+    let every = SyncPolicy::Every(Duration::from_millis(10));
     [
-        ("write-ahead, always", Mode::WriteAhead, Sync::Always),
+        ("write-ahead, always", Mode::WriteAhead, SyncPolicy::Always),
         ("write-ahead, every 10 ms", Mode::WriteAhead, every),
-        ("write-ahead, on close", Mode::WriteAhead, Sync::OnClose),
-        ("completed, always", Mode::Completed, Sync::Always),
+        ("write-ahead, on close", Mode::WriteAhead, SyncPolicy::OnClose),
+        ("completed, always", Mode::Completed, SyncPolicy::Always),
         ("completed, every 10 ms", Mode::Completed, every),
-        ("completed, on close", Mode::Completed, Sync::OnClose),
+        ("completed, on close", Mode::Completed, SyncPolicy::OnClose),
     ]
 }
 
@@ -79,7 +79,7 @@ fn show(name: &str, mut rates: Vec<f64>) {
 async fn sample(directory: &Path) -> Result<Vec<String>, BoxError> {
     let folder = tempfile::tempdir_in(directory)?;
     let path = folder.path().join("sample.jsonl");
-    let journal = Journal::builder(&path).checksum(true).sync(Sync::OnClose).open()?;
+    let journal = Journal::builder(&path).checksum(true).sync(SyncPolicy::OnClose).open()?;
     let bus = busway::builder("main").max_pending(None).journal(&journal).build();
     for number in 0..AT_ONCE {
         bus.dispatch(order(number))?.await?;
@@ -120,7 +120,7 @@ fn bare(
 /// Dispatches this many events, with this many on their way, and waits for each to complete.
 async fn run(
     directory: &Path,
-    policy: Option<(Mode, Sync)>,
+    policy: Option<(Mode, SyncPolicy)>,
     count: usize,
     at_once: usize,
 ) -> Result<Vec<f64>, BoxError> {

@@ -121,7 +121,7 @@ impl EventBus {
     #[track_caller]
     pub fn consumer<B, R, E, Fut>(
         &self,
-        address: impl Into<String>,
+        address: impl AsRef<str>,
         handler: impl Fn(Message<B>) -> Fut + Send + Sync + 'static,
     ) -> Result<Subscription, ConsumerError>
     where
@@ -130,7 +130,7 @@ impl EventBus {
         E: Into<BoxError> + 'static,
         Fut: Future<Output = Result<R, E>> + Send + 'static,
     {
-        consume::<B, R, Result<R, E>, Fut>(&self.shared, &address.into(), handler)
+        consume::<B, R, Result<R, E>, Fut>(&self.shared, address.as_ref(), handler)
     }
 
     /// Like [`consumer`](Self::consumer), for a typed address.
@@ -190,7 +190,7 @@ impl EventBus {
     #[track_caller]
     pub fn subscribe<B, O, Fut>(
         &self,
-        topic: impl Into<String>,
+        topic: impl AsRef<str>,
         listener: impl Fn(Message<B>) -> Fut + Send + Sync + 'static,
     ) -> Subscription
     where
@@ -198,10 +198,10 @@ impl EventBus {
         O: IntoResponse<()> + 'static,
         Fut: Future<Output = O> + Send + 'static,
     {
-        let (topic, name) = (topic.into(), name_of(&listener));
+        let (topic, name) = (topic.as_ref(), name_of(&listener));
         let call = Call::<B, (), O, _>::new(listener);
         let registered = self.shared.hub.input(|hub| {
-            hub.books.on_address(self.shared.key, To::Topic(&topic), &name, Arc::new(call))
+            hub.books.on_address(self.shared.key, To::Topic(topic), &name, Arc::new(call))
         });
         Subscription::of(&self.shared, registered.ok(), &name)
     }

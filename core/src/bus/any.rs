@@ -6,6 +6,8 @@ use core::future::IntoFuture;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
+use futures_core::future::FusedFuture;
+
 use super::context::Claim;
 use super::error::WaitError;
 use super::handle::EventHandle;
@@ -151,6 +153,12 @@ impl Future for AnyWait {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.0.poll(cx)
+    }
+}
+
+impl FusedFuture for AnyWait {
+    fn is_terminated(&self) -> bool {
+        self.0.handle().is_none()
     }
 }
 

@@ -11,15 +11,16 @@ use super::EventBus;
 use super::address::Address;
 use super::any::{AnyEvent, AnyWait};
 use super::context::Claim;
-use super::error::{DispatchError, RunError, WaitError};
+use super::error::{DispatchError, ResultError, RunError, WaitError};
 use super::event_builder::EventBuilder;
 use super::handle::{EventHandle, Wait};
 #[cfg(feature = "journal")]
 use super::journal::{DurableError, durable};
+use super::message::Headers;
 use super::publish::{PublishError, Published, publish_below};
 use super::record::{Erased, Record};
 use super::request::Request;
-use super::results::EventResult;
+use super::results::{self, EventResult};
 use super::send::{Options, ParentRef};
 use super::shared::{BusShared, HubShared};
 use super::sleep;
@@ -140,6 +141,34 @@ macro_rules! for_both_handles {
                 view::by_handler_name(self.results())
             }
 
+            /// Checks that no handler failed and the event was not ended.
+            ///
+            /// For events without an output, `bus.run(event).await?.check()?` tells everything there is to know.
+            ///
+            /// # Errors
+            /// All failures of handlers; the cause, if the event was ended; `NotCompleted`.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// use busway::{Event, EventHandle};
+            ///
+            /// #[derive(Event)]
+            /// struct Save;
+            ///
+            /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+            /// # async fn main() -> Result<(), busway::BoxError> {
+            /// let bus = busway::bus("main");
+            /// bus.handler(|_: EventHandle<Save>| Err::<(), _>("no space left")).named("disk").register();
+            /// let save = bus.run(Save).await?; // a failed handler does not make this fail
+            /// let error = save.check().unwrap_err();
+            /// assert_eq!(error.to_string(), "handler disk failed: no space left");
+            /// # Ok(()) }
+            /// ```
+            pub fn check(&self) -> Result<(), ResultError> {
+                results::check(self.record.head())
+            }
+
             /// Returns the event and everything below it as a text tree.
             #[must_use]
             pub fn log_tree(&self) -> LogTree {
@@ -183,8 +212,8 @@ macro_rules! for_both_handles {
             ///
             /// # Cancel safety
             /// Same as [`wait`](Self::wait).
-            pub fn wait_within<T: Event>(&self, handler: &EventHandle<T>) -> $wait {
-                self.clone().claimed(handler.claim).into_future()
+            pub fn wait_within(&self, handler: impl Into<AnyEvent>) -> $wait {
+                self.clone().claimed(handler.into().claim).into_future()
             }
 
             /// Waits for completion, for at most `limit`. The work goes on (R24).
@@ -272,12 +301,12 @@ macro_rules! for_both_handles {
 
             /// Returns a request to the consumer of an address, as a child of this event. It is sent
             /// when it is awaited.
-            pub fn request<B, R>(&self, address: impl Into<Arc<str>>, body: B) -> Request<B, R>
+            pub fn request<B, R>(&self, address: impl AsRef<str>, body: B) -> Request<B, R>
             where
                 B: Send + Sync + 'static,
                 R: Send + 'static,
             {
-                Request::within(self.place(), self.as_parent(), address.into(), body)
+                Request::within(self.place(), self.as_parent(), address.as_ref(), body)
             }
 
             /// Returns a request to the consumer of a typed address, as a child of this event. It is
@@ -300,10 +329,27 @@ macro_rules! for_both_handles {
             /// Same as [`EventBus::publish`].
             pub async fn publish<B: Send + Sync + 'static>(
                 &self,
-                topic: impl Into<Arc<str>>,
+                topic: impl AsRef<str>,
                 value: B,
             ) -> Result<Published, PublishError> {
-                publish_below(self.place(), self.as_parent(), topic.into(), value).await
+                self.publish_with(topic, value, Headers::new()).await
+            }
+
+            /// Like [`publish`](Self::publish), with headers (R37).
+            ///
+            /// # Errors
+            /// Same as [`publish`](Self::publish).
+            ///
+            /// # Cancel safety
+            /// Same as [`publish`](Self::publish).
+            pub async fn publish_with<B: Send + Sync + 'static>(
+                &self,
+                topic: impl AsRef<str>,
+                value: B,
+                headers: Headers,
+            ) -> Result<Published, PublishError> {
+                let message = (value, headers);
+                publish_below(self.place(), self.as_parent(), topic.as_ref(), message).await
             }
 
             /// Makes this event the parent of what `future` dispatches, wherever it is polled.

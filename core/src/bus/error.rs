@@ -255,8 +255,8 @@ impl fmt::Display for HandlerError {
             Self::Failed(error) => error.fmt(f),
             Self::Panicked { message } => write!(f, "the handler panicked: {message}"),
             Self::TimedOut { limit } => write!(f, "timed out after {limit:?}"),
-            Self::Aborted { cause } => write!(f, "aborted: {}", cause_text(*cause)),
-            Self::Cancelled { cause } => write!(f, "cancelled: {}", cause_text(*cause)),
+            Self::Aborted { cause } => write!(f, "aborted: {cause}"),
+            Self::Cancelled { cause } => write!(f, "cancelled: {cause}"),
             Self::ResultType { expected, found } => {
                 write!(f, "the handler returned an invalid type: expected {expected}, got {found}")
             }
@@ -385,7 +385,7 @@ impl fmt::Display for ResultError {
                     write!(f, ", the first of them {handler}: {error}")
                 })
             }
-            Self::Ended { cause } => write!(f, "the event was ended: {}", cause_text(*cause)),
+            Self::Ended { cause } => write!(f, "the event was ended: {cause}"),
             Self::Empty => {
                 f.write_str("no handler returned a value (`check` is for events without an output)")
             }
@@ -446,16 +446,6 @@ pub enum ForwardError {
         /// The name of the target.
         to: String,
     },
-}
-
-pub(crate) fn cause_text(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Stopped => "the bus was stopped",
-        Cause::Deadline => "the event's deadline passed",
-        Cause::Aborted => "the handler that awaited it was ended",
-        Cause::First => "another handler was first",
-        Cause::NotWritten => "its acceptance could not be written",
-    }
 }
 
 const _: fn() = || {

@@ -101,7 +101,8 @@ impl<'a, E: Event> EventBuilder<'a, E> {
     }
 
     /// Limits how long each invocation for the event may take (R22), in place of the bus's limit. If
-    /// the handler has a limit of its own, the smaller one holds.
+    /// the handler has a limit of its own, the smaller one holds. Zero is no limit: what is left of a
+    /// budget is a [`deadline`](Self::deadline).
     ///
     /// ```
     /// use busway::{Event, EventHandle};

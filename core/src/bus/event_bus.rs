@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::sync::atomic::Ordering;
 
 use super::any::AnyEvent;
@@ -169,7 +170,7 @@ impl EventBus {
     #[track_caller]
     pub fn on_name<M: 'static>(
         &self,
-        name: impl Into<String>,
+        name: impl AsRef<str>,
         handler: impl Handler<AnyEvent, M>,
     ) -> Subscription {
         self.handler_of(name, handler).register()
@@ -196,10 +197,10 @@ impl EventBus {
     #[track_caller]
     pub fn handler_of<M: 'static>(
         &self,
-        name: impl Into<String>,
+        name: impl AsRef<str>,
         handler: impl Handler<AnyEvent, M>,
     ) -> HandlerBuilder<'_> {
-        HandlerBuilder::named_pattern(&self.shared, name.into(), handler)
+        HandlerBuilder::named_pattern(&self.shared, name.as_ref(), handler)
     }
 
     /// Returns the number of registered handlers.
@@ -287,6 +288,12 @@ impl PartialEq for EventBus {
 }
 
 impl Eq for EventBus {}
+
+impl Hash for EventBus {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.shared).hash(state);
+    }
+}
 
 impl Clone for EventBus {
     fn clone(&self) -> Self {

@@ -10,6 +10,8 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 
+use futures_core::future::FusedFuture;
+
 use super::EventBus;
 use super::any::AnyEvent;
 use super::guard;
@@ -55,7 +57,7 @@ impl EventBus {
     }
 
     /// Expects the next event of a name; `*` for any.
-    pub fn expect_name(&self, name: impl Into<String>) -> Expect<AnyEvent> {
+    pub fn expect_name(&self, name: impl AsRef<str>) -> Expect<AnyEvent> {
         self.find_name(name).next()
     }
 }
@@ -308,6 +310,12 @@ impl<In: Send + 'static> Future for Expect<In> {
             }
             Poll::Ready(_) => panic!("an expectation was polled after it was ready"),
         }
+    }
+}
+
+impl<In: Send + 'static> FusedFuture for Expect<In> {
+    fn is_terminated(&self) -> bool {
+        matches!(*self.expectation.state.lock(), State::Taken)
     }
 }
 

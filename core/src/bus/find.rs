@@ -1,7 +1,6 @@
 //! Looking for events that are there, or will come (R27).
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -24,8 +23,8 @@ impl EventBus {
     }
 
     /// Looks for events of a name; `*` for any.
-    pub fn find_name(&self, name: impl Into<String>) -> Find<'_, AnyEvent> {
-        Find::new(&self.shared, Select::named(name.into()))
+    pub fn find_name(&self, name: impl AsRef<str>) -> Find<'_, AnyEvent> {
+        Find::new(&self.shared, Select::named(name.as_ref()))
     }
 
     /// Returns the events the bus remembers, oldest first (R29).

@@ -8,6 +8,8 @@ use core::ops::Deref;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
+use futures_core::future::FusedFuture;
+
 use super::any::AnyEvent;
 use super::context::Claim;
 use super::error::{ResultError, WaitError};
@@ -104,34 +106,6 @@ impl<E: Event> EventHandle<E> {
     /// Same as [`result`](Self::result), except `Empty`.
     pub fn result_opt(&self) -> Result<Option<E::Output>, ResultError> {
         self.first_value().map(Option::<&E::Output>::cloned)
-    }
-
-    /// Checks that no handler failed and the event was not ended.
-    ///
-    /// For events without an output, `bus.run(event).await?.check()?` tells everything there is to know.
-    ///
-    /// # Errors
-    /// Same as [`result`](Self::result), except `Empty`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use busway::{Event, EventHandle};
-    ///
-    /// #[derive(Event)]
-    /// struct Save;
-    ///
-    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-    /// # async fn main() -> Result<(), busway::BoxError> {
-    /// let bus = busway::bus("main");
-    /// bus.handler(|_: EventHandle<Save>| Err::<(), _>("no space left")).named("disk").register();
-    /// let save = bus.run(Save).await?; // a failed handler does not make this fail
-    /// let error = save.check().unwrap_err();
-    /// assert_eq!(error.to_string(), "handler disk failed: no space left");
-    /// # Ok(()) }
-    /// ```
-    pub fn check(&self) -> Result<(), ResultError> {
-        self.first_value().map(drop)
     }
 
     /// Returns all values, in the order of [`results`](Self::results).
@@ -302,6 +276,12 @@ impl<E> Future for Wait<E> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.0.poll(cx)
+    }
+}
+
+impl<E> FusedFuture for Wait<E> {
+    fn is_terminated(&self) -> bool {
+        self.0.handle().is_none()
     }
 }
 

@@ -46,7 +46,7 @@ impl EventBus {
     /// ```
     pub async fn publish<B: Send + Sync + 'static>(
         &self,
-        topic: impl Into<Arc<str>>,
+        topic: impl AsRef<str>,
         value: B,
     ) -> Result<Published, PublishError> {
         self.publish_with(topic, value, Headers::new()).await
@@ -61,12 +61,12 @@ impl EventBus {
     /// Same as [`publish`](Self::publish).
     pub async fn publish_with<B: Send + Sync + 'static>(
         &self,
-        topic: impl Into<Arc<str>>,
+        topic: impl AsRef<str>,
         value: B,
         headers: Headers,
     ) -> Result<Published, PublishError> {
-        let address = topic.into();
-        publish(&self.shared, Options::default(), Envelope { address, headers, body: value }).await
+        let envelope = Envelope { address: topic.as_ref().into(), headers, body: value };
+        publish(&self.shared, Options::default(), envelope).await
     }
 }
 
@@ -74,11 +74,11 @@ impl EventBus {
 pub(super) async fn publish_below<B: Send + Sync + 'static>(
     bus: Option<BusRef<'_>>,
     parent: Options,
-    address: Arc<str>,
-    body: B,
+    topic: &str,
+    (body, headers): (B, Headers),
 ) -> Result<Published, PublishError> {
     let bus = bus.ok_or(PublishError::Stopped)?;
-    publish(&bus, parent, Envelope { address, headers: Headers::new(), body }).await
+    publish(&bus, parent, Envelope { address: topic.into(), headers, body }).await
 }
 
 async fn publish<B: Send + Sync + 'static>(

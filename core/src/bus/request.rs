@@ -12,7 +12,7 @@ use core::time::Duration;
 use super::EventBus;
 use super::address::{Address, Speaks};
 use super::context::Claim;
-use super::error::{HandlerError, WaitError, cause_text};
+use super::error::{HandlerError, WaitError};
 use super::message::{Envelope, Headers};
 use super::record::Head;
 use super::results::error_of;
@@ -173,12 +173,12 @@ impl EventBus {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn request<B, R>(&self, address: impl Into<Arc<str>>, body: B) -> Request<B, R>
+    pub fn request<B, R>(&self, address: impl AsRef<str>, body: B) -> Request<B, R>
     where
         B: Send + Sync + 'static,
         R: Send + 'static,
     {
-        Request::new(Some(self.shared.clone()), Parentage::Ambient, address.into(), body)
+        Request::new(Some(self.shared.clone()), Parentage::Ambient, address.as_ref(), body)
     }
 
     /// Returns a request to the consumer of a typed address. It is sent when it is awaited.
@@ -211,18 +211,13 @@ impl EventBus {
 }
 
 impl<B: Send + Sync + 'static, R: Send + 'static> Request<B, R> {
-    fn new(bus: Option<Arc<BusShared>>, parentage: Parentage, address: Arc<str>, body: B) -> Self {
+    fn new(bus: Option<Arc<BusShared>>, parentage: Parentage, address: &str, body: B) -> Self {
         let (options, claim) = (DeliveryOptions::default(), Claim::default());
-        Self { bus, parentage, claim, address, body, options, reply: PhantomData }
+        Self { bus, parentage, claim, address: address.into(), body, options, reply: PhantomData }
     }
 
     /// A request that is a child of an event.
-    pub(crate) fn within(
-        bus: Option<BusRef<'_>>,
-        parent: Options,
-        address: Arc<str>,
-        body: B,
-    ) -> Self {
+    pub(crate) fn within(bus: Option<BusRef<'_>>, parent: Options, address: &str, body: B) -> Self {
         let bus = bus.map(|bus| bus.clone());
         Self { claim: parent.claim, ..Self::new(bus, parent.parentage, address, body) }
     }
@@ -393,7 +388,7 @@ impl fmt::Display for RequestError {
                 )
             }
             Self::Ended { address, cause } => {
-                write!(f, "request to {address} was ended: {}", cause_text(*cause))
+                write!(f, "request to {address} was ended: {cause}")
             }
             Self::Deadlock { address, source } => {
                 write!(f, "request to {address} can never be answered: {source}")

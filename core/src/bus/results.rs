@@ -288,7 +288,7 @@ impl<'a, E: Event> Selection<'a, E> {
     }
 
     fn check(&self) -> Result<(), ResultError> {
-        check(self.rows.iter().copied(), self.cause)
+        check_rows(self.rows.iter().copied(), self.cause)
     }
 }
 
@@ -312,7 +312,7 @@ fn first_of_all<E: Event>(
     frozen: &Frozen,
     cause: Option<Cause>,
 ) -> Result<Option<&E::Output>, ResultError> {
-    check(frozen.rows.iter(), cause)?;
+    check_rows(frozen.rows.iter(), cause)?;
     Ok(frozen.rows.iter().find_map(value_of))
 }
 
@@ -329,9 +329,15 @@ fn is_well(row: &Row<Answer>) -> bool {
     matches!(&row.outcome, Some(Outcome::Value(Answer::Value(_)) | Outcome::Empty))
 }
 
+/// Fails if a handler failed, or the event was ended or has not completed.
+pub(crate) fn check(head: &Head) -> Result<(), ResultError> {
+    let frozen = head.frozen().ok_or_else(|| ResultError::NotCompleted)?;
+    check_rows(frozen.rows.iter(), head.cause())
+}
+
 /// Fails if a handler failed or the event was ended.
 #[inline]
-fn check<'a>(
+fn check_rows<'a>(
     rows: impl Iterator<Item = &'a Row<Answer>> + Clone,
     cause: Option<Cause>,
 ) -> Result<(), ResultError> {

@@ -8,6 +8,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
 use futures_core::Stream;
+use futures_core::stream::FusedStream;
 
 use super::EventBus;
 use super::any::AnyEvent;
@@ -54,7 +55,7 @@ impl EventBus {
     /// # Ok(()) }
     /// ```
     pub fn events(&self, capacity: usize, overflow: Overflow) -> EventStream<AnyEvent> {
-        EventStream::new(&self.shared, &Select::named("*".into()), capacity, overflow)
+        EventStream::new(&self.shared, &Select::named("*"), capacity, overflow)
     }
 
     /// Like [`events`](Self::events), but only for events of type `E`.
@@ -183,6 +184,13 @@ impl<In> Stream for EventStream<In> {
                 return Poll::Ready(Some(event));
             }
         }
+    }
+}
+
+impl<In> FusedStream for EventStream<In> {
+    fn is_terminated(&self) -> bool {
+        let unread = self.queue.state.lock();
+        unread.ended.is_some() && unread.events.is_empty()
     }
 }
 

@@ -195,7 +195,7 @@ impl<'a> HandlerBuilder<'a> {
     #[track_caller]
     pub(crate) fn named_pattern<M: 'static, F: Handler<AnyEvent, M>>(
         bus: &'a Arc<BusShared>,
-        pattern: String,
+        pattern: &str,
         handler: F,
     ) -> Self {
         let callable = Arc::new(Untyped::<M, F>::new(handler));
@@ -220,7 +220,7 @@ impl<'a> HandlerBuilder<'a> {
     }
 
     /// Limits how long each invocation may take (R22), in place of the bus's limit. If the event has
-    /// a limit of its own, the smaller one holds.
+    /// a limit of its own, the smaller one holds. Zero is no limit.
     pub fn limit(mut self, limit: impl Into<Limit>) -> Self {
         self.limit = limit.into();
         self

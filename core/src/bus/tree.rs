@@ -144,7 +144,7 @@ impl LogTree {
         }
         f.write_char(']')?;
         match head.cause() {
-            Some(cause) => write!(f, " {}", super::error::cause_text(cause)),
+            Some(cause) => write!(f, " {cause}"),
             None => Ok(()),
         }
     }

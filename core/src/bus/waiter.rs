@@ -79,8 +79,12 @@ impl<T: Awaited> Waiter<T> {
     #[allow(clippy::needless_pass_by_ref_mut)]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, WaitError>> {
         let handle = self.handle.as_ref().expect(NOT_AFTER);
-        ready!(self.place.poll(handle.head(), handle.claim(), cx))?;
-        Poll::Ready(Ok(self.handle.take().expect(NOT_AFTER)))
+        let ended = ready!(self.place.poll(handle.head(), handle.claim(), cx));
+        if ended.is_err() {
+            self.place.leave(handle.head());
+        }
+        let handle = self.handle.take().expect(NOT_AFTER);
+        Poll::Ready(ended.map(|()| handle))
     }
 }
 

@@ -53,7 +53,7 @@ impl<E: Event> Select<EventHandle<E>> {
 
 impl Select<AnyEvent> {
     /// Events of a name; `*` for all.
-    pub(crate) fn named(name: String) -> Self {
+    pub(crate) fn named(name: &str) -> Self {
         Self { wanted: Wanted::named(name), convert: |record, bus| Some(AnyEvent::on(record, bus)) }
     }
 }
@@ -64,8 +64,8 @@ impl Wanted {
     }
 
     /// Events of a name; `*` for all.
-    pub(crate) fn named(name: String) -> Self {
-        if name == "*" { Self::Any } else { Self::Name(name) }
+    pub(crate) fn named(name: &str) -> Self {
+        if name == "*" { Self::Any } else { Self::Name(name.into()) }
     }
 
     pub(crate) fn pattern(&self) -> Pattern<'_> {

@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 use core::iter;
 use core::slice;
 use core::time::Duration;
@@ -21,8 +22,8 @@ pub enum EventStatus {
     Completed,
 }
 
-impl core::fmt::Display for EventStatus {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Display for EventStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Pending => "pending",
             Self::Started => "started",
@@ -59,6 +60,29 @@ pub enum Cause {
     First,
     /// Its acceptance could not be written (R44).
     NotWritten,
+}
+
+impl fmt::Display for ResultStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pending => "pending",
+            Self::Started => "started",
+            Self::Completed => "completed",
+            Self::Error => "error",
+        })
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stopped => "the bus was stopped",
+            Self::Deadline => "the event's deadline passed",
+            Self::Aborted => "the handler that awaited it was ended",
+            Self::First => "another handler was first",
+            Self::NotWritten => "its acceptance could not be written",
+        })
+    }
 }
 
 /// How an invocation ended.

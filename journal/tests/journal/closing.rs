@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use busway_core::{Event, EventBus, EventHandle};
-use busway_journal::{Journal, JournalError, Mode, Sync};
+use busway_journal::{Journal, JournalError, Mode, SyncPolicy};
 use busway_tokio::Tokio;
 
 use crate::disk::Disk;
@@ -48,7 +48,7 @@ async fn r5_a_dispatch_that_drops_the_last_journal_comes_back() -> Outcome {
 #[tokio::test]
 async fn r44_all_who_close_or_flush_wait_for_the_same_end() -> Outcome {
     let disk = Disk::default();
-    let journal = on(&disk, Mode::Completed).sync(Sync::OnClose).open()?;
+    let journal = on(&disk, Mode::Completed).sync(SyncPolicy::OnClose).open()?;
     let bus = bus(&journal);
     disk.stall();
     disk.look().fails.sync = true;
@@ -76,7 +76,7 @@ async fn r44_all_who_close_or_flush_wait_for_the_same_end() -> Outcome {
 #[tokio::test]
 async fn r43_memory_is_bounded_whatever_the_interval() -> Outcome {
     let disk = Disk::default();
-    let sync = Sync::Every(Duration::from_secs(1_000_000));
+    let sync = SyncPolicy::Every(Duration::from_secs(1_000_000));
     let journal = on(&disk, Mode::Completed).sync(sync).open()?;
     let bus = bus(&journal);
     let first = bus.event(job(0)).parallel().dispatch()?;
@@ -91,7 +91,7 @@ async fn r43_memory_is_bounded_whatever_the_interval() -> Outcome {
 #[tokio::test]
 async fn r43_an_interval_that_never_passes_waits_for_nobody_who_waits() -> Outcome {
     let disk = Disk::default();
-    let journal = on(&disk, Mode::WriteAhead).sync(Sync::Every(Duration::MAX)).open()?;
+    let journal = on(&disk, Mode::WriteAhead).sync(SyncPolicy::Every(Duration::MAX)).open()?;
     let bus = bus(&journal);
     soon(bus.dispatch(job(1))?.durable()).await?;
     soon(journal.close()).await?;
@@ -102,7 +102,7 @@ async fn r43_an_interval_that_never_passes_waits_for_nobody_who_waits() -> Outco
 async fn r43_a_folder_that_was_gone_for_a_while() -> Outcome {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("a/events.jsonl");
-    let journal = Journal::builder(&path).sync(Sync::Always).open()?;
+    let journal = Journal::builder(&path).sync(SyncPolicy::Always).open()?;
     let bus = bus(&journal);
     std::fs::remove_dir_all(folder.path().join("a"))?;
     assert!(soon(bus.dispatch(job(1))?.durable()).await.is_err());
@@ -119,7 +119,7 @@ async fn r44_a_flush_does_not_wait_for_what_comes_after_it() -> Outcome {
     use std::sync::atomic::{AtomicBool, Ordering};
     static IS_OVER: AtomicBool = AtomicBool::new(false);
     let disk = Disk::default();
-    let journal = on(&disk, Mode::Completed).sync(Sync::OnClose).open()?;
+    let journal = on(&disk, Mode::Completed).sync(SyncPolicy::OnClose).open()?;
     let bus = bus(&journal);
     // Each job dispatches the next one, so a line is always on its way.
     let again = bus.clone();

@@ -119,7 +119,7 @@ impl Storage for Disk {
         Ok(self.look().segments.keys().copied().collect())
     }
 
-    fn read(&mut self, segment: Segment) -> io::Result<Box<dyn Read>> {
+    fn read(&mut self, segment: Segment) -> io::Result<Box<dyn Read + Send>> {
         let bytes = self.look().segments.get(&segment).ok_or(ErrorKind::NotFound)?.bytes.clone();
         Ok(Box::new(Cursor::new(bytes)))
     }

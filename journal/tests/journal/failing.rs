@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use busway_core::journal::DurableError;
 use busway_core::{Cause, DispatchError, EventBus, EventHandle, Warning};
-use busway_journal::{Journal, JournalError, Mode, Sync};
+use busway_journal::{Journal, JournalError, Mode, SyncPolicy};
 
 use crate::disk::{Disk, Faults};
 use crate::events::{Job, Outcome, Step, builder, bus, job, on, soon};
@@ -20,12 +20,12 @@ const NONE: Faults =
     Faults { append: false, sync: false, rotate: false, truncate: false, panics: false };
 
 /// A journal that needs a new segment for every line.
-fn rotating(disk: &Disk, mode: Mode, sync: Sync) -> Journal {
+fn rotating(disk: &Disk, mode: Mode, sync: SyncPolicy) -> Journal {
     on(disk, mode).sync(sync).rotate_at(1).open().expect("a journal")
 }
 
-fn policies() -> [Sync; 3] {
-    [Sync::Always, Sync::Every(Duration::from_millis(2)), Sync::OnClose]
+fn policies() -> [SyncPolicy; 3] {
+    [SyncPolicy::Always, SyncPolicy::Every(Duration::from_millis(2)), SyncPolicy::OnClose]
 }
 
 fn is_failed(outcome: &Result<(), DurableError>) -> bool {
@@ -37,7 +37,7 @@ async fn r44_a_write_ahead_bus_refuses_with_the_cause() -> Outcome {
     for (way, faults) in WAYS {
         let disk = Disk::default();
         let journal = match way {
-            "rotate" => rotating(&disk, Mode::WriteAhead, Sync::Always),
+            "rotate" => rotating(&disk, Mode::WriteAhead, SyncPolicy::Always),
             _ => on(&disk, Mode::WriteAhead).open()?,
         };
         let bus = bus(&journal);
@@ -106,7 +106,7 @@ async fn r44_whatever_the_policy_nobody_hangs_and_nothing_is_reported_durable() 
 #[tokio::test]
 async fn r44_a_journal_of_what_completed_reports_it_and_the_events_go_on() -> Outcome {
     let disk = Disk::default();
-    let journal = on(&disk, Mode::Completed).sync(Sync::Always).open()?;
+    let journal = on(&disk, Mode::Completed).sync(SyncPolicy::Always).open()?;
     let warnings = Arc::new(Mutex::new(Vec::new()));
     let heard = warnings.clone();
     let heard = move |warning: &Warning| heard.lock().unwrap().push(warning.to_string());
@@ -134,7 +134,7 @@ async fn r44_a_journal_of_what_completed_reports_it_and_the_events_go_on() -> Ou
 #[tokio::test]
 async fn r44_a_flush_on_the_journals_own_thread_is_refused() -> Outcome {
     let disk = Disk::default();
-    let journal = on(&disk, Mode::Completed).sync(Sync::Always).open()?;
+    let journal = on(&disk, Mode::Completed).sync(SyncPolicy::Always).open()?;
     let flushed = Arc::new(Mutex::new(Vec::new()));
     let (tells, flushes) = (flushed.clone(), journal.clone());
     let heard = move |_: &Warning| tells.lock().unwrap().push(flushes.flush_blocking());
@@ -152,7 +152,7 @@ async fn r44_a_flush_on_the_journals_own_thread_is_refused() -> Outcome {
 #[tokio::test]
 async fn r44_nothing_is_written_behind_half_a_line() -> Outcome {
     let disk = Disk::default();
-    let journal = on(&disk, Mode::Completed).sync(Sync::Always).open()?;
+    let journal = on(&disk, Mode::Completed).sync(SyncPolicy::Always).open()?;
     let bus = bus(&journal);
     soon(bus.dispatch(job(1))?.durable()).await?;
     disk.look().fails = Faults { append: true, truncate: true, ..NONE };

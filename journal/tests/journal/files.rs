@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use busway_core::EventHandle;
 use busway_core::journal::DurableError;
-use busway_journal::{Journal, Kind, Mode, OpenError, Replay, ReplayError, Sync, Types, segments};
+use busway_journal::{
+    Journal, Kind, Mode, OpenError, Replay, ReplayError, SyncPolicy, Types, segments,
+};
 
 use crate::events::{Job, Outcome, Step, bus, job, soon};
 
@@ -57,7 +59,7 @@ async fn r43_no_file_is_rotated_over_another_when_the_numbers_are_used_up() -> O
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("events.jsonl");
     fs::write(folder.path().join(format!("events.jsonl.{}", u32::MAX)), "")?;
-    let journal = Journal::builder(&path).sync(Sync::Always).rotate_at(1).open()?;
+    let journal = Journal::builder(&path).sync(SyncPolicy::Always).rotate_at(1).open()?;
     let bus = bus(&journal);
     soon(bus.dispatch(job(1))?.durable()).await?;
     let lost = soon(bus.dispatch(job(2))?.durable()).await.expect_err("it cannot be rotated");

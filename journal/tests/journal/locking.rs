@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use busway_journal::{Journal, OpenError, Sync, segments};
+use busway_journal::{Journal, OpenError, SyncPolicy, segments};
 
 use crate::events::{Outcome, bus, job, soon};
 
@@ -18,7 +18,7 @@ async fn r43_a_link_is_the_file_it_leads_to() -> Outcome {
     let link = folder.path().join("b/link.jsonl");
     fs::create_dir(folder.path().join("b"))?;
     std::os::unix::fs::symlink("../real.jsonl", &link)?;
-    let journal = Journal::builder(&link).rotate_at(1).sync(Sync::Always).open()?;
+    let journal = Journal::builder(&link).rotate_at(1).sync(SyncPolicy::Always).open()?;
     assert!(is_locked(&path), "nothing is there yet");
     let bus = bus(&journal);
     soon(bus.dispatch(job(1))?.durable()).await?;
@@ -39,7 +39,7 @@ async fn r43_a_link_is_the_file_it_leads_to() -> Outcome {
 async fn r43_a_lock_file_that_was_removed_lets_nobody_in() -> Outcome {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("events.jsonl");
-    let journal = Journal::builder(&path).sync(Sync::Always).open()?;
+    let journal = Journal::builder(&path).sync(SyncPolicy::Always).open()?;
     let bus = bus(&journal);
     soon(bus.dispatch(job(1))?.durable()).await?;
     fs::remove_file(folder.path().join("events.jsonl.lock"))?;
@@ -67,7 +67,7 @@ async fn r43_what_was_closed_can_be_opened_while_processes_start() -> Outcome {
     let path = folder.path().join("events.jsonl");
     let mut locked = 0;
     for number in 0..300 {
-        let Ok(journal) = Journal::builder(&path).sync(Sync::OnClose).open() else {
+        let Ok(journal) = Journal::builder(&path).sync(SyncPolicy::OnClose).open() else {
             locked += 1;
             continue;
         };

@@ -8,7 +8,7 @@ use std::time::Duration;
 use busway_core::journal::DurableError;
 use busway_core::{AnyEvent, DispatchError, EventBus, EventHandle, Limit};
 use busway_journal::{
-    Journal, Ledger, Line, Mode, OpenError, Replay, ReplayError, Sync, UnreadablePayload,
+    Journal, Ledger, Line, Mode, OpenError, Replay, ReplayError, SyncPolicy, UnreadablePayload,
 };
 use busway_macros::Event;
 use serde::{Deserialize, Serialize};
@@ -94,7 +94,7 @@ async fn r44_every_prefix_of_a_line_is_torn() -> Outcome {
 
 /// A bus whose journal syncs each line, in files of this many bytes.
 fn rotating(path: &Path, bytes: u64) -> Result<EventBus, OpenError> {
-    Ok(bus(&Journal::builder(path).sync(Sync::Always).rotate_at(bytes).open()?))
+    Ok(bus(&Journal::builder(path).sync(SyncPolicy::Always).rotate_at(bytes).open()?))
 }
 
 fn numbers(replay: Replay) -> Result<Vec<u32>, ReplayError> {

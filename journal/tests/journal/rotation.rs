@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use busway_core::EventHandle;
-use busway_journal::{Journal, Mode, OpenError, ReadError, Segment, Sync};
+use busway_journal::{Journal, Mode, OpenError, ReadError, Segment, SyncPolicy};
 
 use crate::disk::Disk;
 use crate::events::{Job, Outcome, ahead, bus, job, on, soon};
@@ -25,7 +25,7 @@ async fn some(journal: &Journal, count: u32) -> Outcome {
 
 #[tokio::test]
 async fn r43_by_size_and_recovery_reads_all_in_order() -> Outcome {
-    for sync in [Sync::Always, Sync::OnClose] {
+    for sync in [SyncPolicy::Always, SyncPolicy::OnClose] {
         let disk = Disk::default();
         let journal = on(&disk, Mode::WriteAhead).sync(sync).rotate_at(2_000).open()?;
         some(&journal, 40).await?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use busway_core::journal::DurableError;
 use busway_core::{DispatchError, EventHandle, EventStatus};
-use busway_journal::{Mode, Sync};
+use busway_journal::{Mode, SyncPolicy};
 
 use crate::disk::Disk;
 use crate::events::{Clashes, Job, Outcome, Silent, Step, ahead, builder, bus, job, on, soon};
@@ -84,7 +84,8 @@ async fn r43_many_events_share_a_sync() -> Outcome {
 
 #[tokio::test]
 async fn r42_durable_returns_when_it_is_on_disk_whatever_the_policy() -> Outcome {
-    let policies = [Sync::Always, Sync::Every(Duration::from_millis(5)), Sync::OnClose];
+    let policies =
+        [SyncPolicy::Always, SyncPolicy::Every(Duration::from_millis(5)), SyncPolicy::OnClose];
     for (policy, mode) in policies
         .into_iter()
         .flat_map(|policy| [(policy, Mode::Completed), (policy, Mode::WriteAhead)])
@@ -108,7 +109,7 @@ async fn r42_durable_returns_when_it_is_on_disk_whatever_the_policy() -> Outcome
 #[tokio::test]
 async fn r42_handlers_need_not_wait_for_the_disk_when_it_is_synced_later() -> Outcome {
     let disk = Disk::default();
-    let journal = on(&disk, Mode::WriteAhead).sync(Sync::OnClose).open()?;
+    let journal = on(&disk, Mode::WriteAhead).sync(SyncPolicy::OnClose).open()?;
     let bus = bus(&journal);
     bus.on(|_: EventHandle<Job>| {});
     soon(bus.dispatch(job(1))?).await?;
@@ -259,7 +260,7 @@ async fn r41_what_has_completed_is_in_a_journal_that_is_closed_then() -> Outcome
     for round in 0..40 {
         let disk = Disk::default();
         let mode = if round % 2 == 0 { Mode::Completed } else { Mode::WriteAhead };
-        let journal = on(&disk, mode).sync(Sync::OnClose).open()?;
+        let journal = on(&disk, mode).sync(SyncPolicy::OnClose).open()?;
         let hub = busway_core::Hub::builder().runtime(busway_tokio::Tokio::current()?).build();
         let tasks: Vec<_> = (0..4)
             .map(|number| {
