@@ -68,6 +68,7 @@ mod error;
 mod files;
 mod journal;
 mod line;
+mod overrides;
 mod queue;
 mod read;
 mod readable;

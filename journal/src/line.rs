@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use busway_core::journal::Settings;
 use busway_core::{Event, EventId, Timestamp};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -10,7 +11,8 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::error::Damage;
-use crate::text::{self, ACCEPTED, CHECKSUM, Checked, VALUE};
+use crate::overrides;
+use crate::text::{self, ACCEPTED, CHECKSUM, Checked, OUTSIDE, SETTINGS, VALUE};
 use crate::time;
 
 /// A line of a journal: one event.
@@ -35,6 +37,11 @@ pub struct Line {
     pub processed_at: Option<Timestamp>,
     /// Whether it was accepted or has completed.
     pub kind: Kind,
+    /// What the event decided for itself.
+    pub settings: Settings,
+    /// It has a parent and was dispatched outside of its handlers: when these run again, they do not
+    /// make it again.
+    pub is_outside: bool,
     /// All other keys: the payload's fields, and keys that this crate does not know.
     pub fields: Map<String, Value>,
     /// The payload as text, where `fields` cannot hold its numbers.
@@ -80,6 +87,8 @@ impl Line {
             created_at: take(&mut fields, "event_created_at", optional(timestamp))?,
             processed_at: take(&mut fields, "event_processed_at", optional(timestamp))?,
             kind: take(&mut fields, ACCEPTED, kind)?,
+            settings: take(&mut fields, SETTINGS, overrides::from_json)?,
+            is_outside: take(&mut fields, OUTSIDE, or_default(flag))?,
             fields,
             exact: if text::has_huge_integer(line) { exact(line) } else { None },
         })
@@ -128,8 +137,8 @@ fn exact(line: &[u8]) -> Option<String> {
     if let Some(value) = fields.get(VALUE) {
         return Some(value.get().into());
     }
-    fields
-        .retain(|key, _| !text::KEYS.contains(&key.as_str()) && key != ACCEPTED && key != CHECKSUM);
+    let own = [ACCEPTED, SETTINGS, OUTSIDE, CHECKSUM];
+    fields.retain(|key, _| !text::KEYS.contains(&key.as_str()) && !own.contains(&key.as_str()));
     serde_json::to_string(&fields).ok()
 }
 
@@ -185,6 +194,10 @@ fn seconds(value: Option<Value>) -> Option<Duration> {
 
 fn timestamp(value: Option<Value>) -> Option<Timestamp> {
     time::parse(value?.as_str()?)
+}
+
+fn flag(value: Option<Value>) -> Option<bool> {
+    value?.as_bool()
 }
 
 fn kind(value: Option<Value>) -> Option<Kind> {

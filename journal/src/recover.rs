@@ -91,10 +91,13 @@ impl Recovered {
     /// This is at least once: handlers may see an event that they had seen before the crash. Each is
     /// now a root event. A full bus is waited for.
     ///
-    /// An event belongs to the bus of the name that first accepted it. Events whose parents are
-    /// dispatched again are left out: the parent's handlers make them again, with other ids, and the
-    /// journal then forgets the old ones. Events whose parents are unfinished but not dispatched,
-    /// because they belong to another bus or the dispatch failed, are in [`left`](Redispatched::left).
+    /// It has the limit and the other settings that it was given, but no deadline. It belongs to the bus
+    /// of the name that first accepted it into this journal.
+    ///
+    /// Events that a handler of an unfinished event had dispatched are left out: that handler makes
+    /// them again, with other ids, and the journal then forgets the old ones. Those whose parents are
+    /// not dispatched now, because they belong to another bus or the dispatch failed, are in
+    /// [`left`](Redispatched::left).
     ///
     /// Register the handlers first: events that nobody handles complete at once.
     ///
@@ -105,19 +108,20 @@ impl Recovered {
         self.dispatch_all(&[bus], types).await
     }
 
-    /// Does the same for several buses that share the journal. Each gets its own events.
+    /// Does the same for several buses that share the journal. Each gets its own events, which are known
+    /// by its name: those of a name that two of them have are in [`failed`](Redispatched::failed).
     ///
     /// # Cancel safety
     /// As [`dispatch`](Self::dispatch).
     pub async fn dispatch_all(self, buses: &[&EventBus], types: &Types) -> Redispatched {
-        let buses: HashMap<_, _> = buses.iter().map(|bus| (bus.name(), *bus)).collect();
+        let buses = by_name(buses);
+        let makers: HashMap<_, _> = self.0.iter().filter_map(Unfinished::made_by).collect();
         let mut done = Redispatched::default();
-        let parents: HashMap<_, _> =
-            self.0.iter().map(|event| (event.line.id, event.line.parent_id)).collect();
         let mut again = HashSet::new();
         let mut below = Vec::new();
         for unfinished in self.0 {
-            let Some(bus) = unfinished.line.path.first().and_then(|name| buses.get(name)) else {
+            let owner = unfinished.line.path.last().and_then(|name| buses.get_key_value(name));
+            let Some((name, bus)) = owner else {
                 done.others.push(unfinished);
                 continue;
             };
@@ -125,7 +129,11 @@ impl Recovered {
                 below.push(unfinished);
                 continue;
             }
-            match unfinished.dispatch_as(bus, types).await {
+            let dispatched = match bus {
+                Some(bus) => unfinished.dispatch_as(bus, types).await,
+                None => Err(RecoverError::AmbiguousBus { name: name.clone() }),
+            };
+            match dispatched {
                 Ok(event) => {
                     again.insert(event.id());
                     done.events.push(event);
@@ -134,12 +142,23 @@ impl Recovered {
             }
         }
         let is_left = |event: &Unfinished| {
-            let above = |id: &EventId| parents.get(id).copied().flatten();
-            !std::iter::successors(event.line.parent_id, above).any(|id| again.contains(&id))
+            let mut above =
+                std::iter::successors(Some(event.line.id), |id| makers.get(id).copied());
+            !above.any(|id| again.contains(&id))
         };
         done.left = below.into_iter().filter(is_left).collect();
         done
     }
+}
+
+/// The buses by their names; nothing for a name that several of them have.
+fn by_name<'a>(buses: &[&'a EventBus]) -> HashMap<String, Option<&'a EventBus>> {
+    let mut named: HashMap<_, Option<&EventBus>> = HashMap::new();
+    for bus in buses {
+        let known = named.entry(bus.name()).or_insert(Some(bus));
+        *known = known.filter(|known| known == bus);
+    }
+    named
 }
 
 impl IntoIterator for Recovered {
@@ -152,7 +171,8 @@ impl IntoIterator for Recovered {
 }
 
 impl Unfinished {
-    /// Dispatches the event again as an `E`, with its id, as a root event. A full bus is waited for.
+    /// Dispatches the event again as an `E`, with its id and its own settings, as a root event. A full
+    /// bus is waited for.
     ///
     /// # Errors
     /// The event has another name, its fields are not those of an `E`, or the bus refuses it.
@@ -184,8 +204,13 @@ impl Unfinished {
         let event: E = self.line.decode().map_err(RecoverError::Decode)?;
         let attempt = self.attempts.saturating_add(1);
         let again = bus.event(event).detached().id(self.line.id).attempt(attempt);
-        let dispatched = again.dispatch_wait().await;
+        let dispatched = again.settings(self.line.settings).dispatch_wait().await;
         dispatched.map_err(|error| RecoverError::Dispatch(Box::new(error)))
+    }
+
+    /// The event itself, and the one whose handlers make it anew, if any do.
+    fn made_by(&self) -> Option<(EventId, EventId)> {
+        Some((self.line.id, self.line.parent_id.filter(|_| self.is_below)?))
     }
 
     async fn dispatch_as(&self, bus: &EventBus, types: &Types) -> Result<AnyEvent, RecoverError> {
@@ -230,6 +255,12 @@ pub enum RecoverError {
         event_type: String,
         /// The name of the type.
         expected: &'static str,
+    },
+    /// Several of the buses have the name of the one that accepted it.
+    #[error("several of the buses are called {name}")]
+    AmbiguousBus {
+        /// The name.
+        name: String,
     },
     /// Its fields are not those of the type.
     #[error("the payload is not of the type")]

@@ -8,6 +8,7 @@ use busway_core::journal::Entry;
 use serde_json::Value;
 
 use crate::error::{ReservedKey, UnreadablePayload};
+use crate::overrides;
 use crate::readable::Readable;
 
 /// The keys of every event, in the order of bubus 1.4.3.
@@ -29,6 +30,10 @@ const OWN: &str = "busway_";
 pub(crate) const VALUE: &str = "busway_value";
 /// Marks an acceptance; its value is the number of the delivery.
 pub(crate) const ACCEPTED: &str = "busway_accepted";
+/// Holds what the event decided for itself, in acceptances.
+pub(crate) const SETTINGS: &str = "busway_settings";
+/// Marks the acceptance of an event that was dispatched outside of its parent's handlers.
+pub(crate) const OUTSIDE: &str = "busway_outside";
 pub(crate) const CHECKSUM: &str = "busway_crc";
 
 /// The last key of a line with a checksum, around its eight digits.
@@ -77,7 +82,7 @@ pub(crate) fn line(entry: &Entry<'_>, checksum: bool) -> String {
     }
     push_payload(out, entry.payload);
     if entry.completed_at.is_none() {
-        put(out, format_args!(",\"{ACCEPTED}\":{}", entry.attempt));
+        push_acceptance(out, entry);
     }
     if checksum {
         let crc = crc32fast::hash(out.as_bytes());
@@ -88,13 +93,22 @@ pub(crate) fn line(entry: &Entry<'_>, checksum: bool) -> String {
     line
 }
 
+fn push_acceptance(out: &mut String, entry: &Entry<'_>) {
+    put(out, format_args!(",\"{ACCEPTED}\":{}", entry.attempt));
+    if let Some(settings) = overrides::to_json(&entry.settings) {
+        put(out, format_args!(",\"{SETTINGS}\":{settings}"));
+    }
+    if entry.is_outside {
+        put(out, format_args!(",\"{OUTSIDE}\":true"));
+    }
+}
+
 fn push_payload(out: &mut String, payload: &str) {
     let payload = payload.trim();
     let fields = payload.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
     match fields.map(str::trim) {
         Some("") => {}
         Some(fields) => put(out, format_args!(",{fields}")),
-        None if payload == "null" => {}
         None => put(out, format_args!(",\"{VALUE}\":{payload}")),
     }
 }

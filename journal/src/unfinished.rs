@@ -14,8 +14,8 @@ pub struct Unfinished {
     pub line: Line,
     /// How often it was dispatched, from 1.
     pub attempts: u32,
-    /// Whether its parent is unfinished too. When the parent is dispatched again, its handler makes
-    /// this event anew.
+    /// Whether a handler of an event that is unfinished too dispatched it. When that one is dispatched
+    /// again, its handlers make this event anew.
     pub is_below: bool,
 }
 
@@ -24,7 +24,8 @@ pub struct Unfinished {
 #[derive(Debug, Default)]
 pub struct Ledger {
     events: HashMap<EventId, Open>,
-    /// The children that are not completed, by their parent, while that is not completed either.
+    /// The children that are not completed and that the handlers of their parent make anew, by their
+    /// parent, while that is not completed either.
     below: HashMap<EventId, HashSet<EventId>>,
     count: u64,
 }
@@ -50,7 +51,7 @@ impl Ledger {
             return self.complete(&line);
         };
         self.count += 1;
-        if let Some(parent) = line.parent_id.filter(|parent| self.events.contains_key(parent)) {
+        if let Some(parent) = maker(&line).filter(|parent| self.events.contains_key(parent)) {
             self.below.entry(parent).or_default().insert(line.id);
         }
         match self.events.get_mut(&line.id) {
@@ -82,7 +83,7 @@ impl Ledger {
         while let Some(parent) = above.pop() {
             for child in self.below.remove(&parent).into_iter().flatten() {
                 // A child that came back on its own is not made anew.
-                let is_open = |open: &Open| open.line.parent_id == Some(parent);
+                let is_open = |open: &Open| maker(&open.line) == Some(parent);
                 if self.events.get(&child).is_some_and(is_open) {
                     self.events.remove(&child);
                     above.push(child);
@@ -94,15 +95,40 @@ impl Ledger {
     /// Returns the unfinished events, in order of acceptance.
     #[must_use]
     pub fn into_unfinished(self) -> Vec<Unfinished> {
-        let mut open: Vec<_> = self.events.values().collect();
+        let made_anew = self.made_anew();
+        let mut open: Vec<_> = self.events.into_values().collect();
         open.sort_by_key(|open| open.place);
-        let unfinished = open.into_iter().map(|open| Unfinished {
-            line: open.line.clone(),
-            attempts: open.attempts,
-            is_below: open.line.parent_id.is_some_and(|parent| self.events.contains_key(&parent)),
+        let unfinished = open.into_iter().map(|Open { line, attempts, .. }| {
+            let is_below = made_anew.contains(&line.id);
+            Unfinished { line, attempts, is_below }
         });
         unfinished.collect()
     }
+
+    /// The events that handlers of others make anew, down from those that nobody does. Events in a
+    /// circle (which are their own parents in the end) are not below any of those.
+    fn made_anew(&self) -> HashSet<EventId> {
+        let mut children: HashMap<_, Vec<_>> = HashMap::new();
+        let mut above = Vec::new();
+        for (id, open) in &self.events {
+            match maker(&open.line).filter(|parent| self.events.contains_key(parent)) {
+                Some(parent) => children.entry(parent).or_default().push(*id),
+                None => above.push(*id),
+            }
+        }
+        let mut made = HashSet::new();
+        while let Some(parent) = above.pop() {
+            let below = children.remove(&parent).unwrap_or_default();
+            made.extend(&below);
+            above.extend(below);
+        }
+        made
+    }
+}
+
+/// The parent, if one of its handlers dispatched the event.
+fn maker(line: &Line) -> Option<EventId> {
+    line.parent_id.filter(|_| !line.is_outside)
 }
 
 #[cfg(test)]
@@ -138,5 +164,34 @@ mod tests {
         // The parent is not in this journal.
         ledger.note(line(2, Some(1), true));
         assert_eq!((ledger.events.len(), ledger.below.len()), (1, 0));
+    }
+
+    fn is_below(lines: impl IntoIterator<Item = Line>) -> Vec<bool> {
+        let mut ledger = Ledger::new();
+        lines.into_iter().for_each(|line| ledger.note(line));
+        ledger.into_unfinished().iter().map(|event| event.is_below).collect()
+    }
+
+    #[test]
+    fn r42_what_a_handler_made_is_below_and_what_was_made_outside_is_not() {
+        let outside = |mut line: Line| {
+            line.is_outside = true;
+            line
+        };
+        let family = [
+            line(0, None, true),
+            line(1, Some(0), true),
+            outside(line(2, Some(0), true)),
+            line(3, Some(2), true),
+        ];
+        assert_eq!(is_below(family), [false, true, false, true]);
+    }
+
+    #[test]
+    fn r42_nothing_in_a_circle_is_below_another() {
+        let circle = [line(0, Some(0), true), line(1, Some(2), true), line(2, Some(1), true)];
+        assert_eq!(is_below(circle), [false; 3]);
+        // Nor what is below it: then nobody would make that.
+        assert_eq!(is_below([line(0, Some(0), true), line(1, Some(0), true)]), [false, false]);
     }
 }

@@ -266,6 +266,13 @@ macro_rules! for_both_handles {
                 durable(ticket, self.wait()).await
             }
 
+            /// Returns which delivery of the event this is: 1, or more if it was recovered from a journal.
+            #[cfg(feature = "journal")]
+            #[must_use]
+            pub fn attempt(&self) -> u32 {
+                self.record.head().ticket.as_ref().map_or(1, |ticket| ticket.attempt)
+            }
+
             /// Dispatches a child on the bus this handle belongs to. Inside a handler, that is the
             /// bus processing the event.
             ///

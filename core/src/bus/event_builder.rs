@@ -268,7 +268,7 @@ impl<'a, E: Event> EventBuilder<'a, E> {
         }
     }
 
-    fn overrides(&mut self) -> &mut Overrides {
+    pub(super) fn overrides(&mut self) -> &mut Overrides {
         self.options.overrides.get_or_insert_default()
     }
 }

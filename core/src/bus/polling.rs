@@ -30,7 +30,8 @@ impl Holder<'_> {
         let head = payload.head();
         let hub = self.bus.hub.address();
         let key = Some(entry.info.key);
-        let parent = ParentRef { event: Some(event), id: head.id, depth: head.depth, handler: key };
+        let (id, depth) = (head.id, head.depth);
+        let parent = ParentRef { event: Some(event), id, depth, handler: key, in_handler: true };
         let polled_with = |waker| {
             let polled = Some(Polled { hub, invocation, waker });
             Current { polled, hub, parent, in_scope: 0 }

@@ -295,7 +295,7 @@ impl<B: Send + Sync + 'static, R: Send + 'static> Request<B, R> {
             let address = String::from(&*address);
             RequestError::Deadlock { address, source }
         })?;
-        reply(&address, &handle.record.head)
+        reply(&address, timeout, &handle.record.head)
     }
 }
 
@@ -322,7 +322,11 @@ fn not_sent<B: 'static, R: 'static>(
 }
 
 /// Takes the reply out of the results: it belongs to the caller alone.
-fn reply<R: Send + 'static>(address: &str, head: &Head) -> Result<R, RequestError> {
+fn reply<R: Send + 'static>(
+    address: &str,
+    timeout: Option<Duration>,
+    head: &Head,
+) -> Result<R, RequestError> {
     let address = String::from(address);
     let row = head.frozen().and_then(|frozen| frozen.rows.iter().next());
     let outcome = row.and_then(|row| row.outcome.as_ref());
@@ -336,7 +340,9 @@ fn reply<R: Send + 'static>(address: &str, head: &Head) -> Result<R, RequestErro
     let cause = head.cause().unwrap_or(Cause::Stopped);
     let Some(source) = failed else { return Err(RequestError::Ended { address, cause }) };
     Err(match *source.last() {
-        HandlerError::TimedOut { limit } => RequestError::TimedOut { address, limit },
+        HandlerError::TimedOut { limit } => {
+            RequestError::TimedOut { address, limit: timeout.unwrap_or(limit) }
+        }
         HandlerError::Aborted { cause } | HandlerError::Cancelled { cause } => {
             RequestError::Ended { address, cause }
         }

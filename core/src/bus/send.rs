@@ -30,6 +30,9 @@ pub(crate) struct ParentRef {
     pub(crate) id: EventId,
     pub(crate) depth: u32,
     pub(crate) handler: Option<HandlerKey>,
+    /// Whether a running handler of it dispatches the child, in this hub or another.
+    #[cfg_attr(not(feature = "journal"), allow(dead_code))]
+    pub(crate) in_handler: bool,
 }
 
 impl ParentRef {
@@ -39,7 +42,8 @@ impl ParentRef {
         let handler = seen.by(head).and_then(|by| {
             context::handler_of(hub, by).or_else(|| hub.lock().books.handler_of(by))
         });
-        Self { event: Some(head.key()), id: head.id, depth: head.depth, handler }
+        let (id, depth, in_handler) = (head.id, head.depth, handler.is_some());
+        Self { event: Some(head.key()), id, depth, handler, in_handler }
     }
 
     /// The same for a child in another hub, where keys name other things.

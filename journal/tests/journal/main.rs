@@ -8,6 +8,7 @@ mod disk;
 mod events;
 mod failing;
 mod files;
+mod given_back;
 mod locking;
 mod numbers;
 mod readable;

@@ -11,7 +11,7 @@ use core::task::{Context, Poll, Waker};
 
 use super::order::{Done, Order, Work};
 use super::ticket::duration;
-use super::{DurableError, Entry, Receipt, Sink, SinkError, Ticket};
+use super::{DurableError, Entry, Receipt, Settings, Sink, SinkError, Ticket};
 use crate::bus::guard;
 use crate::bus::message::MESSAGE;
 use crate::bus::record::{Erased, Head};
@@ -367,6 +367,17 @@ fn text_of(record: &dyn Erased, sink: &dyn Sink) -> Result<String, SinkError> {
 #[error("the event has no JSON view")]
 struct NoView;
 
+/// The buses of a line. An event may have been sent on since a bus accepted it.
+fn path(bus: &BusShared, head: &Head, what: What) -> Vec<String> {
+    let mut path = view::path(head);
+    if what == What::Accepted && path.len() > 1 {
+        let own = bus.name();
+        let len = path.iter().position(|name| *name == own).map_or(path.len(), |at| at + 1);
+        path.truncate(len);
+    }
+    path
+}
+
 fn entry<'a>(bus: &BusShared, record: &'a dyn Erased, what: What, payload: &'a str) -> Entry<'a> {
     let head = record.head();
     let ticket = head.ticket.as_ref();
@@ -377,11 +388,13 @@ fn entry<'a>(bus: &BusShared, record: &'a dyn Erased, what: What, payload: &'a s
         schema: record.schema(),
         timeout: ticket.map_or_else(|| duration(limit), |ticket| ticket.timeout),
         id: head.id,
-        path: view::path(head),
+        path: path(bus, head, what),
         parent_id: parent_id(bus, head),
         created_at: bus.hub.wall(head.created_at),
         completed_at: ended.map(|ended| bus.hub.wall(ended.completed_at)),
         attempt: ticket.map_or(1, |ticket| ticket.attempt),
+        settings: ticket.map_or_else(Settings::default, |ticket| ticket.settings),
+        is_outside: ticket.is_some_and(|ticket| ticket.is_outside),
         payload,
     }
 }

@@ -9,6 +9,7 @@ mod durable;
 mod lines;
 mod order;
 mod receipt;
+mod settings;
 mod ticket;
 
 use alloc::string::String;
@@ -23,6 +24,7 @@ pub(crate) use self::durable::durable;
 pub(crate) use self::lines::Lines;
 pub use self::lines::{Feed, hands_on_here};
 pub use self::receipt::Receipt;
+pub use self::settings::Settings;
 pub(crate) use self::ticket::Ticket;
 
 use super::shared::BusShared;
@@ -87,7 +89,8 @@ pub struct Entry<'a> {
     pub timeout: Option<Duration>,
     /// The event's id.
     pub id: EventId,
-    /// The names of the buses it has reached, in order of arrival.
+    /// The names of the buses it has reached, in order of arrival. In an acceptance, the bus that
+    /// accepted it is the last one.
     pub path: Vec<String>,
     /// The event whose handler dispatched it, or the nearest one above that has a line: requests,
     /// publications and the events of buses without a journal have none.
@@ -98,6 +101,11 @@ pub struct Entry<'a> {
     pub completed_at: Option<Timestamp>,
     /// Which delivery of the event this is, from 1.
     pub attempt: u32,
+    /// What the event decided for itself.
+    pub settings: Settings,
+    /// It has a parent and was dispatched outside of its handlers. When these run again, they do not
+    /// make it again.
+    pub is_outside: bool,
     /// The payload as JSON text, in the order of its fields.
     pub payload: &'a str,
 }

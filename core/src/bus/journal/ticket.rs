@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::time::Duration;
 
-use super::{DurableError, Sink};
+use super::{DurableError, Settings, Sink};
 use crate::bus::message::MESSAGE;
 use crate::bus::record::Head;
 use crate::bus::send::{NotSent, Options, ParentRef};
@@ -25,6 +25,9 @@ pub(crate) struct Ticket {
     pub(crate) attempt: u32,
     /// The nearest event above that has a line in the same journal; without one, the parent.
     pub(crate) parent: Option<EventId>,
+    /// It was dispatched outside of its parent's handlers.
+    pub(crate) is_outside: bool,
+    pub(crate) settings: Settings,
     settled: Mutex<Option<Result<(), DurableError>>>,
     waiters: Wakers,
     is_awaited: AtomicBool,
@@ -50,8 +53,8 @@ impl BusShared {
             None => return Err(NotSent::NotSerializable(NO_VIEW.into())),
         };
         link.sink.check(&text).map_err(NotSent::NotSerializable)?;
-        let own = options.overrides.as_ref().map_or(Limit::Inherit, |own| own.limit);
-        let limit = [own, E::LIMIT].into_iter().find(|limit| *limit != Limit::Inherit);
+        let settings = Settings::of(options.overrides.as_deref());
+        let limit = [settings.limit, E::LIMIT].into_iter().find(|own| *own != Limit::Inherit);
         Ok(Some(Arc::new(Ticket {
             bus: self.key,
             sink: link.sink.clone(),
@@ -61,6 +64,8 @@ impl BusShared {
             parent: parent.map(|ParentRef { event, id, .. }| {
                 self.hub.parent_in_journal(event, id, &link.sink)
             }),
+            is_outside: parent.is_some_and(|parent| !parent.in_handler),
+            settings,
             settled: Mutex::new(None),
             waiters: Wakers::new(),
             is_awaited: AtomicBool::new(false),

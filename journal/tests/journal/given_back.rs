@@ -1,0 +1,175 @@
+//! R42: what an event keeps when it is given back, to which bus, and with or without its parent.
+
+use std::future::pending;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use busway_core::{EventBus, EventHandle, Hub, Limit};
+use busway_journal::{RecoverError, Types};
+use busway_macros::Event;
+use busway_tokio::Tokio;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::disk::Disk;
+use crate::events::{Job, Outcome, Step, ahead, builder, bus, job, soon};
+
+fn types() -> Types {
+    Types::new().with::<Job>().with::<Step>()
+}
+
+#[tokio::test]
+async fn r42_its_own_settings_come_back() -> Outcome {
+    let disk = Disk::default();
+    {
+        let bus = bus(&ahead(&disk));
+        bus.on(|_: EventHandle<Job>| pending::<()>());
+        let first = bus.event(job(1)).limit(Duration::from_millis(20)).parallel().first();
+        let (first, second) = (first.dispatch()?, bus.event(job(2)).limit(Limit::Off).dispatch()?);
+        for event in [first, second, bus.dispatch(job(3))?] {
+            soon(event.durable()).await?;
+        }
+    }
+    let journal = ahead(&disk.after_power_loss(0));
+    let bus = builder("main").limit(Duration::from_millis(1)).journal(&journal).build();
+    let starts = Arc::new(Mutex::new(Vec::new()));
+    let started = starts.clone();
+    bus.on(move |job: EventHandle<Job>| {
+        started.lock().unwrap().push((job.number, job.attempt()));
+        async move {
+            match job.number {
+                2 => tokio::time::sleep(Duration::from_millis(50)).await,
+                _ => pending().await,
+            }
+        }
+    });
+    let again = soon(journal.recover().dispatch(&bus, &types())).await;
+    let mut ends = Vec::new();
+    for event in &again.events {
+        soon(event).await?;
+        ends.push(event.results()[0].error().map(|error| error.to_string()));
+    }
+    let [first, second, third] = &ends[..] else { panic!("{again:?}") };
+    assert_eq!(first.as_deref(), Some("timed out after 20ms"));
+    assert_eq!((second.as_deref(), third.as_deref()), (None, Some("timed out after 1ms")));
+    // The first one takes no slot: the second did not wait for its end.
+    let seconds_start = again.events[1].started_at();
+    assert!(seconds_start < again.events[0].completed_at(), "{again:?}");
+    assert_eq!(*starts.lock().unwrap(), [(1, 2), (2, 2), (3, 2)]);
+    assert_eq!(bus.dispatch(job(4))?.attempt(), 1);
+    Ok(())
+}
+
+/// A bus without a journal, which sends everything on to one of this name with the journal of a disk.
+fn front_and_store(disk: &Disk) -> Result<(EventBus, EventBus), busway_core::BoxError> {
+    let hub = Hub::builder().runtime(Tokio::current()?).build();
+    let (front, store) = (hub.bus("front").build(), hub.bus("store").journal(ahead(disk)).build());
+    front.forward("*", &store)?;
+    Ok((front, store))
+}
+
+#[tokio::test]
+async fn r42_it_belongs_to_the_first_bus_with_the_journal() -> Outcome {
+    let disk = Disk::default();
+    {
+        let (front, store) = front_and_store(&disk)?;
+        let last = store.hub().bus("last").journal(ahead(&Disk::default())).build();
+        store.forward("*", &last)?;
+        last.on(|_: EventHandle<Job>| pending::<()>());
+        let came = store.expect::<Job>();
+        front.dispatch(job(1))?;
+        let event = soon(came).await?;
+        while event.path().len() < 3 {
+            tokio::task::yield_now().await;
+        }
+    }
+    let journal = ahead(&disk.after_power_loss(0));
+    let store = builder("store").journal(&journal).build();
+    let again = soon(journal.recover().dispatch(&store, &types())).await;
+    assert_eq!((again.events.len(), again.others.len()), (1, 0), "{again:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn r42_buses_of_one_name_are_not_guessed_between() -> Outcome {
+    let disk = Disk::default();
+    {
+        let bus = bus(&ahead(&disk));
+        bus.on(|_: EventHandle<Job>| pending::<()>());
+        soon(bus.dispatch(job(1))?.durable()).await?;
+    }
+    let journal = ahead(&disk.after_power_loss(0));
+    let [one, other] = [(); 2].map(|()| builder("main").journal(&journal).build());
+    let again = soon(journal.recover().dispatch_all(&[&one, &other, &one], &types())).await;
+    let [(left, RecoverError::AmbiguousBus { name })] = &again.failed[..] else {
+        panic!("{again:?}")
+    };
+    assert_eq!((left.line.event_type.as_str(), name.as_str()), ("Job", "main"));
+    soon(soon(left.dispatch::<Job>(&one)).await?).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn r42_a_child_that_no_handler_made_is_given_back() -> Outcome {
+    let disk = Disk::default();
+    {
+        let bus = bus(&ahead(&disk));
+        bus.on(|_: EventHandle<Job>| pending::<()>());
+        let parent = bus.dispatch(job(1))?;
+        soon(parent.durable()).await?;
+        let child = bus.event(Step { of: 1 }).parent(&parent).dispatch()?;
+        soon(child.durable()).await?;
+        assert_eq!(child.parent_id(), Some(parent.id()));
+    }
+    let journal = ahead(&disk.after_power_loss(0));
+    let bus = bus(&journal);
+    let again = soon(journal.recover().dispatch(&bus, &types())).await;
+    let names: Vec<_> = again.events.iter().map(|event| event.event_type()).collect();
+    assert_eq!((names.as_slice(), again.left.len()), (&["Job", "Step"][..], 0));
+    Ok(())
+}
+
+/// A handler that delivers its own event again makes it its own parent.
+#[tokio::test]
+async fn r42_an_event_that_is_its_own_parent_is_given_back() -> Outcome {
+    let disk = Disk::default();
+    {
+        let bus = bus(&ahead(&disk));
+        bus.on(|job: EventHandle<Job>| async move {
+            if job.attempt() == 1 {
+                let again = self::job(job.number);
+                job.event(again).id(job.id()).attempt(2).dispatch()?.durable().await?;
+            }
+            pending::<Outcome>().await
+        });
+        bus.dispatch(job(1))?;
+        let mut events = bus.events_of::<Job>(8, busway_core::Overflow::DropNewest);
+        soon(soon(events.next()).await.ok_or("the second delivery")?.durable()).await?;
+    }
+    let journal = ahead(&disk.after_power_loss(0));
+    let bus = bus(&journal);
+    let again = soon(journal.recover().dispatch(&bus, &types())).await;
+    assert_eq!((again.events.len(), again.left.len()), (1, 0), "{again:?}");
+    Ok(())
+}
+
+#[derive(Debug, PartialEq, Event, Serialize, Deserialize)]
+#[event(json, crate = "busway_core")]
+struct Anything(Value);
+
+#[tokio::test]
+async fn r42_null_is_not_an_empty_object() -> Outcome {
+    let disk = Disk::default();
+    {
+        let bus = bus(&ahead(&disk));
+        bus.on(|_: EventHandle<Anything>| pending::<()>());
+        for value in [Value::Null, Value::Object(Default::default())] {
+            soon(bus.dispatch(Anything(value))?.durable()).await?;
+        }
+    }
+    let left: Vec<_> = ahead(&disk.after_power_loss(0)).recover().into_iter().collect();
+    let values: Result<Vec<_>, _> =
+        left.iter().map(|left| left.line.decode::<Anything>()).collect();
+    assert_eq!(values?, [Anything(Value::Null), Anything(Value::Object(Default::default()))]);
+    Ok(())
+}
