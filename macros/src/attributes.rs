@@ -62,6 +62,7 @@ impl Attributes {
         } else if is("bytes") {
             set(&mut self.bytes, option.value()?.parse()?, option)
         } else if is("json") {
+            takes_no_value(option)?;
             set(&mut self.json, (), option)
         } else if is("crate") {
             set(&mut self.krate, option.value()?.parse::<LitStr>()?.parse()?, option)
@@ -72,12 +73,9 @@ impl Attributes {
     }
 
     fn read_output(&mut self, option: &ParseNestedMeta<'_>) -> Result<()> {
-        let output = output::peeled(option.value()?.parse()?);
-        let Some((error, inside)) = output::refused(&output) else {
-            return set(&mut self.output, output, option);
-        };
-        self.output = Some(inside);
-        Err(error)
+        let (output, error) = output::read(option.value()?)?;
+        let given = set(&mut self.output, output, option);
+        error.map_or(given, Err)
     }
 
     fn note(&mut self, error: Error) {
@@ -117,6 +115,14 @@ fn set<T>(place: &mut Option<T>, value: T, option: &ParseNestedMeta<'_>) -> Resu
         Some(_) => Err(option.error("given twice")),
         None => Ok(()),
     }
+}
+
+fn takes_no_value(option: &ParseNestedMeta<'_>) -> Result<()> {
+    if option.input.is_empty() || option.input.peek(Token![,]) {
+        return Ok(());
+    }
+    let name = option.path.require_ident()?;
+    Err(Error::new(name.span(), format!("`{name}` takes no value")))
 }
 
 /// Skips the rest of a wrong option.

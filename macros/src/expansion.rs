@@ -78,21 +78,7 @@ fn reply(input: &DeriveInput, output: &Type, krate: &Path) -> Option<TokenStream
 
 #[cfg(test)]
 mod tests {
-    /// The code generated for an event.
-    fn expand(event: &str) -> String {
-        super::expand(&syn::parse_str(event).unwrap()).to_string()
-    }
-
-    /// Exactly one error with this text is reported, and the event is still generated, with these
-    /// lines.
-    fn assert_refused(event: &str, text: &str, lines: &[&str]) {
-        let expanded = expand(event);
-        assert_eq!(expanded.matches("compile_error").count(), 1, "{expanded}");
-        assert!(expanded.contains(text), "{text} is not in {expanded}");
-        for line in lines.iter().chain(&["impl :: busway :: Event for Ask"]) {
-            assert!(expanded.contains(line), "{line} is not in {expanded}");
-        }
-    }
+    use crate::testing::{assert_refused, expand, places};
 
     #[test]
     fn a_wrapper_is_no_output_and_what_is_inside_stands_for_it() {
@@ -114,6 +100,21 @@ mod tests {
     }
 
     #[test]
+    fn an_output_is_not_quoted() {
+        let text = "`output` is a type, without quotes";
+        let quoted = r#"#[event(output = "u8", name = "ask")] struct Ask;"#;
+        assert_refused(quoted, text, &["Output = u8", "Reply < Ask > for u8", r#"str = "ask""#]);
+        assert_eq!(places(quoted), [r#""u8""#]);
+        assert_refused(r#"#[event(output = "Option<u8>")] struct Ask;"#, text, &["Output = u8"]);
+        assert_refused(r#"#[event(output = "an u8")] struct Ask;"#, text, &["Output = ()"]);
+    }
+
+    #[test]
+    fn a_flag_that_is_given_a_value_is_told_at_its_name() {
+        assert_eq!(places("#[event(name = \"ask\", json = true)] struct Ask;"), ["json"]);
+    }
+
+    #[test]
     fn the_rest_is_read_behind_what_is_wrong() {
         for (wrong, text) in [
             ("(nmae = \"a\", output = u32)", "unknown option, expected `output`"),
@@ -121,6 +122,9 @@ mod tests {
             ("(timeout = \"1 day\", output = u32)", "expected a duration"),
             ("(version = 2, output = u32)", "expected string literal"),
             ("(json, json, output = u32)", "given twice"),
+            ("(json = true, output = u32)", "`json` takes no value"),
+            ("(json = \"all\", output = u32)", "`json` takes no value"),
+            ("(json(all), output = u32)", "`json` takes no value"),
             ("(crate = \"a b\", output = u32)", "unexpected token"),
             ("(bytes = 7, output = u32)", "expected identifier"),
             ("(name, output = u32)", "expected `=`"),

@@ -4,6 +4,8 @@ mod attributes;
 mod duration;
 mod expansion;
 mod output;
+#[cfg(test)]
+mod testing;
 
 use syn::{DeriveInput, parse_macro_input};
 
