@@ -2,9 +2,11 @@
 
 use proc_macro2::{Span, TokenTree};
 use syn::meta::ParseNestedMeta;
-use syn::{Attribute, Data, DeriveInput, Error, Fields, LitStr, Path, Result, Token, Type};
+use syn::{
+    Attribute, Data, DeriveInput, Error, Fields, Generics, LitStr, Path, Result, Token, Type,
+};
 
-use crate::{duration, output};
+use crate::{duration, lifetimes, output};
 
 #[derive(Default)]
 pub(crate) struct Attributes {
@@ -36,7 +38,14 @@ impl Attributes {
             let text = "`#[event(…)]` stands in front of the type: fields and variants have none";
             attributes.note(Error::new_spanned(attribute, text));
         }
+        attributes.check_parameters(&input.generics);
         attributes
+    }
+
+    fn check_parameters(&mut self, generics: &Generics) {
+        if let Some(error) = lifetimes::refused(generics) {
+            self.note(error);
+        }
     }
 
     fn read_one(&mut self, attribute: &Attribute) {

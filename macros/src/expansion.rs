@@ -6,15 +6,16 @@ use syn::ext::IdentExt;
 use syn::{DeriveInput, Error, Path, Type, parse_quote};
 
 use crate::attributes::Attributes;
-use crate::output;
+use crate::{lifetimes, output};
 
 /// The event, and the errors in its attributes.
-pub(crate) fn expand(input: &DeriveInput) -> TokenStream {
-    let mut attributes = Attributes::read(input);
+pub(crate) fn expand(mut input: DeriveInput) -> TokenStream {
+    let mut attributes = Attributes::read(&input);
     let error = attributes.error.take().map(Error::into_compile_error);
     let krate = attributes.krate.take().unwrap_or_else(|| parse_quote!(::busway));
-    let reply = attributes.output.as_ref().map(|output| reply(input, output, &krate));
-    let event = event(input, attributes, &krate);
+    input.generics = lifetimes::made_static(input.generics);
+    let reply = attributes.output.as_ref().map(|output| reply(&input, output, &krate));
+    let event = event(&input, attributes, &krate);
     quote!(#error #event #reply)
 }
 

@@ -3,6 +3,7 @@
 mod attributes;
 mod duration;
 mod expansion;
+mod lifetimes;
 mod output;
 #[cfg(test)]
 mod testing;
@@ -56,6 +57,5 @@ use syn::{DeriveInput, parse_macro_input};
 /// journal cannot tell them apart when it gives events back: write events of a struct for each.
 #[proc_macro_derive(Event, attributes(event))]
 pub fn derive_event(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
-    let input = parse_macro_input!(input as DeriveInput);
-    expansion::expand(&input).into()
+    expansion::expand(parse_macro_input!(input as DeriveInput)).into()
 }

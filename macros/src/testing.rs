@@ -5,7 +5,7 @@ use crate::expansion;
 
 /// The code generated for an event.
 pub(crate) fn expand(event: &str) -> String {
-    expansion::expand(&syn::parse_str(event).unwrap()).to_string()
+    expansion::expand(syn::parse_str(event).unwrap()).to_string()
 }
 
 /// Exactly one error with this text is reported, and the event is still generated, with these
@@ -14,7 +14,7 @@ pub(crate) fn assert_refused(event: &str, text: &str, lines: &[&str]) {
     let expanded = expand(event);
     assert_eq!(expanded.matches("compile_error").count(), 1, "{expanded}");
     assert!(expanded.contains(text), "{text} is not in {expanded}");
-    for line in lines.iter().chain(&["impl :: busway :: Event for Ask"]) {
+    for line in lines.iter().chain(&[":: busway :: Event for Ask"]) {
         assert!(expanded.contains(line), "{line} is not in {expanded}");
     }
 }
