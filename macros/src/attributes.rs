@@ -6,7 +6,7 @@ use syn::{
     Attribute, Data, DeriveInput, Error, Fields, Generics, LitStr, Path, Result, Token, Type,
 };
 
-use crate::{duration, lifetimes, output};
+use crate::{duration, lifetimes, output, uncovered};
 
 #[derive(Default)]
 pub(crate) struct Attributes {
@@ -43,9 +43,10 @@ impl Attributes {
     }
 
     fn check_parameters(&mut self, generics: &Generics) {
-        if let Some(error) = lifetimes::refused(generics) {
-            self.note(error);
-        }
+        let output = self.output.as_ref();
+        let uncovered = output.and_then(|output| uncovered::refused(output, generics));
+        let borrows = lifetimes::refused(generics);
+        uncovered.into_iter().chain(borrows).for_each(|error| self.note(error));
     }
 
     fn read_one(&mut self, attribute: &Attribute) {

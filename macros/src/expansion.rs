@@ -6,7 +6,7 @@ use syn::ext::IdentExt;
 use syn::{DeriveInput, Error, Path, Type, parse_quote};
 
 use crate::attributes::Attributes;
-use crate::{lifetimes, output};
+use crate::{lifetimes, output, uncovered};
 
 /// The event, and the errors in its attributes.
 pub(crate) fn expand(mut input: DeriveInput) -> TokenStream {
@@ -63,9 +63,10 @@ fn bytes_of(of_fields: &Path) -> TokenStream {
     }
 }
 
-/// Lets handlers return the output. They may return `()` anyway.
+/// Lets handlers return the output. They may return `()` anyway, and nobody can let them return what
+/// was refused.
 fn reply(input: &DeriveInput, output: &Type, krate: &Path) -> Option<TokenStream> {
-    if output::is_unit(output) {
+    if output::is_unit(output) || uncovered::is_uncovered(output, &input.generics) {
         return None;
     }
     let of_type = &input.ident;

@@ -59,7 +59,8 @@ fn refused(output: &Type) -> Option<(Error, Type)> {
     Some((Error::new_spanned(output, text), peeled(inside.clone())))
 }
 
-fn first_argument(segment: &PathSegment) -> Option<&Type> {
+/// The first type among its arguments.
+pub(crate) fn first_argument(segment: &PathSegment) -> Option<&Type> {
     let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
     arguments.args.iter().find_map(|argument| match argument {
         GenericArgument::Type(of_type) => Some(of_type),
