@@ -6,13 +6,14 @@ use syn::ext::IdentExt;
 use syn::{DeriveInput, Error, Path, Type, parse_quote};
 
 use crate::attributes::Attributes;
-use crate::{lifetimes, output, uncovered};
+use crate::{lifetimes, output, own_type, uncovered};
 
 /// The event, and the errors in its attributes.
 pub(crate) fn expand(mut input: DeriveInput) -> TokenStream {
     let mut attributes = Attributes::read(&input);
     let error = attributes.error.take().map(Error::into_compile_error);
     let krate = attributes.krate.take().unwrap_or_else(|| parse_quote!(::busway));
+    attributes.output = attributes.output.map(|output| own_type::written_out(output, &input));
     input.generics = lifetimes::made_static(input.generics);
     let reply = attributes.output.as_ref().map(|output| reply(&input, output, &krate));
     let event = event(&input, attributes, &krate);

@@ -5,8 +5,10 @@ mod duration;
 mod expansion;
 mod lifetimes;
 mod output;
+mod own_type;
 #[cfg(test)]
 mod testing;
+mod tokens;
 mod uncovered;
 
 use syn::{DeriveInput, parse_macro_input};
@@ -43,7 +45,7 @@ use syn::{DeriveInput, parse_macro_input};
 ///
 /// | attribute | meaning | default |
 /// |---|---|---|
-/// | `output = Type` | what handlers answer with; they may also return an `Option` or a `Result` of it. A parameter `T` of a generic event is no output by itself, nor in a `Box`, a `Pin` or a reference: put it into a struct of your own, or `Vec<T>` or `Arc<T>` | `()`: no value |
+/// | `output = Type` | what handlers answer with; they may also return an `Option` or a `Result` of it. `Self` is the event. A parameter `T` of a generic event is no output by itself, nor in a `Box`, a `Pin` or a reference: put it into a struct of your own, or `Vec<T>` or `Arc<T>` | `()`: no value |
 /// | `name = "…"` | the name that handlers can be registered by | the type's name |
 /// | `timeout = "…"` | the limit of each invocation: a number with `ns`, `us`, `ms`, `s`, `m` or `h`; `"off"` for none | the bus's |
 /// | `version = "…"` | the version in the schema, `module.Type@version` | the crate's |

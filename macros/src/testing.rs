@@ -1,5 +1,7 @@
 //! What the tests of the derive share.
 
+use proc_macro2::{TokenStream, TokenTree};
+
 use crate::attributes::Attributes;
 use crate::expansion;
 
@@ -23,4 +25,22 @@ pub(crate) fn assert_refused(event: &str, text: &str, lines: &[&str]) {
 pub(crate) fn places(event: &str) -> Vec<String> {
     let errors = Attributes::read(&syn::parse_str(event).unwrap()).error;
     errors.into_iter().flatten().map(|error| error.span().source_text().unwrap()).collect()
+}
+
+/// What the last of these tokens of the generated code points to.
+pub(crate) fn place(event: &str, of: &[&str]) -> String {
+    let generated = tokens(expansion::expand(syn::parse_str(event).unwrap()));
+    let is_it =
+        |window: &&[TokenTree]| window.iter().map(ToString::to_string).eq(of.iter().copied());
+    let found = generated.windows(of.len()).find(is_it).unwrap();
+    found.last().unwrap().span().source_text().unwrap()
+}
+
+/// All tokens, and those in groups instead of the groups.
+fn tokens(tokens: TokenStream) -> Vec<TokenTree> {
+    let flat = |token| match token {
+        TokenTree::Group(group) => self::tokens(group.stream()),
+        other => vec![other],
+    };
+    tokens.into_iter().flat_map(flat).collect()
 }

@@ -17,6 +17,7 @@ scenarios!(
     derive_where_names_are_shadowed,
     derive_in_a_macro,
     derive_with_an_output_of_ones_own_called_result,
+    derive_with_the_event_as_its_output,
 );
 
 #[derive(Event)]
@@ -101,6 +102,16 @@ mod game {
 #[derive(Event)]
 #[event(output = game::Result)]
 struct Play;
+
+#[derive(Event, Clone, Debug, PartialEq)]
+#[event(output = Self)]
+struct Doubles(u32);
+
+#[derive(Event, Clone, Debug, PartialEq)]
+#[event(output = Vec<Self>)]
+struct Splits<T, const N: usize = 2>([T; N])
+where
+    T: Clone + Send + Sync + 'static;
 
 /// The generated code names deprecated types.
 mod deprecated {
@@ -246,6 +257,15 @@ async fn derive_with_an_output_of_ones_own_called_result<E: Env>(env: E) -> Outc
     bus.on(|_: EventHandle<Play>| Ok::<_, String>(Some(game::Result { score: 10 })));
     let scores: Vec<_> = run(&bus, Play).await?.results_list()?;
     assert_eq!(scores.iter().map(|result| result.score).collect::<Vec<_>>(), [9, 10]);
+    Ok(())
+}
+
+async fn derive_with_the_event_as_its_output<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    bus.on(|event: EventHandle<Doubles>| Doubles(2 * event.0));
+    bus.on(|event: EventHandle<Splits<u8>>| async move { Some(vec![(*event).clone()]) });
+    assert_eq!(run(&bus, Doubles(4)).await?.result()?, Doubles(8));
+    assert_eq!(run(&bus, Splits([1u8, 2])).await?.result()?, [Splits([1, 2])]);
     Ok(())
 }
 
