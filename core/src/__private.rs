@@ -7,11 +7,11 @@
 macro_rules! __json_view {
     () => {
         fn to_json(&self) -> ::core::option::Option<$crate::__private::JsonResult> {
-            ::core::option::Option::Some($crate::__private::to_json(self))
+            ::core::option::Option::Some($crate::__private::JsonView::value(self))
         }
 
         fn to_json_text(&self) -> ::core::option::Option<$crate::__private::JsonTextResult> {
-            ::core::option::Option::Some($crate::__private::to_json_text(self))
+            ::core::option::Option::Some($crate::__private::JsonView::text(self))
         }
     };
 }
@@ -32,24 +32,38 @@ macro_rules! __json_view {
 #[cfg(feature = "serde")]
 pub type JsonResult = Result<serde_json::Value, serde_json::Error>;
 
-/// The JSON view of a value.
-///
-/// # Errors
-/// It cannot be written as JSON.
-#[cfg(feature = "serde")]
-pub fn to_json<T: serde::Serialize>(value: &T) -> JsonResult {
-    serde_json::to_value(value)
-}
-
 /// What the JSON text of an event gives.
 #[cfg(feature = "serde")]
 pub type JsonTextResult = Result<alloc::string::String, serde_json::Error>;
 
-/// The JSON text of a value, in the order of its fields.
-///
-/// # Errors
-/// It cannot be written as JSON.
+/// A value as JSON. Both methods need one trait, so that the compiler reports a type without it once.
 #[cfg(feature = "serde")]
-pub fn to_json_text<T: serde::Serialize>(value: &T) -> JsonTextResult {
-    serde_json::to_string(value)
+#[diagnostic::on_unimplemented(
+    message = "`#[event(json)]` needs `serde::Serialize` of `{Self}`",
+    label = "needs `serde::Serialize`",
+    note = "derive it: `#[derive(serde::Serialize)]`"
+)]
+pub trait JsonView {
+    /// Returns the JSON.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON.
+    fn value(&self) -> JsonResult;
+
+    /// Returns it as text, in the order of its fields.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON.
+    fn text(&self) -> JsonTextResult;
+}
+
+#[cfg(feature = "serde")]
+impl<T: serde::Serialize> JsonView for T {
+    fn value(&self) -> JsonResult {
+        serde_json::to_value(self)
+    }
+
+    fn text(&self) -> JsonTextResult {
+        serde_json::to_string(self)
+    }
 }

@@ -2,6 +2,7 @@
 
 use proc_macro2::{Span, TokenTree};
 use syn::meta::ParseNestedMeta;
+use syn::spanned::Spanned;
 use syn::{
     Attribute, Data, DeriveInput, Error, Fields, Generics, LitStr, Path, Result, Token, Type,
 };
@@ -17,8 +18,8 @@ pub(crate) struct Attributes {
     pub(crate) version: Option<String>,
     /// The function that returns the bytes its fields point to.
     pub(crate) bytes: Option<Path>,
-    /// Whether it was given.
-    pub(crate) json: Option<()>,
+    /// Where it stands, if it was given.
+    pub(crate) json: Option<Span>,
     pub(crate) krate: Option<Path>,
     /// All errors found. The rest is read nevertheless: an event that exists, with most of what it
     /// should have, spares its user the errors that follow from a missing one.
@@ -73,7 +74,7 @@ impl Attributes {
             set(&mut self.bytes, option.value()?.parse()?, option)
         } else if is("json") {
             takes_no_value(option)?;
-            set(&mut self.json, (), option)
+            set(&mut self.json, option.path.span(), option)
         } else if is("crate") {
             set(&mut self.krate, option.value()?.parse::<LitStr>()?.parse()?, option)
         } else {

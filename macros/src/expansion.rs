@@ -1,11 +1,12 @@
 //! The code that the derive generates.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt;
 use syn::{DeriveInput, Error, Path, Type, parse_quote};
 
 use crate::attributes::Attributes;
+use crate::tokens::located;
 use crate::{lifetimes, output, own_type, uncovered};
 
 /// The event, and the errors in its attributes.
@@ -32,7 +33,7 @@ fn event(input: &DeriveInput, attributes: Attributes, krate: &Path) -> TokenStre
         .map_or_else(|| quote!(::core::env!("CARGO_PKG_VERSION")), |version| quote!(#version));
     let limit = limit.map(|nanos| limit_of(nanos, krate));
     let bytes = bytes.map(|of_fields| bytes_of(&of_fields));
-    let to_json = json.map(|()| quote!(#krate::__json_view!();));
+    let to_json = json.map(|place| json_at(place, krate));
     quote! {
         #[automatically_derived]
         #[allow(deprecated)]
@@ -64,6 +65,11 @@ fn bytes_of(of_fields: &Path) -> TokenStream {
     }
 }
 
+/// Errors in what the macro writes are where it is called: in the attribute.
+fn json_at(place: Span, krate: &Path) -> TokenStream {
+    located(quote!(#krate::__json_view!();), place)
+}
+
 /// Lets handlers return the output. They may return `()` anyway, and nobody can let them return what
 /// was refused.
 fn reply(input: &DeriveInput, output: &Type, krate: &Path) -> Option<TokenStream> {
@@ -81,7 +87,7 @@ fn reply(input: &DeriveInput, output: &Type, krate: &Path) -> Option<TokenStream
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{assert_refused, expand, places};
+    use crate::testing::{assert_refused, expand, places, places_of};
 
     #[test]
     fn a_wrapper_is_no_output_and_what_is_inside_stands_for_it() {
@@ -115,6 +121,13 @@ mod tests {
     #[test]
     fn a_flag_that_is_given_a_value_is_told_at_its_name() {
         assert_eq!(places("#[event(name = \"ask\", json = true)] struct Ask;"), ["json"]);
+    }
+
+    #[test]
+    fn errors_in_the_json_view_are_at_its_option() {
+        let event = r#"#[event(name = "ask", json, crate = "of::mine")] struct Ask;"#;
+        let call = "of : : mine : : __json_view ! () ;";
+        assert!(places_of(call, event).iter().all(|place| place == "json"));
     }
 
     #[test]

@@ -27,20 +27,24 @@ pub(crate) fn places(event: &str) -> Vec<String> {
     errors.into_iter().flatten().map(|error| error.span().source_text().unwrap()).collect()
 }
 
-/// What the last of these tokens of the generated code points to.
-pub(crate) fn place(event: &str, of: &[&str]) -> String {
+/// What these tokens of the generated code point to. They are parted by spaces.
+pub(crate) fn places_of(written: &str, event: &str) -> Vec<String> {
     let generated = tokens(expansion::expand(syn::parse_str(event).unwrap()));
-    let is_it =
-        |window: &&[TokenTree]| window.iter().map(ToString::to_string).eq(of.iter().copied());
-    let found = generated.windows(of.len()).find(is_it).unwrap();
-    found.last().unwrap().span().source_text().unwrap()
+    let written: Vec<_> = written.split(' ').collect();
+    let texts: Vec<_> = generated.iter().map(ToString::to_string).collect();
+    let start = texts.windows(written.len()).position(|window| window == written).unwrap();
+    let found = &generated[start..start + written.len()];
+    found.iter().map(|token| token.span().source_text().unwrap()).collect()
 }
 
-/// All tokens, and those in groups instead of the groups.
+/// All tokens. What is in a group is behind it.
 fn tokens(tokens: TokenStream) -> Vec<TokenTree> {
-    let flat = |token| match token {
-        TokenTree::Group(group) => self::tokens(group.stream()),
-        other => vec![other],
+    let flat = |token: TokenTree| match &token {
+        TokenTree::Group(group) => {
+            let inside = self::tokens(group.stream());
+            [vec![token], inside].concat()
+        }
+        _ => vec![token],
     };
     tokens.into_iter().flat_map(flat).collect()
 }
