@@ -1,8 +1,9 @@
 //! The code that the derive generates.
 
 use proc_macro2::{Span, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
+use syn::spanned::Spanned;
 use syn::{DeriveInput, Error, Path, Type, parse_quote};
 
 use crate::attributes::Attributes;
@@ -57,10 +58,21 @@ fn limit_of(nanos: Option<u64>, krate: &Path) -> TokenStream {
     quote!(const LIMIT: #krate::Limit = #krate::Limit::#limit;)
 }
 
+/// Errors in what the function takes and returns are at its path.
 fn bytes_of(of_fields: &Path) -> TokenStream {
+    let place = Span::call_site().located_at(of_fields.span());
+    let this = quote_spanned!(place=> self);
+    // An error in a call is from the path to these, unless they are of another expansion: then it is
+    // at the derive.
+    let end = of_fields.segments.last().map_or(place, Spanned::span);
+    let arguments = quote_spanned!(end=> (#this));
+    let call = quote_spanned! {place=>
+        let bytes: ::core::primitive::usize = #of_fields #arguments;
+    };
     quote! {
-        fn bytes(&self) -> usize {
-            ::core::mem::size_of_val(self).saturating_add(#of_fields(self))
+        fn bytes(&self) -> ::core::primitive::usize {
+            #call
+            ::core::mem::size_of_val(self).saturating_add(bytes)
         }
     }
 }
@@ -128,6 +140,15 @@ mod tests {
         let event = r#"#[event(name = "ask", json, crate = "of::mine")] struct Ask;"#;
         let call = "of : : mine : : __json_view ! () ;";
         assert!(places_of(call, event).iter().all(|place| place == "json"));
+    }
+
+    #[test]
+    fn errors_in_the_bytes_are_at_the_path() {
+        let call = "bytes : : : core : : primitive : : usize = heap (self) self ;";
+        let places = places_of(call, "#[event(bytes = heap)] struct Ask;");
+        assert!(places.iter().all(|place| place == "heap"), "{places:?}");
+        let method = "#[event(bytes = Self::heap)] struct Ask;";
+        assert_eq!(places_of("Self : : heap (self)", method), ["Self", ":", ":", "heap", "heap"]);
     }
 
     #[test]
