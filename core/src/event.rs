@@ -32,6 +32,21 @@ use crate::machine::Limit;
 /// }
 /// impl Reply<Add> for u32 {}
 /// ```
+///
+/// Other values are not dispatched as they are:
+///
+/// ```compile_fail,E0277
+/// # use busway_core::EventBus;
+/// struct Plain;
+///
+/// let bus = EventBus::builder("main").build();
+/// bus.dispatch(Plain);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an event",
+    label = "not an event",
+    note = "derive it: `#[derive(busway::Event)]`"
+)]
 pub trait Event: Send + Sync + 'static {
     /// The type its handlers answer with; `()` for events without an answer.
     type Output: Clone + Send + Sync + 'static;
