@@ -40,8 +40,8 @@ fn event(input: &DeriveInput, attributes: Attributes, krate: &Path) -> TokenStre
         #[allow(deprecated)]
         impl #impl_generics #krate::Event for #of_type #type_generics #where_clause {
             type Output = #output;
-            const NAME: &'static str = #name;
-            const SCHEMA: &'static str =
+            const NAME: &'static ::core::primitive::str = #name;
+            const SCHEMA: &'static ::core::primitive::str =
                 ::core::concat!(::core::module_path!(), ".", #type_name, "@", #version);
             #limit
             #bytes
