@@ -1,22 +1,18 @@
 //! For code that `#[derive(Event)]` writes.
 
-/// The methods of an event with a JSON view.
+/// The method of an event with a JSON view.
 #[cfg(feature = "serde")]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __json_view {
     () => {
-        fn to_json(&self) -> ::core::option::Option<$crate::__private::JsonResult> {
-            ::core::option::Option::Some($crate::__private::JsonView::value(self))
-        }
-
-        fn to_json_text(&self) -> ::core::option::Option<$crate::__private::JsonTextResult> {
-            ::core::option::Option::Some($crate::__private::JsonView::text(self))
+        fn __json_view(&self) -> ::core::option::Option<&dyn $crate::__private::JsonView> {
+            ::core::option::Option::Some(self)
         }
     };
 }
 
-/// Without the feature there are no such methods.
+/// Without the feature there is no such method.
 #[cfg(not(feature = "serde"))]
 #[doc(hidden)]
 #[macro_export]
@@ -28,15 +24,7 @@ macro_rules! __json_view {
     };
 }
 
-/// What the JSON view of an event gives.
-#[cfg(feature = "serde")]
-pub type JsonResult = Result<serde_json::Value, serde_json::Error>;
-
-/// What the JSON text of an event gives.
-#[cfg(feature = "serde")]
-pub type JsonTextResult = Result<alloc::string::String, serde_json::Error>;
-
-/// A value as JSON. Both methods need one trait, so that the compiler reports a type without it once.
+/// A value as JSON. Events have it from one method, so the compiler reports once that a type has none.
 #[cfg(feature = "serde")]
 #[diagnostic::on_unimplemented(
     message = "`#[event(json)]` needs `serde::Serialize` of `{Self}`",
@@ -48,22 +36,22 @@ pub trait JsonView {
     ///
     /// # Errors
     /// It cannot be written as JSON.
-    fn value(&self) -> JsonResult;
+    fn value(&self) -> Result<serde_json::Value, serde_json::Error>;
 
     /// Returns it as text, in the order of its fields.
     ///
     /// # Errors
     /// It cannot be written as JSON.
-    fn text(&self) -> JsonTextResult;
+    fn text(&self) -> Result<alloc::string::String, serde_json::Error>;
 }
 
 #[cfg(feature = "serde")]
 impl<T: serde::Serialize> JsonView for T {
-    fn value(&self) -> JsonResult {
+    fn value(&self) -> Result<serde_json::Value, serde_json::Error> {
         serde_json::to_value(self)
     }
 
-    fn text(&self) -> JsonTextResult {
+    fn text(&self) -> Result<alloc::string::String, serde_json::Error> {
         serde_json::to_string(self)
     }
 }
