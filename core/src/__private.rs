@@ -1,22 +1,18 @@
 //! For code that `#[derive(Event)]` writes.
 
-/// The methods of an event with a JSON view.
+/// The method of an event with a JSON view.
 #[cfg(feature = "serde")]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __json_view {
     () => {
-        fn to_json(&self) -> ::core::option::Option<$crate::__private::JsonResult> {
-            ::core::option::Option::Some($crate::__private::to_json(self))
-        }
-
-        fn to_json_text(&self) -> ::core::option::Option<$crate::__private::JsonTextResult> {
-            ::core::option::Option::Some($crate::__private::to_json_text(self))
+        fn __json_view(&self) -> ::core::option::Option<&dyn $crate::__private::JsonView> {
+            ::core::option::Option::Some(self)
         }
     };
 }
 
-/// Without the feature there are no such methods.
+/// Without the feature there is no such method.
 #[cfg(not(feature = "serde"))]
 #[doc(hidden)]
 #[macro_export]
@@ -28,28 +24,34 @@ macro_rules! __json_view {
     };
 }
 
-/// What the JSON view of an event gives.
+/// A value as JSON. Events have it from one method, so the compiler reports once that a type has none.
 #[cfg(feature = "serde")]
-pub type JsonResult = Result<serde_json::Value, serde_json::Error>;
+#[diagnostic::on_unimplemented(
+    message = "`#[event(json)]` needs `serde::Serialize` of `{Self}`",
+    label = "needs `serde::Serialize`",
+    note = "derive it: `#[derive(serde::Serialize)]`"
+)]
+pub trait JsonView {
+    /// Returns the JSON.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON.
+    fn value(&self) -> Result<serde_json::Value, serde_json::Error>;
 
-/// The JSON view of a value.
-///
-/// # Errors
-/// It cannot be written as JSON.
-#[cfg(feature = "serde")]
-pub fn to_json<T: serde::Serialize>(value: &T) -> JsonResult {
-    serde_json::to_value(value)
+    /// Returns it as text, in the order of its fields.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON.
+    fn text(&self) -> Result<alloc::string::String, serde_json::Error>;
 }
 
-/// What the JSON text of an event gives.
 #[cfg(feature = "serde")]
-pub type JsonTextResult = Result<alloc::string::String, serde_json::Error>;
+impl<T: serde::Serialize> JsonView for T {
+    fn value(&self) -> Result<serde_json::Value, serde_json::Error> {
+        serde_json::to_value(self)
+    }
 
-/// The JSON text of a value, in the order of its fields.
-///
-/// # Errors
-/// It cannot be written as JSON.
-#[cfg(feature = "serde")]
-pub fn to_json_text<T: serde::Serialize>(value: &T) -> JsonTextResult {
-    serde_json::to_string(value)
+    fn text(&self) -> Result<alloc::string::String, serde_json::Error> {
+        serde_json::to_string(self)
+    }
 }

@@ -1,5 +1,7 @@
 //! What an event is.
 
+#[cfg(feature = "serde")]
+use crate::__private::JsonView;
 use crate::machine::Limit;
 
 /// A value that can be dispatched on a bus.
@@ -32,6 +34,21 @@ use crate::machine::Limit;
 /// }
 /// impl Reply<Add> for u32 {}
 /// ```
+///
+/// Other values are not dispatched as they are:
+///
+/// ```compile_fail,E0277
+/// # use busway_core::EventBus;
+/// struct Plain;
+///
+/// let bus = EventBus::builder("main").build();
+/// bus.dispatch(Plain);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an event",
+    label = "not an event",
+    note = "derive it: `#[derive(busway::Event)]`"
+)]
 pub trait Event: Send + Sync + 'static {
     /// The type its handlers answer with; `()` for events without an answer.
     type Output: Clone + Send + Sync + 'static;
@@ -57,13 +74,20 @@ pub trait Event: Send + Sync + 'static {
         size_of_val(self)
     }
 
+    /// What `#[event(json)]` writes.
+    #[cfg(feature = "serde")]
+    #[doc(hidden)]
+    fn __json_view(&self) -> Option<&dyn JsonView> {
+        None
+    }
+
     /// Returns the event as JSON, for events that opt in with `#[event(json)]`.
     ///
     /// # Errors
     /// The payload cannot be written as JSON. `None` if the event has no such view.
     #[cfg(feature = "serde")]
     fn to_json(&self) -> Option<Result<serde_json::Value, serde_json::Error>> {
-        None
+        self.__json_view().map(JsonView::value)
     }
 
     /// Returns the JSON as text, in the order of the fields: what a journal writes.
@@ -72,6 +96,9 @@ pub trait Event: Send + Sync + 'static {
     /// The payload cannot be written as JSON. `None` if the event has no such view.
     #[cfg(feature = "serde")]
     fn to_json_text(&self) -> Option<Result<alloc::string::String, serde_json::Error>> {
-        Some(self.to_json()?.and_then(|value| serde_json::to_string(&value)))
+        match self.__json_view() {
+            Some(view) => Some(view.text()),
+            None => Some(self.to_json()?.and_then(|value| serde_json::to_string(&value))),
+        }
     }
 }

@@ -2,9 +2,12 @@
 
 use proc_macro2::{Span, TokenTree};
 use syn::meta::ParseNestedMeta;
-use syn::{Attribute, Data, DeriveInput, Error, Fields, LitStr, Path, Result, Token, Type};
+use syn::spanned::Spanned;
+use syn::{
+    Attribute, Data, DeriveInput, Error, Fields, Generics, LitStr, Path, Result, Token, Type,
+};
 
-use crate::{duration, output};
+use crate::{duration, lifetimes, output, uncovered};
 
 #[derive(Default)]
 pub(crate) struct Attributes {
@@ -15,8 +18,8 @@ pub(crate) struct Attributes {
     pub(crate) version: Option<String>,
     /// The function that returns the bytes its fields point to.
     pub(crate) bytes: Option<Path>,
-    /// Whether it was given.
-    pub(crate) json: Option<()>,
+    /// Where it stands, if it was given.
+    pub(crate) json: Option<Span>,
     pub(crate) krate: Option<Path>,
     /// All errors found. The rest is read nevertheless: an event that exists, with most of what it
     /// should have, spares its user the errors that follow from a missing one.
@@ -36,7 +39,15 @@ impl Attributes {
             let text = "`#[event(…)]` stands in front of the type: fields and variants have none";
             attributes.note(Error::new_spanned(attribute, text));
         }
+        attributes.check_parameters(&input.generics);
         attributes
+    }
+
+    fn check_parameters(&mut self, generics: &Generics) {
+        let output = self.output.as_ref();
+        let uncovered = output.and_then(|output| uncovered::refused(output, generics));
+        let borrows = lifetimes::refused(generics);
+        uncovered.into_iter().chain(borrows).for_each(|error| self.note(error));
     }
 
     fn read_one(&mut self, attribute: &Attribute) {
@@ -62,7 +73,8 @@ impl Attributes {
         } else if is("bytes") {
             set(&mut self.bytes, option.value()?.parse()?, option)
         } else if is("json") {
-            set(&mut self.json, (), option)
+            takes_no_value(option)?;
+            set(&mut self.json, option.path.span(), option)
         } else if is("crate") {
             set(&mut self.krate, option.value()?.parse::<LitStr>()?.parse()?, option)
         } else {
@@ -72,12 +84,9 @@ impl Attributes {
     }
 
     fn read_output(&mut self, option: &ParseNestedMeta<'_>) -> Result<()> {
-        let output = output::peeled(option.value()?.parse()?);
-        let Some((error, inside)) = output::refused(&output) else {
-            return set(&mut self.output, output, option);
-        };
-        self.output = Some(inside);
-        Err(error)
+        let (output, error) = output::read(option.value()?)?;
+        let given = set(&mut self.output, output, option);
+        error.map_or(given, Err)
     }
 
     fn note(&mut self, error: Error) {
@@ -117,6 +126,14 @@ fn set<T>(place: &mut Option<T>, value: T, option: &ParseNestedMeta<'_>) -> Resu
         Some(_) => Err(option.error("given twice")),
         None => Ok(()),
     }
+}
+
+fn takes_no_value(option: &ParseNestedMeta<'_>) -> Result<()> {
+    if option.input.is_empty() || option.input.peek(Token![,]) {
+        return Ok(());
+    }
+    let name = option.path.require_ident()?;
+    Err(Error::new(name.span(), format!("`{name}` takes no value")))
 }
 
 /// Skips the rest of a wrong option.

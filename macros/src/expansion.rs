@@ -1,20 +1,24 @@
 //! The code that the derive generates.
 
-use proc_macro2::TokenStream;
-use quote::quote;
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
+use syn::spanned::Spanned;
 use syn::{DeriveInput, Error, Path, Type, parse_quote};
 
 use crate::attributes::Attributes;
-use crate::output;
+use crate::tokens::located;
+use crate::{lifetimes, output, own_type, uncovered};
 
 /// The event, and the errors in its attributes.
-pub(crate) fn expand(input: &DeriveInput) -> TokenStream {
-    let mut attributes = Attributes::read(input);
+pub(crate) fn expand(mut input: DeriveInput) -> TokenStream {
+    let mut attributes = Attributes::read(&input);
     let error = attributes.error.take().map(Error::into_compile_error);
     let krate = attributes.krate.take().unwrap_or_else(|| parse_quote!(::busway));
-    let reply = attributes.output.as_ref().map(|output| reply(input, output, &krate));
-    let event = event(input, attributes, &krate);
+    attributes.output = attributes.output.map(|output| own_type::written_out(output, &input));
+    input.generics = lifetimes::made_static(input.generics);
+    let reply = attributes.output.as_ref().map(|output| reply(&input, output, &krate));
+    let event = event(&input, attributes, &krate);
     quote!(#error #event #reply)
 }
 
@@ -30,14 +34,14 @@ fn event(input: &DeriveInput, attributes: Attributes, krate: &Path) -> TokenStre
         .map_or_else(|| quote!(::core::env!("CARGO_PKG_VERSION")), |version| quote!(#version));
     let limit = limit.map(|nanos| limit_of(nanos, krate));
     let bytes = bytes.map(|of_fields| bytes_of(&of_fields));
-    let to_json = json.map(|()| quote!(#krate::__json_view!();));
+    let to_json = json.map(|place| json_at(place, krate));
     quote! {
         #[automatically_derived]
         #[allow(deprecated)]
         impl #impl_generics #krate::Event for #of_type #type_generics #where_clause {
             type Output = #output;
-            const NAME: &'static str = #name;
-            const SCHEMA: &'static str =
+            const NAME: &'static ::core::primitive::str = #name;
+            const SCHEMA: &'static ::core::primitive::str =
                 ::core::concat!(::core::module_path!(), ".", #type_name, "@", #version);
             #limit
             #bytes
@@ -54,17 +58,34 @@ fn limit_of(nanos: Option<u64>, krate: &Path) -> TokenStream {
     quote!(const LIMIT: #krate::Limit = #krate::Limit::#limit;)
 }
 
+/// Errors in what the function takes and returns are at its path.
 fn bytes_of(of_fields: &Path) -> TokenStream {
+    let place = Span::call_site().located_at(of_fields.span());
+    let this = quote_spanned!(place=> self);
+    // An error in a call is from the path to these, unless they are of another expansion: then it is
+    // at the derive.
+    let end = of_fields.segments.last().map_or(place, Spanned::span);
+    let arguments = quote_spanned!(end=> (#this));
+    let call = quote_spanned! {place=>
+        let bytes: ::core::primitive::usize = #of_fields #arguments;
+    };
     quote! {
-        fn bytes(&self) -> usize {
-            ::core::mem::size_of_val(self).saturating_add(#of_fields(self))
+        fn bytes(&self) -> ::core::primitive::usize {
+            #call
+            ::core::mem::size_of_val(self).saturating_add(bytes)
         }
     }
 }
 
-/// Lets handlers return the output. They may return `()` anyway.
+/// Errors in what the macro writes are where it is called: in the attribute.
+fn json_at(place: Span, krate: &Path) -> TokenStream {
+    located(quote!(#krate::__json_view!();), place)
+}
+
+/// Lets handlers return the output. They may return `()` anyway, and nobody can let them return what
+/// was refused.
 fn reply(input: &DeriveInput, output: &Type, krate: &Path) -> Option<TokenStream> {
-    if output::is_unit(output) {
+    if output::is_unit(output) || uncovered::is_uncovered(output, &input.generics) {
         return None;
     }
     let of_type = &input.ident;
@@ -78,21 +99,7 @@ fn reply(input: &DeriveInput, output: &Type, krate: &Path) -> Option<TokenStream
 
 #[cfg(test)]
 mod tests {
-    /// The code generated for an event.
-    fn expand(event: &str) -> String {
-        super::expand(&syn::parse_str(event).unwrap()).to_string()
-    }
-
-    /// Exactly one error with this text is reported, and the event is still generated, with these
-    /// lines.
-    fn assert_refused(event: &str, text: &str, lines: &[&str]) {
-        let expanded = expand(event);
-        assert_eq!(expanded.matches("compile_error").count(), 1, "{expanded}");
-        assert!(expanded.contains(text), "{text} is not in {expanded}");
-        for line in lines.iter().chain(&["impl :: busway :: Event for Ask"]) {
-            assert!(expanded.contains(line), "{line} is not in {expanded}");
-        }
-    }
+    use crate::testing::{assert_refused, expand, places, places_of};
 
     #[test]
     fn a_wrapper_is_no_output_and_what_is_inside_stands_for_it() {
@@ -114,6 +121,37 @@ mod tests {
     }
 
     #[test]
+    fn an_output_is_not_quoted() {
+        let text = "`output` is a type, without quotes";
+        let quoted = r#"#[event(output = "u8", name = "ask")] struct Ask;"#;
+        assert_refused(quoted, text, &["Output = u8", "Reply < Ask > for u8", r#"str = "ask""#]);
+        assert_eq!(places(quoted), [r#""u8""#]);
+        assert_refused(r#"#[event(output = "Option<u8>")] struct Ask;"#, text, &["Output = u8"]);
+        assert_refused(r#"#[event(output = "an u8")] struct Ask;"#, text, &["Output = ()"]);
+    }
+
+    #[test]
+    fn a_flag_that_is_given_a_value_is_told_at_its_name() {
+        assert_eq!(places("#[event(name = \"ask\", json = true)] struct Ask;"), ["json"]);
+    }
+
+    #[test]
+    fn errors_in_the_json_view_are_at_its_option() {
+        let event = r#"#[event(name = "ask", json, crate = "of::mine")] struct Ask;"#;
+        let call = "of : : mine : : __json_view ! () ;";
+        assert!(places_of(call, event).iter().all(|place| place == "json"));
+    }
+
+    #[test]
+    fn errors_in_the_bytes_are_at_the_path() {
+        let call = "bytes : : : core : : primitive : : usize = heap (self) self ;";
+        let places = places_of(call, "#[event(bytes = heap)] struct Ask;");
+        assert!(places.iter().all(|place| place == "heap"), "{places:?}");
+        let method = "#[event(bytes = Self::heap)] struct Ask;";
+        assert_eq!(places_of("Self : : heap (self)", method), ["Self", ":", ":", "heap", "heap"]);
+    }
+
+    #[test]
     fn the_rest_is_read_behind_what_is_wrong() {
         for (wrong, text) in [
             ("(nmae = \"a\", output = u32)", "unknown option, expected `output`"),
@@ -121,6 +159,9 @@ mod tests {
             ("(timeout = \"1 day\", output = u32)", "expected a duration"),
             ("(version = 2, output = u32)", "expected string literal"),
             ("(json, json, output = u32)", "given twice"),
+            ("(json = true, output = u32)", "`json` takes no value"),
+            ("(json = \"all\", output = u32)", "`json` takes no value"),
+            ("(json(all), output = u32)", "`json` takes no value"),
             ("(crate = \"a b\", output = u32)", "unexpected token"),
             ("(bytes = 7, output = u32)", "expected identifier"),
             ("(name, output = u32)", "expected `=`"),

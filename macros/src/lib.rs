@@ -3,7 +3,13 @@
 mod attributes;
 mod duration;
 mod expansion;
+mod lifetimes;
 mod output;
+mod own_type;
+#[cfg(test)]
+mod testing;
+mod tokens;
+mod uncovered;
 
 use syn::{DeriveInput, parse_macro_input};
 
@@ -39,7 +45,7 @@ use syn::{DeriveInput, parse_macro_input};
 ///
 /// | attribute | meaning | default |
 /// |---|---|---|
-/// | `output = Type` | what handlers answer with; they may also return an `Option` or a `Result` of it; not a bare parameter of a generic event | `()`: no value |
+/// | `output = Type` | what handlers answer with; they may also return an `Option` or a `Result` of it. `Self` is the event. A parameter `T` of a generic event is no output by itself, nor in a `Box`, a `Pin` or a reference: put it into a struct of your own, or `Vec<T>` or `Arc<T>` | `()`: no value |
 /// | `name = "…"` | the name that handlers can be registered by | the type's name |
 /// | `timeout = "…"` | the limit of each invocation: a number with `ns`, `us`, `ms`, `s`, `m` or `h`; `"off"` for none | the bus's |
 /// | `version = "…"` | the version in the schema, `module.Type@version` | the crate's |
@@ -54,6 +60,5 @@ use syn::{DeriveInput, parse_macro_input};
 /// journal cannot tell them apart when it gives events back: write events of a struct for each.
 #[proc_macro_derive(Event, attributes(event))]
 pub fn derive_event(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
-    let input = parse_macro_input!(input as DeriveInput);
-    expansion::expand(&input).into()
+    expansion::expand(parse_macro_input!(input as DeriveInput)).into()
 }

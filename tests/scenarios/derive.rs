@@ -1,6 +1,7 @@
 //! `#[derive(Event)]`, and the same code written by hand.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use busway::{AnyEvent, Event, EventHandle, HandlerError, Limit, Reply, ResultError};
@@ -17,6 +18,7 @@ scenarios!(
     derive_where_names_are_shadowed,
     derive_in_a_macro,
     derive_with_an_output_of_ones_own_called_result,
+    derive_with_the_event_as_its_output,
 );
 
 #[derive(Event)]
@@ -72,10 +74,52 @@ mod shadowed {
     pub(super) struct Some;
     pub(super) mod core {}
     pub(super) mod std {}
+    pub(super) trait Send {}
+    pub(super) trait Sync {}
+    pub(super) trait Event {}
+    pub(super) trait Reply {}
+    pub(super) struct Limit;
+    #[allow(non_camel_case_types)]
+    pub(super) struct usize;
+    #[allow(non_camel_case_types)]
+    pub(super) struct str;
 
     #[derive(busway::Event)]
-    #[event(output = u32, timeout = "1s")]
+    #[event(output = u32, timeout = "1s", bytes = bytes)]
     pub(super) struct Hidden(pub(super) u32);
+
+    fn bytes(_: &Hidden) -> ::core::primitive::usize {
+        1
+    }
+}
+
+/// Nor may it need what is in the prelude.
+mod bare {
+    #![no_implicit_prelude]
+
+    #[derive(::busway::Event, ::core::clone::Clone)]
+    #[event(output = Self, timeout = "off", bytes = Self::heap)]
+    pub(super) struct Bare<T: Bound = u8, const N: usize = 1>(pub(super) [T; N])
+    where
+        [T; N]: ::core::clone::Clone;
+
+    pub(super) trait Bound:
+        ::core::clone::Clone + ::core::marker::Send + ::core::marker::Sync + 'static
+    {
+    }
+
+    impl Bound for u8 {}
+
+    impl<T: Bound, const N: usize> Bare<T, N> {
+        fn heap(&self) -> usize {
+            N
+        }
+    }
+
+    #[cfg(feature = "serde")]
+    #[derive(::busway::Event, ::serde::Serialize)]
+    #[event(json)]
+    pub(super) struct Seen;
 }
 
 /// A type from a `macro_rules!` fragment comes in an invisible group.
@@ -89,6 +133,7 @@ macro_rules! event {
 
 event!(Counts -> u32);
 event!(CountsNothing -> ());
+event!(CountsItself -> Arc<Self>);
 event!(CountsInParentheses -> (()));
 
 mod game {
@@ -101,6 +146,16 @@ mod game {
 #[derive(Event)]
 #[event(output = game::Result)]
 struct Play;
+
+#[derive(Event, Clone, Debug, PartialEq)]
+#[event(output = Self)]
+struct Doubles(u32);
+
+#[derive(Event, Clone, Debug, PartialEq)]
+#[event(output = Vec<Self>)]
+struct Splits<T, const N: usize = 2>([T; N])
+where
+    T: Clone + Send + Sync + 'static;
 
 /// The generated code names deprecated types.
 mod deprecated {
@@ -145,6 +200,18 @@ fn derive_writes_the_constants() {
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(Told::SCHEMA, format!("scenarios::derive.Told@{version}"));
     assert_eq!(elsewhere::Local::SCHEMA, format!("scenarios::derive::elsewhere.Local@{version}"));
+}
+
+#[test]
+fn derive_counts_what_a_function_returns() {
+    assert_eq!(shadowed::Hidden(0).bytes(), size_of::<shadowed::Hidden>() + 1);
+    assert_eq!(bare::Bare([0u8; 3]).bytes(), 3 + 3);
+}
+
+#[test]
+#[cfg(feature = "serde")]
+fn derive_gives_a_json_view_without_a_prelude() {
+    assert_eq!(bare::Seen.to_json().unwrap().unwrap(), serde_json::Value::Null);
 }
 
 #[test]
@@ -228,6 +295,8 @@ async fn derive_where_names_are_shadowed<E: Env>(env: E) -> Outcome {
     let bus = env.bus("main");
     bus.on(|hidden: EventHandle<shadowed::Hidden>| hidden.0);
     assert_eq!(run(&bus, shadowed::Hidden(6)).await?.result()?, 6);
+    bus.on(|bare: EventHandle<bare::Bare>| bare::Bare([bare.0[0] + 1]));
+    assert_eq!(run(&bus, bare::Bare([7])).await?.result()?.0, [8]);
     Ok(())
 }
 
@@ -236,6 +305,8 @@ async fn derive_in_a_macro<E: Env>(env: E) -> Outcome {
     bus.on(|_: EventHandle<Counts>| 8);
     assert_eq!(run(&bus, Counts).await?.result()?, 8);
     assert_eq!(run(&bus, CountsNothing).await?.result_opt()?, None);
+    bus.on(|_: EventHandle<CountsItself>| Arc::new(CountsItself));
+    assert!(run(&bus, CountsItself).await?.result_opt()?.is_some());
     assert_eq!(run(&bus, CountsInParentheses).await?.result_opt()?, None);
     Ok(())
 }
@@ -246,6 +317,15 @@ async fn derive_with_an_output_of_ones_own_called_result<E: Env>(env: E) -> Outc
     bus.on(|_: EventHandle<Play>| Ok::<_, String>(Some(game::Result { score: 10 })));
     let scores: Vec<_> = run(&bus, Play).await?.results_list()?;
     assert_eq!(scores.iter().map(|result| result.score).collect::<Vec<_>>(), [9, 10]);
+    Ok(())
+}
+
+async fn derive_with_the_event_as_its_output<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    bus.on(|event: EventHandle<Doubles>| Doubles(2 * event.0));
+    bus.on(|event: EventHandle<Splits<u8>>| async move { Some(vec![(*event).clone()]) });
+    assert_eq!(run(&bus, Doubles(4)).await?.result()?, Doubles(8));
+    assert_eq!(run(&bus, Splits([1u8, 2])).await?.result()?, [Splits([1, 2])]);
     Ok(())
 }
 
