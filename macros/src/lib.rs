@@ -13,6 +13,11 @@ mod uncovered;
 
 use syn::{DeriveInput, parse_macro_input};
 
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// Makes a type an event.
 ///
 /// ```
