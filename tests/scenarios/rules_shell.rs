@@ -7,5 +7,6 @@ mod json;
 mod life;
 mod memory;
 mod results;
+mod stopping;
 mod time;
 mod watching;

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 
 use super::EventBus;
 use super::builder::{EventBusBuilder, HubBuilder};
@@ -61,6 +62,46 @@ impl Hub {
     pub fn buses(&self) -> Vec<EventBus> {
         let shells: Vec<_> = self.0.lock().shells().cloned().collect();
         shells.into_iter().filter_map(EventBus::of_owned).collect()
+    }
+
+    /// Stops all buses of the hub together (R32).
+    ///
+    /// With a timeout, none of them accepts new events, but all accept what handlers still dispatch as
+    /// children and what one bus sends on to another, and have until then to finish their work. What
+    /// is left then, or everything if there is no timeout (`None`), is ended. `clear` also drops their
+    /// handlers and histories and frees their names. Buses stopped one after the other would refuse
+    /// each other's events meanwhile.
+    ///
+    /// Inside a handler, it does not wait for what cannot complete before that handler.
+    ///
+    /// # Cancel safety
+    /// Dropping it before it is ready leaves buses that accept no new events and go on with those they
+    /// have.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use busway::{Event, EventHandle};
+    /// use std::time::Duration;
+    ///
+    /// #[derive(Event)]
+    /// struct Order;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let hub = busway::hub();
+    /// let (orders, audit) = (hub.bus("orders").build(), hub.bus("audit").build());
+    /// orders.on(|_: EventHandle<Order>| tokio::time::sleep(Duration::from_secs(2)));
+    /// orders.forward("*", &audit)?;
+    /// let order = orders.dispatch(Order)?;
+    ///
+    /// hub.stop(Duration::from_secs(10), false).await;
+    /// assert_eq!(order.path(), ["orders", "audit"]);
+    /// order.check()?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn stop(&self, timeout: impl Into<Option<Duration>>, clear: bool) {
+        self.0.drain_and_stop(timeout.into(), clear).await;
     }
 
     /// Returns what each bus of the hub holds in memory (R30).

@@ -1,6 +1,7 @@
 //! Closing, stopping and abandoning buses, and waiting until they are idle (R31–R33).
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::future::poll_fn;
 use core::sync::atomic::Ordering;
 use core::task::Poll;
@@ -10,7 +11,7 @@ use super::EventBus;
 use super::context;
 use super::ending;
 use super::error::WaitError;
-use super::shared::{BusShared, HubState};
+use super::shared::{BusShared, HubShared, HubState};
 use super::sleep::{Elapsed, with_timeout};
 use super::wakers::Place;
 
@@ -226,7 +227,7 @@ impl BusShared {
     }
 
     /// Waits until at most this many events are incomplete.
-    async fn at_most(&self, events: usize) {
+    pub(crate) async fn at_most(&self, events: usize) {
         let is_so = |hub: &HubState| hub.books.incomplete(self.key) <= events;
         let ask_to_be_told = || {
             let mut hub = self.hub.lock();
@@ -242,5 +243,41 @@ impl BusShared {
             if is_over { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
+    }
+}
+
+impl HubShared {
+    /// Stops all buses after they have finished their work, or after `limit` at the latest.
+    pub(crate) async fn drain_and_stop(&self, limit: Option<Duration>, clear: bool) {
+        if limit.is_some() {
+            let by = context::invocation_of(self);
+            let drained = self.input(|hub| {
+                let drained = hub.books.drain_hub(by).into_iter();
+                drained.filter_map(|(bus, left)| Some((hub.shell(bus)?, left))).collect::<Vec<_>>()
+            });
+            let _: Result<(), Elapsed> =
+                with_timeout(self, limit, self.all_at_most(&drained)).await;
+        }
+        let now = self.now();
+        let buses: Vec<_> = self.lock().shells().cloned().collect();
+        self.input(|hub| {
+            // First all: what one of them clears does not reach another.
+            buses.iter().for_each(|bus| hub.books.stop(bus.key, now));
+            buses.iter().filter(|_| clear).for_each(|bus| hub.books.clear(bus.key));
+        });
+    }
+
+    /// Waits until each of these buses has at most so many incomplete events, all at the same time: one
+    /// may give another something to do.
+    async fn all_at_most(&self, buses: &[(Arc<BusShared>, usize)]) {
+        let is_over = || {
+            let hub = self.lock();
+            buses.iter().all(|(bus, events)| hub.books.incomplete(bus.key) <= *events)
+        };
+        while !is_over() {
+            for (bus, events) in buses {
+                bus.at_most(*events).await;
+            }
+        }
     }
 }

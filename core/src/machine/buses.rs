@@ -88,6 +88,22 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         by.map_or(0, |by| self.dependents(by, bus))
     }
 
+    /// Does the same for all buses of the hub together: what one of them sends on, the others still
+    /// accept.
+    ///
+    /// Returns the buses, and how many incomplete events of each cannot complete before `by`.
+    pub fn drain_hub(&mut self, by: Option<InvocationKey>) -> Vec<(BusKey, usize)> {
+        let buses: Vec<_> = self.buses.iter().map(|(ix, _)| self.buses.key(ix)).collect();
+        let drain = |bus: BusKey| {
+            let left = self.drain_but(bus, by);
+            if let Some(ix) = self.bus(bus).filter(|ix| self.buses[*ix].phase == Phase::Draining) {
+                self.buses[ix].phase = Phase::DrainingTogether;
+            }
+            (bus, left)
+        };
+        buses.into_iter().map(drain).collect()
+    }
+
     /// Asks for one [`Output::Idle`] when a bus has no more than `at_most` incomplete events. Of
     /// several callers, all are told when the first one is due, and ask again.
     pub fn tell_idle(&mut self, bus: BusKey, at_most: usize) {

@@ -16,7 +16,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             return true;
         }
         let state = &self.buses[bus];
-        if !state.is_open_to(self.entries[event].attached) || state.closed || state.refuses {
+        if !state.is_open_to_forwards(self.entries[event].attached) || state.closed || state.refuses
+        {
             return false;
         }
         self.forwarded.insert((event, bus));

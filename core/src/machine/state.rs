@@ -79,6 +79,8 @@ pub(super) enum Phase {
     Open,
     /// Accepts only children of incomplete events.
     Draining,
+    /// The same with all buses of the hub: it accepts what they send on too.
+    DrainingTogether,
     Stopped,
 }
 
@@ -154,9 +156,14 @@ impl<H> BusState<H> {
     pub(super) const fn is_open_to(&self, is_attached: bool) -> bool {
         match self.phase {
             Phase::Open => true,
-            Phase::Draining => is_attached,
+            Phase::Draining | Phase::DrainingTogether => is_attached,
             Phase::Stopped => false,
         }
+    }
+
+    /// Returns whether it accepts an event that another bus sends on.
+    pub(super) const fn is_open_to_forwards(&self, is_attached: bool) -> bool {
+        matches!(self.phase, Phase::DrainingTogether) || self.is_open_to(is_attached)
     }
 }
 

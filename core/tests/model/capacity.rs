@@ -22,7 +22,9 @@ impl Model {
         let mut reasons = Vec::new();
         match state.phase {
             Phase::Stopped => reasons.push(Refusal::Stopped),
-            Phase::Draining if !attached => reasons.push(Refusal::Stopped),
+            Phase::Draining | Phase::DrainingTogether if !attached => {
+                reasons.push(Refusal::Stopped)
+            }
             _ if state.gone => reasons.push(Refusal::Stopped),
             _ if state.refuses => reasons.push(Refusal::NotWritten),
             _ => {}
@@ -96,7 +98,7 @@ impl Model {
             return true;
         }
         let bus = &self.buses[target];
-        let is_open = bus.phase == Phase::Open
+        let is_open = matches!(bus.phase, Phase::Open | Phase::DrainingTogether)
             || (bus.phase == Phase::Draining && self.events[event].attached);
         let takes_it = !bus.gone && !bus.closed && !bus.refuses && is_open;
         if takes_it {

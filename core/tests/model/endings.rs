@@ -44,6 +44,15 @@ impl Model {
         self.refuse_line(bus);
     }
 
+    pub(crate) fn drain_hub(&mut self) {
+        for bus in 0..self.buses.len() {
+            self.drain(bus);
+            if self.buses[bus].phase == Phase::Draining {
+                self.buses[bus].phase = Phase::DrainingTogether;
+            }
+        }
+    }
+
     pub(crate) fn stop(&mut self, bus: BusId) {
         if self.buses[bus].gone {
             return;

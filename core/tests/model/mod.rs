@@ -47,6 +47,8 @@ pub(crate) type Kind = (&'static str, Option<TypeId>);
 pub(crate) enum Phase {
     Open,
     Draining,
+    /// With all other buses.
+    DrainingTogether,
     Stopped,
 }
 

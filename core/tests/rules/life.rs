@@ -163,6 +163,28 @@ mod r32 {
     }
 
     #[test]
+    fn r32_buses_that_drain_together_take_what_they_send_on() {
+        for together in [false, true] {
+            let mut desk = Desk::new();
+            let (a, b) = (bus(&mut desk, "a"), bus(&mut desk, "b"));
+            desk.forward(a, b);
+            desk.send(a, "e1");
+            desk.run();
+            let drained = desk.input(|machine| match together {
+                true => machine.drain_hub(None),
+                false => [a, b].map(|bus| (bus, machine.drain_but(bus, None))).into(),
+            });
+            assert_eq!(drained, [(a, 0), (b, 0)]);
+            assert_eq!([a, b].map(|bus| desk.try_send(bus, "e2")), [Err(Refusal::Stopped); 2]);
+            desk.ends("e1", 1);
+            desk.run_to_end();
+            let path: &[&str] = if together { &["a", "b"] } else { &["a"] };
+            assert_eq!(desk.path("e1"), path);
+            assert_eq!(desk.completed(), ["e1"]);
+        }
+    }
+
+    #[test]
     fn r32_a_drain_that_takes_too_long_is_ended() {
         let mut desk = Desk::new();
         let a = bus(&mut desk, "a");

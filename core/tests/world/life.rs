@@ -9,6 +9,7 @@ impl World {
     pub(super) fn live(&mut self) -> Checked {
         let bus = self.rng.below(self.keys.buses.len());
         match self.rng.below(8) {
+            0 if self.rng.chance(20) => self.drain_hub(),
             0 => self.drain(bus),
             1 => self.stop(bus),
             2 => self.clear(bus),
@@ -27,6 +28,15 @@ impl World {
         let key = self.keys.buses[bus];
         self.input(|hub| hub.drain(key));
         self.model.drain(bus);
+        self.check()
+    }
+
+    fn drain_hub(&mut self) -> Checked {
+        self.begin(|| "drain hub".into());
+        let drained = self.input(|hub| hub.drain_hub(None));
+        self.model.drain_hub();
+        let live = self.model.buses.iter().filter(|bus| !bus.gone).count();
+        self.agree("drained", &drained.len(), &live)?;
         self.check()
     }
 

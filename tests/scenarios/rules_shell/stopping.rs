@@ -1,0 +1,100 @@
+//! R32: all buses of a hub are stopped together.
+
+use busway::{Cause, DispatchError, Event, EventHandle, EventStatus, HandlerError};
+
+use futures_util::future::join;
+
+use crate::runtimes::{Env, Outcome};
+use crate::support::{Gate, Log};
+
+scenarios!(
+    r32_buses_stopped_together_finish_what_they_give_each_other,
+    r32_what_a_hub_has_not_finished_in_time_is_ended,
+    r32_a_hub_is_stopped_from_inside_a_handler,
+);
+
+#[derive(Event)]
+#[event(output = u32)]
+struct Order(u32);
+
+#[derive(Event)]
+#[event(output = u32)]
+struct Take(u32);
+
+async fn r32_buses_stopped_together_finish_what_they_give_each_other<E: Env>(env: E) -> Outcome {
+    let hub = env.hub();
+    let [orders, stock, audit] = ["orders", "stock", "audit"].map(|name| hub.bus(name).build());
+    let (gate, log) = (Gate::closed(), Log::<u32>::new());
+    let (opens, takes) = (gate.clone(), stock.clone());
+    orders.on(move |order: EventHandle<Order>| {
+        let (gate, stock) = (opens.clone(), takes.clone());
+        async move {
+            gate.pass().await;
+            busway::ok(stock.run(Take(order.0)).await?.result()?)
+        }
+    });
+    stock.on(|take: EventHandle<Take>| take.0 * 2);
+    orders.forward("*", &audit)?;
+    let seen = log.clone();
+    audit.on(move |order: EventHandle<Order>| seen.push(order.0));
+    let events = [orders.dispatch(Order(1))?, orders.dispatch(Order(2))?];
+
+    let stopping = hub.clone();
+    let stops = env.task(async move { stopping.stop(env.ticks(1_000), true).await });
+    let opens = async {
+        while !audit.is_stopped() {
+            env.sleep(1).await;
+        }
+        let refused = stock.dispatch(Take(9));
+        assert!(matches!(refused, Err(DispatchError::Stopped { event: Take(9) })));
+        gate.open();
+    };
+    join(stops, opens).await;
+    for (event, result) in events.into_iter().zip([2, 4]) {
+        assert_eq!((event.status(), event.result()?), (EventStatus::Completed, result));
+        assert_eq!(event.path(), ["orders", "audit"]);
+    }
+    assert_eq!(log.items(), [1, 2]);
+    assert_eq!([&orders, &stock, &audit].map(|bus| bus.handler_count()), [0; 3], "cleared");
+    hub.stop(None, false).await;
+    Ok(())
+}
+
+async fn r32_what_a_hub_has_not_finished_in_time_is_ended<E: Env>(env: E) -> Outcome {
+    let hub = env.hub();
+    let [one, other] = ["one", "other"].map(|name| hub.bus(name).build());
+    for bus in [&one, &other] {
+        bus.on(|_: EventHandle<Order>| std::future::pending::<u32>());
+    }
+    let events = [one.dispatch(Order(1))?, one.dispatch(Order(2))?, other.dispatch(Order(3))?];
+    hub.stop(env.ticks(2), false).await;
+    for event in &events {
+        assert_eq!(event.wait().await?.cause(), Some(Cause::Stopped));
+    }
+    assert!(matches!(other.dispatch(Order(4)), Err(DispatchError::Stopped { .. })));
+    Ok(())
+}
+
+async fn r32_a_hub_is_stopped_from_inside_a_handler<E: Env>(env: E) -> Outcome {
+    let hub = env.hub();
+    let [one, other] = ["one", "other"].map(|name| hub.bus(name).build());
+    other.on(move |take: EventHandle<Take>| async move {
+        env.sleep(2).await;
+        take.0
+    });
+    let takes = other.dispatch(Take(7))?;
+    let stops = hub.clone();
+    one.on(move |_: EventHandle<Order>| {
+        let hub = stops.clone();
+        async move {
+            hub.stop(env.ticks(1_000), false).await;
+            1
+        }
+    });
+    let order = one.dispatch(Order(1))?.await?;
+    assert_eq!(takes.result()?, 7, "it was waited for");
+    let Some(HandlerError::Aborted { cause: Cause::Stopped }) = order.results()[0].error() else {
+        panic!("{:?}", order.results());
+    };
+    Ok(())
+}
