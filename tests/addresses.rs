@@ -206,6 +206,9 @@ async fn s150_a_failing_listener_stops_no_other() -> Result<(), BoxError> {
     assert_eq!((published.listeners, published.failures.len()), (2, 1));
     assert_eq!(published.failures[0].1.to_string(), "one listener fails");
     assert_eq!(count.load(Ordering::Relaxed), 1);
+    let published = bus.publish("t", "one").await?;
+    let error = published.failures[1].1.to_string();
+    assert_eq!(error, "the listener takes values of type u32, not &str");
 
     bus.consumer("slow", |_: Message<()>| async move {
         sleep(Duration::from_secs(60)).await;

@@ -86,7 +86,7 @@ fn bus(args: &Args, progress: &Arc<Progress>, outline: &Arc<Outline>) -> EventBu
         .limit(Limit::Off)
         .slow_after(None)
         // A completed event has been merged; nothing asks for it again.
-        .max_history(Some(0))
+        .max_history(0)
         // A folder awaits one batch before the next: the walk bounds itself.
         .max_pending_children(None)
         .build();

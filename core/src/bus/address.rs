@@ -12,7 +12,7 @@ use super::handle::EventHandle;
 use super::handler::{Callable, FirstPoll, Started};
 use super::handler_future::Answering;
 use super::handler_name::HandlerName;
-use super::message::{Envelope, Message};
+use super::message::{Envelope, Message, body_type};
 use super::record::{Erased, downcast};
 use super::request::ReplyCell;
 use super::shared::BusShared;
@@ -300,10 +300,11 @@ where
         by: InvocationKey,
         first: FirstPoll<'_, '_>,
     ) -> Started {
+        let envelope = event.type_name();
         let Some(record) = downcast::<Envelope<B>>(event) else {
             // A value of another type was published on a listener's topic.
-            let expected = core::any::type_name::<B>();
-            let error = alloc::format!("the listener takes values of type {expected}");
+            let (takes, got) = (core::any::type_name::<B>(), body_type(envelope));
+            let error = alloc::format!("the listener takes values of type {takes}, not {got}");
             return first.ended(Verdict::failed(error));
         };
         let handle = EventHandle::in_handler(record, bus, by);

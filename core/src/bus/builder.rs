@@ -133,14 +133,14 @@ impl HubBuilder {
 
     /// Sets the deepest level a child may be dispatched at (R18). The default is 1 000; `None`
     /// allows any.
-    pub const fn max_depth(mut self, depth: Option<u32>) -> Self {
-        self.config.max_depth = depth;
+    pub fn max_depth(mut self, depth: impl Into<Option<u32>>) -> Self {
+        self.config.max_depth = depth.into();
         self
     }
 
     /// Sets the bytes of events in memory above which one warning is given (R30). The default is 50 MB.
-    pub const fn memory_warning(mut self, bytes: Option<u64>) -> Self {
-        self.config.memory_warning = bytes;
+    pub fn memory_warning(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.config.memory_warning = bytes.into();
         self
     }
 
@@ -233,13 +233,13 @@ impl EventBusBuilder {
     }
 
     /// Sets the deepest level a child may be dispatched at. See [`HubBuilder::max_depth`].
-    pub fn max_depth(self, depth: Option<u32>) -> Self {
+    pub fn max_depth(self, depth: impl Into<Option<u32>>) -> Self {
         self.own_hub(|hub| hub.max_depth(depth))
     }
 
     /// Sets the bytes of events in memory above which one warning is given. See
     /// [`HubBuilder::memory_warning`].
-    pub fn memory_warning(self, bytes: Option<u64>) -> Self {
+    pub fn memory_warning(self, bytes: impl Into<Option<u64>>) -> Self {
         self.own_hub(|hub| hub.memory_warning(bytes))
     }
 
@@ -300,15 +300,15 @@ impl<H: IntoHub> EventBusBuilder<H> {
 
     /// Sets how many root events may be incomplete at a time (R6). The default is 100; `None` allows
     /// any number. With 0 the bus accepts only children.
-    pub const fn max_pending(mut self, events: Option<usize>) -> Self {
-        self.config.max_pending = events;
+    pub fn max_pending(mut self, events: impl Into<Option<usize>>) -> Self {
+        self.config.max_pending = events.into();
         self
     }
 
     /// Sets how many children may be incomplete at a time (R6). The default is 10 000; `None` allows
     /// any number.
-    pub const fn max_pending_children(mut self, events: Option<usize>) -> Self {
-        self.config.max_pending_children = events;
+    pub fn max_pending_children(mut self, events: impl Into<Option<usize>>) -> Self {
+        self.config.max_pending_children = events.into();
         self
     }
 
@@ -319,8 +319,8 @@ impl<H: IntoHub> EventBusBuilder<H> {
     ///
     /// Requests and published values do not push out events: they have a limit of their own, which is
     /// the same number of completed ones.
-    pub const fn max_history(mut self, events: Option<usize>) -> Self {
-        self.config.max_history = events;
+    pub fn max_history(mut self, events: impl Into<Option<usize>>) -> Self {
+        self.config.max_history = events.into();
         self
     }
 
@@ -332,8 +332,8 @@ impl<H: IntoHub> EventBusBuilder<H> {
     }
 
     /// Sets how long a handler runs before one warning says so (R25). The default is 15 s.
-    pub const fn slow_after(mut self, after: Option<Duration>) -> Self {
-        self.config.slow_after = after;
+    pub fn slow_after(mut self, after: impl Into<Option<Duration>>) -> Self {
+        self.config.slow_after = after.into();
         self
     }
 

@@ -139,3 +139,13 @@ impl<B> fmt::Debug for Envelope<B> {
         f.debug_struct("Envelope").field("address", &self.address).finish_non_exhaustive()
     }
 }
+
+/// The type of the body, from the name of its envelope.
+pub(crate) fn body_type(envelope: &str) -> &str {
+    parameter(envelope, core::any::type_name::<Envelope<()>>()).unwrap_or(envelope)
+}
+
+/// The parameter of a type, from its name and that of the same with `()`.
+pub(crate) fn parameter<'a>(name: &'a str, with_unit: &str) -> Option<&'a str> {
+    name.strip_prefix(with_unit.strip_suffix("()>")?)?.strip_suffix('>')
+}

@@ -34,7 +34,7 @@ impl EventBus {
     ///
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> Result<(), busway::BoxError> {
-    /// let bus = busway::builder("main").max_pending(Some(1)).build();
+    /// let bus = busway::builder("main").max_pending(1).build();
     /// let permit = bus.reserve().await?;
     /// let error = bus.dispatch(Job(2)).expect_err("the only place is taken");
     /// assert!(matches!(error, DispatchError::Full { limit: 1, .. }));
@@ -69,7 +69,7 @@ impl EventBus {
     ///
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> Result<(), busway::BoxError> {
-    /// let bus = busway::builder("main").max_pending(Some(2)).build();
+    /// let bus = busway::builder("main").max_pending(2).build();
     /// bus.on(|_: EventHandle<Job>| tokio::time::sleep(Duration::from_secs(1)));
     /// for n in 0..10 {
     ///     bus.dispatch_wait(Job(n)).await?;
@@ -97,7 +97,7 @@ impl EventBus {
 ///
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() -> Result<(), busway::BoxError> {
-/// let bus = busway::builder("main").max_pending(Some(1)).build();
+/// let bus = busway::builder("main").max_pending(1).build();
 /// let permit = bus.reserve().await?;
 /// assert!(bus.dispatch(Job).is_err(), "the bus is full");
 /// drop(permit);

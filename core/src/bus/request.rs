@@ -13,7 +13,7 @@ use super::EventBus;
 use super::address::{Address, Speaks};
 use super::context::Claim;
 use super::error::{HandlerError, WaitError};
-use super::message::{Envelope, Headers};
+use super::message::{self, Envelope, Headers};
 use super::record::Head;
 use super::results::error_of;
 use super::send::{NotSent, Options, Parentage};
@@ -355,8 +355,7 @@ pub(crate) struct ReplyCell<R>(Mutex<Option<R>>);
 
 /// The name of the reply's type, from the name of such a cell.
 pub(crate) fn reply_type(cell: &str) -> Option<&str> {
-    let of_cells = core::any::type_name::<ReplyCell<()>>().strip_suffix("()>")?;
-    cell.strip_prefix(of_cells)?.strip_suffix('>')
+    message::parameter(cell, core::any::type_name::<ReplyCell<()>>())
 }
 
 impl<R> ReplyCell<R> {

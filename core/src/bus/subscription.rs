@@ -23,8 +23,8 @@ impl EventBus {
     ///
     /// The forward neither keeps the target alive nor ends with it. Once the last [`EventBus`] of
     /// the target is dropped, or the target is stopped, each event has a failure for it among its
-    /// results. Keep the target and stop the source first, or end the forward with
-    /// [`off`](Subscription::off).
+    /// results. Keep the target and stop the source first, or both with
+    /// [`Hub::stop`](super::Hub::stop), or end the forward with [`off`](Subscription::off).
     ///
     /// # Errors
     /// The buses belong to different hubs.

@@ -23,7 +23,7 @@ impl Model {
         match state.phase {
             Phase::Stopped => reasons.push(Refusal::Stopped),
             Phase::Draining | Phase::DrainingTogether if !attached => {
-                reasons.push(Refusal::Stopped)
+                reasons.push(Refusal::Stopped);
             }
             _ if state.gone => reasons.push(Refusal::Stopped),
             _ if state.refuses => reasons.push(Refusal::NotWritten),

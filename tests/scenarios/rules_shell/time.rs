@@ -86,7 +86,7 @@ async fn r22_a_limit_drops_the_future_and_the_next_handler_runs<E: Env>(env: E) 
 
 async fn r25_a_slow_handler_is_told_of_once<E: Env>(env: E) -> Outcome {
     let (builder, warnings) = collecting(env.builder("main"));
-    let bus = builder.slow_after(env.ticks(2).into()).build();
+    let bus = builder.slow_after(env.ticks(2)).build();
     let gate = Gate::closed();
     bus.handler(held_back(&gate)).named("inner").register();
     let waits =
@@ -112,7 +112,7 @@ async fn r25_a_slow_handler_is_told_of_once<E: Env>(env: E) -> Outcome {
 
 async fn r25_a_fast_one_is_not<E: Env>(env: E) -> Outcome {
     let (builder, warnings) = collecting(env.builder("main"));
-    let bus = builder.slow_after(env.ticks(1_000).into()).build();
+    let bus = builder.slow_after(env.ticks(1_000)).build();
     bus.on(move |_: EventHandle<Slow>| async move {
         env.sleep(1).await;
         1
