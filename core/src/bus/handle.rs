@@ -274,6 +274,7 @@ impl<E> Awaited for EventHandle<E> {
 impl<E> Future for Wait<E> {
     type Output = Result<EventHandle<E>, WaitError>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.0.poll(cx)
     }

@@ -29,9 +29,14 @@ impl Holder<'_> {
         let Action::Call(handler) = &entry.action else { return None };
         let head = payload.head();
         let hub = self.bus.hub.address();
-        let key = Some(entry.info.key);
-        let (id, depth) = (head.id, head.depth);
-        let parent = ParentRef { event: Some(event), id, depth, handler: key, in_handler: true };
+        let parent = ParentRef {
+            event: Some(event),
+            id: head.id,
+            depth: head.depth,
+            handler: Some(entry.info.key),
+            #[cfg(feature = "journal")]
+            in_handler: true,
+        };
         let polled_with = |waker| {
             let polled = Some(Polled { hub, invocation, waker });
             Current { polled, hub, parent, in_scope: 0 }

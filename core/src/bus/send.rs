@@ -31,7 +31,7 @@ pub(crate) struct ParentRef {
     pub(crate) depth: u32,
     pub(crate) handler: Option<HandlerKey>,
     /// Whether a running handler of it dispatches the child, in this hub or another.
-    #[cfg_attr(not(feature = "journal"), allow(dead_code))]
+    #[cfg(feature = "journal")]
     pub(crate) in_handler: bool,
 }
 
@@ -42,8 +42,14 @@ impl ParentRef {
         let handler = seen.by(head).and_then(|by| {
             context::handler_of(hub, by).or_else(|| hub.lock().books.handler_of(by))
         });
-        let (id, depth, in_handler) = (head.id, head.depth, handler.is_some());
-        Self { event: Some(head.key()), id, depth, handler, in_handler }
+        Self {
+            event: Some(head.key()),
+            id: head.id,
+            depth: head.depth,
+            handler,
+            #[cfg(feature = "journal")]
+            in_handler: handler.is_some(),
+        }
     }
 
     /// The same for a child in another hub, where keys name other things.

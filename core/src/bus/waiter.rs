@@ -76,15 +76,22 @@ impl<T: Awaited> Waiter<T> {
     }
 
     // The shape of `Future::poll`.
+    #[inline]
     #[allow(clippy::needless_pass_by_ref_mut)]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, WaitError>> {
         let handle = self.handle.as_ref().expect(NOT_AFTER);
-        let ended = ready!(self.place.poll(handle.head(), handle.claim(), cx));
-        if ended.is_err() {
+        if let Err(error) = ready!(self.place.poll(handle.head(), handle.claim(), cx)) {
+            self.leave();
+            return Poll::Ready(Err(error));
+        }
+        Poll::Ready(Ok(self.handle.take().expect(NOT_AFTER)))
+    }
+
+    #[cold]
+    fn leave(&mut self) {
+        if let Some(handle) = self.handle.take() {
             self.place.leave(handle.head());
         }
-        let handle = self.handle.take().expect(NOT_AFTER);
-        Poll::Ready(ended.map(|()| handle))
     }
 }
 
