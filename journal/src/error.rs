@@ -118,6 +118,32 @@ pub enum JournalError {
     OwnThread,
 }
 
+/// A file of a journal is not where the journal left it: something else has moved, removed or replaced it.
+/// The journal touches nothing then that may be another's. [`Files`](crate::Files) reports it as the
+/// inner error of an [`io::Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Displaced {
+    /// The file being written was removed, or moved away alone or with its folder.
+    #[error("the file is not there any more")]
+    Gone,
+    /// Another file has the name of the one being written.
+    #[error("another file is in its place")]
+    Replaced,
+    /// Another journal was opened on the file, since the lock file was moved or removed.
+    #[error("another journal was opened on it")]
+    Claimed,
+    /// A file with the next number is there already.
+    #[error("the next number is another file's")]
+    Occupied,
+}
+
+impl From<Displaced> for io::Error {
+    fn from(displaced: Displaced) -> Self {
+        Self::other(displaced)
+    }
+}
+
 /// A payload cannot be written, because it could not be read again.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -31,10 +31,11 @@ pub trait Storage: Debug + Send + 'static {
     /// It cannot be opened.
     fn read(&mut self, segment: Segment) -> io::Result<Box<dyn Read + Send>>;
 
-    /// Cuts a segment off after `len` bytes.
+    /// Cuts a segment off after `len` bytes, if it is longer.
     ///
     /// # Errors
-    /// It cannot be cut, and may be unchanged.
+    /// It cannot be cut, and may be unchanged. [`NotFound`](io::ErrorKind::NotFound) says that the
+    /// segment does not exist, or not any more; the next append to the active one creates it.
     fn truncate(&mut self, segment: Segment, len: u64) -> io::Result<()>;
 
     /// Appends to the active segment, and creates it if it is missing.
@@ -46,7 +47,8 @@ pub trait Storage: Debug + Send + 'static {
     /// Brings the appended bytes to disk, so that they survive a crash of the machine.
     ///
     /// # Errors
-    /// Any part of the bytes may or may not be on disk.
+    /// Any part of the bytes may or may not be on disk, or nobody who looks for the segment will find
+    /// it.
     fn sync(&mut self) -> io::Result<()>;
 
     /// Closes the active segment under the next number. The next append creates a new one.
