@@ -30,8 +30,8 @@ pub enum OpenError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// A line is damaged, and was not merely torn by a crash at the end of the last file. All lines
-    /// before it have been read.
+    /// A line is damaged, and was not merely torn by a crash at the end of the file being written. All
+    /// lines before it have been read.
     #[error("{} is damaged at byte {offset}: {damage}", path.display())]
     Corrupt {
         /// The file.
@@ -40,6 +40,12 @@ pub enum ReadError {
         offset: u64,
         /// What is wrong with it.
         damage: Damage,
+    },
+    /// A rotated file was removed, and older ones were not. Only the oldest may be removed.
+    #[error("{} is missing", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
     },
     /// A file cannot be read.
     #[error("{} cannot be read", path.display())]
@@ -67,7 +73,7 @@ pub enum Damage {
     /// Its checksum does not match, or is itself damaged.
     #[error("the checksum does not agree")]
     Checksum,
-    /// It ends without a line feed, in a file that is not the last.
+    /// It ends without a line feed, in a rotated file.
     #[error("the line is not whole")]
     NotWhole,
 }

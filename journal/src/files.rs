@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Displaced, OpenError};
 use crate::place;
-use crate::storage::{Segment, Storage};
+use crate::storage::{Segment, Storage, gaps};
 
 /// The files of a journal.
 ///
@@ -209,22 +209,30 @@ pub fn segments(path: impl AsRef<Path>) -> io::Result<Vec<PathBuf>> {
 }
 
 /// Does the same, and opens the active file if there is one. Lines written after it was rotated away
-/// are in none of these files.
+/// are in none of these files. A file that is missing between others is listed: it cannot be opened.
 pub(crate) fn segments_now(path: &Path) -> io::Result<(Vec<PathBuf>, Option<File>)> {
+    let path = &target_of(path);
     loop {
-        let before = segments(path)?;
-        let active = target_of(path);
-        let file = match File::open(&active) {
+        let before = list(path)?;
+        let file = match File::open(path) {
             Ok(file) => Some(file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        let after = segments(path)?;
+        let mut after = list(path)?;
         // Otherwise it was rotated away, or created, while we looked.
-        if before == after && after.contains(&active) == file.is_some() {
-            return Ok((after, file));
+        if before == after && after.contains(&Segment::Active) == file.is_some() {
+            after.extend(gaps(&before));
+            after.sort_unstable();
+            return Ok((after.into_iter().map(|segment| path_of(path, segment)).collect(), file));
         }
     }
+}
+
+/// Whether a file has the name of a rotated one.
+pub(crate) fn is_rotated(path: &Path) -> bool {
+    let number = path.extension().map(|end| end.as_encoded_bytes()).unwrap_or_default();
+    number.len() >= 6 && number.iter().all(u8::is_ascii_digit)
 }
 
 impl Storage for Files {

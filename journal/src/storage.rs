@@ -60,3 +60,27 @@ pub trait Storage: Debug + Send + 'static {
     /// Returns where a segment is, for errors and reports.
     fn path(&self, segment: Segment) -> PathBuf;
 }
+
+/// Returns the closed segments that are missing between others: the first of each gap.
+pub(crate) fn gaps(segments: &[Segment]) -> impl Iterator<Item = Segment> {
+    segments.windows(2).filter_map(|pair| match pair {
+        [Segment::Closed(before), Segment::Closed(after)] if after - before > 1 => {
+            Some(Segment::Closed(before + 1))
+        }
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Segment::{Active, Closed};
+    use super::gaps;
+
+    #[test]
+    fn numbers_follow_each_other_from_the_oldest_that_is_left() {
+        let whole = [Closed(3), Closed(4), Closed(5), Active];
+        assert!((0..whole.len()).all(|first| gaps(&whole[first..]).count() == 0));
+        let gapped = [Closed(3), Closed(4), Closed(6), Closed(u32::MAX)];
+        assert_eq!(gaps(&gapped).collect::<Vec<_>>(), [Closed(5), Closed(7)]);
+    }
+}
