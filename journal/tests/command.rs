@@ -67,6 +67,33 @@ fn tree_shows_who_dispatched_whom() -> Result<(), BoxError> {
 }
 
 #[test]
+fn tree_shows_events_that_are_their_own_ancestors_as_roots() -> Result<(), BoxError> {
+    let event = |id: char, parent: char| {
+        let [id, parent] =
+            [id, parent].map(|it| format!("06b0229c-2b16-71ae-8000-00000000000{it}"));
+        let keys = format!(r#""event_id":"{id}","event_parent_id":"{parent}""#);
+        format!("{{\"event_type\":\"E\",\"event_path\":[\"m\"],{keys}}}\n")
+    };
+    // Below a circle of two, in it, below a circle of one, in it, and below none.
+    let events =
+        [('1', '2'), ('2', '3'), ('3', '2'), ('4', '5'), ('5', '5'), ('6', '0'), ('7', '1')];
+    let (_folder, path) = journal(&events.map(|(id, parent)| event(id, parent)).concat())?;
+    let (output, said) = run(&["tree"], &path)?;
+    assert!(output.status.success());
+    let tree = "\
+├── ● E#0002 [-] m
+│   └── ● E#0001 [-] m
+│       └── ● E#0007 [-] m
+├── ● E#0003 [-] m
+├── ● E#0005 [-] m
+│   └── ● E#0004 [-] m
+└── ● E#0006 [-] m
+";
+    assert_eq!(said, tree);
+    Ok(())
+}
+
+#[test]
 fn stats_counts_by_type() -> Result<(), BoxError> {
     let (_folder, path) = journal(&(EVENTS.join("\n") + "\n"))?;
     let (output, said) = run(&["stats"], &path)?;
