@@ -41,7 +41,7 @@ pub enum ReadError {
         /// What is wrong with it.
         damage: Damage,
     },
-    /// A rotated file was removed, and older ones were not. Only the oldest may be removed.
+    /// A rotated file was removed and older ones were not, or a file was removed before it was read.
     #[error("{} is missing", path.display())]
     Missing {
         /// The file.
