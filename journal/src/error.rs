@@ -30,8 +30,8 @@ pub enum OpenError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// A line is damaged, and was not merely torn by a crash at the end of the last file. All lines
-    /// before it have been read.
+    /// A line is damaged, and was not merely torn by a crash at the end of the file being written. All
+    /// lines before it have been read.
     #[error("{} is damaged at byte {offset}: {damage}", path.display())]
     Corrupt {
         /// The file.
@@ -40,6 +40,12 @@ pub enum ReadError {
         offset: u64,
         /// What is wrong with it.
         damage: Damage,
+    },
+    /// A rotated file was removed and older ones were not, or a file was removed before it was read.
+    #[error("{} is missing", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
     },
     /// A file cannot be read.
     #[error("{} cannot be read", path.display())]
@@ -67,7 +73,7 @@ pub enum Damage {
     /// Its checksum does not match, or is itself damaged.
     #[error("the checksum does not agree")]
     Checksum,
-    /// It ends without a line feed, in a file that is not the last.
+    /// It ends without a line feed, in a rotated file.
     #[error("the line is not whole")]
     NotWhole,
 }
@@ -116,6 +122,32 @@ pub enum JournalError {
     /// itself.
     #[error("the thread of the journal cannot wait for itself")]
     OwnThread,
+}
+
+/// A file of a journal is not where the journal left it: something else has moved, removed or replaced it.
+/// The journal touches nothing then that may be another's. [`Files`](crate::Files) reports it as the
+/// inner error of an [`io::Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Displaced {
+    /// The file being written was removed, or moved away alone or with its folder.
+    #[error("the file is not there any more")]
+    Gone,
+    /// Another file has the name of the one being written.
+    #[error("another file is in its place")]
+    Replaced,
+    /// Another journal was opened on the file, since the lock file was moved or removed.
+    #[error("another journal was opened on it")]
+    Claimed,
+    /// A file with the next number is there already.
+    #[error("the next number is another file's")]
+    Occupied,
+}
+
+impl From<Displaced> for io::Error {
+    fn from(displaced: Displaced) -> Self {
+        Self::other(displaced)
+    }
 }
 
 /// A payload cannot be written, because it could not be read again.

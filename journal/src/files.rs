@@ -4,8 +4,9 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::error::OpenError;
-use crate::storage::{Segment, Storage};
+use crate::error::{Displaced, OpenError};
+use crate::place;
+use crate::storage::{Segment, Storage, gaps};
 
 /// The files of a journal.
 ///
@@ -17,9 +18,13 @@ use crate::storage::{Segment, Storage};
 /// A path that is a link stands for the file it leads to; the other files are in that file's folder
 /// too. A relative path is resolved when it is opened. On Unix the active file is locked as well, so
 /// that once there is a line, removing the lock file does not let a second writer in.
+///
+/// Each sync and each rotation checks that the active file is still at its path, and fails with
+/// [`Displaced`] if it is not. What is at the path then may be another journal's, and is not touched.
 #[derive(Debug)]
 pub struct Files {
     path: PathBuf,
+    /// Ours, wherever it is now. While there is none, what is at the path is not ours.
     active: Option<File>,
     /// The folder has a new name in it, and was not synced since.
     folder_changed: bool,
@@ -51,33 +56,84 @@ impl Files {
         if !is_locked_now(&lock)? {
             return Ok(None);
         }
+        let active = open_existing(&path)?;
         // An existing file may be new: a crash may have come before its folder was synced.
-        let mut files = Self { path, active: None, folder_changed: true, lock };
-        if cfg!(unix) && files.path.exists() && !files.open_active()? {
-            return Ok(None);
-        }
-        Ok(Some(files))
+        let files = Self { path, active, folder_changed: true, lock };
+        Ok(if files.active.as_ref().map_or(Ok(true), is_ours)? { Some(files) } else { None })
     }
 
-    fn active(&mut self) -> io::Result<&mut File> {
-        if self.active.is_none() {
-            self.folder_changed |= !self.path.exists();
-            if !self.open_active()? {
-                return Err(io::Error::other("another journal writes it"));
+    /// Creates the active file.
+    fn create(&mut self) -> io::Result<()> {
+        self.keep_lock()?;
+        let file = match OpenOptions::new().append(true).create_new(true).open(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(Displaced::Replaced.into());
             }
+            created => created?,
+        };
+        if !is_ours(&file)? {
+            return Err(Displaced::Claimed.into());
         }
-        self.active.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.active = Some(file);
+        self.folder_changed = true;
+        Ok(())
     }
 
-    /// Returns whether it is ours.
-    fn open_active(&mut self) -> io::Result<bool> {
-        let file = OpenOptions::new().create(true).append(true).open(&self.path)?;
-        // Elsewhere a locked file cannot be read by others.
-        let is_ours = !cfg!(unix) || is_locked_now(&file)?;
-        if is_ours {
-            self.active = Some(file);
+    /// Makes the lock file again if it was removed. If there is another one, the files are another
+    /// journal's.
+    fn keep_lock(&mut self) -> io::Result<()> {
+        if self.check_lock().is_ok() {
+            return Ok(());
         }
-        Ok(is_ours)
+        let path = with_suffix(&self.path, "lock");
+        let lock = match OpenOptions::new().write(true).create_new(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(Displaced::Claimed.into());
+            }
+            created => created?,
+        };
+        if !is_locked_now(&lock)? {
+            return Err(Displaced::Claimed.into());
+        }
+        self.lock = lock;
+        Ok(())
+    }
+
+    fn check_lock(&self) -> io::Result<()> {
+        place::check(&self.lock, &with_suffix(&self.path, "lock"))
+    }
+
+    /// Cuts the active file, if it is where it was.
+    fn cut_active(&mut self, len: u64) -> io::Result<()> {
+        let active = self.active.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        if let Err(displaced) = place::check(active, &self.path) {
+            // With its folder, it may be moved back. Alone, it is no part of this journal any more.
+            if !place::is_removed(active)? && self.check_lock().is_err() {
+                return Err(displaced);
+            }
+            self.active = None;
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        // What appends on Windows cannot cut.
+        if cfg!(windows) {
+            cut(&self.open_for_cutting(Segment::Active)?, len)
+        } else {
+            cut(active, len)
+        }
+    }
+
+    fn open_for_cutting(&self, segment: Segment) -> io::Result<File> {
+        OpenOptions::new().write(true).open(self.path(segment))
+    }
+
+    /// A smaller number than the last would be out of order, and may be another file's.
+    fn next_number(&self) -> io::Result<u32> {
+        let last = list(&self.path)?.into_iter().rev().find_map(|segment| match segment {
+            Segment::Closed(number) => Some(number),
+            Segment::Active => None,
+        });
+        let next = last.unwrap_or(0).checked_add(1);
+        next.ok_or_else(|| io::Error::other("the numbers of rotated files are used up"))
     }
 }
 
@@ -99,6 +155,27 @@ fn is_locked_now(file: &File) -> io::Result<bool> {
         Err(TryLockError::WouldBlock) => Ok(false),
         Err(TryLockError::Error(source)) => Err(source),
     }
+}
+
+/// Locks a file that is written. Elsewhere a locked file cannot be read by others.
+fn is_ours(active: &File) -> io::Result<bool> {
+    if cfg!(unix) { is_locked_now(active) } else { Ok(true) }
+}
+
+fn open_existing(path: &Path) -> io::Result<Option<File>> {
+    match OpenOptions::new().append(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
+/// Never makes the file longer.
+fn cut(file: &File, len: u64) -> io::Result<()> {
+    if file.metadata()?.len() <= len {
+        return Ok(());
+    }
+    file.set_len(len)?;
+    file.sync_data()
 }
 
 /// Follows links to their target, even if nothing is there yet.
@@ -132,22 +209,30 @@ pub fn segments(path: impl AsRef<Path>) -> io::Result<Vec<PathBuf>> {
 }
 
 /// Does the same, and opens the active file if there is one. Lines written after it was rotated away
-/// are in none of these files.
+/// are in none of these files. A file that is missing between others is listed: it cannot be opened.
 pub(crate) fn segments_now(path: &Path) -> io::Result<(Vec<PathBuf>, Option<File>)> {
+    let path = &target_of(path);
     loop {
-        let before = segments(path)?;
-        let active = target_of(path);
-        let file = match File::open(&active) {
+        let before = list(path)?;
+        let file = match File::open(path) {
             Ok(file) => Some(file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        let after = segments(path)?;
+        let mut after = list(path)?;
         // Otherwise it was rotated away, or created, while we looked.
-        if before == after && after.contains(&active) == file.is_some() {
-            return Ok((after, file));
+        if before == after && after.contains(&Segment::Active) == file.is_some() {
+            after.extend(gaps(&before));
+            after.sort_unstable();
+            return Ok((after.into_iter().map(|segment| path_of(path, segment)).collect(), file));
         }
     }
+}
+
+/// Whether a file has the name of a rotated one.
+pub(crate) fn is_rotated(path: &Path) -> bool {
+    let number = path.extension().map(|end| end.as_encoded_bytes()).unwrap_or_default();
+    number.len() >= 6 && number.iter().all(u8::is_ascii_digit)
 }
 
 impl Storage for Files {
@@ -160,20 +245,23 @@ impl Storage for Files {
     }
 
     fn truncate(&mut self, segment: Segment, len: u64) -> io::Result<()> {
-        let cut = |file: &File| file.set_len(len).and_then(|()| file.sync_data());
-        match &self.active {
-            Some(active) if segment == Segment::Active => cut(active),
-            _ => cut(&OpenOptions::new().write(true).open(self.path(segment))?),
+        match segment {
+            Segment::Active => self.cut_active(len),
+            Segment::Closed(_) => cut(&self.open_for_cutting(segment)?, len),
         }
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.active()?.write_all(bytes)
+        if self.active.is_none() {
+            self.create()?;
+        }
+        self.active.as_mut().ok_or(io::ErrorKind::NotFound)?.write_all(bytes)
     }
 
     fn sync(&mut self) -> io::Result<()> {
         if let Some(active) = &self.active {
             active.sync_data()?;
+            place::check(active, &self.path)?;
         }
         if self.folder_changed {
             sync_folder(folder_of(&self.path))?;
@@ -184,19 +272,9 @@ impl Storage for Files {
 
     fn rotate(&mut self) -> io::Result<()> {
         self.sync()?;
-        let last = list(&self.path)?.into_iter().rev().find_map(|segment| match segment {
-            Segment::Closed(number) => Some(number),
-            Segment::Active => None,
-        });
-        // A smaller number would be out of order, and may be another file's.
-        let next = last.unwrap_or(0).checked_add(1);
-        let next =
-            next.ok_or_else(|| io::Error::other("the numbers of rotated files are used up"))?;
-        match fs::rename(&self.path, self.path(Segment::Closed(next))) {
-            // It was moved away by something else.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            renamed => renamed?,
-        }
+        let next = self.path(Segment::Closed(self.next_number()?));
+        place::check(self.active.as_ref().ok_or(io::ErrorKind::NotFound)?, &self.path)?;
+        place::rename_new(&self.path, &next)?;
         // The folder reaches the disk with the next line; until then nobody was told of anything in it.
         self.active = None;
         self.folder_changed = true;

@@ -69,6 +69,7 @@ mod files;
 mod journal;
 mod line;
 mod overrides;
+mod place;
 mod queue;
 mod read;
 mod readable;
@@ -81,7 +82,9 @@ mod time;
 mod unfinished;
 mod writer;
 
-pub use self::error::{Damage, JournalError, OpenError, ReadError, ReservedKey, UnreadablePayload};
+pub use self::error::{
+    Damage, Displaced, JournalError, OpenError, ReadError, ReservedKey, UnreadablePayload,
+};
 pub use self::files::{Files, segments};
 pub use self::journal::Journal;
 pub use self::line::{Kind, Line};

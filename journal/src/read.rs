@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use crate::error::{Damage, ReadError};
 use crate::line::Line;
 
-/// The end of the last file, left half written by a crash.
+/// The end of the file being written, left half written by a crash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Torn {
@@ -26,7 +26,7 @@ pub(crate) struct SegmentReader {
     reader: BufReader<Box<dyn Read + Send>>,
     /// Where the next line begins.
     offset: u64,
-    /// It may end in the middle of a line: it is the last one.
+    /// It may end in the middle of a line: it is the active one.
     may_be_torn: bool,
     buffer: Vec<u8>,
     pub(crate) torn: Option<Torn>,

@@ -3,6 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::fs::File;
+use std::io;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
@@ -17,11 +18,14 @@ use crate::read::{SegmentReader, Torn};
 /// The lines of a journal, in the order in which they were written. Made by
 /// [`Journal::replay`](crate::Journal::replay).
 ///
-/// It ends at the first error. A torn end of the last file is not an error; see [`torn`](Self::torn).
+/// It ends at the first error. A torn end of the file being written is not an error; see
+/// [`torn`](Self::torn).
 pub struct Replay {
     files: VecDeque<PathBuf>,
     /// The last of them, if it is still being written: it may be rotated away before it is reached.
     active: Option<File>,
+    /// The last of them is not a rotated one.
+    may_be_torn: bool,
     current: Option<SegmentReader>,
     torn: Option<Torn>,
     has_failed: bool,
@@ -36,16 +40,19 @@ impl Replay {
         let path = path.as_ref();
         let (files, active) = files::segments_now(path)
             .map_err(|source| ReadError::Io { path: path.into(), source })?;
-        Ok(Self { active, ..Self::of_files(files) })
+        let may_be_torn = active.is_some();
+        Ok(Self { active, may_be_torn, ..Self::of_files(files) })
     }
 
-    /// Reads these files as one journal.
+    /// Reads these files as one journal. The last may have a torn end, unless it has the name of a
+    /// rotated file.
     pub fn of_files(files: impl IntoIterator<Item = PathBuf>) -> Self {
-        let files = files.into_iter().collect();
-        Self { files, active: None, current: None, torn: None, has_failed: false }
+        let files: VecDeque<_> = files.into_iter().collect();
+        let may_be_torn = files.back().is_some_and(|last| !files::is_rotated(last));
+        Self { files, active: None, may_be_torn, current: None, torn: None, has_failed: false }
     }
 
-    /// Returns the torn end of the last file, once it has been reached.
+    /// Returns the torn end of the file being written, once it has been reached.
     #[must_use]
     pub const fn torn(&self) -> Option<&Torn> {
         self.torn.as_ref()
@@ -69,12 +76,12 @@ impl Replay {
             if self.current.is_none() {
                 let Some(path) = self.files.pop_front() else { return Ok(None) };
                 let is_last = self.files.is_empty();
-                let io = |source| ReadError::Io { path: path.clone(), source };
                 let file = match self.active.take_if(|_| is_last) {
                     Some(active) => active,
-                    None => File::open(&path).map_err(io)?,
+                    None => open(&path)?,
                 };
-                self.current = Some(SegmentReader::new(path, Box::new(file), is_last));
+                let may_be_torn = is_last && self.may_be_torn;
+                self.current = Some(SegmentReader::new(path, Box::new(file), may_be_torn));
             }
             match self.current.as_mut().and_then(Iterator::next) {
                 Some(line) => return line.map(Some),
@@ -82,6 +89,13 @@ impl Replay {
             }
         }
     }
+}
+
+fn open(path: &Path) -> Result<File, ReadError> {
+    File::open(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => ReadError::Missing { path: path.into() },
+        _ => ReadError::Io { path: path.into(), source },
+    })
 }
 
 impl Iterator for Replay {

@@ -8,7 +8,7 @@ use crate::files::Files;
 use crate::journal::Journal;
 use crate::line::Line;
 use crate::read::SegmentReader;
-use crate::storage::{Segment, Storage};
+use crate::storage::{Segment, Storage, gaps};
 use crate::unfinished::Ledger;
 use crate::writer::{Opened, Policy};
 
@@ -132,7 +132,8 @@ impl JournalBuilder {
     ///
     /// # Errors
     /// Another journal is open on the file, there is no access, or a line is damaged: in the last file,
-    /// or for a write-ahead journal in any file.
+    /// or for a write-ahead journal in any file. For a write-ahead journal, a rotated file is missing
+    /// between others.
     pub fn open(self) -> Result<Journal, OpenError> {
         let (mut storage, path): (Box<dyn Storage>, _) = match self.storage {
             Some(storage) => (storage, self.path),
@@ -177,7 +178,11 @@ fn read(
 ) -> Result<Opened, OpenError> {
     let mut opened = Opened { len: 0, since: None, torn: None };
     let folder = storage.path(Segment::Active);
-    for segment in storage.list().map_err(|error| io(&folder, error))? {
+    let segments = storage.list().map_err(|error| io(&folder, error))?;
+    if let Some(missing) = gaps(&segments).next().filter(|_| all) {
+        return Err(ReadError::Missing { path: storage.path(missing) }.into());
+    }
+    for segment in segments {
         let is_active = segment == Segment::Active;
         if !is_active && !all {
             continue;

@@ -45,7 +45,7 @@ pub(crate) struct Writer {
     policy: Policy,
     /// The length of the active segment, up to the last whole write.
     len: u64,
-    /// Half a line may follow after that length.
+    /// Half a line may follow after that length, or the segment may be gone.
     must_cut: bool,
     since: Option<SystemTime>,
     /// Written and not on disk.
@@ -162,8 +162,10 @@ impl Writer {
             return Err(error);
         }
         let path = self.storage.path(Segment::Active);
-        guarded(|| self.storage.rotate())
-            .map_err(|source| JournalError::Rotate { path, source })?;
+        if let Err(source) = guarded(|| self.storage.rotate()) {
+            self.must_cut = true;
+            return Err(Arc::new(JournalError::Rotate { path, source }));
+        }
         (self.len, self.since) = (0, None);
         Ok(())
     }
@@ -171,9 +173,12 @@ impl Writer {
     /// A partial line would be damage in the middle once more is written.
     fn cut(&mut self) -> io::Result<()> {
         match guarded(|| self.storage.truncate(Segment::Active, self.len)) {
-            // The file does not exist, so there is nothing to cut.
+            // The file does not exist: there is nothing to cut, and what was in it is lost.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 (self.len, self.since) = (0, None);
+                if self.is_dirty {
+                    self.lost(error);
+                }
             }
             cut => cut?,
         }
@@ -214,14 +219,21 @@ impl Writer {
         if !take(&mut self.is_dirty) {
             return;
         }
-        let receipts = take(&mut self.unsynced);
         match guarded(|| self.storage.sync()) {
-            Ok(()) => receipts.into_iter().for_each(Receipt::durable),
+            Ok(()) => take(&mut self.unsynced).into_iter().for_each(Receipt::durable),
             Err(source) => {
-                let path = self.storage.path(Segment::Active);
-                self.failed(Arc::new(JournalError::Sync { path, source }), receipts);
+                self.must_cut = true;
+                self.lost(source);
             }
         }
+    }
+
+    /// What was written and not synced may not be on disk.
+    fn lost(&mut self, source: io::Error) {
+        self.is_dirty = false;
+        let receipts = take(&mut self.unsynced);
+        let path = self.storage.path(Segment::Active);
+        self.failed(Arc::new(JournalError::Sync { path, source }), receipts);
     }
 
     /// A write-ahead journal has failed for good; a journal of completed events goes on with the next

@@ -67,6 +67,33 @@ fn tree_shows_who_dispatched_whom() -> Result<(), BoxError> {
 }
 
 #[test]
+fn tree_shows_events_that_are_their_own_ancestors_as_roots() -> Result<(), BoxError> {
+    let event = |id: char, parent: char| {
+        let [id, parent] =
+            [id, parent].map(|it| format!("06b0229c-2b16-71ae-8000-00000000000{it}"));
+        let keys = format!(r#""event_id":"{id}","event_parent_id":"{parent}""#);
+        format!("{{\"event_type\":\"E\",\"event_path\":[\"m\"],{keys}}}\n")
+    };
+    // Below a circle of two, in it, below a circle of one, in it, and below none.
+    let events =
+        [('1', '2'), ('2', '3'), ('3', '2'), ('4', '5'), ('5', '5'), ('6', '0'), ('7', '1')];
+    let (_folder, path) = journal(&events.map(|(id, parent)| event(id, parent)).concat())?;
+    let (output, said) = run(&["tree"], &path)?;
+    assert!(output.status.success());
+    let tree = "\
+├── ● E#0002 [-] m
+│   └── ● E#0001 [-] m
+│       └── ● E#0007 [-] m
+├── ● E#0003 [-] m
+├── ● E#0005 [-] m
+│   └── ● E#0004 [-] m
+└── ● E#0006 [-] m
+";
+    assert_eq!(said, tree);
+    Ok(())
+}
+
+#[test]
 fn stats_counts_by_type() -> Result<(), BoxError> {
     let (_folder, path) = journal(&(EVENTS.join("\n") + "\n"))?;
     let (output, said) = run(&["stats"], &path)?;
@@ -139,6 +166,66 @@ fn tail_follows_through_rotations() -> Result<(), BoxError> {
         let line = lines.next().ok_or("more")??;
         assert!(line.ends_with(&format!("{{\"items\":{number}}}")), "{number}: {line}");
     }
+    child.kill()?;
+    child.wait()?;
+    Ok(())
+}
+
+/// Writes a line into a file, and rotates it.
+fn rotate(path: &Path, line: &str, number: u32) -> std::io::Result<()> {
+    std::fs::write(path, format!("{line}\n"))?;
+    std::fs::rename(path, path.with_extension(format!("jsonl.{number:06}")))
+}
+
+#[test]
+fn tail_loses_nothing_however_fast_files_are_rotated() -> Result<(), BoxError> {
+    use std::io::{BufRead, BufReader};
+    const LINES: u32 = 4_000;
+    let (_folder, path) = journal("")?;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_busway-journal"));
+    let mut child = command.arg("tail").arg(&path).stdout(std::process::Stdio::piped()).spawn()?;
+    let lines = BufReader::new(child.stdout.take().ok_or("an output")?).lines();
+    let writes = std::thread::spawn(move || {
+        (1..=LINES).try_for_each(|number| {
+            // Long enough for several looks.
+            std::thread::sleep(std::time::Duration::from_micros(200));
+            let line = EVENTS[3].replace("\"items\":2", &format!("\"items\":{number}"));
+            rotate(&path, &line, number)
+        })
+    });
+    for (number, line) in (1..=LINES).zip(lines) {
+        let line = line?;
+        assert!(line.ends_with(&format!("{{\"items\":{number}}}")), "{number}: {line}");
+    }
+    writes.join().map_err(|_| "it panicked")??;
+    child.kill()?;
+    child.wait()?;
+    Ok(())
+}
+
+#[test]
+fn tail_goes_on_where_files_were_removed() -> Result<(), BoxError> {
+    use std::io::{BufRead, BufReader};
+    let (_folder, path) = journal("")?;
+    rotate(&path, EVENTS[0], 1)?;
+    rotate(&path, EVENTS[0], 2)?;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_busway-journal"));
+    let mut child = command.arg("tail").arg(&path).stdout(std::process::Stdio::piped()).spawn()?;
+    let mut lines = BufReader::new(child.stdout.take().ok_or("an output")?).lines();
+    let mut next = || -> Result<String, BoxError> { Ok(lines.next().ok_or("a line")??) };
+    assert!(next()?.contains("Pay#aaaa") && next()?.contains("Pay#aaaa"));
+    // One that it has not read.
+    rotate(&path, EVENTS[2], 4)?;
+    assert!(next()?.ends_with("events.jsonl.000003 is missing"));
+    assert!(next()?.contains("Order#cccc"));
+    // All that it has read: numbers begin anew.
+    for number in [1, 2, 4] {
+        std::fs::remove_file(path.with_extension(format!("jsonl.{number:06}")))?;
+    }
+    rotate(&path, EVENTS[3], 1)?;
+    assert!(next()?.contains("Order#dddd"));
+    std::fs::write(&path, format!("{}\n", EVENTS[1]))?;
+    assert!(next()?.contains("Order#bbbb"));
     child.kill()?;
     child.wait()?;
     Ok(())

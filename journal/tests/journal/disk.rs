@@ -34,6 +34,8 @@ pub(crate) struct Faults {
     pub(crate) sync: bool,
     pub(crate) rotate: bool,
     pub(crate) truncate: bool,
+    /// With the next write, the active segment is gone.
+    pub(crate) vanish: bool,
     pub(crate) panics: bool,
 }
 
@@ -127,10 +129,9 @@ impl Storage for Disk {
     fn truncate(&mut self, segment: Segment, len: u64) -> io::Result<()> {
         let mut state = self.look();
         fault(state.fails.truncate)?;
-        if let Some(segment) = state.segments.get_mut(&segment) {
-            segment.bytes.truncate(len as usize);
-            segment.synced = segment.synced.min(len as usize);
-        }
+        let segment = state.segments.get_mut(&segment).ok_or(ErrorKind::NotFound)?;
+        segment.bytes.truncate(len as usize);
+        segment.synced = segment.synced.min(len as usize);
         Ok(())
     }
 
@@ -149,6 +150,10 @@ impl Storage for Disk {
             true => bytes.len() / 2,
             false => bytes.len().min(room),
         };
+        if state.fails.vanish {
+            state.segments.remove(&Segment::Active);
+            return fault(true);
+        }
         let segment = state.segments.entry(Segment::Active).or_default();
         segment.bytes.extend_from_slice(&bytes[..written]);
         fault(state.fails.append)?;

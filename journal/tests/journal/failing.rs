@@ -16,8 +16,14 @@ const WAYS: [(&str, Faults); 3] = [
     ("sync", Faults { sync: true, ..NONE }),
     ("rotate", Faults { rotate: true, ..NONE }),
 ];
-const NONE: Faults =
-    Faults { append: false, sync: false, rotate: false, truncate: false, panics: false };
+const NONE: Faults = Faults {
+    append: false,
+    sync: false,
+    rotate: false,
+    truncate: false,
+    vanish: false,
+    panics: false,
+};
 
 /// A journal that needs a new segment for every line.
 fn rotating(disk: &Disk, mode: Mode, sync: SyncPolicy) -> Journal {
@@ -166,6 +172,31 @@ async fn r44_nothing_is_written_behind_half_a_line() -> Outcome {
     let lines = disk.lines();
     assert!(lines.len() == 2 && lines[1].contains("\"number\":4"), "{lines:?}");
     assert!(journal.failure().is_none());
+    Ok(())
+}
+
+/// The segment that is synced next is another one.
+#[tokio::test]
+async fn r44_what_was_written_to_a_segment_that_is_gone_is_not_durable() -> Outcome {
+    let disk = Disk::default();
+    let sync = SyncPolicy::Every(Duration::from_secs(3_600));
+    let journal = on(&disk, Mode::Completed).sync(sync).open()?;
+    let bus = bus(&journal);
+    let written = bus.dispatch(job(1))?;
+    soon(written.clone()).await?;
+    while disk.lines().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    disk.look().fails = Faults { vanish: true, ..NONE };
+    let lost = bus.dispatch(job(2))?;
+    assert!(is_failed(&soon(lost.durable()).await));
+    disk.look().fails = NONE;
+    let good = bus.dispatch(job(3))?;
+    soon(good.clone()).await?;
+    assert!(soon(journal.flush()).await.is_err());
+    soon(good.durable()).await?;
+    assert!(is_failed(&soon(written.durable()).await));
+    assert_eq!(disk.lines().len(), 1);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use busway_core::EventHandle;
 use busway_core::journal::DurableError;
 use busway_journal::{
-    Journal, Kind, Mode, OpenError, Replay, ReplayError, SyncPolicy, Types, segments,
+    Journal, Kind, Mode, OpenError, ReadError, Replay, ReplayError, SyncPolicy, Types, segments,
 };
 
 use crate::events::{Job, Outcome, Step, bus, job, soon};
@@ -143,5 +143,42 @@ async fn r42_work_goes_on_where_it_stopped() -> Outcome {
     soon(bus.wait_until_idle(None)).await?;
     soon(journal.close()).await?;
     assert!(Journal::write_ahead(&path)?.recover().is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn r44_replay_reports_a_missing_file_and_what_is_torn_in_a_rotated_one() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("events.jsonl");
+    let rotated = |number| folder.path().join(format!("events.jsonl.{number:06}"));
+    let journal = Journal::builder(&path).rotate_at(1).open()?;
+    let bus = bus(&journal);
+    for number in 0..4 {
+        soon(bus.dispatch(job(number))?).await?;
+    }
+    soon(journal.close()).await?;
+    // As after a crash between a rotation and the next line.
+    fs::remove_file(&path)?;
+    let text = fs::read(rotated(3))?;
+    fs::write(rotated(3), &text[..text.len() - 5])?;
+    for mut replay in [Journal::replay(&path)?, Replay::of_files(segments(&path)?)] {
+        assert_eq!(replay.by_ref().take(2).filter(Result::is_ok).count(), 2);
+        let error = replay.next();
+        let Some(Err(ReadError::Corrupt { path, offset: 0, .. })) = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!((path, replay.torn()), (rotated(3), None));
+    }
+    assert!(Journal::write_ahead(&path).is_err(), "as opening does");
+    fs::write(rotated(3), text)?;
+    fs::remove_file(rotated(2))?;
+    let mut replay = Journal::replay(&path)?;
+    assert!(replay.next().is_some_and(|line| line.is_ok()));
+    let error = replay.next();
+    let Some(Err(ReadError::Missing { path: missing })) = error else { panic!("{error:?}") };
+    assert_eq!(missing, rotated(2));
+    assert!(replay.next().is_none());
+    fs::remove_file(rotated(1))?;
+    assert_eq!(Journal::replay(&path)?.filter(Result::is_ok).count(), 1);
     Ok(())
 }

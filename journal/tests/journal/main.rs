@@ -5,6 +5,7 @@ mod closing;
 mod completed;
 mod crash;
 mod disk;
+mod displaced;
 mod events;
 mod failing;
 mod files;

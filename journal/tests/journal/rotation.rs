@@ -88,3 +88,21 @@ async fn r44_only_the_last_segment_may_be_torn() -> Outcome {
     assert_eq!((path.to_str(), offset), (Some("Closed(1)"), len));
     Ok(())
 }
+
+#[tokio::test]
+async fn r44_a_missing_segment_is_damage_unless_it_is_the_oldest() -> Outcome {
+    let disk = Disk::default();
+    let journal = on(&disk, Mode::WriteAhead).rotate_at(1_000).open()?;
+    some(&journal, 10).await?;
+    drop(journal);
+    let gapped = disk.after_power_loss(0);
+    assert!(gapped.look().segments.remove(&Segment::Closed(3)).is_some());
+    let error = on(&gapped, Mode::WriteAhead).open().err();
+    let Some(OpenError::Read(ReadError::Missing { path })) = error else { panic!("{error:?}") };
+    assert_eq!(path.to_str(), Some("Closed(3)"));
+    // It is not read there.
+    on(&gapped, Mode::Completed).open()?;
+    gapped.look().segments.retain(|segment, _| *segment > Segment::Closed(3));
+    on(&gapped, Mode::WriteAhead).open()?;
+    Ok(())
+}

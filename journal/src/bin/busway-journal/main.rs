@@ -97,11 +97,10 @@ fn read(files: &[PathBuf], mut note: impl FnMut(Line)) -> Result<(), Failure> {
 
 /// The lines of a journal, including its rotated files.
 fn lines(file: &PathBuf) -> Result<Replay, Failure> {
-    let files = segments(file)?;
-    if files.is_empty() {
+    if segments(file)?.is_empty() {
         return Err(Failure::Missing(file.clone()));
     }
-    Ok(Replay::of_files(files))
+    Ok(Replay::open(file)?)
 }
 
 /// The end of an id, enough for a reader to tell events apart.

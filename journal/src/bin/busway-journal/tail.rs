@@ -35,99 +35,110 @@ pub(crate) fn run(out: &mut impl Write, args: Vec<OsString>) -> Outcome {
         return Ok(ExitCode::SUCCESS);
     }
     loop {
-        place.follow(out, &file)?;
+        place.follow(out)?;
         std::thread::sleep(LOOKS);
     }
 }
 
 /// Shows the last lines so far.
 fn show_last(out: &mut impl Write, file: &PathBuf, count: usize) -> Result<Place, Failure> {
-    loop {
-        let closed = closed(file)?;
-        let (last, end) = last(file, count);
-        // Files that were rotated meanwhile have new names: the lines read may have a gap.
-        if closed != self::closed(file)? {
-            continue;
-        }
-        last.iter().try_for_each(|line| writeln!(out, "{}", show(line)))?;
-        out.flush()?;
-        return Ok(Place { closed: closed.last().cloned(), offset: end?, rest: Vec::new() });
-    }
-}
-
-/// The last whole lines, and where those of the active file end, in bytes.
-fn last(file: &PathBuf, count: usize) -> (VecDeque<Line>, Result<u64, Failure>) {
+    let mut place = Place::behind_rotated(file)?;
     let mut last = VecDeque::new();
-    let mut read = || {
-        let mut replay = lines(file)?;
-        let active = busway_journal::segments(file)?.pop();
-        let mut end = 0;
-        while let Some(line) = replay.next() {
-            last.push_back(line?);
-            if last.len() > count {
-                last.pop_front();
-            }
-            let place = replay.place().filter(|(path, _)| Some(*path) == active.as_deref());
-            end = place.filter(|(path, _)| !is_closed(path)).map_or(0, |(_, offset)| offset);
+    let mut replay = lines(file)?;
+    let mut end = Ok(());
+    while let Some(line) = replay.next() {
+        match line {
+            Ok(line) => last.push_back(line),
+            Err(error) => end = Err(error),
         }
-        Ok(end)
-    };
-    let end = read();
-    (last, end)
+        if last.len() > count {
+            last.pop_front();
+        }
+        if let Some((path, offset)) = replay.place() {
+            place.reach(path, offset);
+        }
+    }
+    last.iter().try_for_each(|line| writeln!(out, "{}", show(line)))?;
+    out.flush()?;
+    end?;
+    Ok(place)
 }
 
-/// The rotated files, oldest first.
-fn closed(file: &Path) -> Result<Vec<PathBuf>, Failure> {
-    Ok(busway_journal::segments(file)?.into_iter().filter(|path| is_closed(path)).collect())
-}
-
-/// Only rotated files end with a number of six digits or more.
-fn is_closed(path: &Path) -> bool {
-    let number = path.extension().map(|end| end.as_encoded_bytes()).unwrap_or_default();
-    number.len() >= 6 && number.iter().all(u8::is_ascii_digit)
-}
-
-/// How far a journal has been shown.
+/// How far a journal has been shown. Files are found by their numbers, one after the other: a listing
+/// that is made while files are renamed may lack some of them.
 struct Place {
-    /// The last file rotated away before the one being read.
-    closed: Option<PathBuf>,
-    /// How much of the current file was read, in bytes.
+    /// The active file.
+    path: PathBuf,
+    /// The greatest number of a rotated file that is known.
+    rotated: u32,
+    /// The file being read: it is the active one, or has been rotated and has this number.
+    number: u32,
+    /// How much of it was read, in bytes.
     offset: u64,
     /// The beginning of a line.
     rest: Vec<u8>,
 }
 
 impl Place {
+    /// The beginning of the active file.
+    fn behind_rotated(file: &Path) -> Result<Self, Failure> {
+        let path = active(file)?;
+        let mut place = Self { path, rotated: 0, number: 1, offset: 0, rest: Vec::new() };
+        place.rotated = place.numbers()?.last().copied().unwrap_or(0);
+        place.number = place.rotated.saturating_add(1);
+        Ok(place)
+    }
+
+    /// Goes on to a place in one of the files.
+    fn reach(&mut self, path: &Path, offset: u64) {
+        if let Some(number) = self.number_of(path) {
+            self.rotated = self.rotated.max(number);
+            self.number = number;
+        } else {
+            self.number = self.rotated.saturating_add(1);
+        }
+        self.offset = offset;
+    }
+
     /// Shows the lines that were added since.
-    fn follow(&mut self, out: &mut impl Write, file: &Path) -> Result<(), Failure> {
+    fn follow(&mut self, out: &mut impl Write) -> Result<(), Failure> {
         loop {
-            let active = match File::open(file) {
-                Ok(active) => Some(active),
-                // It was rotated away, and nothing has been written since.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                Err(error) => return Err(error.into()),
-            };
-            // Listed after it was opened: the open file follows all of these.
-            let rotated: Vec<_> =
-                closed(file)?.into_iter().filter(|path| self.is_before(path)).collect();
-            if rotated.is_empty() {
+            let active = open(&self.path)?;
+            // Opened after it: while no file has the number, the active one will get it.
+            if let Some(rotated) = open(&self.path_of(self.number))? {
+                self.show(out, rotated)?;
+                self.begin(out, self.number.saturating_add(1))?;
+            } else if !self.skip_removed(out)? {
                 return active.map_or(Ok(()), |active| self.show(out, active));
-            }
-            for path in rotated {
-                self.show(out, File::open(&path)?)?;
-                if !self.rest.is_empty() {
-                    writeln!(out, "damaged: the last line of {} is not whole", path.display())?;
-                }
-                (self.offset, self.rest) = (0, Vec::new());
-                self.closed = Some(path);
             }
         }
     }
 
-    fn is_before(&self, path: &Path) -> bool {
-        // Numbers have as many digits as they need, so longer ones are greater.
-        let key = |path: &Path| (path.as_os_str().len(), path.as_os_str().to_owned());
-        self.closed.as_ref().is_none_or(|closed| key(closed) < key(path))
+    /// Goes on where files are left, if some were removed before they were read.
+    fn skip_removed(&mut self, out: &mut impl Write) -> Result<bool, Failure> {
+        let numbers = self.numbers()?;
+        let last = numbers.last().copied().unwrap_or(0);
+        let Some(next) = numbers.into_iter().find(|number| *number >= self.number) else {
+            // All were removed, and the file being read gets the first number.
+            let is_renumbered = last.saturating_add(1) < self.number;
+            self.number = if is_renumbered { 1 } else { self.number };
+            return Ok(is_renumbered);
+        };
+        let path = self.path_of(self.number);
+        if !path.try_exists()? {
+            writeln!(out, "damaged: {} is missing", path.display())?;
+            self.begin(out, next)?;
+        }
+        Ok(true)
+    }
+
+    fn begin(&mut self, out: &mut impl Write, number: u32) -> Result<(), Failure> {
+        if !self.rest.is_empty() {
+            let path = self.path_of(self.number);
+            writeln!(out, "damaged: the last line of {} is not whole", path.display())?;
+        }
+        (self.number, self.offset, self.rest) = (number, 0, Vec::new());
+        Ok(())
     }
 
     fn show(&mut self, out: &mut impl Write, mut file: File) -> Result<(), Failure> {
@@ -138,6 +149,44 @@ impl Place {
         file.seek(SeekFrom::Start(self.offset))?;
         self.offset += file.read_to_end(&mut self.rest)? as u64;
         show_whole(out, &mut self.rest)
+    }
+
+    /// The rotated files, oldest first.
+    fn numbers(&self) -> Result<Vec<u32>, Failure> {
+        let files = busway_journal::segments(&self.path)?;
+        Ok(files.iter().filter_map(|path| self.number_of(path)).collect())
+    }
+
+    fn path_of(&self, number: u32) -> PathBuf {
+        let mut path = self.path.clone().into_os_string();
+        path.push(format!(".{number:06}"));
+        path.into()
+    }
+
+    /// The number of a rotated file.
+    fn number_of(&self, path: &Path) -> Option<u32> {
+        let [name, active] = [path, &self.path].map(|path| path.file_name());
+        let number = name?.as_encoded_bytes().strip_prefix(active?.as_encoded_bytes())?;
+        str::from_utf8(number.strip_prefix(b".")?).ok()?.parse().ok()
+    }
+}
+
+/// The path of the active file, whatever link leads to it.
+fn active(file: &Path) -> Result<PathBuf, Failure> {
+    match file.canonicalize() {
+        // It was rotated away, and nothing has been written since.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let rotated = busway_journal::segments(file)?.into_iter().next();
+            Ok(rotated.ok_or_else(|| Failure::Missing(file.into()))?.with_extension(""))
+        }
+        path => Ok(path?),
+    }
+}
+
+fn open(path: &Path) -> Result<Option<File>, Failure> {
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => Ok(Some(opened?)),
     }
 }
 

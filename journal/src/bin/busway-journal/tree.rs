@@ -21,10 +21,10 @@ struct Events {
 pub(crate) fn run(out: &mut impl Write, files: &[PathBuf]) -> Outcome {
     let (events, end) = collect(files);
     let mut below: HashMap<Option<EventId>, Vec<EventId>> = HashMap::new();
+    let circular = events.circular();
     for id in &events.order {
-        let parent = events.lines[id].parent_id;
-        // An event whose parent is not in the journal is shown as a root.
-        let parent = parent.filter(|parent| events.lines.contains_key(parent));
+        // What is its own ancestor is shown as a root, as bubus makes a forwarded event its own parent.
+        let parent = events.parent(id).filter(|_| !circular.contains(id));
         below.entry(parent).or_default().push(*id);
     }
     // What remains to be shown. Trees can be deep, so this is a stack instead of recursion.
@@ -37,6 +37,32 @@ pub(crate) fn run(out: &mut impl Write, files: &[PathBuf]) -> Outcome {
         push(&mut rest, &indent, below.remove(&Some(id)));
     }
     end.map(|()| ExitCode::SUCCESS)
+}
+
+impl Events {
+    /// The parent of an event, if it is in the journal too.
+    fn parent(&self, id: &EventId) -> Option<EventId> {
+        self.lines[id].parent_id.filter(|parent| self.lines.contains_key(parent))
+    }
+
+    /// The events that are their own ancestors.
+    fn circular(&self) -> HashSet<EventId> {
+        let mut circular = HashSet::new();
+        // The events whose ancestors were looked at, and with which event.
+        let mut seen = HashMap::new();
+        for first in &self.order {
+            let mut above = Some(*first);
+            while let Some(id) = above.filter(|id| !seen.contains_key(id)) {
+                seen.insert(id, first);
+                above = self.parent(&id);
+            }
+            // It was met again on the same way up.
+            while let Some(id) = above.filter(|id| seen[id] == first && circular.insert(*id)) {
+                above = self.parent(&id);
+            }
+        }
+        circular
+    }
 }
 
 /// The events, and why reading stopped.
