@@ -4,9 +4,10 @@ use std::fmt;
 use std::future::poll_fn;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
-use busway_core::BoxError;
 use busway_core::journal::{Entry, Feed, Receipt, Sink, SinkError, hands_on_here};
+use busway_core::{BoxError, Timestamp};
 
 use crate::error::{JournalError, OpenError, ReadError};
 use crate::queue::Queue;
@@ -132,6 +133,36 @@ impl Journal {
         Recovered::new(std::mem::take(&mut *unfinished))
     }
 
+    /// Gives up an event that is unfinished, and waits until that is on disk: it will not be given back
+    /// any more. Use it for events that no version of the program can handle. Children of it that had
+    /// been accepted are given back by themselves when the journal is next opened.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush), and if the journal is closed.
+    ///
+    /// # Cancel safety
+    /// Nothing is noted before the first poll. After that, dropping the future ends the wait only.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use busway_journal::{Journal, Types};
+    /// # async fn example(journal: &Journal, bus: &busway_core::EventBus, types: &Types) -> Result<(), Box<dyn std::error::Error>> {
+    /// let again = journal.recover().dispatch(bus, types).await;
+    /// for (event, error) in &again.failed {
+    ///     eprintln!("given up: {error}: {}", event.line.payload());
+    ///     journal.discard(event).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn discard(&self, event: &Unfinished) -> Result<(), Arc<JournalError>> {
+        let now = Timestamp::from(SystemTime::now());
+        let text = text::discarded(&event.line, now, self.owner.checksum);
+        self.owner.queue.push(&text, None)?;
+        self.flush().await
+    }
+
     /// Returns the error after which the journal writes nothing more.
     #[must_use]
     pub fn failure(&self) -> Option<Arc<JournalError>> {
@@ -210,7 +241,8 @@ impl Sink for Owner {
     }
 
     fn write(&self, text: String, receipt: Receipt) {
-        self.queue.push(&text, receipt);
+        // The receipt tells.
+        let _ = self.queue.push(&text, Some(receipt));
     }
 
     fn hurry(&self) {

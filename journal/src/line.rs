@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::error::Damage;
 use crate::overrides;
-use crate::text::{self, ACCEPTED, CHECKSUM, Checked, OUTSIDE, SETTINGS, VALUE};
+use crate::text::{self, ACCEPTED, CHECKSUM, Checked, DISCARDED, OUTSIDE, SETTINGS, VALUE};
 use crate::time;
 
 /// A line of a journal: one event.
@@ -59,6 +59,8 @@ pub enum Kind {
     },
     /// The event has completed.
     Completed,
+    /// The event was [given up](crate::Journal::discard).
+    Discarded,
 }
 
 impl Line {
@@ -86,7 +88,7 @@ impl Line {
             parent_id: take(&mut fields, "event_parent_id", optional(id))?,
             created_at: take(&mut fields, "event_created_at", optional(timestamp))?,
             processed_at: take(&mut fields, "event_processed_at", optional(timestamp))?,
-            kind: take(&mut fields, ACCEPTED, kind)?,
+            kind: kind(fields.remove(ACCEPTED), fields.remove(DISCARDED))?,
             settings: take(&mut fields, SETTINGS, overrides::from_json)?,
             is_outside: take(&mut fields, OUTSIDE, or_default(flag))?,
             fields,
@@ -137,7 +139,7 @@ fn exact(line: &[u8]) -> Option<String> {
     if let Some(value) = fields.get(VALUE) {
         return Some(value.get().into());
     }
-    let own = [ACCEPTED, SETTINGS, OUTSIDE, CHECKSUM];
+    let own = [ACCEPTED, DISCARDED, SETTINGS, OUTSIDE, CHECKSUM];
     fields.retain(|key, _| !text::KEYS.contains(&key.as_str()) && !own.contains(&key.as_str()));
     serde_json::to_string(&fields).ok()
 }
@@ -200,8 +202,15 @@ fn flag(value: Option<Value>) -> Option<bool> {
     value?.as_bool()
 }
 
-fn kind(value: Option<Value>) -> Option<Kind> {
-    let Some(value) = value else { return Some(Kind::Completed) };
-    let attempt = u32::try_from(value.as_u64()?).ok()?;
-    Some(Kind::Accepted { attempt })
+fn kind(accepted: Option<Value>, discarded: Option<Value>) -> Result<Kind, Damage> {
+    match (accepted, discarded) {
+        (None, None) => Ok(Kind::Completed),
+        (None, Some(Value::Bool(true))) => Ok(Kind::Discarded),
+        (Some(attempt), None) => {
+            let attempt = attempt.as_u64().and_then(|attempt| u32::try_from(attempt).ok());
+            let attempt = attempt.ok_or(Damage::Key { key: ACCEPTED })?;
+            Ok(Kind::Accepted { attempt })
+        }
+        _ => Err(Damage::Key { key: DISCARDED }),
+    }
 }

@@ -60,7 +60,14 @@ pub(crate) struct Batch {
 pub(crate) struct Queued {
     /// Where it ends in the text.
     pub(crate) end: usize,
-    pub(crate) receipt: Receipt,
+    /// Who is told what became of it, if anybody is.
+    pub(crate) receipt: Option<Receipt>,
+}
+
+impl Queued {
+    pub(crate) fn failed(self, error: Arc<JournalError>) {
+        self.receipt.into_iter().for_each(|receipt| receipt.failed(error.clone()));
+    }
 }
 
 impl Queue {
@@ -78,22 +85,24 @@ impl Queue {
     }
 
     /// Adds a line.
-    pub(crate) fn push(self: &Arc<Self>, line: &str, receipt: Receipt) {
+    pub(crate) fn push(
+        self: &Arc<Self>,
+        line: &str,
+        receipt: Option<Receipt>,
+    ) -> Result<(), Arc<JournalError>> {
         let mut state = self.lock();
-        if let Some(reason) = state.refusal() {
+        if let Some(reason) = state.refusal().or_else(|| state.is_behind(self.max_unwritten)) {
             drop(state);
-            return receipt.failed(reason);
-        }
-        if state.batch.text.len() >= self.max_unwritten {
-            let error = Arc::new(JournalError::Behind { limit: self.max_unwritten });
-            state.batch.refused.get_or_insert_with(|| error.clone());
-            drop(state);
-            return receipt.failed(error);
+            if let Some(receipt) = receipt {
+                receipt.failed(reason.clone());
+            }
+            return Err(reason);
         }
         state.batch.text.push_str(line);
         let end = state.batch.text.len();
         state.batch.lines.push(Queued { end, receipt });
         self.wake(state);
+        Ok(())
     }
 
     /// Whether this is the writing thread.
@@ -172,7 +181,7 @@ impl Queue {
 
     /// Why no more lines are accepted.
     pub(crate) fn failure(&self) -> Option<SinkError> {
-        self.lock().refusal()
+        Some(self.lock().refusal()?)
     }
 
     /// The error that the journal has failed with for good.
@@ -247,7 +256,7 @@ impl Queue {
                 let lost = std::mem::take(&mut state.batch);
                 drop(state);
                 drop(writer);
-                lost.lines.into_iter().for_each(|line| line.receipt.failed(error.clone()));
+                lost.lines.into_iter().for_each(|line| line.failed(error.clone()));
             }
         }
     }
@@ -276,12 +285,22 @@ impl State {
         told
     }
 
-    fn refusal(&self) -> Option<SinkError> {
+    fn refusal(&self) -> Option<Arc<JournalError>> {
         match &self.failure {
             Some(failure) => Some(failure.clone()),
             None if self.is_closed => Some(Arc::new(JournalError::Closed)),
             None => None,
         }
+    }
+
+    /// Refuses a line when so much waits to be written; the next flush tells.
+    fn is_behind(&mut self, max_unwritten: usize) -> Option<Arc<JournalError>> {
+        if self.batch.text.len() < max_unwritten {
+            return None;
+        }
+        let error = Arc::new(JournalError::Behind { limit: max_unwritten });
+        self.batch.refused.get_or_insert_with(|| error.clone());
+        Some(error)
     }
 }
 

@@ -1,13 +1,14 @@
 //! The text of a line: the keys of every event, the payload's fields, our own, the checksum.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
-use busway_core::BoxError;
 use busway_core::journal::Entry;
+use busway_core::{BoxError, Timestamp};
 use serde_json::Value;
 
 use crate::error::{ReservedKey, UnreadablePayload};
+use crate::line::Line;
 use crate::overrides;
 use crate::readable::Readable;
 
@@ -34,6 +35,8 @@ pub(crate) const ACCEPTED: &str = "busway_accepted";
 pub(crate) const SETTINGS: &str = "busway_settings";
 /// Marks the acceptance of an event that was dispatched outside of its parent's handlers.
 pub(crate) const OUTSIDE: &str = "busway_outside";
+/// Marks the line of an event that was given up.
+pub(crate) const DISCARDED: &str = "busway_discarded";
 pub(crate) const CHECKSUM: &str = "busway_crc";
 
 /// The last key of a line with a checksum, around its eight digits.
@@ -84,13 +87,39 @@ pub(crate) fn line(entry: &Entry<'_>, checksum: bool) -> String {
     if entry.completed_at.is_none() {
         push_acceptance(out, entry);
     }
+    end(out, checksum);
+    line
+}
+
+/// Returns the line of an event that was given up at this time. Its payload is in its acceptance.
+pub(crate) fn discarded(event: &Line, at: Timestamp, checksum: bool) -> String {
+    let text = |text: &dyn fmt::Display| Value::from(text.to_string());
+    let values = [
+        (KEYS[0], event.event_type.clone().into()),
+        (KEYS[1], event.schema.clone().into()),
+        (KEYS[3], text(&event.id)),
+        (KEYS[4], event.path.clone().into()),
+        (KEYS[5], event.parent_id.map_or(Value::Null, |id| text(&id))),
+        (KEYS[6], event.created_at.map_or(Value::Null, |at| text(&at))),
+        (KEYS[7], text(&at)),
+        (DISCARDED, true.into()),
+    ];
+    let mut line = String::with_capacity(AROUND);
+    for (at, (key, value)) in values.into_iter().enumerate() {
+        let before = if at == 0 { '{' } else { ',' };
+        put(&mut line, format_args!("{before}\"{key}\":{value}"));
+    }
+    end(&mut line, checksum);
+    line
+}
+
+fn end(out: &mut String, checksum: bool) {
     if checksum {
         let crc = crc32fast::hash(out.as_bytes());
         put(out, format_args!("{CHECK_HEAD}{crc:08x}{CHECK_TAIL}\n"));
     } else {
         out.push_str("}\n");
     }
-    line
 }
 
 fn push_acceptance(out: &mut String, entry: &Entry<'_>) {
@@ -117,7 +146,7 @@ fn push_text(out: &mut String, text: &str) {
     put(out, format_args!("{}", Value::from(text)));
 }
 
-fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
+fn put(out: &mut String, text: fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
     let _ = out.write_fmt(text);
 }

@@ -118,16 +118,16 @@ impl Writer {
         let mut start = 0;
         while let Some(first) = lines.next() {
             if let Some(error) = self.queue.error() {
-                first.receipt.failed(error.clone());
-                lines.for_each(|line| line.receipt.failed(error.clone()));
+                first.failed(error.clone());
+                lines.for_each(|line| line.failed(error.clone()));
                 return;
             }
             let mut end = first.end;
-            let mut receipts = vec![first.receipt];
+            let mut receipts = Vec::from_iter(first.receipt);
             let ready = self.make_ready((end - start) as u64);
             while let Some(next) = lines.next_if(|next| self.has_room((next.end - start) as u64)) {
                 end = next.end;
-                receipts.push(next.receipt);
+                receipts.extend(next.receipt);
             }
             match ready.and_then(|()| self.append(&text[start..end])) {
                 Ok(()) => self.written(receipts),

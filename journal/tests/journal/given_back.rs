@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use busway_core::{EventBus, EventHandle, Hub, Limit};
-use busway_journal::{RecoverError, Types};
+use busway_journal::{JournalError, Kind, Line, RecoverError, Types};
 use busway_macros::Event;
 use busway_tokio::Tokio;
 use serde::{Deserialize, Serialize};
@@ -171,5 +171,33 @@ async fn r42_null_is_not_an_empty_object() -> Outcome {
     let values: Result<Vec<_>, _> =
         left.iter().map(|left| left.line.decode::<Anything>()).collect();
     assert_eq!(values?, [Anything(Value::Null), Anything(Value::Object(Default::default()))]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn r42_what_is_given_up_is_not_given_back() -> Outcome {
+    let disk = Disk::default();
+    {
+        let bus = bus(&ahead(&disk));
+        bus.on(|_: EventHandle<Job>| pending::<()>());
+        for number in 1..=2 {
+            soon(bus.dispatch(job(number))?.durable()).await?;
+        }
+    }
+    let disk = disk.after_power_loss(0);
+    let journal = ahead(&disk);
+    let left = journal.recover();
+    soon(journal.discard(&left.events()[0])).await?;
+    let disk = disk.after_power_loss(0);
+    let left = ahead(&disk).recover();
+    assert_eq!((left.len(), &left.events()[0].line.fields["number"]), (1, &Value::from(2)));
+    let lines: Result<Vec<_>, _> =
+        disk.lines().iter().map(|line| Line::parse(line.as_bytes())).collect();
+    let kinds: Vec<_> = lines?.iter().map(|line| line.kind).collect();
+    assert_eq!(kinds[2], Kind::Discarded);
+
+    soon(journal.clone().close()).await?;
+    let closed = soon(journal.discard(&left.events()[0])).await.unwrap_err();
+    assert!(matches!(*closed, JournalError::Closed), "{closed:?}");
     Ok(())
 }

@@ -207,6 +207,7 @@ fn show(line: &Line) -> String {
     let what = match line.kind {
         Kind::Accepted { attempt: 1 } => "accepted".into(),
         Kind::Accepted { attempt } => format!("accepted ({attempt})"),
+        Kind::Discarded => "given up".into(),
         _ => line
             .duration()
             .map_or_else(|| "completed".into(), |took| format!("completed ({})", seconds(took))),

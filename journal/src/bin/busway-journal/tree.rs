@@ -95,6 +95,7 @@ fn show(line: &Line, is_open: bool) -> String {
         Kind::Accepted { .. } if is_open => "⏳",
         // Its parent was dispatched again, and has made another child in its place.
         Kind::Accepted { .. } => "↺",
+        Kind::Discarded => "✗",
         _ => "●",
     };
     let took = line.duration().map(|took| format!(" ({})", seconds(took))).unwrap_or_default();
