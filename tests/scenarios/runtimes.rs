@@ -3,12 +3,12 @@
 
 use std::fmt::Display;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use busway::tokio::Tokio;
 use busway::{BoxError, Event, EventBus, EventBusBuilder, EventHandle, Hub, Instant, Runtime};
+use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
 /// The result of a body.
@@ -50,19 +50,17 @@ pub(crate) trait Env: Copy + Default + Send + Sync + 'static {
         Hub::builder().runtime(self.runtime()).build()
     }
 
-    /// Runs a task, and returns its result.
+    /// Runs a task, and returns its result. Boxed, as Rust 1.89 does not see that it is `Send`.
     fn task<T: Send + 'static>(
         self,
         task: impl Future<Output = T> + Send + 'static,
-    ) -> impl Future<Output = T> + Send + 'static {
+    ) -> BoxFuture<'static, T> {
         let (tell, told) = oneshot::channel();
-        // Rust 1.89 does not see that some of these are `Send`, unless their types are erased.
-        let task: Pin<Box<dyn Future<Output = T> + Send>> = Box::pin(task);
         self.spawn(async move {
             // The test may have ended meanwhile.
             let _ = tell.send(task.await);
         });
-        async { told.await.expect("the task ended") }
+        Box::pin(async { told.await.expect("the task ended") })
     }
 
     /// Sleeps until a condition holds.
