@@ -56,6 +56,10 @@ pub trait Event: Send + Sync + 'static {
     /// The name that handlers can be registered by. Two types should not share one.
     const NAME: &'static str;
 
+    /// Whether other types share the name on purpose, as all instances of a generic type do. A bus then
+    /// does not warn of events that a handler skips because they are of another type.
+    const SHARES_NAME: bool = false;
+
     /// The limit of each invocation for such an event (R22).
     const LIMIT: Limit = Limit::Inherit;
 

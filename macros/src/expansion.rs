@@ -32,6 +32,13 @@ fn event(input: &DeriveInput, attributes: Attributes, krate: &Path) -> TokenStre
     let output = output.unwrap_or_else(|| parse_quote!(()));
     let version = version
         .map_or_else(|| quote!(::core::env!("CARGO_PKG_VERSION")), |version| quote!(#version));
+    let is_generic = input.generics.type_params().next().is_some()
+        || input.generics.const_params().next().is_some();
+    let shares_name = is_generic.then(|| {
+        quote!(
+            const SHARES_NAME: ::core::primitive::bool = true;
+        )
+    });
     let limit = limit.map(|nanos| limit_of(nanos, krate));
     let bytes = bytes.map(|of_fields| bytes_of(&of_fields));
     let to_json = json.map(|place| json_at(place, krate));
@@ -43,6 +50,7 @@ fn event(input: &DeriveInput, attributes: Attributes, krate: &Path) -> TokenStre
             const NAME: &'static ::core::primitive::str = #name;
             const SCHEMA: &'static ::core::primitive::str =
                 ::core::concat!(::core::module_path!(), ".", #type_name, "@", #version);
+            #shares_name
             #limit
             #bytes
             #to_json

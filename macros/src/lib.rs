@@ -61,8 +61,8 @@ struct Readme;
 /// # Generic events
 ///
 /// All instances of a generic type share one name and one schema. A handler of `Changed<User>` gets
-/// none of the others, and the bus warns once that it skipped one; a handler by name gets all. A
-/// journal cannot tell them apart when it gives events back: write events of a struct for each.
+/// none of the others; a handler by name gets all. A journal cannot tell them apart when it gives
+/// events back: write events of a struct for each.
 #[proc_macro_derive(Event, attributes(event))]
 pub fn derive_event(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     expansion::expand(parse_macro_input!(input as DeriveInput)).into()

@@ -180,6 +180,7 @@ pub struct HandlerBuilder<'a> {
     name: HandlerName,
     limit: Limit,
     retry: Option<HandlerRetry>,
+    shares_name: bool,
 }
 
 impl<'a> HandlerBuilder<'a> {
@@ -189,7 +190,8 @@ impl<'a> HandlerBuilder<'a> {
         handler: F,
     ) -> Self {
         let callable = Arc::new(Typed::<E, M, F>::new(handler));
-        Self::new(bus, callable, Wanted::typed::<E>(), HandlerName::of::<F>())
+        let builder = Self::new(bus, callable, Wanted::typed::<E>(), HandlerName::of::<F>());
+        Self { shares_name: E::SHARES_NAME, ..builder }
     }
 
     #[track_caller]
@@ -208,7 +210,8 @@ impl<'a> HandlerBuilder<'a> {
         wanted: Wanted,
         name: HandlerName,
     ) -> Self {
-        Self { bus, callable, wanted, name, limit: Limit::Inherit, retry: None }
+        let (limit, retry, shares_name) = (Limit::Inherit, None, false);
+        Self { bus, callable, wanted, name, limit, retry, shares_name }
     }
 
     /// Sets the name used in results and logs. The default is the function's name, `Type::method` for a
@@ -289,14 +292,20 @@ impl<'a> HandlerBuilder<'a> {
 
     /// Registers the handler. It sees the events that start from now on; a bus that has ended has none.
     pub fn register(self) -> Subscription {
-        let Self { bus, callable, wanted, name, limit, retry } = self;
+        let Self { bus, callable, wanted, name, limit, retry, shares_name } = self;
         let shown = name.to_string();
         let callable = match retry {
             Some(retry) => retry.around(callable, &name.function),
             None => callable,
         };
         let (pattern, action) = (wanted.pattern(), Action::Call(callable));
-        let registered = bus.hub.input(|hub| hub.books.on(bus.key, pattern, &shown, limit, action));
+        let registered = bus.hub.input(|hub| {
+            let registered = hub.books.on(bus.key, pattern, &shown, limit, action);
+            if let Some(info) = registered.as_ref().ok().filter(|_| shares_name) {
+                hub.books.expect_other_types(info.key);
+            }
+            registered
+        });
         // A refused handler is dropped here, outside the lock.
         let info =
             registered.unwrap_or_else(|_refused| Arc::new(HandlerInfo::of_nobody(&shown, bus.key)));

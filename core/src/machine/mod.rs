@@ -243,6 +243,7 @@ pub struct Machine<P, R, H = ()> {
     handler_count: u64,
     event_count: u64,
     wait_count: u64,
+    /// The handlers for which it is known that their names are those of other types too.
     told_other_type: HashSet<HandlerKey>,
 }
 

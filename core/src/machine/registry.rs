@@ -104,6 +104,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         Ok(info)
     }
 
+    /// Notes that a handler's type shares its name with others on purpose. That the handler is skipped
+    /// for events of the others is then not warned of.
+    pub fn expect_other_types(&mut self, handler: HandlerKey) {
+        if self.handler_places.contains_key(&handler) {
+            self.told_other_type.insert(handler);
+        }
+    }
+
     /// Appends a handler to its list.
     pub(super) fn enlist(&mut self, bus: BusIx, place: Place, handler: Handler<H>) {
         self.handler_places.insert(handler.info.key, (handler.info.bus, place.clone()));

@@ -90,6 +90,20 @@ fn r01_another_type_of_the_same_name_is_skipped_with_one_warning() {
 }
 
 #[test]
+fn r01_types_that_share_a_name_on_purpose_are_not_warned_of() {
+    let mut desk = Desk::new();
+    let bus = desk.bus("a");
+    for (handler, pattern) in [(1, only::<Ours>("e")), (2, only::<Theirs>("e"))] {
+        let key = desk.register(bus, pattern, Limit::Inherit, handler);
+        desk.input(|machine| machine.expect_other_types(key));
+    }
+    send_typed::<Theirs>(&mut desk, bus, "e1");
+    send_typed::<Ours>(&mut desk, bus, "e2");
+    assert_eq!(desk.run_to_end(), [("e1", 2), ("e2", 1)]);
+    assert!(desk.warnings.is_empty(), "{:?}", desk.warnings);
+}
+
+#[test]
 fn r01_an_event_that_all_skip_completes() {
     let mut desk = Desk::new();
     let bus = desk.bus("a");
