@@ -11,9 +11,10 @@ use super::EventBus;
 use super::context;
 use super::ending;
 use super::error::WaitError;
-use super::shared::{BusShared, HubShared, HubState};
+use super::shared::{BusShared, HubShared};
 use super::sleep::{Elapsed, with_timeout};
 use super::wakers::Place;
+use crate::machine::InvocationKey;
 
 impl EventBus {
     /// Waits until nothing on the bus is queued, running or incomplete, children included (R31).
@@ -203,63 +204,51 @@ impl BusShared {
     }
 
     /// Waits until the bus has nothing left to do.
-    pub(crate) async fn wait_until_idle(&self, limit: Option<Duration>) -> Result<bool, WaitError> {
+    pub(crate) async fn wait_until_idle(
+        self: &Arc<Self>,
+        limit: Option<Duration>,
+    ) -> Result<bool, WaitError> {
         if let Some(invocation) = context::invocation_of(&self.hub) {
             self.hub.input(|hub| {
                 let checked = hub.books.check_idle_wait(invocation, self.key);
                 checked.map_err(|deadlock| WaitError::deadlock(&hub.books, &deadlock))
             })?;
         }
-        let idle = with_timeout(&self.hub, limit, self.at_most(0));
+        let buses = core::slice::from_ref(self);
+        let idle = with_timeout(&self.hub, limit, self.hub.idle_but(buses, None));
         Ok(idle.await.is_ok())
     }
 
     /// Stops the bus after it has finished its work, or after `limit` at the latest.
     ///
     /// Inside a handler, this does not wait for events that cannot complete before that handler.
-    pub(crate) async fn drain_and_stop(&self, limit: Option<Duration>, clear: bool) {
+    pub(crate) async fn drain_and_stop(self: &Arc<Self>, limit: Option<Duration>, clear: bool) {
         if limit.is_some() {
             let by = context::invocation_of(&self.hub);
-            let own = self.hub.input(|hub| hub.books.drain_but(self.key, by));
-            let _: Result<(), Elapsed> = with_timeout(&self.hub, limit, self.at_most(own)).await;
+            self.hub.input(|hub| hub.books.drain(self.key));
+            let idle = self.hub.idle_but(core::slice::from_ref(self), by);
+            let _: Result<(), Elapsed> = with_timeout(&self.hub, limit, idle).await;
         }
         self.stop_now(clear);
-    }
-
-    /// Waits until at most this many events are incomplete.
-    pub(crate) async fn at_most(&self, events: usize) {
-        let is_so = |hub: &HubState| hub.books.incomplete(self.key) <= events;
-        let ask_to_be_told = || {
-            let mut hub = self.hub.lock();
-            hub.books.tell_idle(self.key, events);
-            is_so(&hub)
-        };
-        let mut place = Place::new(&self.idle);
-        poll_fn(|cx| {
-            let is_over = is_so(&self.hub.lock()) || {
-                place.register(cx.waker());
-                ask_to_be_told()
-            };
-            if is_over { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
     }
 }
 
 impl HubShared {
-    /// Stops all buses after they have finished their work, or after `limit` at the latest.
+    /// Stops all buses that there are now after they have finished their work, or after `limit` at the
+    /// latest.
+    ///
+    /// Inside a handler, this does not wait for events that cannot complete before that handler.
     pub(crate) async fn drain_and_stop(&self, limit: Option<Duration>, clear: bool) {
+        let buses: Vec<_> = self.input(|hub| {
+            let drained = hub.books.drain_hub().into_iter();
+            drained.filter_map(|bus| hub.shell(bus)).collect()
+        });
         if limit.is_some() {
             let by = context::invocation_of(self);
-            let drained = self.input(|hub| {
-                let drained = hub.books.drain_hub(by).into_iter();
-                drained.filter_map(|(bus, left)| Some((hub.shell(bus)?, left))).collect::<Vec<_>>()
-            });
-            let _: Result<(), Elapsed> =
-                with_timeout(self, limit, self.all_at_most(&drained)).await;
+            let idle = self.idle_but(&buses, by);
+            let _: Result<(), Elapsed> = with_timeout(self, limit, idle).await;
         }
         let now = self.now();
-        let buses: Vec<_> = self.lock().shells().cloned().collect();
         self.input(|hub| {
             // First all: what one of them clears does not reach another.
             buses.iter().for_each(|bus| hub.books.stop(bus.key, now));
@@ -267,17 +256,18 @@ impl HubShared {
         });
     }
 
-    /// Waits until each of these buses has at most so many incomplete events, all at the same time: one
-    /// may give another something to do.
-    async fn all_at_most(&self, buses: &[(Arc<BusShared>, usize)]) {
-        let is_over = || {
-            let hub = self.lock();
-            buses.iter().all(|(bus, events)| hub.books.incomplete(bus.key) <= *events)
-        };
-        while !is_over() {
-            for (bus, events) in buses {
-                bus.at_most(*events).await;
-            }
-        }
+    /// Waits until these buses have nothing left to do, apart from what depends on this invocation.
+    async fn idle_but(&self, buses: &[Arc<BusShared>], by: Option<InvocationKey>) {
+        let keys: Vec<_> = buses.iter().map(|bus| bus.key).collect();
+        let is_over = || self.input(|hub| hub.books.is_idle_but(&keys, by));
+        let mut places: Vec<_> = buses.iter().map(|bus| Place::new(&bus.idle)).collect();
+        poll_fn(|cx| {
+            let is_over = is_over() || {
+                places.iter_mut().for_each(|place| place.register(cx.waker()));
+                is_over()
+            };
+            if is_over { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 }

@@ -12,7 +12,7 @@ use super::list::Links;
 use super::output::{Dropped, Output, Warning};
 use super::results::Cause;
 use super::state::{BusIx, BusState, Phase, Reservation};
-use super::{BusKey, EventKey, InvocationKey, Machine, ReservationKey};
+use super::{BusKey, EventKey, Machine, ReservationKey};
 use crate::time::Instant;
 
 impl<P: Clone, R, H> Machine<P, R, H> {
@@ -71,37 +71,25 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// Refuses new events except children of incomplete ones, so that the work in progress can end.
     pub fn drain(&mut self, bus: BusKey) {
-        self.drain_but(bus, None);
-    }
-
-    /// Does the same for an invocation that waits until the bus is idle, apart from events that wait
-    /// for the invocation.
-    ///
-    /// Returns how many incomplete events of the bus cannot complete before the invocation `by`.
-    pub fn drain_but(&mut self, bus: BusKey, by: Option<InvocationKey>) -> usize {
         self.land();
-        let Some(ix) = self.bus(bus) else { return 0 };
+        let Some(ix) = self.bus(bus) else { return };
         if self.buses[ix].phase == Phase::Open {
             self.buses[ix].phase = Phase::Draining;
         }
         self.answer_reservations(ix);
-        by.map_or(0, |by| self.dependents(by, bus))
     }
 
-    /// Does the same for all buses of the hub together: what one of them sends on, the others still
-    /// accept.
-    ///
-    /// Returns the buses, and how many incomplete events of each cannot complete before `by`.
-    pub fn drain_hub(&mut self, by: Option<InvocationKey>) -> Vec<(BusKey, usize)> {
+    /// Does the same for all buses of the hub, which it returns. What one of them sends on, the others
+    /// still accept.
+    pub fn drain_hub(&mut self) -> Vec<BusKey> {
         let buses: Vec<_> = self.buses.iter().map(|(ix, _)| self.buses.key(ix)).collect();
-        let drain = |bus: BusKey| {
-            let left = self.drain_but(bus, by);
-            if let Some(ix) = self.bus(bus).filter(|ix| self.buses[*ix].phase == Phase::Draining) {
+        for bus in &buses {
+            self.drain(*bus);
+            if let Some(ix) = self.bus(*bus).filter(|ix| self.buses[*ix].phase == Phase::Draining) {
                 self.buses[ix].phase = Phase::DrainingTogether;
             }
-            (bus, left)
-        };
-        buses.into_iter().map(drain).collect()
+        }
+        buses
     }
 
     /// Asks for one [`Output::Idle`] when a bus has no more than `at_most` incomplete events. Of

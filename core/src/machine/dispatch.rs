@@ -173,6 +173,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let event = key.ix();
         if let Some(parent) = parent {
             self.adopt(parent, event, depth);
+            self.tell_those_in_handlers();
         }
         if let Some(deadline) = deadline {
             self.set_timer(bus, deadline, Timer::Event(event));

@@ -28,6 +28,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.entries[event].open += 1;
         self.place_raised(visit);
         self.arrived(bus, visit, self.entries[event].bytes);
+        self.tell_those_in_handlers();
         true
     }
 }

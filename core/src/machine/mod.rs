@@ -83,6 +83,7 @@ mod audit;
 mod buses;
 mod completion;
 mod config;
+mod dependents;
 mod dispatch;
 mod entries;
 mod error;
@@ -236,6 +237,8 @@ pub struct Machine<P, R, H = ()> {
     told_memory: bool,
     watches: Arena<Watch, WatchTag>,
     reservations: Arena<Reservation, ReservationTag>,
+    /// The buses that a handler waits for, apart from what depends on it.
+    asked_in_handlers: Vec<BusKey>,
     handler_places: HashMap<HandlerKey, (BusKey, Place)>,
     said: Said<P, R, H>,
     hub_slot: Slot,
@@ -269,6 +272,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             told_memory: false,
             watches: Arena::new(),
             reservations: Arena::new(),
+            asked_in_handlers: Vec::new(),
             handler_places: HashMap::new(),
             said: Said::default(),
             hub_slot: Slot::default(),

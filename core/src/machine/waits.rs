@@ -4,8 +4,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
+use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
-use hashbrown::{HashMap, HashSet};
 
 use super::config::Concurrency;
 use super::error::Deadlock;
@@ -77,6 +77,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.settle(self.invocations[by].visit);
         let group = self.invocations[by].group;
         self.raise(event, group);
+        self.tell_those_in_handlers();
         Ok(Waiting::Begun(key))
     }
 
@@ -109,29 +110,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.search_up(by, |event| self.visit_on(event, bus).is_some())
     }
 
-    /// Counts the events on a bus that cannot complete before an invocation has ended: those that
-    /// depend on it, and those queued behind one of them and not raised.
-    pub(super) fn dependents(&self, invocation: InvocationKey, bus: BusKey) -> usize {
-        let (by, bus) = (self.invocations.find(invocation), self.buses.find(bus));
-        let Some((by, bus)) = by.zip(bus) else { return 0 };
-        let (mut dependents, mut hold_the_slot) = (HashSet::new(), false);
-        let _: Result<(), Deadlock> = self.search_up(by, |event| {
-            if let Some(visit) = self.visit_on(event, bus) {
-                dependents.insert(event);
-                hold_the_slot |= self.entries[visit].state == VisitState::Running
-                    && self.concurrency(visit) != Concurrency::Parallel;
-            }
-            false
-        });
-        if hold_the_slot {
-            let queued = self.buses[bus].queue.iter(&self.entries);
-            let behind = queued.filter(|visit| self.raise_of(self.entries[*visit].event) == 0);
-            dependents.extend(behind.map(|visit| self.entries[visit].event));
-        }
-        dependents.len()
-    }
-
-    fn visit_on(&self, event: EventIx, bus: BusIx) -> Option<VisitIx> {
+    pub(super) fn visit_on(&self, event: EventIx, bus: BusIx) -> Option<VisitIx> {
         self.visits_of(event).find(|visit| self.entries[*visit].bus == bus)
     }
 

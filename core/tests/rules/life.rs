@@ -3,7 +3,7 @@
 use busway_core::Instant;
 use busway_core::machine::{
     BusConfig, BusKey, Cause, Concurrency, Dispatch, EventStatus, HandlerOrder, Held, HubConfig,
-    Machine, Next, Outcome, Output, Refusal,
+    InvocationKey, Machine, Next, Outcome, Output, Refusal,
 };
 
 use crate::desk::{Desk, secs};
@@ -171,10 +171,13 @@ mod r32 {
             desk.send(a, "e1");
             desk.run();
             let drained = desk.input(|machine| match together {
-                true => machine.drain_hub(None),
-                false => [a, b].map(|bus| (bus, machine.drain_but(bus, None))).into(),
+                true => machine.drain_hub(),
+                false => {
+                    [a, b].into_iter().for_each(|bus| machine.drain(bus));
+                    vec![a, b]
+                }
             });
-            assert_eq!(drained, [(a, 0), (b, 0)]);
+            assert_eq!(drained, [a, b]);
             assert_eq!([a, b].map(|bus| desk.try_send(bus, "e2")), [Err(Refusal::Stopped); 2]);
             desk.ends("e1", 1);
             desk.run_to_end();
@@ -490,12 +493,13 @@ fn r32_a_handler_that_stops_its_bus_waits_for_nothing_behind_it() {
     let child = desk.child("e1", bus, "e4");
     desk.waits("e1", 1, "e4");
     let by = desk.invocation("e1", 1);
-    let own = desk.input(|machine| machine.drain_but(bus, Some(by)));
-    assert_eq!(own, 3, "its own event, and two behind it; the awaited child runs");
+    desk.input(|machine| machine.drain(bus));
     desk.run();
-    desk.input(|machine| machine.tell_idle(bus, own));
+    assert!(!desk.input(|machine| machine.is_idle_but(&[bus], Some(by))), "the child runs");
     desk.ends("e4", 1);
     assert_eq!((desk.machine.status(child), desk.idle.len()), (EventStatus::Completed, 1));
+    assert!(desk.input(|machine| machine.is_idle_but(&[bus], Some(by))));
+    assert_eq!(desk.machine.incomplete(bus), 3, "its own event, and two behind it");
 }
 
 #[test]
@@ -508,8 +512,8 @@ fn r32_nor_does_one_that_has_just_started() {
     }
     assert_eq!(desk.take_off(bus), ("e1", 1));
     let by = desk.invocation("e1", 1);
-    let own = desk.input(|machine| machine.drain_but(bus, Some(by)));
-    assert_eq!(own, 2, "its own event, and the one behind it");
+    assert!(desk.input(|machine| machine.is_idle_but(&[bus], Some(by))));
+    assert!(!desk.input(|machine| machine.is_idle_but(&[bus], None)));
 }
 
 #[test]
@@ -523,6 +527,51 @@ fn r32_a_handler_that_stops_another_bus_waits_for_nothing_behind_who_awaits_it()
     desk.waits("e1", 1, "c1");
     desk.run();
     let by = desk.invocation("c1", 2);
-    let own = [a, b].map(|bus| desk.input(|machine| machine.drain_but(bus, Some(by))));
-    assert_eq!(own, [2, 1], "who awaits it and what is behind that one; its own event");
+    assert_eq!([a, b].map(|bus| desk.machine.incomplete(bus)), [2, 1]);
+    assert!(
+        desk.input(|machine| machine.is_idle_but(&[a, b], Some(by))),
+        "who awaits it and what is behind that one; its own event"
+    );
+}
+
+/// Two buses, of which one sends everything on to the other, with a handler of the first event there.
+fn stopped_by_the_second() -> (Desk, [BusKey; 2], InvocationKey) {
+    let mut desk = Desk::new();
+    let [a, b] = ["a", "b"].map(|name| bus(&mut desk, name));
+    desk.forward(a, b);
+    desk.send(a, "e1");
+    desk.send(a, "e2");
+    desk.run();
+    desk.ends("e1", 1);
+    desk.run();
+    let by = desk.invocation("e1", 1);
+    desk.input(|machine| machine.drain_hub());
+    (desk, [a, b], by)
+}
+
+#[test]
+fn r32_a_handler_that_stops_its_hub_does_not_wait_for_what_is_queued_behind_it() {
+    let (mut desk, buses, by) = stopped_by_the_second();
+    assert!(!desk.input(|machine| machine.is_idle_but(&buses, Some(by))), "e2 runs on the first");
+    desk.idle.clear();
+    desk.ends("e2", 1);
+    desk.run();
+    assert_eq!(desk.idle, [buses[0]], "it has come behind the handler");
+    assert!(desk.input(|machine| machine.is_idle_but(&buses, Some(by))));
+    assert!(desk.machine.incomplete(buses[0]) > 0 && desk.machine.incomplete(buses[1]) == 2);
+}
+
+#[test]
+fn r32_nor_for_handlers_that_begin_to_wait_for_that() {
+    let (mut desk, [a, b], by) = stopped_by_the_second();
+    let c = bus(&mut desk, "c");
+    desk.send(c, "e3");
+    desk.run();
+    desk.child("e2", b, "c1");
+    assert!(desk.input(|machine| machine.is_idle_but(&[a, b], Some(by))), "c1 is behind it");
+    assert!(!desk.input(|machine| machine.is_idle_but(&[a, b, c], Some(by))));
+    desk.idle.clear();
+    desk.waits("e3", 1, "c1");
+    assert_eq!(desk.idle, [c]);
+    assert!(desk.input(|machine| machine.is_idle_but(&[a, b, c], Some(by))));
 }

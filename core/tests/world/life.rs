@@ -33,7 +33,7 @@ impl World {
 
     fn drain_hub(&mut self) -> Checked {
         self.begin(|| "drain hub".into());
-        let drained = self.input(|hub| hub.drain_hub(None));
+        let drained = self.input(|hub| hub.drain_hub());
         self.model.drain_hub();
         let live = self.model.buses.iter().filter(|bus| !bus.gone).count();
         self.agree("drained", &drained.len(), &live)?;

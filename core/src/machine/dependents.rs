@@ -1,0 +1,104 @@
+//! Waiting inside a handler until buses have nothing left to do that does not depend on the handler: as
+//! one does that stops its own bus, or its hub (R32).
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use hashbrown::HashSet;
+
+use super::config::Concurrency;
+use super::event_state::VisitState;
+use super::output::Output;
+use super::state::{EventIx, InvocationIx, VisitIx};
+use super::{BusKey, InvocationKey, Machine};
+
+impl<P: Clone, R, H> Machine<P, R, H> {
+    /// Returns whether all incomplete events of some buses depend on an invocation: without one, whether
+    /// there are none. They depend on it if they cannot complete before it has ended.
+    ///
+    /// If others are left, [`Output::Idle`] is given once, when this may have changed.
+    pub fn is_idle_but(&mut self, buses: &[BusKey], by: Option<InvocationKey>) -> bool {
+        self.land();
+        let by = by.and_then(|by| self.invocations.find(by));
+        let dependents = by.map(|by| self.dependents(by)).unwrap_or_default();
+        let mut is_idle = true;
+        for bus in buses {
+            let Some(ix) = self.bus(*bus) else { continue };
+            let on_bus = dependents.iter().filter(|event| self.visit_on(**event, ix).is_some());
+            let on_bus = on_bus.count();
+            if self.buses[ix].incomplete > on_bus {
+                is_idle = false;
+                self.tell_idle(*bus, on_bus);
+                if by.is_some() && !self.asked_in_handlers.contains(bus) {
+                    self.asked_in_handlers.push(*bus);
+                }
+            }
+        }
+        is_idle
+    }
+
+    /// An event has come, or a handler has begun to wait: more may depend on a handler that asked.
+    #[inline]
+    pub(super) fn tell_those_in_handlers(&mut self) {
+        if !self.asked_in_handlers.is_empty() {
+            self.tell_all_in_handlers();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn tell_all_in_handlers(&mut self) {
+        for bus in core::mem::take(&mut self.asked_in_handlers) {
+            let idle_at = self.bus(bus).and_then(|ix| self.buses[ix].idle_at.take());
+            if idle_at.is_some() {
+                self.say(Output::Idle { bus });
+            }
+        }
+    }
+
+    /// What cannot complete before an invocation has ended: its event; the parents of such events, and
+    /// the events of handlers that wait for them; and the events that queue behind these handlers.
+    fn dependents(&self, by: InvocationIx) -> HashSet<EventIx> {
+        let mut dependents = HashSet::new();
+        let mut frontier = vec![self.invocations[by].event];
+        self.push_behind(
+            self.invocations[by].visit,
+            self.invocations[by].is_waiting(),
+            &mut frontier,
+        );
+        while let Some(event) = frontier.pop() {
+            if !dependents.insert(event) {
+                continue;
+            }
+            frontier.extend(self.attached_parent(event));
+            for wait in self.waits_for(event) {
+                let waiting = &self.invocations[self.waits[wait].invocation];
+                frontier.push(waiting.event);
+                self.push_behind(waiting.visit, true, &mut frontier);
+            }
+        }
+        dependents
+    }
+
+    /// Adds the events that cannot start while a handler of this visit goes on. One that waits lends its
+    /// slots to raised events; and events that take no slot start, unless others are before them.
+    fn push_behind(&self, visit: VisitIx, lends: bool, to: &mut Vec<EventIx>) {
+        let bus = self.entries[visit].bus;
+        let is_behind = |queued: &VisitIx| {
+            let is_queued = self.entries[*queued].state == VisitState::Queued;
+            is_queued && !(lends && self.raise_of(self.entries[*queued].event) > 0)
+        };
+        let is = |how: Concurrency| move |queued: &VisitIx| self.concurrency(*queued) == how;
+        let own = self.concurrency(visit);
+        if own != Concurrency::Parallel {
+            let queued = self.buses[bus].queue.iter(&self.entries);
+            let behind = queued.skip_while(is(Concurrency::Parallel)).filter(is_behind);
+            to.extend(behind.map(|queued| self.entries[queued].event));
+        }
+        if own == Concurrency::HubSerial {
+            let queued = self.buses.iter().flat_map(|(_, bus)| bus.queue.iter(&self.entries));
+            let behind = queued.filter(is(Concurrency::HubSerial)).filter(is_behind);
+            to.extend(behind.map(|queued| self.entries[queued].event));
+        }
+    }
+}
