@@ -67,8 +67,8 @@ macro_rules! for_both_handles {
                 self.hub().wall(self.record.head().created_at)
             }
 
-            /// Returns when the event started; `None` while it is pending, and if it was ended before
-            /// it started.
+            /// Returns when the event started; `None` while it is pending, and if it was ended
+            /// before it started.
             #[must_use]
             pub fn started_at(&self) -> Option<Timestamp> {
                 view::started_at(self.record.head())
@@ -80,15 +80,15 @@ macro_rules! for_both_handles {
                 Some(self.hub().wall(self.record.head().frozen()?.completed_at))
             }
 
-            /// Returns the time from start to completion; `None` before that, and if the event never
-            /// started.
+            /// Returns the time from start to completion; `None` before that, and if the event
+            /// never started.
             #[must_use]
             pub fn duration(&self) -> Option<Duration> {
                 view::duration(self.record.head())
             }
 
-            /// Returns the id of the parent: the event whose handler dispatched this one, or the one
-            /// given explicitly. `None` for a root event.
+            /// Returns the id of the parent: the event whose handler dispatched this one, or the
+            /// one given explicitly. `None` for a root event.
             #[must_use]
             pub fn parent_id(&self) -> Option<EventId> {
                 self.record.head().parent().map(|parent| parent.id)
@@ -106,8 +106,8 @@ macro_rules! for_both_handles {
                 view::path(self.record.head())
             }
 
-            /// Returns the children that are still in memory, in order of dispatch: those in flight,
-            /// and those that some bus of the hub remembers.
+            /// Returns the children that are still in memory, in order of dispatch: those in
+            /// flight, and those that some bus of the hub remembers.
             #[must_use]
             pub fn children(&self) -> Vec<AnyEvent> {
                 view::children(self.record.head(), self.seen)
@@ -120,15 +120,16 @@ macro_rules! for_both_handles {
                 view::bus(self.record.head(), self.seen)
             }
 
-            /// Returns the results so far, including pending ones, bus by bus, in handler order (R1):
-            /// the handlers of the event's own name in order of registration, then those of `*`.
+            /// Returns the results so far, including pending ones, bus by bus, in handler order
+            /// (R1): the handlers of the event's own name in order of registration, then those of
+            /// `*`.
             #[must_use]
             pub fn results(&self) -> Vec<EventResult> {
                 view::results(self.record.head())
             }
 
-            /// Returns the results by registration, for lookups. [`results`](Self::results) has them
-            /// in handler order.
+            /// Returns the results by registration, for lookups. [`results`](Self::results) has
+            /// them in handler order.
             #[must_use]
             pub fn results_by_handler_id(&self) -> BTreeMap<HandlerKey, EventResult> {
                 view::by_handler_id(self.results())
@@ -143,7 +144,8 @@ macro_rules! for_both_handles {
 
             /// Checks that no handler failed and the event was not ended.
             ///
-            /// For events without an output, `bus.run(event).await?.check()?` tells everything there is to know.
+            /// For events without an output, `bus.run(event).await?.check()?` tells everything
+            /// there is to know.
             ///
             /// # Errors
             /// All failures of handlers; the cause, if the event was ended; `NotCompleted`.
@@ -203,8 +205,8 @@ macro_rules! for_both_handles {
                 self.clone().into_future()
             }
 
-            /// Waits for completion, as a wait of the handler that received `handler`, while that is
-            /// being polled.
+            /// Waits for completion, as a wait of the handler that received `handler`, while that
+            /// is being polled.
             ///
             /// With `std`, every wait inside a handler is the handler's. Without it, only waits for
             /// the handler's own event and for events dispatched through it are known to be. In a
@@ -249,14 +251,14 @@ macro_rules! for_both_handles {
 
             /// Waits until the event is on disk.
             ///
-            /// With a write-ahead journal, its acceptance has to be on disk. Otherwise its completion
-            /// has to be, which this waits for as [`wait`](Self::wait) does. A journal that otherwise
-            /// syncs when it is closed syncs at once.
+            /// With a write-ahead journal, its acceptance has to be on disk. Otherwise its
+            /// completion has to be, which this waits for as [`wait`](Self::wait) does. A journal
+            /// that otherwise syncs when it is closed syncs at once.
             ///
             /// # Errors
-            /// The event is not on disk and will not be: the bus has no journal, the journal failed,
-            /// or the event is to be written at its completion, which waits for the handler that
-            /// asks.
+            /// The event is not on disk and will not be: the bus has no journal, the journal
+            /// failed, or the event is to be written at its completion, which waits for the handler
+            /// that asks.
             ///
             /// # Cancel safety
             /// Dropping it ends the wait, not the writing.
@@ -266,7 +268,8 @@ macro_rules! for_both_handles {
                 durable(ticket, self.wait()).await
             }
 
-            /// Returns which delivery of the event this is: 1, or more if it was recovered from a journal.
+            /// Returns which delivery of the event this is: 1, or more if it was recovered from a
+            /// journal.
             #[cfg(feature = "journal")]
             #[must_use]
             pub fn attempt(&self) -> u32 {
@@ -293,7 +296,8 @@ macro_rules! for_both_handles {
             /// The child is not accepted, or the wait could never end.
             ///
             /// # Cancel safety
-            /// Nothing is dispatched before the first poll. After that, same as [`wait`](Self::wait).
+            /// Nothing is dispatched before the first poll. After that, same as
+            /// [`wait`](Self::wait).
             pub async fn run<C: Event>(&self, child: C) -> Result<EventHandle<C>, RunError<C>> {
                 let Some(bus) = self.place() else {
                     return Err(DispatchError::Stopped { event: child }.into());
@@ -306,8 +310,8 @@ macro_rules! for_both_handles {
                 EventBuilder::with(self.place(), child, self.as_parent())
             }
 
-            /// Returns a request to the consumer of an address, as a child of this event. It is sent
-            /// when it is awaited.
+            /// Returns a request to the consumer of an address, as a child of this event. It is
+            /// sent when it is awaited.
             pub fn request<B, R>(&self, address: impl AsRef<str>, body: B) -> Request<B, R>
             where
                 B: Send + Sync + 'static,
@@ -316,8 +320,8 @@ macro_rules! for_both_handles {
                 Request::within(self.place(), self.as_parent(), address.as_ref(), body)
             }
 
-            /// Returns a request to the consumer of a typed address, as a child of this event. It is
-            /// sent when it is awaited.
+            /// Returns a request to the consumer of a typed address, as a child of this event. It
+            /// is sent when it is awaited.
             pub fn call<A: Address>(
                 &self,
                 _address: A,
@@ -362,10 +366,10 @@ macro_rules! for_both_handles {
             /// Makes this event the parent of what `future` dispatches, wherever it is polled.
             ///
             /// Use it for tasks that a handler spawns. A wait in such a task is the task's, not the
-            /// handler's (R14): it raises nothing, and the handler lends nothing meanwhile. A handler
-            /// that joins a task which awaits a child on the same serial bus waits until its limit,
-            /// and the cycle is not detected. Run the child [`parallel`](EventBuilder::parallel), or
-            /// await it in the handler.
+            /// handler's (R14): it raises nothing, and the handler lends nothing meanwhile. A
+            /// handler that joins a task which awaits a child on the same serial bus waits until
+            /// its limit, and the cycle is not detected. Run the child
+            /// [`parallel`](EventBuilder::parallel), or await it in the handler.
             ///
             /// ```
             /// use busway::{Event, EventHandle};

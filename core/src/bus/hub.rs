@@ -72,7 +72,8 @@ impl Hub {
     /// handlers and histories and frees their names. Buses stopped one after the other would refuse
     /// each other's events meanwhile.
     ///
-    /// Inside a handler, it does not wait for what cannot complete before that handler.
+    /// Inside a handler, it does not wait for what cannot complete before that handler. Buses that are
+    /// made meanwhile, or later, are not stopped.
     ///
     /// # Cancel safety
     /// Dropping it before it is ready leaves buses that accept no new events and go on with those they

@@ -80,7 +80,7 @@ pub use self::publish::{PublishError, Published};
 pub use self::request::{DeliveryOptions, Request, RequestError};
 pub use self::results::{EventResult, Selection};
 pub use self::spawned::Scope;
-pub use self::stream::EventStream;
+pub use self::stream::{EventStream, NextEvent};
 pub use self::subscription::{HandlerBuilder, Subscription, SubscriptionGuard};
 pub use self::tree::LogTree;
 pub use self::value::{AnyValue, BoxError, Reply, Verdict, ok};

@@ -3,11 +3,11 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::fmt;
-use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
 use futures_core::Stream;
+use futures_core::future::FusedFuture;
 use futures_core::stream::FusedStream;
 
 use super::EventBus;
@@ -99,7 +99,13 @@ pub struct EventStream<In> {
     watch: Option<WatchKey>,
     convert: fn(Arc<dyn Erased>, &Arc<BusShared>) -> Option<In>,
     queue: Arc<Queue>,
+    /// It has said so.
+    is_over: bool,
 }
+
+/// The next event of a stream. Made by [`EventStream::next`].
+#[must_use = "futures do nothing unless they are polled"]
+pub struct NextEvent<'a, In>(&'a mut EventStream<In>);
 
 struct Queue {
     state: Mutex<Unread>,
@@ -127,7 +133,7 @@ impl<In> EventStream<In> {
         if watch.is_none() {
             queue.state.lock().ended = Some(0);
         }
-        Self { bus: bus.clone(), watch, convert: select.convert, queue }
+        Self { bus: bus.clone(), watch, convert: select.convert, queue, is_over: false }
     }
 
     /// Returns how many events were dropped because the reader was slow.
@@ -143,8 +149,8 @@ impl<In> EventStream<In> {
     ///
     /// # Cancel safety
     /// Dropping it before it is ready loses no event.
-    pub async fn next(&mut self) -> Option<In> {
-        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    pub const fn next(&mut self) -> NextEvent<'_, In> {
+        NextEvent(self)
     }
 
     /// Returns how many events wait to be read.
@@ -172,14 +178,17 @@ impl<In> EventStream<In> {
 impl<In> Stream for EventStream<In> {
     type Item = In;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<In>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<In>> {
         loop {
             let mut next = self.take();
             if next.is_pending() {
                 self.queue.reader.register(cx.waker());
                 next = self.take();
             }
-            let Some(record) = ready!(next) else { return Poll::Ready(None) };
+            let Some(record) = ready!(next) else {
+                self.is_over = true;
+                return Poll::Ready(None);
+            };
             if let Some(event) = (self.convert)(record, &self.bus) {
                 return Poll::Ready(Some(event));
             }
@@ -189,8 +198,27 @@ impl<In> Stream for EventStream<In> {
 
 impl<In> FusedStream for EventStream<In> {
     fn is_terminated(&self) -> bool {
-        let unread = self.queue.state.lock();
-        unread.ended.is_some() && unread.events.is_empty()
+        self.is_over
+    }
+}
+
+impl<In> Future for NextEvent<'_, In> {
+    type Output = Option<In>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<In>> {
+        Pin::new(&mut *self.0).poll_next(cx)
+    }
+}
+
+impl<In> FusedFuture for NextEvent<'_, In> {
+    fn is_terminated(&self) -> bool {
+        self.0.is_terminated()
+    }
+}
+
+impl<In> fmt::Debug for NextEvent<'_, In> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("NextEvent").field(&self.0).finish()
     }
 }
 
