@@ -11,7 +11,7 @@ use busway::{
 
 use futures_util::future::FusedFuture;
 use futures_util::stream::FusedStream;
-use futures_util::{FutureExt, StreamExt, select};
+use futures_util::{FutureExt, select};
 
 use crate::runtimes::{Env, Outcome, run};
 use crate::support::{Gate, Log};

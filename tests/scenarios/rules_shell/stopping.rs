@@ -11,6 +11,7 @@ scenarios!(
     r32_buses_stopped_together_finish_what_they_give_each_other,
     r32_what_a_hub_has_not_finished_in_time_is_ended,
     r32_a_hub_is_stopped_from_inside_a_handler,
+    r32_a_handler_that_stops_its_hub_waits_for_nothing_that_comes_behind_it,
 );
 
 #[derive(Event)]
@@ -96,5 +97,35 @@ async fn r32_a_hub_is_stopped_from_inside_a_handler<E: Env>(env: E) -> Outcome {
     let Some(HandlerError::Aborted { cause: Cause::Stopped }) = order.results()[0].error() else {
         panic!("{:?}", order.results());
     };
+    Ok(())
+}
+
+async fn r32_a_handler_that_stops_its_hub_waits_for_nothing_that_comes_behind_it<E: Env>(
+    env: E,
+) -> Outcome {
+    let hub = env.hub();
+    let [orders, audit] = ["orders", "audit"].map(|name| hub.bus(name).build());
+    orders.on(move |order: EventHandle<Order>| async move {
+        env.sleep(2).await;
+        order.0
+    });
+    orders.forward("*", &audit)?;
+    let (stops, log) = (hub.clone(), Log::<u32>::new());
+    let begun = log.clone();
+    audit.on(move |order: EventHandle<Order>| {
+        let (hub, begun) = (stops.clone(), begun.clone());
+        async move {
+            begun.push(order.0);
+            hub.stop(env.ticks(1_000_000), false).await;
+            order.0
+        }
+    });
+    let [first, second] = [orders.dispatch(Order(1))?, orders.dispatch(Order(2))?];
+    let (first, second) = (first.await?, second.await?);
+    assert_eq!(log.items(), [1], "the second one came behind the handler that stops");
+    let error = first.results()[1].error();
+    assert!(matches!(error, Some(HandlerError::Aborted { cause: Cause::Stopped })), "{error:?}");
+    assert_eq!((second.cause(), second.results().len()), (Some(Cause::Stopped), 1));
+    assert_eq!(second.path(), ["orders", "audit"]);
     Ok(())
 }
