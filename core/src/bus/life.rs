@@ -260,6 +260,7 @@ impl HubShared {
     async fn idle_but(&self, buses: &[Arc<BusShared>], by: Option<InvocationKey>) {
         let keys: Vec<_> = buses.iter().map(|bus| bus.key).collect();
         let is_over = || self.input(|hub| hub.books.is_idle_but(&keys, by));
+        let _asks = by.map(|by| Asks { hub: self, by });
         let mut places: Vec<_> = buses.iter().map(|bus| Place::new(&bus.idle)).collect();
         poll_fn(|cx| {
             let is_over = is_over() || {
@@ -269,5 +270,17 @@ impl HubShared {
             if is_over { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
+    }
+}
+
+/// A handler that waits until buses are idle.
+struct Asks<'a> {
+    hub: &'a HubShared,
+    by: InvocationKey,
+}
+
+impl Drop for Asks<'_> {
+    fn drop(&mut self) {
+        self.hub.input(|hub| hub.books.asks_no_more(self.by));
     }
 }

@@ -1,7 +1,6 @@
 //! Waiting inside a handler until buses have nothing left to do that does not depend on the handler: as
 //! one does that stops its own bus, or its hub (R32).
 
-use alloc::vec;
 use alloc::vec::Vec;
 
 use hashbrown::HashSet;
@@ -9,17 +8,17 @@ use hashbrown::HashSet;
 use super::config::Concurrency;
 use super::event_state::VisitState;
 use super::output::Output;
-use super::state::{EventIx, InvocationIx, VisitIx};
+use super::state::{EventIx, VisitIx};
 use super::{BusKey, InvocationKey, Machine};
 
 impl<P: Clone, R, H> Machine<P, R, H> {
     /// Returns whether all incomplete events of some buses depend on an invocation: without one, whether
     /// there are none. They depend on it if they cannot complete before it has ended.
     ///
-    /// If others are left, [`Output::Idle`] is given once, when this may have changed.
+    /// If others are left, [`Output::Idle`] is given once, when this may have changed. An invocation that
+    /// asks waits from now on, until [`asks_no_more`](Self::asks_no_more).
     pub fn is_idle_but(&mut self, buses: &[BusKey], by: Option<InvocationKey>) -> bool {
         self.land();
-        let by = by.and_then(|by| self.invocations.find(by));
         let dependents = by.map(|by| self.dependents(by)).unwrap_or_default();
         let mut is_idle = true;
         for bus in buses {
@@ -28,19 +27,27 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             let on_bus = on_bus.count();
             if self.buses[ix].incomplete > on_bus {
                 is_idle = false;
-                self.tell_idle(*bus, on_bus);
-                if by.is_some() && !self.asked_in_handlers.contains(bus) {
-                    self.asked_in_handlers.push(*bus);
+                if let Some(asks) = by.map(|by| (by, *bus)).filter(|asks| !self.asks.contains(asks))
+                {
+                    // Those who asked before may depend on this one.
+                    self.tell_those_in_handlers();
+                    self.asks.push(asks);
                 }
+                self.tell_idle(*bus, on_bus);
             }
         }
         is_idle
     }
 
+    /// An invocation asks no more, or waits no more for an answer.
+    pub fn asks_no_more(&mut self, by: InvocationKey) {
+        self.asks.retain(|(other, _)| *other != by);
+    }
+
     /// An event has come, or a handler has begun to wait: more may depend on a handler that asked.
     #[inline]
     pub(super) fn tell_those_in_handlers(&mut self) {
-        if !self.asked_in_handlers.is_empty() {
+        if !self.asks.is_empty() {
             self.tell_all_in_handlers();
         }
     }
@@ -48,7 +55,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[cold]
     #[inline(never)]
     fn tell_all_in_handlers(&mut self) {
-        for bus in core::mem::take(&mut self.asked_in_handlers) {
+        for at in 0..self.asks.len() {
+            let (_, bus) = self.asks[at];
             let idle_at = self.bus(bus).and_then(|ix| self.buses[ix].idle_at.take());
             if idle_at.is_some() {
                 self.say(Output::Idle { bus });
@@ -58,26 +66,38 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// What cannot complete before an invocation has ended: its event; the parents of such events, and
     /// the events of handlers that wait for them; and the events that queue behind these handlers.
-    fn dependents(&self, by: InvocationIx) -> HashSet<EventIx> {
-        let mut dependents = HashSet::new();
-        let mut frontier = vec![self.invocations[by].event];
-        self.push_behind(
-            self.invocations[by].visit,
-            self.invocations[by].is_waiting(),
-            &mut frontier,
-        );
-        while let Some(event) = frontier.pop() {
-            if !dependents.insert(event) {
-                continue;
+    fn dependents(&self, by: InvocationKey) -> HashSet<EventIx> {
+        let (mut dependents, mut frontier) = (HashSet::new(), Vec::new());
+        let mut asks: Vec<_> = self.asks.iter().filter(|(other, _)| *other != by).collect();
+        self.push_held_up(by, &mut frontier);
+        loop {
+            while let Some(event) = frontier.pop() {
+                if dependents.insert(event) {
+                    frontier.extend(self.attached_parent(event));
+                    for wait in self.waits_for(event) {
+                        let waiting = self.waits[wait].invocation;
+                        self.push_held_up(self.invocations.key(waiting), &mut frontier);
+                    }
+                }
             }
-            frontier.extend(self.attached_parent(event));
-            for wait in self.waits_for(event) {
-                let waiting = &self.invocations[self.waits[wait].invocation];
-                frontier.push(waiting.event);
-                self.push_behind(waiting.visit, true, &mut frontier);
-            }
+            // Another one that asks waits for these, if one is on the bus it asks for.
+            let is_on = |bus: BusKey| {
+                let bus = self.bus(bus);
+                let on =
+                    |event: &EventIx| bus.is_some_and(|bus| self.visit_on(*event, bus).is_some());
+                dependents.iter().any(on)
+            };
+            let Some(at) = asks.iter().position(|(_, bus)| is_on(*bus)) else { return dependents };
+            self.push_held_up(asks.swap_remove(at).0, &mut frontier);
         }
-        dependents
+    }
+
+    /// Adds what an invocation holds up as long as it goes on: its event, and those behind it.
+    fn push_held_up(&self, by: InvocationKey, to: &mut Vec<EventIx>) {
+        if let Some(by) = self.invocations.get(by) {
+            to.push(by.event);
+            self.push_behind(by.visit, by.is_waiting(), to);
+        }
     }
 
     /// Adds the events that cannot start while a handler of this visit goes on. One that waits lends its

@@ -237,8 +237,8 @@ pub struct Machine<P, R, H = ()> {
     told_memory: bool,
     watches: Arena<Watch, WatchTag>,
     reservations: Arena<Reservation, ReservationTag>,
-    /// The buses that a handler waits for, apart from what depends on it.
-    asked_in_handlers: Vec<BusKey>,
+    /// The invocations that wait for buses, apart from what depends on them.
+    asks: Vec<(InvocationKey, BusKey)>,
     handler_places: HashMap<HandlerKey, (BusKey, Place)>,
     said: Said<P, R, H>,
     hub_slot: Slot,
@@ -272,7 +272,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             told_memory: false,
             watches: Arena::new(),
             reservations: Arena::new(),
-            asked_in_handlers: Vec::new(),
+            asks: Vec::new(),
             handler_places: HashMap::new(),
             said: Said::default(),
             hub_slot: Slot::default(),

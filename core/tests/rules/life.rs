@@ -575,3 +575,25 @@ fn r32_nor_for_handlers_that_begin_to_wait_for_that() {
     assert_eq!(desk.idle, [c]);
     assert!(desk.input(|machine| machine.is_idle_but(&[a, b, c], Some(by))));
 }
+
+#[test]
+fn r32_two_handlers_that_stop_do_not_wait_for_each_other() {
+    let mut desk = Desk::new();
+    let [a, b] = ["a", "b"].map(|name| bus(&mut desk, name));
+    desk.send(a, "e1");
+    desk.send(b, "e2");
+    desk.run();
+    let [one, other] = ["e1", "e2"].map(|event| desk.invocation(event, 1));
+    let mut asks =
+        |by, buses: &[BusKey]| desk.input(|machine| machine.is_idle_but(buses, Some(by)));
+    assert!(!asks(one, &[a, b]), "the other one runs");
+    assert!(!asks(other, &[b, a][..1]) || asks(other, &[b]), "its own bus");
+    assert!(asks(other, &[a, b]), "the first one waits for it");
+    desk.input(|machine| machine.asks_no_more(one));
+    assert!(!desk.input(|machine| machine.is_idle_but(&[a, b], Some(other))));
+    desk.idle.clear();
+    assert!(
+        desk.input(|machine| machine.is_idle_but(&[a, b], Some(one))),
+        "now it is the other way round"
+    );
+}
