@@ -94,6 +94,7 @@ pub use self::replay::{Replay, ReplayError, ReplayOf};
 pub use self::settings::{JournalBuilder, Mode, SyncPolicy};
 pub use self::storage::{Segment, Storage};
 pub use self::unfinished::{Ledger, Unfinished};
+pub use busway_core::journal::Settings;
 
 /// Compiles the examples of the README.
 #[cfg(doctest)]

@@ -4,8 +4,8 @@ use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use busway_core::{EventBus, EventHandle, Hub, Limit};
-use busway_journal::{JournalError, Kind, Line, RecoverError, Types};
+use busway_core::{BoxError, Completion, Concurrency, EventBus, EventHandle, Hub, Limit, Message};
+use busway_journal::{JournalError, Kind, Line, RecoverError, Settings, Types};
 use busway_macros::Event;
 use busway_tokio::Tokio;
 use serde::{Deserialize, Serialize};
@@ -61,11 +61,68 @@ async fn r42_its_own_settings_come_back() -> Outcome {
 }
 
 /// A bus without a journal, which sends everything on to one of this name with the journal of a disk.
-fn front_and_store(disk: &Disk) -> Result<(EventBus, EventBus), busway_core::BoxError> {
+fn front_and_store(disk: &Disk) -> Result<(EventBus, EventBus), BoxError> {
     let hub = Hub::builder().runtime(Tokio::current()?).build();
     let (front, store) = (hub.bus("front").build(), hub.bus("store").journal(ahead(disk)).build());
     front.forward("*", &store)?;
     Ok((front, store))
+}
+
+/// Waits until so many lines are on disk.
+async fn written(disk: &Disk, lines: usize) {
+    let wait = async {
+        while disk.after_power_loss(0).lines().len() < lines {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    soon(wait).await;
+}
+
+#[tokio::test]
+async fn r42_settings_come_back_from_a_bus_without_a_journal() -> Outcome {
+    let disk = Disk::default();
+    {
+        let (front, _store) = front_and_store(&disk)?;
+        front.event(job(1)).limit(Duration::from_secs(7)).parallel().dispatch()?;
+        front.event(Step { of: 1 }).first().dispatch()?;
+        front.dispatch(Step { of: 2 })?;
+        front
+            .event(Step { of: 3 })
+            .limit(Limit::Off)
+            .deadline(Duration::from_secs(9))
+            .dispatch()?;
+        written(&disk, 8).await;
+    }
+    let lines: Result<Vec<_>, _> =
+        disk.lines().iter().map(|line| Line::parse(line.as_bytes())).collect();
+    let lines = lines?;
+    let (accepted, completed): (Vec<_>, Vec<_>) =
+        lines.iter().partition(|line| matches!(line.kind, Kind::Accepted { .. }));
+    for lines in [&accepted, &completed] {
+        let seconds: Vec<_> =
+            lines.iter().map(|line| line.timeout.map(|limit| limit.as_secs_f64())).collect();
+        assert_eq!(seconds, [Some(7.0), Some(1.5), Some(1.5), None]);
+    }
+    let given: Vec<_> = accepted.iter().map(|line| line.settings).collect();
+    let limits: Vec<_> = given.iter().map(|given| given.limit).collect();
+    let own = Limit::After(Duration::from_secs(7));
+    assert_eq!(limits, [own, Limit::Inherit, Limit::Inherit, Limit::Off], "a type's is no own one");
+    assert_eq!(given[0].concurrency, Some(Concurrency::Parallel));
+    assert_eq!(given[1].completion, Some(Completion::First));
+    assert_eq!(given[2], Settings::default());
+    Ok(())
+}
+
+#[tokio::test]
+async fn r42_settings_leave_open_what_they_do_not_set() -> Outcome {
+    let bus = builder("main").build();
+    bus.on(|_: EventHandle<Job>| pending::<()>());
+    let mut settings = Settings::default();
+    settings.completion = Some(Completion::First);
+    let job = bus.event(job(1)).limit(Duration::from_millis(1)).settings(settings);
+    let job = soon(job.run()).await?;
+    assert!(job.check().is_err(), "its own limit holds");
+    Ok(())
 }
 
 #[tokio::test]
@@ -126,6 +183,99 @@ async fn r42_a_child_that_no_handler_made_is_given_back() -> Outcome {
     let again = soon(journal.recover().dispatch(&bus, &types())).await;
     let names: Vec<_> = again.events.iter().map(|event| event.event_type()).collect();
     assert_eq!((names.as_slice(), again.left.len()), (&["Job", "Step"][..], 0));
+    Ok(())
+}
+
+/// What is dispatched again on this bus, and what is left.
+async fn again(disk: &Disk, bus: &str) -> (Vec<String>, usize) {
+    let journal = ahead(&disk.after_power_loss(0));
+    let bus = builder(bus).journal(&journal).build();
+    let again = soon(journal.recover().dispatch(&bus, &types())).await;
+    let names = again.events.iter().map(|event| event.event_type().to_owned());
+    (names.collect(), again.left.len())
+}
+
+#[tokio::test]
+async fn r42_what_a_request_from_outside_made_is_given_back() -> Outcome {
+    let disk = Disk::default();
+    {
+        let bus = bus(&ahead(&disk));
+        bus.on(|_: EventHandle<Job>| pending::<()>());
+        bus.on(|_: EventHandle<Step>| pending::<()>());
+        let to = bus.clone();
+        bus.consumer("steps", move |message: Message<u32>| {
+            let step = to.dispatch(Step { of: *message });
+            async move {
+                step?.durable().await?;
+                busway_core::ok(())
+            }
+        })?;
+        let parent = bus.dispatch(job(1))?;
+        soon(parent.durable()).await?;
+        let came = bus.expect::<Step>();
+        let request = tokio::spawn(async move { parent.request::<u32, ()>("steps", 1).await });
+        let step = soon(came).await?;
+        soon(step.durable()).await?;
+        request.abort();
+    }
+    assert_eq!(again(&disk, "main").await, (vec!["Job".into(), "Step".into()], 0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn r42_what_a_request_of_a_handler_made_is_made_again() -> Outcome {
+    let disk = Disk::default();
+    {
+        let bus = bus(&ahead(&disk));
+        bus.on(|job: EventHandle<Job>| async move {
+            job.request::<u32, ()>("steps", job.number).await?;
+            busway_core::ok(())
+        });
+        bus.on(|_: EventHandle<Step>| pending::<()>());
+        let to = bus.clone();
+        bus.consumer("steps", move |message: Message<u32>| {
+            let step = to.dispatch(Step { of: *message });
+            async move {
+                step?.await?;
+                busway_core::ok(())
+            }
+        })?;
+        let came = bus.expect::<Step>();
+        bus.dispatch(job(1))?;
+        soon(soon(came).await?.durable()).await?;
+    }
+    assert_eq!(again(&disk, "main").await, (vec!["Job".into()], 0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn r42_what_came_from_a_bus_without_a_journal_is_given_back() -> Outcome {
+    for is_outside in [true, false] {
+        let disk = Disk::default();
+        {
+            let (front, store) = front_and_store(&disk)?;
+            let from = front.clone();
+            store.on(move |job: EventHandle<Job>| {
+                let step = from.event(Step { of: 1 }).parent(&job);
+                let made = (!is_outside).then(|| step.dispatch().map(drop));
+                async move {
+                    made.transpose()?;
+                    pending::<Outcome>().await
+                }
+            });
+            let parent = store.dispatch(job(1))?;
+            soon(parent.durable()).await?;
+            if is_outside {
+                front.event(Step { of: 1 }).parent(&parent).dispatch()?;
+            }
+            written(&disk, 2).await;
+        }
+        let names: &[&str] = if is_outside { &["Job", "Step"] } else { &["Job"] };
+        assert_eq!(
+            again(&disk, "store").await,
+            (names.iter().copied().map(String::from).collect(), 0)
+        );
+    }
     Ok(())
 }
 
