@@ -279,6 +279,43 @@ async fn r42_what_came_from_a_bus_without_a_journal_is_given_back() -> Outcome {
     Ok(())
 }
 
+#[tokio::test]
+async fn r42_a_child_on_another_bus_is_given_back_only_if_it_is_not_made_again() -> Outcome {
+    let disk = Disk::default();
+    {
+        let hub = Hub::builder().runtime(Tokio::current()?).build();
+        let journal = ahead(&disk);
+        let [jobs, steps] = ["jobs", "steps"].map(|name| hub.bus(name).journal(&journal).build());
+        steps.on(|_: EventHandle<Step>| pending::<()>());
+        jobs.on(move |job: EventHandle<Job>| {
+            let step = steps.event(Step { of: job.number }).parent(&job).dispatch();
+            async move {
+                step?.await?;
+                busway_core::ok(())
+            }
+        });
+        jobs.dispatch(job(1))?;
+        written(&disk, 2).await;
+    }
+    let only_steps = Types::new().with::<Step>();
+    for (names, types, expected) in [
+        (&["jobs"][..], types(), [1, 0, 0, 0]),
+        (&["jobs", "steps"], types(), [1, 0, 0, 0]),
+        (&["jobs"], only_steps.clone(), [0, 1, 1, 0]),
+        (&["jobs", "steps"], only_steps.clone(), [0, 1, 0, 1]),
+        (&["steps"], types(), [0, 0, 1, 1]),
+    ] {
+        let journal = ahead(&disk.after_power_loss(0));
+        let buses: Vec<_> =
+            names.iter().map(|name| builder(name).journal(&journal).build()).collect();
+        let buses: Vec<_> = buses.iter().collect();
+        let again = soon(journal.recover().dispatch_all(&buses, &types)).await;
+        let counts = [again.events.len(), again.failed.len(), again.others.len(), again.left.len()];
+        assert_eq!(counts, expected, "{names:?}");
+    }
+    Ok(())
+}
+
 /// A handler that delivers its own event again makes it its own parent.
 #[tokio::test]
 async fn r42_an_event_that_is_its_own_parent_is_given_back() -> Outcome {
