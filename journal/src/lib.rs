@@ -83,7 +83,8 @@ mod unfinished;
 mod writer;
 
 pub use self::error::{
-    Damage, Displaced, JournalError, OpenError, ReadError, ReservedKey, UnreadablePayload,
+    Damage, DiscardError, Displaced, JournalError, OpenError, ReadError, ReservedKey,
+    UnreadablePayload,
 };
 pub use self::files::{Files, segments};
 pub use self::journal::Journal;

@@ -258,6 +258,21 @@ fn children_that_were_made_again_are_not_open() -> Result<(), BoxError> {
 }
 
 #[test]
+fn what_was_given_up_is_shown_and_its_children_are_open() -> Result<(), BoxError> {
+    let given_up = r#"{"event_type":"Job","event_schema":"","event_id":"06b0229c-2b16-71ae-8000-0bbff428aaaa","event_path":["main"],"event_parent_id":null,"event_created_at":"2026-11-21T23:31:14.000000Z","event_processed_at":"2026-11-21T23:31:18.000000Z","busway_discarded":true}"#;
+    let (_folder, path) = journal(&format!("{}\n{}\n{given_up}\n", AGAIN[0], AGAIN[1]))?;
+    let (_, said) = run(&["tail", "-n", "1", "--once"], &path)?;
+    assert_eq!(said, "23:31:14.000 Job#aaaa given up main {}\n");
+    let (_, said) = run(&["tree"], &path)?;
+    let tree = "\
+└── ✗ Job#aaaa [23:31:14.000 (4.000s)] main
+    └── ⏳ Step#bbbb [23:31:15.000] main
+";
+    assert_eq!(said, tree);
+    Ok(())
+}
+
+#[test]
 fn what_is_whole_before_damage_is_shown() -> Result<(), BoxError> {
     let (_folder, path) = journal(&(AGAIN.join("\n") + "\n"))?;
     for args in [&["tail"][..], &["tree"], &["stats"]] {

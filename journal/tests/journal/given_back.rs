@@ -5,14 +5,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use busway_core::{BoxError, Completion, Concurrency, EventBus, EventHandle, Hub, Limit, Message};
-use busway_journal::{JournalError, Kind, Line, RecoverError, Settings, Types};
+use busway_journal::{
+    DiscardError, JournalError, Kind, Line, Mode, RecoverError, Settings, SyncPolicy, Types,
+};
 use busway_macros::Event;
 use busway_tokio::Tokio;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::disk::Disk;
-use crate::events::{Job, Outcome, Step, ahead, builder, bus, job, soon};
+use crate::events::{Job, Outcome, Step, ahead, builder, bus, job, on, soon};
 
 fn types() -> Types {
     Types::new().with::<Job>().with::<Step>()
@@ -384,7 +386,71 @@ async fn r42_what_is_given_up_is_not_given_back() -> Outcome {
     assert_eq!(kinds[2], Kind::Discarded);
 
     soon(journal.clone().close()).await?;
-    let closed = soon(journal.discard(&left.events()[0])).await.unwrap_err();
-    assert!(matches!(*closed, JournalError::Closed), "{closed:?}");
+    let error = soon(journal.discard(&left.events()[0])).await.unwrap_err();
+    let DiscardError::Journal(closed) = &error else { panic!("{error:?}") };
+    assert!(matches!(**closed, JournalError::Closed), "{closed:?}");
+    Ok(())
+}
+
+/// A disk with this many accepted jobs, and a child of the first one.
+async fn with_jobs(count: u32) -> Result<Disk, BoxError> {
+    let disk = Disk::default();
+    let bus = bus(&ahead(&disk));
+    bus.on(|job: EventHandle<Job>| async move {
+        if job.number == 1 {
+            job.dispatch(Step { of: 1 })?;
+        }
+        pending::<Outcome>().await
+    });
+    bus.on(|_: EventHandle<Step>| pending::<()>());
+    let came = bus.expect::<Step>();
+    for number in 1..=count {
+        soon(bus.dispatch(job(number))?.durable()).await?;
+    }
+    soon(soon(came).await?.durable()).await?;
+    Ok(disk.after_power_loss(0))
+}
+
+#[tokio::test]
+async fn r42_children_of_what_is_given_up_are_given_back() -> Outcome {
+    let disk = with_jobs(1).await?;
+    let only_steps = Types::new().with::<Step>();
+    {
+        let journal = ahead(&disk);
+        let again = soon(journal.recover().dispatch(&bus(&journal), &only_steps)).await;
+        assert_eq!((again.failed.len(), again.left.len()), (1, 1), "{again:?}");
+        soon(journal.discard(&again.failed[0].0)).await?;
+    }
+    let journal = ahead(&disk.after_power_loss(0));
+    let again = soon(journal.recover().dispatch(&bus(&journal), &only_steps)).await;
+    assert_eq!((again.events.len(), again.failed.len(), again.left.len()), (1, 0, 0), "{again:?}");
+    assert_eq!(again.events[0].event_type(), "Step");
+    Ok(())
+}
+
+#[tokio::test]
+async fn r42_a_journal_of_what_completed_gives_nothing_up() -> Outcome {
+    let left = ahead(&with_jobs(1).await?).recover();
+    let disk = Disk::default();
+    let journal = on(&disk, Mode::Completed).open()?;
+    let outcome = soon(journal.discard(&left.events()[0])).await;
+    assert!(matches!(outcome, Err(DiscardError::NotWriteAhead)), "{outcome:?}");
+    soon(journal.close()).await?;
+    assert!(disk.lines().is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn r42_giving_up_hurries_and_tells_what_became_of_its_own_line() -> Outcome {
+    let disk = with_jobs(2).await?;
+    let ahead = on(&disk, Mode::WriteAhead).sync(SyncPolicy::OnClose);
+    let journal = ahead.open()?;
+    let left = journal.recover();
+    soon(journal.discard(&left.events()[0])).await?;
+    assert_eq!(disk.after_power_loss(0).lines(), disk.lines());
+    disk.look().fails.sync = true;
+    let outcome = soon(journal.discard(&left.events()[1])).await;
+    let Err(DiscardError::Journal(error)) = &outcome else { panic!("{outcome:?}") };
+    assert!(matches!(**error, JournalError::Sync { .. }), "{error:?}");
     Ok(())
 }
