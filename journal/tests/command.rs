@@ -231,6 +231,28 @@ fn tail_goes_on_where_files_were_removed() -> Result<(), BoxError> {
     Ok(())
 }
 
+#[cfg(unix)]
+#[test]
+fn tail_passes_a_link_that_leads_nowhere() -> Result<(), BoxError> {
+    use std::io::{BufRead, BufReader, Write};
+    let (_folder, path) = journal(&format!("{}\n", EVENTS[0]))?;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_busway-journal"));
+    let mut child = command.arg("tail").arg(&path).stdout(std::process::Stdio::piped()).spawn()?;
+    let mut lines = BufReader::new(child.stdout.take().ok_or("an output")?).lines();
+    let mut next = || -> Result<String, BoxError> { Ok(lines.next().ok_or("a line")??) };
+    assert!(next()?.contains("Pay#aaaa"));
+    std::os::unix::fs::symlink("nowhere", path.with_extension("jsonl.000001"))?;
+    assert!(next()?.ends_with("events.jsonl.000001 is missing"));
+    let mut file = std::fs::OpenOptions::new().append(true).open(&path)?;
+    writeln!(file, "{}", EVENTS[1])?;
+    assert!(next()?.contains("Order#bbbb"), "what was shown is not shown again");
+    rotate(&path, &[EVENTS[0], EVENTS[1], EVENTS[2]].join("\n"), 2)?;
+    assert!(next()?.contains("Order#cccc"));
+    child.kill()?;
+    child.wait()?;
+    Ok(())
+}
+
 /// A parent that was dispatched again, and has made its child anew.
 const AGAIN: [&str; 5] = [
     r#"{"event_type":"Job","event_id":"06b0229c-2b16-71ae-8000-0bbff428aaaa","event_path":["main"],"event_parent_id":null,"event_created_at":"2026-11-21T23:31:14.000000Z","event_processed_at":null,"busway_accepted":1}"#,
