@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A journal cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +123,18 @@ pub enum JournalError {
     /// itself.
     #[error("the thread of the journal cannot wait for itself")]
     OwnThread,
+}
+
+/// An event could not be given up, or may not have been: it may be given back again.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DiscardError {
+    /// A journal of completed events gives nothing back.
+    #[error("a journal of completed events gives none back")]
+    NotWriteAhead,
+    /// Its line is not on disk, or nobody knows.
+    #[error("that the event is given up could not be noted")]
+    Journal(#[source] Arc<JournalError>),
 }
 
 /// A file of a journal is not where the journal left it: something else has moved, removed or replaced it.

@@ -51,11 +51,7 @@ impl Files {
     fn lock_at(path: &Path) -> io::Result<Option<Self>> {
         let path = target_of(&std::path::absolute(path)?);
         make_folder(folder_of(&path))?;
-        let lock_path = with_suffix(&path, "lock");
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path)?;
-        if !is_locked_now(&lock)? {
-            return Ok(None);
-        }
+        let Some(lock) = lock_beside(&path)? else { return Ok(None) };
         let active = open_existing(&path)?;
         // An existing file may be new: a crash may have come before its folder was synced.
         let files = Self { path, active, folder_changed: true, lock };
@@ -64,7 +60,8 @@ impl Files {
 
     /// Creates the active file.
     fn create(&mut self) -> io::Result<()> {
-        self.keep_lock()?;
+        // Not kept if the active file is another's: that journal can be opened.
+        let lock = self.new_lock()?;
         let file = match OpenOptions::new().append(true).create_new(true).open(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(Displaced::Replaced.into());
@@ -74,29 +71,21 @@ impl Files {
         if !is_ours(&file)? {
             return Err(Displaced::Claimed.into());
         }
+        if let Some(lock) = lock {
+            self.lock = lock;
+        }
         self.active = Some(file);
         self.folder_changed = true;
         Ok(())
     }
 
-    /// Makes the lock file again if it was removed. If there is another one, the files are another
-    /// journal's.
-    fn keep_lock(&mut self) -> io::Result<()> {
+    /// Makes the lock file again if it was removed, or locks the one in its place. If that is locked,
+    /// the files are another journal's. `None` if ours is there.
+    fn new_lock(&self) -> io::Result<Option<File>> {
         if self.check_lock().is_ok() {
-            return Ok(());
+            return Ok(None);
         }
-        let path = with_suffix(&self.path, "lock");
-        let lock = match OpenOptions::new().write(true).create_new(true).open(path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(Displaced::Claimed.into());
-            }
-            created => created?,
-        };
-        if !is_locked_now(&lock)? {
-            return Err(Displaced::Claimed.into());
-        }
-        self.lock = lock;
-        Ok(())
+        Ok(Some(lock_beside(&self.path)?.ok_or(Displaced::Claimed)?))
     }
 
     fn check_lock(&self) -> io::Result<()> {
@@ -112,7 +101,7 @@ impl Files {
                 return Err(displaced);
             }
             self.active = None;
-            return Err(io::ErrorKind::NotFound.into());
+            return Err(not_found(displaced));
         }
         // What appends on Windows cannot cut.
         if cfg!(windows) {
@@ -146,6 +135,19 @@ impl Drop for Files {
             let _ = file.unlock();
         }
     }
+}
+
+/// Says of an error that the file does not exist, and keeps its cause.
+fn not_found(error: io::Error) -> io::Error {
+    let kind = io::ErrorKind::NotFound;
+    error.into_inner().map_or_else(|| kind.into(), |cause| io::Error::new(kind, cause))
+}
+
+/// Makes the lock file of a journal, if there is none, and locks it. `None` if it is already locked.
+fn lock_beside(path: &Path) -> io::Result<Option<File>> {
+    let path = with_suffix(path, "lock");
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+    Ok(is_locked_now(&lock)?.then_some(lock))
 }
 
 /// Locks a file, unless it is already locked.

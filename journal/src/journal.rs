@@ -9,8 +9,8 @@ use std::time::SystemTime;
 use busway_core::journal::{Entry, Feed, Receipt, Sink, SinkError, hands_on_here};
 use busway_core::{BoxError, Timestamp};
 
-use crate::error::{JournalError, OpenError, ReadError};
-use crate::queue::Queue;
+use crate::error::{DiscardError, JournalError, OpenError, ReadError};
+use crate::queue::{Queue, Told};
 use crate::read::Torn;
 use crate::recover::Recovered;
 use crate::replay::Replay;
@@ -138,7 +138,8 @@ impl Journal {
     /// been accepted are given back by themselves when the journal is next opened.
     ///
     /// # Errors
-    /// As [`flush`](Self::flush), and if the journal is closed.
+    /// The line is not on disk, or it is a journal of completed events. What became of other lines is
+    /// told to others.
     ///
     /// # Cancel safety
     /// Nothing is noted before the first poll. After that, dropping the future ends the wait only.
@@ -146,21 +147,41 @@ impl Journal {
     /// # Examples
     ///
     /// ```no_run
+    /// use busway_journal::RecoverError;
     /// # use busway_journal::{Journal, Types};
     /// # async fn example(journal: &Journal, bus: &busway_core::EventBus, types: &Types) -> Result<(), Box<dyn std::error::Error>> {
     /// let again = journal.recover().dispatch(bus, types).await;
     /// for (event, error) in &again.failed {
-    ///     eprintln!("given up: {error}: {}", event.line.payload());
-    ///     journal.discard(event).await?;
+    ///     match error {
+    ///         // The next opening would find the same. A good place to keep what is given up.
+    ///         RecoverError::UnknownType { .. } | RecoverError::Decode(_) => {
+    ///             eprintln!("given up: {error}: {}", event.line.payload());
+    ///             journal.discard(event).await?;
+    ///         }
+    ///         // A bus that is stopped, or has the name of another, says nothing against the event.
+    ///         _ => eprintln!("stays in the journal: {error}"),
+    ///     }
     /// }
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn discard(&self, event: &Unfinished) -> Result<(), Arc<JournalError>> {
+    pub async fn discard(&self, event: &Unfinished) -> Result<(), DiscardError> {
+        if !self.owner.is_ahead {
+            return Err(DiscardError::NotWriteAhead);
+        }
+        self.note_discarded(event).await.map_err(DiscardError::Journal)
+    }
+
+    async fn note_discarded(&self, event: &Unfinished) -> Result<(), Arc<JournalError>> {
+        let queue = &self.owner.queue;
+        if queue.is_writing_thread() {
+            return Err(Arc::new(JournalError::OwnThread));
+        }
         let now = Timestamp::from(SystemTime::now());
-        let text = text::discarded(&event.line, now, self.owner.checksum);
-        self.owner.queue.push(&text, None)?;
-        self.flush().await
+        let told = queue.push_and_sync(&text::discarded(&event.line, now, self.owner.checksum));
+        // Nobody tells it if the thread panicked.
+        let lost = |_| Err(self.failure().unwrap_or_else(|| Arc::new(JournalError::Closed)));
+        told.recv().await.unwrap_or_else(lost)
     }
 
     /// Returns the error after which the journal writes nothing more.
@@ -241,8 +262,7 @@ impl Sink for Owner {
     }
 
     fn write(&self, text: String, receipt: Receipt) {
-        // The receipt tells.
-        let _ = self.queue.push(&text, Some(receipt));
+        self.queue.push(&text, Told::Event(receipt));
     }
 
     fn hurry(&self) {

@@ -83,7 +83,8 @@ mod unfinished;
 mod writer;
 
 pub use self::error::{
-    Damage, Displaced, JournalError, OpenError, ReadError, ReservedKey, UnreadablePayload,
+    Damage, DiscardError, Displaced, JournalError, OpenError, ReadError, ReservedKey,
+    UnreadablePayload,
 };
 pub use self::files::{Files, segments};
 pub use self::journal::Journal;
@@ -94,6 +95,7 @@ pub use self::replay::{Replay, ReplayError, ReplayOf};
 pub use self::settings::{JournalBuilder, Mode, SyncPolicy};
 pub use self::storage::{Segment, Storage};
 pub use self::unfinished::{Ledger, Unfinished};
+pub use busway_core::journal::Settings;
 
 /// Compiles the examples of the README.
 #[cfg(doctest)]

@@ -39,8 +39,8 @@ pub struct Line {
     pub kind: Kind,
     /// What the event decided for itself.
     pub settings: Settings,
-    /// It has a parent and was dispatched outside of its handlers: when these run again, they do not
-    /// make it again.
+    /// It has a parent and was dispatched outside of its handlers, or what is between them was: when
+    /// these run again, they do not make it again.
     pub is_outside: bool,
     /// All other keys: the payload's fields, and keys that this crate does not know.
     pub fields: Map<String, Value>,

@@ -60,13 +60,36 @@ pub(crate) struct Batch {
 pub(crate) struct Queued {
     /// Where it ends in the text.
     pub(crate) end: usize,
-    /// Who is told what became of it, if anybody is.
-    pub(crate) receipt: Option<Receipt>,
+    pub(crate) told: Told,
 }
 
-impl Queued {
+/// Who is told what became of a line.
+pub(crate) enum Told {
+    /// An event of a bus.
+    Event(Receipt),
+    /// A caller who waits until it is on disk.
+    Caller(Sender<Flushed>),
+}
+
+impl Told {
+    pub(crate) fn written(&mut self) {
+        if let Self::Event(receipt) = self {
+            receipt.written();
+        }
+    }
+
+    pub(crate) fn durable(self) {
+        match self {
+            Self::Event(receipt) => receipt.durable(),
+            Self::Caller(tell) => answer(vec![tell], &Ok(())),
+        }
+    }
+
     pub(crate) fn failed(self, error: Arc<JournalError>) {
-        self.receipt.into_iter().for_each(|receipt| receipt.failed(error.clone()));
+        match self {
+            Self::Event(receipt) => receipt.failed(error),
+            Self::Caller(tell) => answer(vec![tell], &Err(error)),
+        }
     }
 }
 
@@ -85,24 +108,24 @@ impl Queue {
     }
 
     /// Adds a line.
-    pub(crate) fn push(
-        self: &Arc<Self>,
-        line: &str,
-        receipt: Option<Receipt>,
-    ) -> Result<(), Arc<JournalError>> {
+    pub(crate) fn push(self: &Arc<Self>, line: &str, told: Told) {
         let mut state = self.lock();
         if let Some(reason) = state.refusal().or_else(|| state.is_behind(self.max_unwritten)) {
             drop(state);
-            if let Some(receipt) = receipt {
-                receipt.failed(reason.clone());
-            }
-            return Err(reason);
+            return told.failed(reason);
         }
         state.batch.text.push_str(line);
         let end = state.batch.text.len();
-        state.batch.lines.push(Queued { end, receipt });
+        state.batch.hurries |= matches!(told, Told::Caller(_));
+        state.batch.lines.push(Queued { end, told });
         self.wake(state);
-        Ok(())
+    }
+
+    /// Adds a line, and reports when it is on disk.
+    pub(crate) fn push_and_sync(self: &Arc<Self>, line: &str) -> Receiver<Flushed> {
+        let (tell, told) = async_channel::bounded(1);
+        self.push(line, Told::Caller(tell));
+        told
     }
 
     /// Whether this is the writing thread.
@@ -256,7 +279,7 @@ impl Queue {
                 let lost = std::mem::take(&mut state.batch);
                 drop(state);
                 drop(writer);
-                lost.lines.into_iter().for_each(|line| line.failed(error.clone()));
+                lost.lines.into_iter().for_each(|line| line.told.failed(error.clone()));
             }
         }
     }

@@ -94,10 +94,10 @@ impl Recovered {
     /// It has the limit and the other settings that it was given, but no deadline. It belongs to the bus
     /// of the name that first accepted it into this journal.
     ///
-    /// Events that a handler of an unfinished event had dispatched are left out: that handler makes
-    /// them again, with other ids, and the journal then forgets the old ones. Those whose parents are
-    /// not dispatched now, because they belong to another bus or the dispatch failed, are in
-    /// [`left`](Redispatched::left).
+    /// Events that a handler of an unfinished event had dispatched, on whatever bus, are left out: that
+    /// handler makes them again, with other ids, and the journal then forgets the old ones. Those whose
+    /// parents are not dispatched now, because they belong to another bus or the dispatch failed, are in
+    /// [`left`](Redispatched::left), or in [`others`](Redispatched::others).
     ///
     /// Register the handlers first: events that nobody handles complete at once.
     ///
@@ -120,15 +120,14 @@ impl Recovered {
         let mut again = HashSet::new();
         let mut below = Vec::new();
         for unfinished in self.0 {
-            let owner = unfinished.line.path.last().and_then(|name| buses.get_key_value(name));
-            let Some((name, bus)) = owner else {
-                done.others.push(unfinished);
-                continue;
-            };
             if unfinished.is_below {
                 below.push(unfinished);
                 continue;
             }
+            let Some((name, bus)) = unfinished.owner(&buses) else {
+                done.others.push(unfinished);
+                continue;
+            };
             let dispatched = match bus {
                 Some(bus) => unfinished.dispatch_as(bus, types).await,
                 None => Err(RecoverError::AmbiguousBus { name: name.clone() }),
@@ -146,14 +145,18 @@ impl Recovered {
                 std::iter::successors(Some(event.line.id), |id| makers.get(id).copied());
             !above.any(|id| again.contains(&id))
         };
-        done.left = below.into_iter().filter(is_left).collect();
+        let left = below.into_iter().filter(is_left);
+        (done.left, below) = left.partition(|event| event.owner(&buses).is_some());
+        done.others.extend(below);
         done
     }
 }
 
 /// The buses by their names; nothing for a name that several of them have.
-fn by_name<'a>(buses: &[&'a EventBus]) -> HashMap<String, Option<&'a EventBus>> {
-    let mut named: HashMap<_, Option<&EventBus>> = HashMap::new();
+type Buses<'a> = HashMap<String, Option<&'a EventBus>>;
+
+fn by_name<'a>(buses: &[&'a EventBus]) -> Buses<'a> {
+    let mut named = Buses::new();
     for bus in buses {
         let known = named.entry(bus.name()).or_insert(Some(bus));
         *known = known.filter(|known| known == bus);
@@ -213,6 +216,14 @@ impl Unfinished {
         Some((self.line.id, self.line.parent_id.filter(|_| self.is_below)?))
     }
 
+    /// The bus that accepted it first, with its name, if it is one of these.
+    fn owner<'a, 'b>(
+        &self,
+        buses: &'a Buses<'b>,
+    ) -> Option<(&'a String, &'a Option<&'b EventBus>)> {
+        buses.get_key_value(self.line.path.last()?)
+    }
+
     async fn dispatch_as(&self, bus: &EventBus, types: &Types) -> Result<AnyEvent, RecoverError> {
         let event_type = &self.line.event_type;
         match types.0.get(event_type.as_str()) {
@@ -231,10 +242,10 @@ pub struct Redispatched {
     pub events: Vec<AnyEvent>,
     /// Events that could not be dispatched, and stay in the journal.
     pub failed: Vec<(Unfinished, RecoverError)>,
-    /// Events of other buses.
+    /// Events of other buses, unless they are below one that was dispatched and so are made again.
     pub others: Vec<Unfinished>,
-    /// Events below one that was not dispatched: nothing makes them again now, and they stay in the
-    /// journal.
+    /// Events of these buses below one that was not dispatched: nothing makes them again now, and they
+    /// stay in the journal.
     pub left: Vec<Unfinished>,
 }
 

@@ -6,10 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use busway_core::journal::Receipt;
-
 use crate::error::JournalError;
-use crate::queue::{Batch, Flushed, Queue, Queued, answer};
+use crate::queue::{Batch, Flushed, Queue, Queued, Told, answer};
 use crate::read::Torn;
 use crate::settings::SyncPolicy;
 use crate::storage::{Segment, Storage};
@@ -49,7 +47,7 @@ pub(crate) struct Writer {
     must_cut: bool,
     since: Option<SystemTime>,
     /// Written and not on disk.
-    unsynced: Vec<Receipt>,
+    unsynced: Vec<Told>,
     is_dirty: bool,
     sync_due: Option<Instant>,
     /// The first error since the last flush.
@@ -118,20 +116,20 @@ impl Writer {
         let mut start = 0;
         while let Some(first) = lines.next() {
             if let Some(error) = self.queue.error() {
-                first.failed(error.clone());
-                lines.for_each(|line| line.failed(error.clone()));
+                first.told.failed(error.clone());
+                lines.for_each(|line| line.told.failed(error.clone()));
                 return;
             }
             let mut end = first.end;
-            let mut receipts = Vec::from_iter(first.receipt);
+            let mut told = vec![first.told];
             let ready = self.make_ready((end - start) as u64);
             while let Some(next) = lines.next_if(|next| self.has_room((next.end - start) as u64)) {
                 end = next.end;
-                receipts.extend(next.receipt);
+                told.push(next.told);
             }
             match ready.and_then(|()| self.append(&text[start..end])) {
-                Ok(()) => self.written(receipts),
-                Err(error) => self.failed(error, receipts),
+                Ok(()) => self.written(told),
+                Err(error) => self.failed(error, told),
             }
             start = end;
         }
@@ -200,9 +198,9 @@ impl Writer {
         Ok(())
     }
 
-    fn written(&mut self, receipts: Vec<Receipt>) {
+    fn written(&mut self, told: Vec<Told>) {
         let before = self.unsynced.len();
-        self.unsynced.extend(receipts);
+        self.unsynced.extend(told);
         match self.policy.sync {
             SyncPolicy::Always => return self.sync(),
             _ if self.unsynced.len() >= MANY => return self.sync(),
@@ -211,7 +209,7 @@ impl Writer {
             }
             SyncPolicy::OnClose => {}
         }
-        self.unsynced[before..].iter_mut().for_each(Receipt::written);
+        self.unsynced[before..].iter_mut().for_each(Told::written);
     }
 
     fn sync(&mut self) {
@@ -220,7 +218,7 @@ impl Writer {
             return;
         }
         match guarded(|| self.storage.sync()) {
-            Ok(()) => take(&mut self.unsynced).into_iter().for_each(Receipt::durable),
+            Ok(()) => take(&mut self.unsynced).into_iter().for_each(Told::durable),
             Err(source) => {
                 self.must_cut = true;
                 self.lost(source);
@@ -231,24 +229,24 @@ impl Writer {
     /// What was written and not synced may not be on disk.
     fn lost(&mut self, source: io::Error) {
         self.is_dirty = false;
-        let receipts = take(&mut self.unsynced);
+        let told = take(&mut self.unsynced);
         let path = self.storage.path(Segment::Active);
-        self.failed(Arc::new(JournalError::Sync { path, source }), receipts);
+        self.failed(Arc::new(JournalError::Sync { path, source }), told);
     }
 
     /// A write-ahead journal has failed for good; a journal of completed events goes on with the next
     /// line.
-    fn failed(&mut self, error: Arc<JournalError>, receipts: Vec<Receipt>) {
+    fn failed(&mut self, error: Arc<JournalError>, told: Vec<Told>) {
         self.note(error.clone());
         if self.policy.is_ahead {
             self.queue.fail(error.clone());
         }
-        for receipt in receipts {
-            receipt.failed(error.clone());
+        for told in told {
+            told.failed(error.clone());
         }
         if self.policy.is_ahead {
-            for receipt in take(&mut self.unsynced) {
-                receipt.failed(error.clone());
+            for told in take(&mut self.unsynced) {
+                told.failed(error.clone());
             }
         }
     }

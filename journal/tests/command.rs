@@ -231,6 +231,28 @@ fn tail_goes_on_where_files_were_removed() -> Result<(), BoxError> {
     Ok(())
 }
 
+#[cfg(unix)]
+#[test]
+fn tail_passes_a_link_that_leads_nowhere() -> Result<(), BoxError> {
+    use std::io::{BufRead, BufReader, Write};
+    let (_folder, path) = journal(&format!("{}\n", EVENTS[0]))?;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_busway-journal"));
+    let mut child = command.arg("tail").arg(&path).stdout(std::process::Stdio::piped()).spawn()?;
+    let mut lines = BufReader::new(child.stdout.take().ok_or("an output")?).lines();
+    let mut next = || -> Result<String, BoxError> { Ok(lines.next().ok_or("a line")??) };
+    assert!(next()?.contains("Pay#aaaa"));
+    std::os::unix::fs::symlink("nowhere", path.with_extension("jsonl.000001"))?;
+    assert!(next()?.ends_with("events.jsonl.000001 is missing"));
+    let mut file = std::fs::OpenOptions::new().append(true).open(&path)?;
+    writeln!(file, "{}", EVENTS[1])?;
+    assert!(next()?.contains("Order#bbbb"), "what was shown is not shown again");
+    rotate(&path, &[EVENTS[0], EVENTS[1], EVENTS[2]].join("\n"), 2)?;
+    assert!(next()?.contains("Order#cccc"));
+    child.kill()?;
+    child.wait()?;
+    Ok(())
+}
+
 /// A parent that was dispatched again, and has made its child anew.
 const AGAIN: [&str; 5] = [
     r#"{"event_type":"Job","event_id":"06b0229c-2b16-71ae-8000-0bbff428aaaa","event_path":["main"],"event_parent_id":null,"event_created_at":"2026-11-21T23:31:14.000000Z","event_processed_at":null,"busway_accepted":1}"#,
@@ -252,6 +274,21 @@ fn children_that_were_made_again_are_not_open() -> Result<(), BoxError> {
 └── ⏳ Job#aaaa [23:31:14.000] main
     ├── ↺ Step#bbbb [23:31:15.000] main
     └── ⏳ Step#cccc [23:31:16.000] main
+";
+    assert_eq!(said, tree);
+    Ok(())
+}
+
+#[test]
+fn what_was_given_up_is_shown_and_its_children_are_open() -> Result<(), BoxError> {
+    let given_up = r#"{"event_type":"Job","event_schema":"","event_id":"06b0229c-2b16-71ae-8000-0bbff428aaaa","event_path":["main"],"event_parent_id":null,"event_created_at":"2026-11-21T23:31:14.000000Z","event_processed_at":"2026-11-21T23:31:18.000000Z","busway_discarded":true}"#;
+    let (_folder, path) = journal(&format!("{}\n{}\n{given_up}\n", AGAIN[0], AGAIN[1]))?;
+    let (_, said) = run(&["tail", "-n", "1", "--once"], &path)?;
+    assert_eq!(said, "23:31:14.000 Job#aaaa given up main {}\n");
+    let (_, said) = run(&["tree"], &path)?;
+    let tree = "\
+└── ✗ Job#aaaa [23:31:14.000 (4.000s)] main
+    └── ⏳ Step#bbbb [23:31:15.000] main
 ";
     assert_eq!(said, tree);
     Ok(())

@@ -245,5 +245,5 @@ pub(crate) fn parent_in(hub: &HubShared) -> Option<ParentRef> {
 
 /// The handler that is being polled, if the invocation is this one.
 pub(crate) fn handler_of(hub: &HubShared, by: InvocationKey) -> Option<HandlerKey> {
-    polled(hub, by).filter(|current| current.in_scope == 0)?.parent.handler
+    polled(hub, by).filter(|current| current.in_scope == 0)?.parent.link.handler
 }

@@ -41,11 +41,11 @@ impl Caller {
         let Some(current) = context::current() else {
             return Self { inside, ..Self::default() };
         };
-        let ParentRef { event, handler, .. } = current.parent;
+        let ParentRef { event, link, .. } = current.parent;
         let Some((hub, event)) = hub(current.hub).zip(event) else {
             return Self { inside, ..Self::default() };
         };
-        let own = handler.map(|handler| InvocationId::new(&hub, event, handler));
+        let own = link.handler.map(|handler| InvocationId::new(&hub, event, handler));
         Self { inside, own, above: above(&hub, event) }
     }
 

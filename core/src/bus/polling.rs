@@ -8,7 +8,7 @@ use core::task::Context;
 use super::context::{Current, Polled};
 use super::guard;
 use super::handler::{Beginning, Callable, FirstPoll, Started};
-use super::record::Erased;
+use super::record::{Erased, ParentLink};
 use super::send::ParentRef;
 use super::spawned::{Leash, SpawnedTask};
 use super::task::{self, Readiness, Running, Task};
@@ -31,11 +31,8 @@ impl Holder<'_> {
         let hub = self.bus.hub.address();
         let parent = ParentRef {
             event: Some(event),
-            id: head.id,
             depth: head.depth,
-            handler: Some(entry.info.key),
-            #[cfg(feature = "journal")]
-            in_handler: true,
+            link: ParentLink::new(head.id, Some(entry.info.key)),
         };
         let polled_with = |waker| {
             let polled = Some(Polled { hub, invocation, waker });

@@ -33,8 +33,11 @@ pub(crate) struct Head {
     pub(crate) depth: u32,
     /// Beside the id, because an `Option` of it would be moved byte by byte.
     has_parent: bool,
+    /// Whether a handler of its parent dispatched it.
+    #[cfg(feature = "journal")]
+    in_handler: bool,
     parent: EventId,
-    /// The handler that dispatched it, if one did.
+    /// The handler that dispatched it, if one of this hub did.
     by: Option<HandlerKey>,
     key: AtomicU64,
     /// Why it was ended, if it was. Set before `frozen`.
@@ -56,8 +59,23 @@ pub(crate) struct Head {
 #[derive(Clone, Copy)]
 pub(crate) struct ParentLink {
     pub(crate) id: EventId,
-    /// The handler that dispatched the child, if one did.
+    /// The handler that dispatched the child, if one of this hub did.
     pub(crate) handler: Option<HandlerKey>,
+    /// Whether a running handler of the parent dispatched the child, in this hub or another.
+    #[cfg(feature = "journal")]
+    pub(crate) in_handler: bool,
+}
+
+impl ParentLink {
+    /// A parent in this hub, and the handler of it that dispatches the child, if one does.
+    pub(crate) const fn new(id: EventId, handler: Option<HandlerKey>) -> Self {
+        Self {
+            id,
+            handler,
+            #[cfg(feature = "journal")]
+            in_handler: handler.is_some(),
+        }
+    }
 }
 
 /// What an event ended with.
@@ -83,6 +101,9 @@ pub(crate) trait Erased: Any + Send + Sync {
     fn to_json(&self) -> Option<Result<serde_json::Value, serde_json::Error>>;
     #[cfg(feature = "journal")]
     fn to_json_text(&self) -> Option<Result<alloc::string::String, serde_json::Error>>;
+    /// The limit that its type sets.
+    #[cfg(feature = "journal")]
+    fn limit(&self) -> crate::machine::Limit;
 }
 
 impl Frozen {
@@ -155,6 +176,11 @@ impl<E: Event> Erased for Record<E> {
     fn to_json_text(&self) -> Option<Result<alloc::string::String, serde_json::Error>> {
         self.payload.to_json_text()
     }
+
+    #[cfg(feature = "journal")]
+    fn limit(&self) -> crate::machine::Limit {
+        E::LIMIT
+    }
 }
 
 /// The record with its payload type, if that is `E`.
@@ -195,6 +221,8 @@ impl Head {
             created_at,
             depth,
             has_parent: parent.is_some(),
+            #[cfg(feature = "journal")]
+            in_handler: parent.is_some_and(|parent| parent.in_handler),
             parent: parent.map_or(EventId::NIL, |parent| parent.id),
             by: parent.and_then(|parent| parent.handler),
             key: AtomicU64::new(0),
@@ -210,7 +238,12 @@ impl Head {
 
     pub(crate) fn parent(&self) -> Option<ParentLink> {
         let Self { has_parent, parent: id, by: handler, .. } = *self;
-        has_parent.then_some(ParentLink { id, handler })
+        has_parent.then_some(ParentLink {
+            id,
+            handler,
+            #[cfg(feature = "journal")]
+            in_handler: self.in_handler,
+        })
     }
 
     /// The event's key in the machine.
@@ -270,7 +303,7 @@ mod tests {
     #[test]
     fn any_uuid_may_be_a_parents() {
         let id = EventId::from(uuid::Uuid::nil());
-        let link = ParentLink { id, handler: None };
+        let link = ParentLink::new(id, None);
         let bus = EventBus::builder("bus").build();
         let head = |parent| Head::new(bus.shared.clone(), id, Instant::EPOCH, 0, parent);
         assert_eq!(head(Some(link)).parent().map(|parent| parent.id), Some(id));

@@ -17,7 +17,7 @@ use super::vantage::Vantage;
 use crate::event::Event;
 use crate::id::EventId;
 use crate::machine::{
-    Dispatch, EventKey, HandlerKey, Kind, Limit, Offer, Overrides, Parent, Refusal, ReservationKey,
+    Dispatch, EventKey, Kind, Limit, Offer, Overrides, Parent, Refusal, ReservationKey,
 };
 use crate::runtime::NoRuntime;
 use crate::time::Instant;
@@ -27,12 +27,8 @@ use crate::time::Instant;
 pub(crate) struct ParentRef {
     /// `None` for an event of another hub.
     pub(crate) event: Option<EventKey>,
-    pub(crate) id: EventId,
     pub(crate) depth: u32,
-    pub(crate) handler: Option<HandlerKey>,
-    /// Whether a running handler of it dispatches the child, in this hub or another.
-    #[cfg(feature = "journal")]
-    pub(crate) in_handler: bool,
+    pub(crate) link: ParentLink,
 }
 
 impl ParentRef {
@@ -42,19 +38,12 @@ impl ParentRef {
         let handler = seen.by(head).and_then(|by| {
             context::handler_of(hub, by).or_else(|| hub.lock().books.handler_of(by))
         });
-        Self {
-            event: Some(head.key()),
-            id: head.id,
-            depth: head.depth,
-            handler,
-            #[cfg(feature = "journal")]
-            in_handler: handler.is_some(),
-        }
+        Self { event: Some(head.key()), depth: head.depth, link: ParentLink::new(head.id, handler) }
     }
 
     /// The same for a child in another hub, where keys name other things.
     pub(crate) fn elsewhere(self) -> Self {
-        Self { event: None, handler: None, ..self }
+        Self { event: None, link: ParentLink { handler: None, ..self.link }, ..self }
     }
 }
 
@@ -227,7 +216,7 @@ impl BusShared {
         parent: Option<ParentRef>,
         id: Option<EventId>,
     ) -> Head {
-        let link = parent.map(|parent| ParentLink { id: parent.id, handler: parent.handler });
+        let link = parent.map(|parent| parent.link);
         let depth = parent.map_or(0, |parent| parent.depth.saturating_add(1));
         let id = id.unwrap_or_else(|| self.hub.ids.next(latched.unix_millis(now)));
         Head::new(self.clone(), id, now, depth, link)

@@ -302,6 +302,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.entries.get(event).map(EventState::payload)
     }
 
+    /// Returns the settings that an event was given, while it is remembered.
+    #[must_use]
+    pub fn overrides(&self, event: EventKey) -> Option<&Overrides> {
+        self.entries.get(event)?.overrides.as_deref()
+    }
+
     /// Returns the name of an event's type, while the event is remembered.
     #[must_use]
     pub fn event_type(&self, event: EventKey) -> Option<&Arc<str>> {

@@ -3,6 +3,9 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use busway_core::DispatchError;
 use busway_core::journal::DurableError;
@@ -63,7 +66,8 @@ fn r43_files_that_are_another_journals_are_not_touched() -> Outcome {
     busy.sync()?;
     drop(busy);
     // Nobody writes it any more, but what is in it is not in this journal's count.
-    assert_eq!(displaced(idle.append(b"no\n")), Some(Displaced::Claimed));
+    assert_eq!(displaced(idle.append(b"no\n")), Some(Displaced::Replaced));
+    drop(Files::lock(&path)?);
     assert_eq!(fs::read_to_string(&path)?, "ours\nmore\n");
     assert_eq!(segments(&path)?, [path]);
     Ok(())
@@ -127,6 +131,88 @@ fn r43_a_journal_that_is_moved_back_goes_on() -> Outcome {
     files.rotate()?;
     assert_eq!(fs::read_to_string(files.path(Segment::Closed(1)))?, "ours\nmore\n");
     Ok(())
+}
+
+/// Another journal looked in while the lock file was away, and is gone.
+#[cfg(unix)]
+#[test]
+fn r43_a_lock_that_is_free_again_is_taken_again() -> Outcome {
+    let (_folder, path) = folder()?;
+    let mut files = files_with_a_line(&path)?;
+    files.rotate()?;
+    fs::remove_file(lock_of(&path))?;
+    let other = Files::lock(&path)?;
+    assert_eq!(displaced(files.append(b"no\n")), Some(Displaced::Claimed));
+    drop(other);
+    files.append(b"more\n")?;
+    assert!(Files::lock(&path).is_err(), "it is locked");
+    Ok(())
+}
+
+/// What a cut finds is the cause that is reported.
+#[cfg(unix)]
+#[tokio::test]
+async fn r44_what_is_lost_with_a_file_has_its_cause() -> Outcome {
+    let (_folder, path) = folder()?;
+    let fails = Arc::new(AtomicBool::new(false));
+    let full = Full { files: Files::lock(&path)?, fails: fails.clone() };
+    let journal = Journal::builder(&path).sync(SyncPolicy::Every(Duration::from_secs(3_600)));
+    let journal = journal.storage(full).open()?;
+    let bus = bus(&journal);
+    let first = bus.dispatch(job(1))?;
+    let (lost, failed) = {
+        let durable = first.durable();
+        while fs::read_to_string(&path).unwrap_or_default().is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        fs::remove_file(&path)?;
+        fails.store(true, Ordering::SeqCst);
+        let failed = soon(bus.dispatch(job(2))?.durable()).await;
+        (soon(durable).await, failed)
+    };
+    assert!(matches!(failed, Err(DurableError::Failed(_))), "{failed:?}");
+    assert_eq!(cause(&lost), Some(Displaced::Gone), "{lost:?}");
+    Ok(())
+}
+
+/// Files on a disk that may be full.
+#[derive(Debug)]
+struct Full {
+    files: Files,
+    fails: Arc<AtomicBool>,
+}
+
+impl Storage for Full {
+    fn list(&mut self) -> io::Result<Vec<Segment>> {
+        self.files.list()
+    }
+
+    fn read(&mut self, segment: Segment) -> io::Result<Box<dyn io::Read + Send>> {
+        self.files.read(segment)
+    }
+
+    fn truncate(&mut self, segment: Segment, len: u64) -> io::Result<()> {
+        self.files.truncate(segment, len)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self.fails.load(Ordering::SeqCst) {
+            true => Err(io::ErrorKind::StorageFull.into()),
+            false => self.files.append(bytes),
+        }
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.files.sync()
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        self.files.rotate()
+    }
+
+    fn path(&self, segment: Segment) -> PathBuf {
+        self.files.path(segment)
+    }
 }
 
 #[test]

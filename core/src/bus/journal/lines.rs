@@ -8,17 +8,17 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 use core::fmt;
 use core::task::{Context, Poll, Waker};
+use core::time::Duration;
 
 use super::order::{Done, Order, Work};
-use super::ticket::duration;
 use super::{DurableError, Entry, Receipt, Settings, Sink, SinkError, Ticket};
 use crate::bus::guard;
 use crate::bus::message::MESSAGE;
-use crate::bus::record::{Erased, Head};
+use crate::bus::record::{Erased, Head, ParentLink};
 use crate::bus::shared::{BusShared, HubShared};
 use crate::bus::view;
 use crate::id::EventId;
-use crate::machine::{Cause, EventKey};
+use crate::machine::{Cause, EventKey, Limit};
 
 /// The lines to hand to sinks, in order.
 #[derive(Default)]
@@ -186,27 +186,38 @@ impl fmt::Debug for Feed {
     }
 }
 
-/// The parent in the journal of this bus.
-fn parent_id(bus: &BusShared, head: &Head) -> Option<EventId> {
+/// The event above another, in the same journal.
+#[derive(Clone, Copy)]
+pub(super) struct Above {
+    pub(super) id: EventId,
+    /// On the way down from it, something was dispatched outside of its parent's handlers. When its
+    /// handlers run again, they do not make the event again.
+    pub(super) is_outside: bool,
+}
+
+/// What is above an event in the journal of this bus.
+fn above(bus: &BusShared, head: &Head) -> Option<Above> {
     let sink = &bus.journal.get()?.sink;
     if let Some(ticket) = head.ticket.as_ref().filter(|ticket| Arc::ptr_eq(&ticket.sink, sink)) {
-        return ticket.parent;
+        return ticket.above;
     }
-    let parent = head.parent()?;
-    let above = bus.hub.lock().books.parent(head.key());
-    Some(bus.hub.parent_in_journal(above, parent.id, sink))
+    let link = head.parent()?;
+    let parent = bus.hub.lock().books.parent(head.key());
+    Some(bus.hub.above_in_journal(parent, link, sink))
 }
 
 impl HubShared {
-    /// The parent in this journal of what is below an event of this id: that one, or the nearest above
-    /// it, that is on a bus with the journal and so has a line. Requests and publications have none. If
-    /// there is no such event, the parent itself.
-    pub(super) fn parent_in_journal(
+    /// What is above a child of this parent in this journal: the parent, or the nearest above it, that
+    /// is on a bus with the journal and so has a line. Requests and publications have none. If there is
+    /// no such event, the parent itself.
+    pub(super) fn above_in_journal(
         &self,
         parent: Option<EventKey>,
-        id: EventId,
+        link: ParentLink,
         sink: &Arc<dyn Sink>,
-    ) -> EventId {
+    ) -> Above {
+        let direct = Above { id: link.id, is_outside: !link.in_handler };
+        let mut is_outside = direct.is_outside;
         let state = self.lock();
         let mut next = parent;
         while let Some(event) = next {
@@ -217,11 +228,12 @@ impl HubShared {
                 None => state.lines.are_of(state.books.path(event).iter(), sink),
             };
             if has_line && record.name() != MESSAGE {
-                return head.id;
+                return Above { id: head.id, is_outside };
             }
+            is_outside |= head.parent().is_some_and(|link| !link.in_handler);
             next = state.books.parent(event);
         }
-        id
+        direct
     }
 
     /// Helps to hand the lines to their sinks, until none is left or others do it.
@@ -378,23 +390,35 @@ fn path(bus: &BusShared, head: &Head, what: What) -> Vec<String> {
     path
 }
 
+/// The limit of its invocations, and what it decided for itself. Once it is forgotten, what a bus
+/// without a journal was told is not known any more; acceptances come before that.
+fn given(bus: &BusShared, record: &dyn Erased) -> (Option<Duration>, Settings) {
+    let head = record.head();
+    if let Some(ticket) = &head.ticket {
+        return (ticket.timeout, ticket.settings);
+    }
+    let settings = Settings::of(bus.hub.lock().books.overrides(head.key()), record.limit());
+    let of_bus = bus.journal.get().map_or(Limit::Off, |link| link.limit);
+    (settings.timeout(record.limit(), of_bus), settings)
+}
+
 fn entry<'a>(bus: &BusShared, record: &'a dyn Erased, what: What, payload: &'a str) -> Entry<'a> {
     let head = record.head();
-    let ticket = head.ticket.as_ref();
-    let limit = bus.journal.get().map_or(crate::machine::Limit::Off, |link| link.limit);
+    let above = above(bus, head);
+    let (timeout, settings) = given(bus, record);
     let ended = head.frozen().filter(|_| what == What::Completed);
     Entry {
         event_type: record.name(),
         schema: record.schema(),
-        timeout: ticket.map_or_else(|| duration(limit), |ticket| ticket.timeout),
+        timeout,
         id: head.id,
         path: path(bus, head, what),
-        parent_id: parent_id(bus, head),
+        parent_id: above.map(|above| above.id),
         created_at: bus.hub.wall(head.created_at),
         completed_at: ended.map(|ended| bus.hub.wall(ended.completed_at)),
-        attempt: ticket.map_or(1, |ticket| ticket.attempt),
-        settings: ticket.map_or_else(Settings::default, |ticket| ticket.settings),
-        is_outside: ticket.is_some_and(|ticket| ticket.is_outside),
+        attempt: head.ticket.as_ref().map_or(1, |ticket| ticket.attempt),
+        settings,
+        is_outside: above.is_some_and(|above| above.is_outside),
         payload,
     }
 }

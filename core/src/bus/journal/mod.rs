@@ -103,8 +103,8 @@ pub struct Entry<'a> {
     pub attempt: u32,
     /// What the event decided for itself.
     pub settings: Settings,
-    /// It has a parent and was dispatched outside of its handlers. When these run again, they do not
-    /// make it again.
+    /// It has a parent and was dispatched outside of its handlers, or what is between them was. When
+    /// these run again, they do not make it again.
     pub is_outside: bool,
     /// The payload as JSON text, in the order of its fields.
     pub payload: &'a str,

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::time::Duration;
 
+use super::lines::Above;
 use super::{DurableError, Settings, Sink};
 use crate::bus::message::MESSAGE;
 use crate::bus::record::Head;
@@ -11,8 +12,7 @@ use crate::bus::send::{NotSent, Options, ParentRef};
 use crate::bus::shared::BusShared;
 use crate::bus::wakers::{Place, Wakers};
 use crate::event::Event;
-use crate::id::EventId;
-use crate::machine::{BusKey, Limit};
+use crate::machine::BusKey;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
 
@@ -23,10 +23,7 @@ pub(crate) struct Ticket {
     pub(crate) payload: String,
     pub(crate) timeout: Option<Duration>,
     pub(crate) attempt: u32,
-    /// The nearest event above that has a line in the same journal; without one, the parent.
-    pub(crate) parent: Option<EventId>,
-    /// It was dispatched outside of its parent's handlers.
-    pub(crate) is_outside: bool,
+    pub(super) above: Option<Above>,
     pub(crate) settings: Settings,
     settled: Mutex<Option<Result<(), DurableError>>>,
     waiters: Wakers,
@@ -53,18 +50,15 @@ impl BusShared {
             None => return Err(NotSent::NotSerializable(NO_VIEW.into())),
         };
         link.sink.check(&text).map_err(NotSent::NotSerializable)?;
-        let settings = Settings::of(options.overrides.as_deref());
-        let limit = [settings.limit, E::LIMIT].into_iter().find(|own| *own != Limit::Inherit);
+        let settings = Settings::of(options.overrides.as_deref(), E::LIMIT);
         Ok(Some(Arc::new(Ticket {
             bus: self.key,
             sink: link.sink.clone(),
             payload: text,
-            timeout: duration(limit.unwrap_or(link.limit)),
+            timeout: settings.timeout(E::LIMIT, link.limit),
             attempt: options.attempt.max(1),
-            parent: parent.map(|ParentRef { event, id, .. }| {
-                self.hub.parent_in_journal(event, id, &link.sink)
-            }),
-            is_outside: parent.is_some_and(|parent| !parent.in_handler),
+            above: parent
+                .map(|parent| self.hub.above_in_journal(parent.event, parent.link, &link.sink)),
             settings,
             settled: Mutex::new(None),
             waiters: Wakers::new(),
@@ -74,13 +68,6 @@ impl BusShared {
 }
 
 const NO_VIEW: &str = "the event has no JSON view: its type does not say `#[event(json)]`";
-
-pub(crate) fn duration(limit: Limit) -> Option<Duration> {
-    match limit {
-        Limit::After(duration) if !duration.is_zero() => Some(duration),
-        _ => None,
-    }
-}
 
 impl Ticket {
     /// Notes what became of the line, once, and wakes the waiters.

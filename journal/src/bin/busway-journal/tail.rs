@@ -70,9 +70,9 @@ struct Place {
     /// The active file.
     path: PathBuf,
     /// The greatest number of a rotated file that is known.
-    rotated: u32,
+    rotated: u64,
     /// The file being read: it is the active one, or has been rotated and has this number.
-    number: u32,
+    number: u64,
     /// How much of it was read, in bytes.
     offset: u64,
     /// The beginning of a line.
@@ -85,7 +85,7 @@ impl Place {
         let path = active(file)?;
         let mut place = Self { path, rotated: 0, number: 1, offset: 0, rest: Vec::new() };
         place.rotated = place.numbers()?.last().copied().unwrap_or(0);
-        place.number = place.rotated.saturating_add(1);
+        place.number = place.rotated + 1;
         Ok(place)
     }
 
@@ -95,7 +95,7 @@ impl Place {
             self.rotated = self.rotated.max(number);
             self.number = number;
         } else {
-            self.number = self.rotated.saturating_add(1);
+            self.number = self.rotated + 1;
         }
         self.offset = offset;
     }
@@ -107,7 +107,7 @@ impl Place {
             // Opened after it: while no file has the number, the active one will get it.
             if let Some(rotated) = open(&self.path_of(self.number))? {
                 self.show(out, rotated)?;
-                self.begin(out, self.number.saturating_add(1))?;
+                self.begin(out, self.number + 1)?;
             } else if !self.skip_removed(out)? {
                 return active.map_or(Ok(()), |active| self.show(out, active));
             }
@@ -120,19 +120,26 @@ impl Place {
         let last = numbers.last().copied().unwrap_or(0);
         let Some(next) = numbers.into_iter().find(|number| *number >= self.number) else {
             // All were removed, and the file being read gets the first number.
-            let is_renumbered = last.saturating_add(1) < self.number;
+            let is_renumbered = last + 1 < self.number;
             self.number = if is_renumbered { 1 } else { self.number };
             return Ok(is_renumbered);
         };
         let path = self.path_of(self.number);
-        if !path.try_exists()? {
-            writeln!(out, "damaged: {} is missing", path.display())?;
+        if path.try_exists()? || (next == self.number && !path.is_symlink()) {
+            // It was rotated or removed meanwhile.
+            return Ok(true);
+        }
+        writeln!(out, "damaged: {} is missing", path.display())?;
+        if next > self.number {
             self.begin(out, next)?;
+        } else {
+            // A link that leads nowhere has the number; the file being read gets another.
+            self.number += 1;
         }
         Ok(true)
     }
 
-    fn begin(&mut self, out: &mut impl Write, number: u32) -> Result<(), Failure> {
+    fn begin(&mut self, out: &mut impl Write, number: u64) -> Result<(), Failure> {
         if !self.rest.is_empty() {
             let path = self.path_of(self.number);
             writeln!(out, "damaged: the last line of {} is not whole", path.display())?;
@@ -152,19 +159,19 @@ impl Place {
     }
 
     /// The rotated files, oldest first.
-    fn numbers(&self) -> Result<Vec<u32>, Failure> {
+    fn numbers(&self) -> Result<Vec<u64>, Failure> {
         let files = busway_journal::segments(&self.path)?;
         Ok(files.iter().filter_map(|path| self.number_of(path)).collect())
     }
 
-    fn path_of(&self, number: u32) -> PathBuf {
+    fn path_of(&self, number: u64) -> PathBuf {
         let mut path = self.path.clone().into_os_string();
         path.push(format!(".{number:06}"));
         path.into()
     }
 
     /// The number of a rotated file.
-    fn number_of(&self, path: &Path) -> Option<u32> {
+    fn number_of(&self, path: &Path) -> Option<u64> {
         let [name, active] = [path, &self.path].map(|path| path.file_name());
         let number = name?.as_encoded_bytes().strip_prefix(active?.as_encoded_bytes())?;
         str::from_utf8(number.strip_prefix(b".")?).ok()?.parse().ok()
