@@ -91,8 +91,10 @@ impl Recovered {
     /// This is at least once: handlers may see an event that they had seen before the crash. Each is
     /// now a root event. A full bus is waited for.
     ///
-    /// It has the limit and the other settings that it was given, but no deadline. It belongs to the bus
-    /// of the name that first accepted it into this journal.
+    /// It has the limit and the other settings that it was given, but no deadline. It goes to the bus of
+    /// the name that first accepted it into this journal; or, if it had come from one without the journal
+    /// and that is among the buses given, to that one, which sends it on again. Give that one too where it
+    /// sends events on to several buses of the journal.
     ///
     /// Events that a handler of an unfinished event had dispatched, on whatever bus, are left out: that
     /// handler makes them again, with other ids, and the journal then forgets the old ones. Those whose
@@ -216,12 +218,13 @@ impl Unfinished {
         Some((self.line.id, self.line.parent_id.filter(|_| self.is_below)?))
     }
 
-    /// The bus that accepted it first, with its name, if it is one of these.
+    /// The first bus on its way to the one that accepted it first, and with that, with its name, if one
+    /// of these is.
     fn owner<'a, 'b>(
         &self,
         buses: &'a Buses<'b>,
     ) -> Option<(&'a String, &'a Option<&'b EventBus>)> {
-        buses.get_key_value(self.line.path.last()?)
+        self.line.path.iter().find_map(|name| buses.get_key_value(name))
     }
 
     async fn dispatch_as(&self, bus: &EventBus, types: &Types) -> Result<AnyEvent, RecoverError> {

@@ -273,7 +273,7 @@ macro_rules! for_both_handles {
             #[cfg(feature = "journal")]
             #[must_use]
             pub fn attempt(&self) -> u32 {
-                self.record.head().ticket.as_ref().map_or(1, |ticket| ticket.attempt)
+                self.record.head().attempt.max(1)
             }
 
             /// Dispatches a child on the bus this handle belongs to. Inside a handler, that is the

@@ -53,6 +53,9 @@ pub(crate) struct Head {
     /// What became of its line, if it was dispatched on a bus with a journal.
     #[cfg(feature = "journal")]
     pub(crate) ticket: Option<Arc<super::journal::Ticket>>,
+    /// Which delivery of it this is; 0 counts as the first.
+    #[cfg(feature = "journal")]
+    pub(crate) attempt: u32,
 }
 
 /// The parent of an event, which may no longer be in memory.
@@ -233,6 +236,8 @@ impl Head {
             waiters: Wakers::new(),
             #[cfg(feature = "journal")]
             ticket: None,
+            #[cfg(feature = "journal")]
+            attempt: 0,
         }
     }
 

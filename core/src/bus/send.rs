@@ -155,6 +155,8 @@ impl BusShared {
             Err(reason) => return Err((event, reason)),
         };
         let now = now.unwrap_or_else(|| latched.runtime.now());
+        #[cfg(feature = "journal")]
+        let attempt = options.attempt;
         let id = options.id;
         let has_deadline = options.deadline.is_some();
         let claim = options.claim;
@@ -167,7 +169,7 @@ impl BusShared {
         let record = Arc::new_cyclic(|_| {
             let head = self.head(latched, now, parent, id);
             #[cfg(feature = "journal")]
-            let head = head.with_ticket(ticket);
+            let head = head.with_ticket(ticket, attempt);
             Record { head, payload: event }
         });
 

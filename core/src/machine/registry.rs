@@ -104,6 +104,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         Ok(info)
     }
 
+    /// Returns the bus that a handler is registered on; `None` once it is not.
+    #[must_use]
+    pub fn bus_of(&self, handler: HandlerKey) -> Option<BusKey> {
+        self.handler_places.get(&handler).map(|(bus, _)| *bus)
+    }
+
     /// Notes that a handler's type shares its name with others on purpose. That the handler is skipped
     /// for events of the others is then not warned of.
     pub fn expect_other_types(&mut self, handler: HandlerKey) {

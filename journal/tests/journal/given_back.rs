@@ -454,3 +454,61 @@ async fn r42_giving_up_hurries_and_tells_what_became_of_its_own_line() -> Outcom
     assert!(matches!(**error, JournalError::Sync { .. }), "{error:?}");
     Ok(())
 }
+
+/// A front without the journal sends jobs on to two buses that share it.
+fn shop(disk: &Disk) -> Result<(busway_journal::Journal, [EventBus; 3]), BoxError> {
+    let journal = ahead(disk);
+    let hub = Hub::builder().runtime(Tokio::current()?).build();
+    let front = hub.bus("front").build();
+    let [store, mail] = ["store", "mail"].map(|name| hub.bus(name).journal(&journal).build());
+    for bus in [&store, &mail] {
+        front.forward("*", bus)?;
+    }
+    Ok((journal, [front, store, mail]))
+}
+
+/// The disk after a job was accepted, and a step that a handler of the front made of it.
+async fn cut_off_in_the_shop() -> Result<Disk, BoxError> {
+    let disk = Disk::default();
+    {
+        let (_, [front, store, mail]) = shop(&disk)?;
+        let steps = store.downgrade();
+        front.on(move |job: EventHandle<Job>| {
+            let store = steps.upgrade();
+            async move {
+                let step = Step { of: job.number };
+                store.ok_or("gone")?.dispatch(step).map(drop).map_err(BoxError::from)
+            }
+        });
+        store.on(|_: EventHandle<Step>| pending::<()>());
+        mail.on(|_: EventHandle<Job>| pending::<()>());
+        front.dispatch(job(1))?;
+        written(&disk, 3).await;
+    }
+    Ok(disk.after_power_loss(0))
+}
+
+#[tokio::test]
+async fn r42_what_handlers_before_the_journal_made_is_given_back() -> Outcome {
+    let disk = cut_off_in_the_shop().await?;
+    let (journal, [_front, store, mail]) = shop(&disk)?;
+    let again = soon(journal.recover().dispatch_all(&[&store, &mail], &types())).await;
+    let mut names: Vec<_> = again.events.iter().map(|event| event.event_type()).collect();
+    names.sort_unstable();
+    assert_eq!((names.as_slice(), again.left.len()), (&["Job", "Step"][..], 0), "{again:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn r42_a_bus_that_sends_on_to_several_sends_it_on_again() -> Outcome {
+    let disk = cut_off_in_the_shop().await?;
+    let (journal, [front, store, mail]) = shop(&disk)?;
+    let came = [&store, &mail].map(|bus| bus.expect::<Job>());
+    let buses = [&front, &store, &mail];
+    let again = soon(journal.recover().dispatch_all(&buses, &types())).await;
+    assert_eq!((again.failed.len(), again.others.len()), (0, 0), "{again:?}");
+    for came in came {
+        assert_eq!(soon(came).await?.attempt(), 2);
+    }
+    Ok(())
+}

@@ -15,10 +15,10 @@ use super::{DurableError, Entry, Receipt, Settings, Sink, SinkError, Ticket};
 use crate::bus::guard;
 use crate::bus::message::MESSAGE;
 use crate::bus::record::{Erased, Head, ParentLink};
-use crate::bus::shared::{BusShared, HubShared};
+use crate::bus::shared::{BusShared, HubShared, HubState};
 use crate::bus::view;
 use crate::id::EventId;
-use crate::machine::{Cause, EventKey, Limit};
+use crate::machine::{Cause, EventKey, HandlerKey, Limit};
 
 /// The lines to hand to sinks, in order.
 #[derive(Default)]
@@ -97,16 +97,12 @@ impl Lines {
         }
     }
 
-    /// Whether one of the buses of these names has this journal.
-    fn are_of<'a>(
-        &self,
-        names: impl IntoIterator<Item = &'a Arc<str>>,
-        sink: &Arc<dyn Sink>,
-    ) -> bool {
+    /// Whether the bus of this name has this journal.
+    fn is_of(&self, name: &Arc<str>, sink: &Arc<dyn Sink>) -> bool {
         // Nothing is upgraded: a bus must not be dropped under the lock.
         let is_it =
             |journaled: &Journaled| core::ptr::addr_eq(journaled.sink.as_ptr(), Arc::as_ptr(sink));
-        names.into_iter().any(|name| self.buses.get(&place_of(name)).is_some_and(is_it))
+        self.buses.get(&place_of(name)).is_some_and(is_it)
     }
 
     /// Counts lines that were handed on, and returns the wakers of those that wait for no more.
@@ -206,10 +202,19 @@ fn above(bus: &BusShared, head: &Head) -> Option<Above> {
     Some(bus.hub.above_in_journal(parent, link, sink))
 }
 
+impl HubState {
+    /// Whether a handler is one of a bus of these names.
+    fn is_of(&self, handler: HandlerKey, names: &[Arc<str>]) -> bool {
+        let bus = self.books.bus_of(handler).and_then(|bus| self.books.bus_name(bus));
+        bus.is_some_and(|bus| names.contains(bus))
+    }
+}
+
 impl HubShared {
     /// What is above a child of this parent in this journal: the parent, or the nearest above it, that
     /// is on a bus with the journal and so has a line. Requests and publications have none. If there is
-    /// no such event, the parent itself.
+    /// no such event, the parent itself. It is dispatched again on its first bus with the journal, so
+    /// that handlers on the buses before make nothing again.
     pub(super) fn above_in_journal(
         &self,
         parent: Option<EventKey>,
@@ -217,20 +222,24 @@ impl HubShared {
         sink: &Arc<dyn Sink>,
     ) -> Above {
         let direct = Above { id: link.id, is_outside: !link.in_handler };
-        let mut is_outside = direct.is_outside;
+        let (mut is_outside, mut maker) = (direct.is_outside, link.handler);
         let state = self.lock();
         let mut next = parent;
         while let Some(event) = next {
             let Some(record) = state.books.payload(event) else { break };
             let head = record.head();
-            let has_line = match head.frozen() {
-                Some(frozen) => state.lines.are_of(frozen.path(), sink),
-                None => state.lines.are_of(state.books.path(event).iter(), sink),
+            let path = match head.frozen() {
+                Some(frozen) => frozen.path().cloned().collect(),
+                None => state.books.path(event),
             };
-            if has_line && record.name() != MESSAGE {
-                return Above { id: head.id, is_outside };
+            let first = path.iter().position(|bus| state.lines.is_of(bus, sink));
+            if let Some(first) = first.filter(|_| record.name() != MESSAGE) {
+                let is_before = maker.is_some_and(|maker| state.is_of(maker, &path[..first]));
+                return Above { id: head.id, is_outside: is_outside || is_before };
             }
-            is_outside |= head.parent().is_some_and(|link| !link.in_handler);
+            let link = head.parent();
+            is_outside |= link.is_some_and(|link| !link.in_handler);
+            maker = link.and_then(|link| link.handler);
             next = state.books.parent(event);
         }
         direct
@@ -416,7 +425,7 @@ fn entry<'a>(bus: &BusShared, record: &'a dyn Erased, what: What, payload: &'a s
         parent_id: above.map(|above| above.id),
         created_at: bus.hub.wall(head.created_at),
         completed_at: ended.map(|ended| bus.hub.wall(ended.completed_at)),
-        attempt: head.ticket.as_ref().map_or(1, |ticket| ticket.attempt),
+        attempt: head.attempt.max(1),
         settings,
         is_outside: above.is_some_and(|above| above.is_outside),
         payload,

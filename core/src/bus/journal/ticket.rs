@@ -22,7 +22,6 @@ pub(crate) struct Ticket {
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) payload: String,
     pub(crate) timeout: Option<Duration>,
-    pub(crate) attempt: u32,
     pub(super) above: Option<Above>,
     pub(crate) settings: Settings,
     settled: Mutex<Option<Result<(), DurableError>>>,
@@ -56,7 +55,6 @@ impl BusShared {
             sink: link.sink.clone(),
             payload: text,
             timeout: settings.timeout(E::LIMIT, link.limit),
-            attempt: options.attempt.max(1),
             above: parent
                 .map(|parent| self.hub.above_in_journal(parent.event, parent.link, &link.sink)),
             settings,
@@ -101,8 +99,9 @@ impl Ticket {
 }
 
 impl Head {
-    pub(crate) fn with_ticket(mut self, ticket: Option<Arc<Ticket>>) -> Self {
+    pub(crate) fn with_ticket(mut self, ticket: Option<Arc<Ticket>>, attempt: u32) -> Self {
         self.ticket = ticket;
+        self.attempt = attempt;
         self
     }
 }
