@@ -242,7 +242,8 @@ impl HubShared {
             maker = link.and_then(|link| link.handler);
             next = state.books.parent(event);
         }
-        direct
+        // If the parent comes to a bus with the journal yet, that is behind those of its handlers.
+        Above { is_outside: direct.is_outside || parent.is_some(), ..direct }
     }
 
     /// Helps to hand the lines to their sinks, until none is left or others do it.
