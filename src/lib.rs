@@ -17,6 +17,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 #[cfg(feature = "async-std")]
 pub use busway_async_std as async_std;
@@ -90,6 +91,40 @@ impl FindRuntime for Latch {
     fn find_runtime(&self) -> Result<Arc<dyn Runtime>, NoRuntime> {
         handler_runtime().map_or_else(latch, Ok)
     }
+}
+
+/// Returns a future that completes after this time, by the clock of the bus whose handler calls it;
+/// elsewhere by that of [`latch`]. Handlers that sleep with it run on every runtime, and in tests in
+/// virtual time (feature `test-util`).
+///
+/// Call it while the handler is polled, and not in a task that the handler spawned: there it is the
+/// current runtime's.
+///
+/// # Errors
+/// There is no runtime.
+///
+/// # Examples
+///
+/// ```
+/// use busway::{Event, EventHandle};
+/// use std::time::Duration;
+///
+/// #[derive(Event)]
+/// struct Remind;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), busway::BoxError> {
+/// let bus = busway::bus("main");
+/// bus.on(|_: EventHandle<Remind>| async {
+///     busway::sleep(Duration::from_secs(30))?.await;
+///     busway::ok(())
+/// });
+/// let remind = bus.run(Remind).await?;
+/// assert_eq!(remind.duration(), Some(Duration::from_secs(30)));
+/// # Ok(()) }
+/// ```
+pub fn sleep(duration: Duration) -> Result<Sleep, NoRuntime> {
+    Ok(Latch.find_runtime()?.sleep(duration))
 }
 
 /// Returns the runtime that the enabled features give here and now: inside a tokio runtime that one,

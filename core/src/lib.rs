@@ -139,6 +139,6 @@ pub use machine::{
 pub use retry::{
     Always, Attempt, FindRuntime, NotGiven, OnlyIf, Retry, RetryError, RetryOn, RetryPolicy, Source,
 };
-pub use runtime::{NoRuntime, Runtime, Task, Timer};
+pub use runtime::{NoRuntime, Runtime, Sleep, Task, Timer};
 pub use semaphore::{Class, Instance, SemaphoreError, SemaphoreScope};
 pub use time::{Instant, Timestamp};

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use core::time::Duration;
 
 use crate::time::Instant;
 
@@ -31,6 +32,9 @@ pub trait Runtime: Send + Sync + fmt::Debug + 'static {
     fn timer(&self) -> Pin<Box<dyn Timer>>;
 
     /// Runs a future to completion, from any thread. A runtime that is shut down may drop it instead.
+    ///
+    /// A task that wakes itself has to go behind the others that are ready, and so has a future that the
+    /// runtime polls apart from its tasks: else drivers starve.
     fn spawn(&self, task: Task);
 
     /// Returns whether code polled on this thread now finds this runtime's reactor and timers. Only then
@@ -69,6 +73,28 @@ pub trait Timer: Send + fmt::Debug {
 
     /// Completes once the time has come; until then, the task is woken at that time.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+impl dyn Runtime {
+    /// Returns a future that completes after this time, by the runtime's clock and timer.
+    pub fn sleep(&self, duration: Duration) -> Sleep {
+        let mut timer = self.timer();
+        timer.as_mut().reset(self.now() + duration);
+        Sleep(timer)
+    }
+}
+
+/// A time to pass. Made by `sleep` of a [`Runtime`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless they are polled"]
+pub struct Sleep(Pin<Box<dyn Timer>>);
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.as_mut().poll(cx)
+    }
 }
 
 /// There is no async runtime for a bus, or for a call that is retried, to use.

@@ -95,7 +95,7 @@ pub use self::replay::{Replay, ReplayError, ReplayOf};
 pub use self::settings::{JournalBuilder, Mode, SyncPolicy};
 pub use self::storage::{Segment, Storage};
 pub use self::unfinished::{Ledger, Unfinished};
-pub use busway_core::journal::Settings;
+pub use busway_core::journal::{DurableError, Entry, Feed, Receipt, Settings, Sink, SinkError};
 
 /// Compiles the examples of the README.
 #[cfg(doctest)]

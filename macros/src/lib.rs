@@ -55,7 +55,7 @@ struct Readme;
 /// | `timeout = "…"` | the limit of each invocation: a number with `ns`, `us`, `ms`, `s`, `m` or `h`; `"off"` for none | the bus's |
 /// | `version = "…"` | the version in the schema, `module.Type@version` | the crate's |
 /// | `bytes = path` | a function of the event, such as `Self::heap`, that returns the bytes its fields point to, for `Hub::memory` and its warning | these are not counted |
-/// | `json` | the event has a JSON view; its type must be `serde::Serialize`, and the feature `serde` of `busway` on | none |
+/// | `json` | the event has a JSON view; its type must be `serde::Serialize`, and the feature `serde` or `journal` of `busway` on | none |
 /// | `crate = "…"` | the path of the crate that has the trait, such as `"busway_core"` | `::busway` |
 ///
 /// # Generic events

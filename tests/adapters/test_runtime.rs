@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use busway::testing::{self, TestHandle, TestRuntime};
-use busway::{BoxError, Event, EventBus, EventHandle, Retry, Runtime};
+use busway::testing::{self, TestHandle, TestRuntime, run_seeds};
+use busway::{BoxError, Event, EventBus, EventHandle, Limit, Retry, Runtime};
 
 #[derive(Event)]
 struct Nap(u64);
@@ -187,4 +187,23 @@ fn a_shared_runtime_of_any_type() {
     let bus = EventBus::builder("main").runtime(shared).build();
     bus.on(|_: EventHandle<Nap>| {});
     runtime.block_on(async { bus.run(Nap(0)).await }).unwrap();
+}
+
+#[derive(Event)]
+struct Remind;
+
+#[test]
+fn handlers_sleep_by_the_time_of_their_bus() {
+    let day = Duration::from_secs(86_400);
+    run_seeds(0..5, move |runtime: TestHandle| async move {
+        let bus = EventBus::builder("main").runtime(runtime.clone()).build();
+        let handler = move |_: EventHandle<Remind>| async move {
+            busway::sleep(3 * day)?.await;
+            busway::ok(())
+        };
+        bus.handler(handler).limit(Limit::Off).register();
+        bus.run(Remind).await?.check()?;
+        assert_eq!(runtime.elapsed(), 3 * day);
+        Ok::<(), BoxError>(())
+    });
 }

@@ -358,7 +358,8 @@ pub enum ResultError {
         /// The handlers' names and how they failed.
         failures: Vec<(Arc<str>, HandlerError)>,
     },
-    /// The event was ended before its handlers had finished.
+    /// The event was ended and none of its handlers failed: it had not started, say. A handler that was
+    /// ended with it has failed, and is reported as that; `cause()` of the event tells in either case.
     Ended {
         /// Why.
         cause: Cause,

@@ -62,7 +62,9 @@ impl<'a, E: Event> EventBuilder<'a, E> {
         self
     }
 
-    /// Makes it a root event, even inside a handler: no parent waits for it.
+    /// Makes it a root event, even inside a handler: no parent waits for it. As one, it needs a place
+    /// (`max_pending`), which children do not: a full bus refuses it. Inside a handler
+    /// [`dispatch_wait`](Self::dispatch_wait) does not wait for a place either.
     ///
     /// ```
     /// use busway::{Event, EventHandle};
@@ -127,8 +129,9 @@ impl<'a, E: Event> EventBuilder<'a, E> {
         self
     }
 
-    /// Limits how long the whole event may take, from now. After that, what runs is aborted and what
-    /// has not started is cancelled.
+    /// Limits how long the event's own handlers may take together, from now, with the children they
+    /// await (R22). After that, what runs of it is aborted, and what has not started is cancelled.
+    /// Children that no handler awaits go on, and the event completes after them.
     ///
     /// ```
     /// use busway::{Cause, Event, EventHandle};

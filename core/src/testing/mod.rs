@@ -34,6 +34,10 @@
 //! });
 //! ```
 //!
+//! Handlers need not know that they are tested: `busway::sleep` sleeps by the time of the bus whose
+//! handler calls it. Ids and times of day differ from run to run, unless the hub is given an `id_seed`
+//! and a `wall_time_of_epoch`.
+//!
 //! [`TestRuntime`] does the same, with every step under your control.
 
 mod executor;
@@ -51,9 +55,8 @@ use std::panic::{catch_unwind, resume_unwind};
 use std::sync::Mutex;
 
 use self::executor::{Shared, Step};
-pub use self::timer::Sleep;
 use self::timer::TestTimer;
-use crate::runtime::{Runtime, Task, Timer};
+use crate::runtime::{Runtime, Sleep, Task, Timer};
 use crate::time::Instant;
 
 /// Runs a test once, with seed 0. See [`run_seeds`].
@@ -196,7 +199,8 @@ pub struct TestHandle(Arc<Shared>);
 impl TestHandle {
     /// Sleeps in virtual time.
     pub fn sleep(&self, duration: Duration) -> Sleep {
-        Sleep::until(TestTimer::new(self.0.clone()), self.now() + duration)
+        let runtime: &dyn Runtime = self;
+        runtime.sleep(duration)
     }
 
     /// Returns the virtual time since the start.

@@ -58,23 +58,3 @@ impl fmt::Debug for TestTimer {
         f.debug_struct("TestTimer").field("at", &self.at).finish_non_exhaustive()
     }
 }
-
-/// A sleep in virtual time; made by [`TestHandle::sleep`](super::TestHandle::sleep).
-#[derive(Debug)]
-#[must_use = "futures do nothing unless they are polled"]
-pub struct Sleep(TestTimer);
-
-impl Sleep {
-    pub(super) fn until(mut timer: TestTimer, at: Instant) -> Self {
-        timer.at = at;
-        Self(timer)
-    }
-}
-
-impl Future for Sleep {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        Pin::new(&mut self.0).poll(cx)
-    }
-}

@@ -1,8 +1,9 @@
 //! What a sink answers to a line.
 
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::sync::{Arc, Weak};
-use core::fmt;
+use core::error::Error;
+use core::fmt::{self, Write};
 
 use super::{DurableError, SinkError, Ticket};
 use crate::bus::shared::BusShared;
@@ -62,7 +63,7 @@ impl Receipt {
             return self.settle(error);
         };
         let text = match &error {
-            DurableError::Failed(source) => source.to_string(),
+            DurableError::Failed(source) => chain(&**source),
             other => other.to_string(),
         };
         let bus_name = bus.name().into();
@@ -90,6 +91,17 @@ impl Receipt {
             ticket.settle(Err(error));
         }
     }
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(below) = cause {
+        let _ = write!(text, ": {below}");
+        cause = below.source();
+    }
+    text
 }
 
 impl Drop for Receipt {
