@@ -154,7 +154,7 @@ fn dropping_it_stops_its_buses_and_frees_them() {
 fn a_failing_seed_fails_the_test() {
     let runs = std::sync::atomic::AtomicU64::new(0);
     let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        testing::run_seeds(0..10, |_| {
+        run_seeds(0..10, |_| {
             let run = runs.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
             async move { if run == 4 { Err("the fifth") } else { Ok(()) } }
         });
