@@ -275,8 +275,10 @@ impl Storage for Files {
     fn rotate(&mut self) -> io::Result<()> {
         self.sync()?;
         let next = self.path(Segment::Closed(self.next_number()?));
-        place::check(self.active.as_ref().ok_or(io::ErrorKind::NotFound)?, &self.path)?;
+        let active = self.active.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        place::check(active, &self.path)?;
         place::rename_new(&self.path, &next)?;
+        place::give_back_unless(active, &self.path, &next)?;
         // The folder reaches the disk with the next line; until then nobody was told of anything in it.
         self.active = None;
         self.folder_changed = true;

@@ -53,6 +53,14 @@ pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
+/// After a rename: if another file had come to the old name just before it, that goes back.
+pub(crate) fn give_back_unless(file: &File, from: &Path, to: &Path) -> io::Result<()> {
+    check(file, to).inspect_err(|_| {
+        // Whoever put it there may have put another one there since.
+        let _ = rename_new(to, from);
+    })
+}
+
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 fn rename_at_once(from: &Path, to: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -79,7 +87,9 @@ fn rename_if_free(from: &Path, to: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Displaced, Path, check, fs, io, is_removed, rename_if_free, rename_new};
+    use super::{
+        Displaced, Path, check, fs, give_back_unless, io, is_removed, rename_if_free, rename_new,
+    };
 
     fn displaced(outcome: io::Result<()>) -> Option<Displaced> {
         outcome.err()?.downcast().ok()
@@ -101,6 +111,21 @@ mod tests {
         assert!(!is_removed(&file)?);
         fs::remove_file(&other)?;
         assert_eq!(is_removed(&file)?, cfg!(unix));
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_that_was_renamed_in_place_of_ours_goes_back() -> io::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let [ours, from, to] = ["ours", "a", "b"].map(|name| folder.path().join(name));
+        let file = fs::File::create(&ours)?;
+        fs::write(&to, "of somebody else")?;
+        let replaced = displaced(give_back_unless(&file, &from, &to));
+        assert_eq!(replaced, Some(Displaced::Replaced));
+        assert_eq!(fs::read_to_string(&from)?, "of somebody else");
+        fs::rename(&ours, &to)?;
+        give_back_unless(&file, &from, &to)?;
+        assert!(to.exists());
         Ok(())
     }
 
