@@ -11,6 +11,7 @@ use super::{BusKey, EventKey, Machine, VisitTag};
 /// The visits that a bus remembers.
 pub(super) struct History {
     pub(super) len: usize,
+    /// Of what was dispatched, and of what was sent to addresses.
     kept: [Kept; 2],
     /// Visits cancelled in the queue whose events are still open, by arrival.
     cancelled: BTreeMap<u64, VisitIx>,
