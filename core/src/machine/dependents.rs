@@ -2,13 +2,14 @@
 //! one does that stops its own bus, or its hub (R32).
 
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 
 use super::config::Concurrency;
-use super::event_state::VisitState;
+use super::event_state::{Visit, VisitState};
 use super::output::Output;
-use super::state::{EventIx, VisitIx};
+use super::state::{BusIx, EventIx, VisitIx};
 use super::{BusKey, InvocationKey, Machine};
 
 impl<P: Clone, R, H> Machine<P, R, H> {
@@ -44,7 +45,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.asks.retain(|(other, _)| *other != by);
     }
 
-    /// An event has come, or a handler has begun to wait: more may depend on a handler that asked.
+    /// An event has come, or a handler has begun to wait or no longer does: more may depend on a handler
+    /// that asked.
     #[inline]
     pub(super) fn tell_those_in_handlers(&mut self) {
         if !self.asks.is_empty() {
@@ -68,12 +70,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// the events of handlers that wait for them; and the events that queue behind these handlers.
     fn dependents(&self, by: InvocationKey) -> HashSet<EventIx> {
         let (mut dependents, mut frontier) = (HashSet::new(), Vec::new());
+        let mut looked_at = HashMap::new();
         let mut asks: Vec<_> = self.asks.iter().filter(|(other, _)| *other != by).collect();
         self.push_held_up(by, &mut frontier);
         loop {
             while let Some(event) = frontier.pop() {
                 if dependents.insert(event) {
                     frontier.extend(self.attached_parent(event));
+                    self.push_queued_behind(event, &mut looked_at, &mut frontier);
                     for wait in self.waits_for(event) {
                         let waiting = self.waits[wait].invocation;
                         self.push_held_up(self.invocations.key(waiting), &mut frontier);
@@ -89,6 +93,37 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             };
             let Some(at) = asks.iter().position(|(_, bus)| is_on(*bus)) else { return dependents };
             self.push_held_up(asks.swap_remove(at).0, &mut frontier);
+        }
+    }
+
+    /// Adds the events behind this one in the queues where it stands, as far as they are not
+    /// `looked_at`: the sequence number from which on they were, by bus.
+    fn push_queued_behind(
+        &self,
+        event: EventIx,
+        looked_at: &mut HashMap<BusIx, u64>,
+        to: &mut Vec<EventIx>,
+    ) {
+        let is_queued = |visit: &VisitIx| self.entries[*visit].state == VisitState::Queued;
+        let raise = self.raise_of(event);
+        for visit in self.visits_of(event).filter(is_queued) {
+            let Visit { bus, seq, .. } = self.entries[visit];
+            if raise > 0 {
+                // Raised ones come before the others, in this order.
+                let order = |raise: u64, seq: u64| (Reverse(raise), seq);
+                let queue = self.buses[bus].queue.iter(&self.entries).map(|it| &self.entries[it]);
+                let is_behind =
+                    |it: &&Visit| order(self.raise_of(it.event), it.seq) > order(raise, seq);
+                to.extend(queue.filter(is_behind).map(|it| it.event));
+                continue;
+            }
+            let end = looked_at.entry(bus).or_insert(u64::MAX);
+            let queue =
+                core::iter::successors(Some(visit), |visit| self.entries[*visit].links.next());
+            let behind = queue.map(|visit| &self.entries[visit]).take_while(|stay| stay.seq < *end);
+            let not_raised = behind.filter(|stay| self.raise_of(stay.event) == 0);
+            to.extend(not_raised.map(|stay| stay.event));
+            *end = seq.min(*end);
         }
     }
 

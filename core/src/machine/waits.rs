@@ -266,6 +266,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             }
             next = below.pop();
         }
+        self.tell_those_in_handlers();
     }
 
     fn newest_wait(&self, event: EventIx) -> u64 {

@@ -595,3 +595,22 @@ fn r32_two_handlers_that_stop_do_not_wait_for_each_other() {
     assert!(desk.input(|machine| machine.is_idle_but(&[b], Some(other))));
     assert!(!desk.input(|machine| machine.is_idle_but(&[a, b], Some(one))));
 }
+
+#[test]
+fn r32_nor_for_what_goes_back_behind_an_event_that_it_holds_up() {
+    let mut desk = Desk::new();
+    let [a, b, c] = ["a", "b", "c"].map(|name| bus(&mut desk, name));
+    for (bus, label) in [(b, "e1"), (c, "e3")] {
+        desk.send_with(bus, label, |own| own.concurrency = Some(Concurrency::HubSerial));
+    }
+    desk.send(a, "e2");
+    desk.run();
+    let by = desk.invocation("e1", 1);
+    desk.child("e2", c, "c2");
+    let wait = desk.waits("e2", 1, "c2");
+    assert!(!desk.input(|machine| machine.is_idle_but(&[a, b, c], Some(by))), "c2 is raised");
+    desk.idle.clear();
+    desk.end_wait(wait);
+    assert!(!desk.idle.is_empty());
+    assert!(desk.input(|machine| machine.is_idle_but(&[a, b, c], Some(by))), "behind e3");
+}
