@@ -51,7 +51,7 @@ impl Ledger {
             return self.complete(&line);
         };
         self.count += 1;
-        if let Some(parent) = maker(&line).filter(|parent| self.events.contains_key(parent)) {
+        if let Some(parent) = self.open_maker(&line) {
             self.below.entry(parent).or_default().insert(line.id);
         }
         match self.events.get_mut(&line.id) {
@@ -111,7 +111,7 @@ impl Ledger {
         let mut children: HashMap<_, Vec<_>> = HashMap::new();
         let mut above = Vec::new();
         for (id, open) in &self.events {
-            match maker(&open.line).filter(|parent| self.events.contains_key(parent)) {
+            match self.open_maker(&open.line) {
                 Some(parent) => children.entry(parent).or_default().push(*id),
                 None => above.push(*id),
             }
@@ -123,6 +123,11 @@ impl Ledger {
             above.extend(below);
         }
         made
+    }
+
+    /// The parent, if it is unfinished and one of its handlers dispatched the event.
+    fn open_maker(&self, line: &Line) -> Option<EventId> {
+        maker(line).filter(|parent| self.events.contains_key(parent))
     }
 }
 

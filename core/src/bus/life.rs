@@ -14,7 +14,7 @@ use super::error::WaitError;
 use super::shared::{BusShared, HubShared};
 use super::sleep::{Elapsed, with_timeout};
 use super::wakers::Place;
-use crate::machine::InvocationKey;
+use crate::machine::{BusKey, InvocationKey};
 
 impl EventBus {
     /// Waits until nothing on the bus is queued, running or incomplete, children included (R31).
@@ -194,13 +194,7 @@ impl BusShared {
 
     /// Stops the bus now.
     pub(crate) fn stop_now(&self, clear: bool) {
-        let now = self.hub.now();
-        self.hub.input(|hub| {
-            hub.books.stop(self.key, now);
-            if clear {
-                hub.books.clear(self.key);
-            }
-        });
+        self.hub.stop_now(&[self.key], clear);
     }
 
     /// Waits until the bus has nothing left to do.
@@ -224,12 +218,9 @@ impl BusShared {
     /// Inside a handler, this does not wait for events that cannot complete before that handler.
     pub(crate) async fn drain_and_stop(self: &Arc<Self>, limit: Option<Duration>, clear: bool) {
         if limit.is_some() {
-            let by = context::invocation_of(&self.hub);
             self.hub.input(|hub| hub.books.drain(self.key));
-            let idle = self.hub.idle_but(core::slice::from_ref(self), by);
-            let _: Result<(), Elapsed> = with_timeout(&self.hub, limit, idle).await;
         }
-        self.stop_now(clear);
+        self.hub.stop_when_idle(core::slice::from_ref(self), limit, clear).await;
     }
 }
 
@@ -243,16 +234,25 @@ impl HubShared {
             let drained = hub.books.drain_hub().into_iter();
             drained.filter_map(|bus| hub.shell(bus)).collect()
         });
+        self.stop_when_idle(&buses, limit, clear).await;
+    }
+
+    /// Stops buses that are draining, when they are idle or `limit` has passed; without one, now.
+    async fn stop_when_idle(&self, buses: &[Arc<BusShared>], limit: Option<Duration>, clear: bool) {
         if limit.is_some() {
-            let by = context::invocation_of(self);
-            let idle = self.idle_but(&buses, by);
+            let idle = self.idle_but(buses, context::invocation_of(self));
             let _: Result<(), Elapsed> = with_timeout(self, limit, idle).await;
         }
+        let keys: Vec<_> = buses.iter().map(|bus| bus.key).collect();
+        self.stop_now(&keys, clear);
+    }
+
+    fn stop_now(&self, buses: &[BusKey], clear: bool) {
         let now = self.now();
         self.input(|hub| {
             // First all: what one of them clears does not reach another.
-            buses.iter().for_each(|bus| hub.books.stop(bus.key, now));
-            buses.iter().filter(|_| clear).for_each(|bus| hub.books.clear(bus.key));
+            buses.iter().for_each(|bus| hub.books.stop(*bus, now));
+            buses.iter().filter(|_| clear).for_each(|bus| hub.books.clear(*bus));
         });
     }
 

@@ -2,7 +2,6 @@
 //! one does that stops its own bus, or its hub (R32).
 
 use alloc::vec::Vec;
-use core::cmp::Reverse;
 
 use hashbrown::{HashMap, HashSet};
 
@@ -105,16 +104,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         to: &mut Vec<EventIx>,
     ) {
         let is_queued = |visit: &VisitIx| self.entries[*visit].state == VisitState::Queued;
-        let raise = self.raise_of(event);
         for visit in self.visits_of(event).filter(is_queued) {
             let Visit { bus, seq, .. } = self.entries[visit];
-            if raise > 0 {
-                // Raised ones come before the others, in this order.
-                let order = |raise: u64, seq: u64| (Reverse(raise), seq);
-                let queue = self.buses[bus].queue.iter(&self.entries).map(|it| &self.entries[it]);
+            if let Some(order) = self.raise_order(visit) {
+                // Raised ones come before the others.
+                let queue = self.buses[bus].queue.iter(&self.entries);
                 let is_behind =
-                    |it: &&Visit| order(self.raise_of(it.event), it.seq) > order(raise, seq);
-                to.extend(queue.filter(is_behind).map(|it| it.event));
+                    |other: &VisitIx| self.raise_order(*other).is_none_or(|other| other > order);
+                to.extend(queue.filter(is_behind).map(|behind| self.entries[behind].event));
                 continue;
             }
             let end = looked_at.entry(bus).or_insert(u64::MAX);
@@ -139,10 +136,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// slots to raised events; and events that take no slot start, unless others are before them.
     fn push_behind(&self, visit: VisitIx, lends: bool, to: &mut Vec<EventIx>) {
         let bus = self.entries[visit].bus;
-        let is_behind = |queued: &VisitIx| {
-            let is_queued = self.entries[*queued].state == VisitState::Queued;
-            is_queued && !(lends && self.raise_of(self.entries[*queued].event) > 0)
-        };
+        let is_behind = |queued: &VisitIx| !lends || self.raise_order(*queued).is_none();
         let is = |how: Concurrency| move |queued: &VisitIx| self.concurrency(*queued) == how;
         let own = self.concurrency(visit);
         if own != Concurrency::Parallel {

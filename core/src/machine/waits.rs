@@ -230,7 +230,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     #[inline]
-    fn raise_order(&self, visit: VisitIx) -> Option<RaiseOrder> {
+    pub(super) fn raise_order(&self, visit: VisitIx) -> Option<RaiseOrder> {
         let (stay, event) = self.entries.pair(visit);
         let raise = self.kins[event.kin?].raise;
         (raise > 0).then_some((Reverse(raise), stay.seq))
