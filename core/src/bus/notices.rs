@@ -10,10 +10,10 @@ use super::guard;
 use super::handler::Callable;
 use super::record::{Erased, freeze};
 use super::report;
-use super::shared::{BookOutput, BusShared, HubShared, HubState, Lines};
+use super::shared::{BookOutput, BookRun, BusShared, HubShared, HubState, Lines};
 use super::value::Answer;
 use super::watch::Watcher;
-use crate::machine::{Done, Dropped, InvocationKey, Outcome, Output, Warning};
+use crate::machine::{Asked, BusKey, Done, Dropped, InvocationKey, Outcome, Output, Warning};
 use crate::time::Instant;
 
 /// What to do once the hub's lock is released, in order. Before that, no user code is called, and
@@ -207,16 +207,20 @@ impl HubState {
         books.next_completed(|done| lines.end(done))
     }
 
-    /// Ends an invocation. If that ends its event too, notes it and returns whom to wake.
+    /// Ends an invocation, if one has ended, and puts what is next on the bus into `run`. If an event ends
+    /// with the invocation, notes it, and whom to wake in `notices`.
     #[inline(always)]
-    pub(crate) fn finish(
+    pub(crate) fn step(
         &mut self,
-        invocation: InvocationKey,
+        bus: BusKey,
+        ended: Option<InvocationKey>,
         outcome: &mut Option<Outcome<Answer>>,
+        run: &mut Option<BookRun>,
+        notices: &mut Notices,
         now: Instant,
-    ) -> Option<Arc<dyn Erased>> {
+    ) -> Asked {
         let Self { books, lines, .. } = self;
-        books.finish(invocation, outcome, now, |done| lines.end(done)).flatten()
+        books.step(bus, ended, outcome, run, now, |done| notices.completed(lines.end(done)))
     }
 
     /// What an output asks for. What needs no user code is noted here.

@@ -8,24 +8,22 @@ use core::task::Context;
 use super::context::{Current, Polled};
 use super::guard;
 use super::handler::{Beginning, Callable, FirstPoll, Started};
-use super::record::{Erased, ParentLink};
+use super::record::ParentLink;
 use super::send::ParentRef;
+use super::shared::BookRun;
 use super::spawned::{Leash, SpawnedTask};
 use super::task::{self, Readiness, Running, Task};
 use super::turn::{Holder, Turn};
 use super::value::Verdict;
-use crate::machine::{Action, Beside, Handler, InvocationKey, Run};
+use crate::machine::{Action, Beside, Handler, InvocationKey};
 
 /// How many wakers are kept for later invocations.
 const SPARE_WAKERS: usize = 64;
 
 impl Holder<'_> {
     /// Calls a handler and polls its future for the first time.
-    pub(super) fn begin(
-        &mut self,
-        run: Run<Arc<dyn Erased>, Arc<dyn Callable>>,
-    ) -> Option<InvocationKey> {
-        let Run { invocation, event, beside, payload, handler: entry, .. } = run;
+    pub(super) fn begin(&mut self, run: BookRun) -> Option<InvocationKey> {
+        let BookRun { invocation, event, beside, payload, handler: entry, .. } = run;
         let Action::Call(handler) = &entry.action else { return None };
         let head = payload.head();
         let hub = self.bus.hub.address();

@@ -22,13 +22,14 @@ use super::value::Answer;
 use super::wakers::Wakers;
 use super::watch::Watcher;
 use crate::id::IdSource;
-use crate::machine::{BusKey, Machine, Output, ReservationKey, WatchKey};
+use crate::machine::{BusKey, Machine, Output, ReservationKey, Run, WatchKey};
 use crate::runtime::{NoRuntime, Runtime, RuntimeSource};
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard, OnceLock, OneWaker};
 use crate::time::{Instant, Timestamp};
 
 pub(crate) type Books = Machine<Arc<dyn Erased>, Answer, Arc<dyn Callable>>;
+pub(crate) type BookRun = Run<Arc<dyn Erased>, Arc<dyn Callable>>;
 /// All that is left of a completed event is whom to wake.
 pub(crate) type BookOutput =
     Output<Arc<dyn Erased>, Answer, Arc<dyn Callable>, Option<Arc<dyn Erased>>>;

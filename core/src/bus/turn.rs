@@ -9,18 +9,16 @@ use hashbrown::HashMap;
 
 use super::context;
 use super::guard;
-use super::handler::Callable;
 use super::notices::Notices;
 use super::pass::Pass;
-use super::record::Erased;
 use super::share;
-use super::shared::{BusShared, HubState, Latched};
+use super::shared::{BookRun, BusShared, HubState, Latched};
 use super::spare::SpareBoxes;
 use super::spawned::Leash;
 use super::task::Readiness;
 use super::tasks::Tasks;
 use super::value::Answer;
-use crate::machine::{Asked, InvocationKey, Outcome, Run};
+use crate::machine::{Asked, InvocationKey, Outcome};
 use crate::sync::MutexGuard;
 use crate::time::Instant;
 
@@ -34,7 +32,7 @@ pub(crate) struct Turn {
     resumed: Vec<InvocationKey>,
     cancelled: Vec<InvocationKey>,
     /// Started by the machine, but not run yet.
-    run: Option<Run<Arc<dyn Erased>, Arc<dyn Callable>>>,
+    run: Option<BookRun>,
     /// The machine has not said yet that it is idle.
     asks: bool,
     /// Whether a woken task was polled last, or a new one. They alternate.
@@ -299,20 +297,9 @@ impl<'a> Holder<'a> {
         let now = self.now();
         {
             let mut hub = self.bus.hub.lock();
-            if let Some(invocation) = self.turn.ended.take() {
-                let Turn { notices, outcome, .. } = &mut *self.turn;
-                notices.completed(hub.finish(invocation, outcome, now));
-            }
-            self.tell_time(&mut hub, now);
-            // An invocation that goes on is polled first: what is next is asked together with its
-            // outcome.
-            let goes_on = hub.books.resumes();
-            if !goes_on {
-                self.ask_next(&mut hub, now);
-            }
-            let Turn { notices, resumed, asks, .. } = &mut *self.turn;
+            self.ask_books(&mut hub, now);
+            let Turn { notices, resumed, .. } = &mut *self.turn;
             notices.collect(&mut hub, Some(self.bus), Some(resumed));
-            *asks |= goes_on;
         }
         if !self.turn.resumed.is_empty() {
             self.resume();
@@ -326,26 +313,18 @@ impl<'a> Holder<'a> {
         }
     }
 
-    /// Makes the machine end what has exceeded its limit.
+    /// Tells the machine what has ended, and asks it what is next, unless there is something to run
+    /// already.
     #[inline]
-    pub(crate) fn tell_time(&self, hub: &mut HubState, now: Instant) {
-        if hub.books.next_deadline(self.bus.key).is_some_and(|at| at <= now) {
-            hub.books.timed_out(self.bus.key, now);
-        }
-    }
-
-    /// Asks the machine what is next, unless there is something to run already.
-    #[inline]
-    pub(crate) fn ask_next(&mut self, hub: &mut HubState, now: Instant) {
-        let turn = &mut *self.turn;
-        if turn.run.is_none() {
-            // The machine says `Ready` once: ask until it says that it is idle.
-            turn.asks = hub.books.next_run(self.bus.key, now, &mut turn.run) == Asked::Again;
-        }
-        // A turn that ends idle has asked once more, and found nothing to run.
-        if turn.run.is_none() {
-            turn.deadline = hub.books.next_deadline(self.bus.key).unwrap_or(Instant::FAR);
-            turn.goes_on = hub.books.incomplete(self.bus.key) > 0;
+    pub(crate) fn ask_books(&mut self, hub: &mut HubState, now: Instant) {
+        let Turn { ended, outcome, run, notices, .. } = &mut *self.turn;
+        let asked = hub.step(self.bus.key, ended.take(), outcome, run, notices, now);
+        // The machine says `Ready` once: ask until it says that it is idle.
+        self.turn.asks = asked == Asked::Again;
+        if asked == Asked::Idle {
+            let deadline = hub.books.next_deadline(self.bus.key);
+            self.turn.deadline = deadline.unwrap_or(Instant::FAR);
+            self.turn.goes_on = hub.books.incomplete(self.bus.key) > 0;
         }
     }
 

@@ -39,6 +39,12 @@ pub(super) struct OfSeveral {
     pub(super) handler: u32,
 }
 
+/// Where what is next on a bus goes, for a caller that asks for it now.
+pub(super) struct NextOn<'a, P, H> {
+    pub(super) bus: BusIx,
+    pub(super) run: &'a mut Option<Run<P, H>>,
+}
+
 /// An ended invocation of the only handler of an event that waits for nothing else.
 pub(super) struct Alone {
     visit: VisitIx,
@@ -148,16 +154,17 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Ends one of several handlers.
+    /// Ends one of several handlers. The next one follows at once where it is `next` to run.
     #[inline(always)]
     pub(super) fn arrive(
         &mut self,
-        Flight { visit, bus, handler, started_at, of, .. }: Flight,
+        Flight { visit, bus: ix, handler, started_at, of, .. }: Flight,
         outcome: &mut Option<Outcome<R>>,
+        next: Option<NextOn<'_, P, H>>,
     ) {
-        let Some(OfSeveral { work, .. }) = of else { return };
+        let Some(of) = of else { return };
         let Self { buses, entries, works, now, .. } = self;
-        let (bus, work) = (&mut buses[bus], &mut works[work]);
+        let (bus, work) = (&mut buses[ix], &mut works[of.work]);
         let is_first = work.is_first(outcome.as_ref());
         let (started_at, completed_at) = (Some(started_at), Some(*now));
         let outcome = outcome.take();
@@ -169,8 +176,18 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             // Nothing else follows: the work was awake and still is, and its bus will be asked for what
             // is next.
             debug_assert!(work.awake && !work.continuing && bus.ready);
-            work.continuing = true;
-            bus.continuing.push(entries.key(visit));
+            let kind = entries[entries[visit].event].kind;
+            let next = next.filter(|next| next.bus == ix && bus.follows_at_once(*now));
+            let follows = next.and_then(|next| Some((next.run, work.next_to_run(kind)?.clone())));
+            let Some((run, follower)) = follows else {
+                work.continuing = true;
+                return bus.continuing.push(entries.key(visit));
+            };
+            let (beside, of) = (work.beside(), OfSeveral { work: of.work, handler: work.next });
+            work.next += 1;
+            work.live += 1;
+            self.launch(visit, follower, beside, Some(of), run);
+            self.call_lines();
         } else {
             self.settle(visit);
         }
@@ -199,15 +216,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         Some(Alone { visit, bus, handler })
     }
 
-    /// Ends an event that waits for nothing more, after its only handler. Its completion is made in
-    /// place.
+    /// Ends an event that waits for nothing more, after its only handler. Its completion goes to `end`.
     #[inline(always)]
-    pub(super) fn end_alone<C>(
+    pub(super) fn end_alone(
         &mut self,
         Alone { visit, bus: ix, handler }: Alone,
         outcome: &mut Option<Outcome<R>>,
-        make: impl FnOnce(&mut Said<P, R, H>, Done<'_, P, R>) -> C,
-    ) -> C {
+        end: impl FnOnce(&mut Said<P, R, H>, Done<'_, P, R>),
+    ) {
         let Self { buses, entries, said, now, .. } = self;
         let bus = &mut buses[ix];
         let (event, key) = (visit.cast(), entries.key_of(visit));
@@ -219,7 +235,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         state.completed_at = *now;
         let EventState { started_at, counted, kin, timer, .. } = *state;
         let started_at = started_at.known();
-        let made = make(
+        end(
             said,
             Done {
                 event: key,
@@ -245,7 +261,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.close_one(parent);
         }
         self.kick(ix);
-        made
     }
 
     /// The invocation in flight of an event.

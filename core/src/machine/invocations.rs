@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::event_state::{Visit, VisitState};
+use super::flight::NextOn;
 use super::output::{Done, Output, Run};
 use super::registry::Handler;
 use super::results::{Cause, EventStatus, Outcome, Row};
@@ -23,50 +24,40 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         outcome: Outcome<R>,
         now: Instant,
     ) -> Option<Outcome<R>> {
+        self.advance(now);
         let mut outcome = Some(outcome);
-        self.finish_with(invocation, &mut outcome, now, |said, done| said.completed(done));
+        self.finish(invocation, &mut outcome, None, Said::completed);
         outcome
     }
 
     /// Does the same with an outcome that stays in place until it has its row, so that it is moved
     /// once. An outcome that is handed back stays there. If the event ends with it and nothing else
-    /// does, there is no output: the result of `make` is returned instead, and comes before all
-    /// outputs.
+    /// does, the completion goes to `end`.
     #[inline(always)]
-    pub(crate) fn finish<C>(
+    pub(super) fn finish(
         &mut self,
         invocation: InvocationKey,
         outcome: &mut Option<Outcome<R>>,
-        now: Instant,
-        make: impl FnOnce(Done<'_, P, R>) -> C,
-    ) -> Option<C> {
-        self.finish_with(invocation, outcome, now, |_, done| make(done))
-    }
-
-    #[inline(always)]
-    fn finish_with<C>(
-        &mut self,
-        invocation: InvocationKey,
-        outcome: &mut Option<Outcome<R>>,
-        now: Instant,
-        make: impl FnOnce(&mut Said<P, R, H>, Done<'_, P, R>) -> C,
-    ) -> Option<C> {
-        self.advance(now);
+        next: Option<NextOn<'_, P, H>>,
+        end: impl FnOnce(&mut Said<P, R, H>, Done<'_, P, R>),
+    ) {
         match self.take_alone(invocation) {
-            Some(alone) => Some(self.end_alone(alone, outcome, make)),
-            None => {
-                self.finish_one(invocation, outcome);
-                None
-            }
+            Some(alone) => self.end_alone(alone, outcome, end),
+            None => self.finish_one(invocation, outcome, next),
         }
     }
 
     /// Ends one of several handlers, or one that its event does not end with.
     #[inline(never)]
-    fn finish_one(&mut self, invocation: InvocationKey, outcome: &mut Option<Outcome<R>>) {
+    fn finish_one(
+        &mut self,
+        invocation: InvocationKey,
+        outcome: &mut Option<Outcome<R>>,
+        next: Option<NextOn<'_, P, H>>,
+    ) {
         // If another invocation was in flight, it has landed.
         match self.flight.take() {
-            Some(flight) => self.arrive(flight, outcome),
+            Some(flight) => self.arrive(flight, outcome, next),
             None => self.finish_landed(invocation, outcome),
         }
     }

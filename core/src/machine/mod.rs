@@ -10,8 +10,9 @@
 //!    them. Spurious inputs (an invocation that has ended, a timeout that is not due, a stale key) do
 //!    nothing.
 //! 3. **Work** is pulled: when [`Output::Ready`] names a bus, call [`next`](Machine::next) for it until
-//!    it returns [`Next::Idle`], run what it returns, and report [`finished`](Machine::finished). A
-//!    caller that is going to do so anyway [`attend`](Machine::attend)s the bus. A waiting invocation
+//!    it returns [`Next::Idle`], run what it returns, and report [`finished`](Machine::finished); or do
+//!    both in one step, with [`finished_then_next`](Machine::finished_then_next). A caller that is
+//!    going to do so anyway [`attend`](Machine::attend)s the bus. A waiting invocation
 //!    goes on when [`Output::Resumed`] names it, if it asked to be resumed
 //!    ([`wait_to_resume`](Machine::wait_to_resume)).
 //! 4. **Time**: each bus has at most one [`next_deadline`](Machine::next_deadline); call
@@ -109,6 +110,7 @@ mod said;
 mod schedule;
 mod short_queue;
 mod state;
+mod step;
 mod timeouts;
 mod timers;
 mod tries;

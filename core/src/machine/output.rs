@@ -267,7 +267,8 @@ pub enum Dropped<P, R, H> {
 pub enum Next<P, H> {
     /// Run this handler, and ask again.
     Run(Run<P, H>),
-    /// A bounded number of events without handlers were completed: ask again.
+    /// Ask again: a bounded number of events without handlers were completed, or an invocation goes on
+    /// first ([`finished_then_next`](super::Machine::finished_then_next)).
     Again,
     /// Nothing to do until the next [`Output::Ready`].
     Idle,

@@ -21,28 +21,16 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Starts what is next on a bus, and returns what to run. Ask again until it is idle: until then
     /// there is no [`Output::Ready`] for the bus.
     pub fn next(&mut self, bus: BusKey, now: Instant) -> Next<P, H> {
+        self.advance(now);
         let mut run = None;
-        let asked = self.next_run(bus, now, &mut run);
-        match run {
-            Some(run) => Next::Run(run),
-            None if asked == Asked::Idle => Next::Idle,
-            None => Next::Again,
-        }
+        let asked = self.bus(bus).map_or(Asked::Idle, |bus| self.next_run(bus, &mut run));
+        Next::of(run, asked)
     }
 
     /// Does the same, but puts what to run in its final place, so that it is moved once.
     #[inline]
-    pub(crate) fn next_run(
-        &mut self,
-        bus: BusKey,
-        now: Instant,
-        run: &mut Option<Run<P, H>>,
-    ) -> Asked {
-        self.advance(now);
+    pub(super) fn next_run(&mut self, ix: BusIx, run: &mut Option<Run<P, H>>) -> Asked {
         self.land();
-        let Some(ix) = self.bus(bus) else {
-            return Asked::Idle;
-        };
         for _ in 0..UNHANDLED_AT_ONCE {
             let asked = self.try_next(ix, run);
             if asked == Asked::Idle || run.is_some() {
@@ -286,7 +274,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Starts the next handler of a visit.
-    fn start_next(&mut self, visit: VisitIx, run: &mut Option<Run<P, H>>) {
+    pub(super) fn start_next(&mut self, visit: VisitIx, run: &mut Option<Run<P, H>>) {
         let Self { entries, works, .. } = self;
         let (stay, event) = entries.pair(visit);
         let Some(ix) = stay.work else { return };
@@ -366,6 +354,16 @@ pub(super) fn begin_work<P, R, H>(
         bus.called_to_hub = false;
     }
     stay.work = Some(ix);
+}
+
+impl<P, H> Next<P, H> {
+    pub(super) fn of(run: Option<Run<P, H>>, asked: Asked) -> Self {
+        match run {
+            Some(run) => Self::Run(run),
+            None if asked == Asked::Idle => Self::Idle,
+            None => Self::Again,
+        }
+    }
 }
 
 /// The result of asking, besides what to run.

@@ -15,7 +15,7 @@ use super::{
     BusKey, BusTag, EventTag, InvocationKey, InvocationTag, ReservationTag, VisitKey, VisitTag,
     WaitTag, WorkTag,
 };
-use crate::time::Nanos;
+use crate::time::{Instant, Nanos};
 
 pub(super) type BusIx = Ix<BusTag>;
 pub(super) type EventIx = Ix<EventTag>;
@@ -159,6 +159,15 @@ impl<H> BusState<H> {
             Phase::Draining | Phase::DrainingTogether => is_attached,
             Phase::Stopped => false,
         }
+    }
+
+    /// Returns whether a visit whose handler in flight has ended starts its next one: no other visit is
+    /// before it, and nothing is over its limit.
+    #[inline]
+    pub(super) fn follows_at_once(&self, now: Instant) -> bool {
+        // What rests is woken by an input that has flights land.
+        debug_assert!(self.resuming.is_empty());
+        self.continuing.is_empty() && self.timers.next().is_none_or(|(at, _)| at > now)
     }
 
     /// Returns whether it accepts an event that another bus sends on.

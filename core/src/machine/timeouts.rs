@@ -7,7 +7,7 @@ use super::entries::Entries;
 use super::output::Warning;
 use super::registry::Place;
 use super::results::{Cause, HandlerInfo, Outcome};
-use super::state::{BusIx, EventIx, InvocationIx, Timer};
+use super::state::{BusIx, BusState, EventIx, InvocationIx, Timer};
 use super::timers::NOWHERE;
 use super::work::Invocation;
 use super::{BusKey, InvocationKey, InvocationTag, Machine};
@@ -19,20 +19,37 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[must_use]
     #[inline]
     pub fn next_deadline(&self, bus: BusKey) -> Option<Instant> {
-        let next = self.buses.get(bus)?.timers.next().map(|(at, _)| at);
-        match self.flight_on(bus.ix()) {
+        self.next_deadline_on(self.buses.find(bus)?)
+    }
+
+    #[inline]
+    fn next_deadline_on(&self, bus: BusIx) -> Option<Instant> {
+        let next = self.buses[bus].timers.next().map(|(at, _)| at);
+        match self.flight_on(bus) {
             None => next,
             Some(flight) => next.into_iter().chain(self.alarm(flight)).min(),
         }
     }
 
+    /// Whether something on a bus is over its limit by now.
+    #[inline]
+    pub(super) fn is_due(&self, bus: BusIx) -> bool {
+        self.next_deadline_on(bus).is_some_and(|at| at <= self.now)
+    }
+
     /// Ends what is over its limit on this bus at `now`. Does nothing when nothing is due.
     pub fn timed_out(&mut self, bus: BusKey, now: Instant) {
         self.advance(now);
+        if let Some(bus) = self.bus(bus) {
+            self.end_due(bus);
+        }
+    }
+
+    #[inline(never)]
+    pub(super) fn end_due(&mut self, bus: BusIx) {
         self.land();
-        while let Some(ix) = self.bus(bus) {
-            let due = self.buses[ix].timers.next().filter(|(at, _)| *at <= self.now);
-            let Some((at, timer)) = due else { return };
+        let due = |bus: &BusState<H>, now: Instant| bus.timers.next().filter(|(at, _)| *at <= now);
+        while let Some((at, timer)) = due(&self.buses[bus], self.now) {
             match timer {
                 Timer::Invocation(invocation) => self.invocation_is_due(invocation, at),
                 Timer::Event(event) => self.event_is_due(event),

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use super::arena::Arena;
 use super::config::{BusConfig, Completion, Concurrency, HandlerOrder};
 use super::event_state::{EventState, Visit};
+use super::kinds::Kind;
 use super::list::{Links, List};
 use super::output::Beside;
 use super::registry::{Handler, Snapshot};
@@ -90,6 +91,13 @@ impl<R, H> Work<R, H> {
         self.awake = handlers > 0;
         self.continuing = false;
         self.rows.reserve(handlers);
+    }
+
+    /// Returns the next handler to start, if it is to be run, for an event of this kind.
+    #[inline]
+    pub(super) fn next_to_run(&self, kind: Kind) -> Option<&Arc<Handler<H>>> {
+        let next = self.handlers.as_ref()?.get(self.next as usize)?;
+        next.has_row(kind).then_some(next)
     }
 
     /// Takes the next handler to start.

@@ -290,6 +290,21 @@ impl Desk {
         self.drain();
     }
 
+    /// Ends a handler and asks a bus what is next, in one step. `None` when nothing starts now.
+    pub(crate) fn ends_then_next(&mut self, (event, handler): Start, bus: BusKey) -> Option<Start> {
+        let place = self.place(event, handler);
+        let (_, invocation) = self.running.remove(place);
+        let (back, next) =
+            self.machine.finished_then_next(bus, invocation, Outcome::Empty, self.now);
+        assert_eq!(back, None, "{event}:{handler} had ended before");
+        let start = match next {
+            Next::Run(run) => Some(self.begin(&run)),
+            Next::Again | Next::Idle => None,
+        };
+        self.drain();
+        start
+    }
+
     pub(crate) fn try_wait(
         &mut self,
         event: &'static str,

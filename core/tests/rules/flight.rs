@@ -2,7 +2,8 @@
 
 use busway_core::Instant;
 use busway_core::machine::{
-    BusKey, EventKey, EventStatus, HandlerKey, Held, InvocationKey, Machine, Next, Rows,
+    Action, BusKey, EventKey, EventStatus, HandlerKey, Held, InvocationKey, Machine, Next, Outcome,
+    Output, Rows,
 };
 
 use crate::desk::{Desk, secs};
@@ -80,4 +81,53 @@ fn r19_what_has_just_started_is_told_of_as_what_has_run_for_long() {
     for (handlers, started) in [(1, 1), (2, 1), (2, 2), (3, 2), (3, 3)] {
         told_of(handlers, started);
     }
+}
+
+#[test]
+fn r9_a_handler_that_ends_is_followed_by_the_next_one_in_the_same_step() {
+    let mut desk = Desk::new();
+    let (bus, other) = (desk.bus("a"), desk.bus("b"));
+    for handler in 1..=3 {
+        desk.on(bus, "e", handler);
+    }
+    desk.send(bus, "e1");
+    desk.send(bus, "e2");
+    assert_eq!(desk.take_off(bus), ("e1", 1));
+    assert_eq!(desk.ends_then_next(("e1", 1), bus), Some(("e1", 2)));
+    assert_eq!(desk.ends_then_next(("e1", 2), bus), Some(("e1", 3)));
+    assert_eq!(desk.ends_then_next(("e1", 3), bus), Some(("e2", 1)));
+    assert_eq!(desk.ends_then_next(("e2", 1), other), None, "nobody has asked this bus");
+    assert_eq!(desk.take_off(bus), ("e2", 2));
+    desk.now = desk.now + secs(60);
+    desk.timed_out(bus);
+    assert_eq!(desk.machine.status(desk.event("e2")), EventStatus::Started);
+    assert_eq!(desk.take_off(bus), ("e2", 3), "the one before it was out of time");
+    assert_eq!(desk.ends_then_next(("e2", 3), bus), None);
+    assert!(desk.machine.is_idle(bus));
+}
+
+#[test]
+fn r15_what_goes_on_comes_before_the_next_handler() {
+    let mut desk = Desk::new();
+    let [parents, children, bus] = ["a", "b", "c"].map(|name| desk.bus(name));
+    desk.on(parents, "p", 1);
+    desk.on(children, "x", 1);
+    desk.on(bus, "e", 1);
+    desk.on(bus, "e", 2);
+    desk.send(parents, "p1");
+    assert_eq!(desk.take_off(parents), ("p1", 1));
+    desk.child("p1", children, "x1");
+    desk.waits("p1", 1, "x1");
+    assert_eq!(desk.take_off(children), ("x1", 1));
+    desk.send(bus, "e1");
+    // Nobody takes what this says: the parent goes on.
+    let (child, now) = (desk.invocation("x1", 1), desk.now);
+    assert_eq!(desk.machine.finished(child, Outcome::Empty, now), None);
+    let Next::Run(first) = desk.machine.next(bus, now) else { panic!("e1 starts") };
+    let (_, next) = desk.machine.finished_then_next(bus, first.invocation, Outcome::Empty, now);
+    assert!(matches!(next, Next::Again), "{next:?}");
+    let said: Vec<_> = desk.machine.outputs().collect();
+    assert!(said.iter().any(|output| matches!(output, Output::Resumed { .. })), "{said:?}");
+    let Next::Run(second) = desk.machine.next(bus, now) else { panic!("its other handler starts") };
+    assert!(matches!(second.handler.action, Action::Call(2)));
 }

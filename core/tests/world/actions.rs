@@ -136,11 +136,18 @@ impl World {
             answers.find(|next| !matches!(next, Next::Again))
         });
         self.model.advance(now);
+        self.check_started(bus, answer.unwrap_or(Next::Idle))?;
+        self.check()
+    }
+
+    /// Whether the machine has started on a bus what the model starts now.
+    fn check_started(&mut self, bus: usize, answer: Next<u32, u32>) -> Checked {
+        let key = self.keys.buses[bus];
         let left: Vec<_> = self.hub.queued(key).map(|event| self.keys.event(event)).collect();
         let expected = self.model.next(bus, &left);
         let expected = expected.map(|run| (run.invocation, run.event, run.handler as u32));
         let started = match answer {
-            Some(Next::Run(run)) => {
+            Next::Run(run) => {
                 // A caller that has asked once keeps asking until the bus is idle.
                 self.ready[bus] = true;
                 self.keys.invocations.push(run.invocation);
@@ -155,30 +162,68 @@ impl World {
             }
         };
         self.agree("what was started (invocation, event, handler)", &started, &expected)?;
-        self.check_nobody_waits_for(bus)?;
-        self.check()
+        self.check_nobody_waits_for(bus)
     }
 
     fn finish_one(&mut self) -> Checked {
         match self.some_running() {
+            Some((id, _)) if self.rng.chance(40) => self.finish_then_next(id),
             Some((id, _)) => self.finish(id),
             None => self.ask_for_next(),
         }
     }
 
     pub(super) fn finish(&mut self, id: InvocationId) -> Checked {
-        let value = id as u32;
-        let outcomes = [Outcome::Value(value), Outcome::Empty, Outcome::Failed(value)];
-        let outcome = outcomes[self.rng.below(3)].clone();
+        let outcome = self.some_outcome(id);
         self.begin(|| format!("invocation {id} ends with {outcome:?}"));
         let (now, key) = (self.now(), self.keys.invocations[id - 1]);
         let theirs = outcome.clone();
         let back = self.input(|hub| hub.finished(key, theirs, now));
         self.model.advance(now);
+        self.check_finished(id, outcome, back)?;
+        self.check()
+    }
+
+    /// Mostly on the invocation's own bus.
+    fn finish_then_next(&mut self, id: InvocationId) -> Checked {
+        let outcome = self.some_outcome(id);
+        let own = self.model.invocation(id).map(|running| running.bus);
+        let any = self.rng.below(self.keys.buses.len());
+        let bus = own.filter(|_| self.rng.chance(90)).unwrap_or(any);
+        self.begin(|| format!("invocation {id} ends with {outcome:?}, and what is next on {bus}?"));
+        let (now, key, on) = (self.now(), self.keys.invocations[id - 1], self.keys.buses[bus]);
+        let theirs = outcome.clone();
+        let (back, next) = self.input(|hub| hub.finished_then_next(on, key, theirs, now));
+        self.model.advance(now);
+        self.check_finished(id, outcome, back)?;
+        self.model.timed_out(bus);
+        // What goes on comes first, also if it is ended by the same input.
+        if matches!(next, Next::Again) {
+            self.agree("that nothing goes on", &self.seen.resumed.is_empty(), &false)?;
+        } else {
+            let nothing = self.model.said.resumed.is_empty() || self.model.buses[bus].gone;
+            self.agree("that nothing goes on", &nothing, &true)?;
+            self.check_started(bus, next)?;
+        }
+        self.check()
+    }
+
+    fn some_outcome(&mut self, id: InvocationId) -> Outcome<u32> {
+        let value = id as u32;
+        let outcomes = [Outcome::Value(value), Outcome::Empty, Outcome::Failed(value)];
+        outcomes[self.rng.below(3)].clone()
+    }
+
+    fn check_finished(
+        &mut self,
+        id: InvocationId,
+        outcome: Outcome<u32>,
+        back: Option<Outcome<u32>>,
+    ) -> Checked {
         let expected = self.model.invocation(id).is_none().then(|| outcome.clone());
         self.agree("outcome handed back", &back, &expected)?;
         self.model.finished(id, outcome);
-        self.check()
+        Ok(())
     }
 
     /// An invocation reports the tries that it makes itself.

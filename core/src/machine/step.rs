@@ -1,0 +1,76 @@
+//! One step of whoever works for a bus, in one go: how an invocation ended, what is over its limit, and
+//! what runs next. Most events need nothing else once they are queued.
+
+use super::flight::NextOn;
+use super::output::{Done, Next, Run};
+use super::results::Outcome;
+use super::said::Said;
+use super::schedule::Asked;
+use super::{BusKey, InvocationKey, Machine};
+use crate::time::Instant;
+
+impl<P: Clone, R, H> Machine<P, R, H> {
+    /// Reports that a handler has returned, and asks a bus what is next: the same as
+    /// [`finished`](Self::finished), [`timed_out`](Self::timed_out) and [`next`](Self::next), one after
+    /// the other. Besides what is next, it returns the outcome if the invocation was ended before.
+    ///
+    /// What goes on comes before what is new: while an [`Output::Resumed`](super::Output::Resumed) is not
+    /// taken, nothing starts, and the answer is [`Next::Again`].
+    pub fn finished_then_next(
+        &mut self,
+        bus: BusKey,
+        invocation: InvocationKey,
+        outcome: Outcome<R>,
+        now: Instant,
+    ) -> (Option<Outcome<R>>, Next<P, H>) {
+        let (mut outcome, mut run) = (Some(outcome), None);
+        let end = |said: &mut Said<P, R, H>, done: Done<'_, P, R>| said.completed(done);
+        let asked = self.step_with(bus, Some(invocation), &mut outcome, &mut run, now, end);
+        (outcome, Next::of(run, asked))
+    }
+
+    /// Does the same with an outcome that stays in place until it has its row, and what to run is put in
+    /// its final place, so that both are moved once. An outcome that is handed back stays there. If the
+    /// event ends with it and nothing else does, there is no output: the completion goes to `end`
+    /// instead, and comes before all outputs.
+    #[inline(always)]
+    pub(crate) fn step(
+        &mut self,
+        bus: BusKey,
+        ended: Option<InvocationKey>,
+        outcome: &mut Option<Outcome<R>>,
+        run: &mut Option<Run<P, H>>,
+        now: Instant,
+        end: impl FnOnce(Done<'_, P, R>),
+    ) -> Asked {
+        self.step_with(bus, ended, outcome, run, now, |_, done| end(done))
+    }
+
+    #[inline(always)]
+    fn step_with(
+        &mut self,
+        bus: BusKey,
+        ended: Option<InvocationKey>,
+        outcome: &mut Option<Outcome<R>>,
+        run: &mut Option<Run<P, H>>,
+        now: Instant,
+        end: impl FnOnce(&mut Said<P, R, H>, Done<'_, P, R>),
+    ) -> Asked {
+        self.advance(now);
+        let found = self.bus(bus);
+        if let Some(ended) = ended {
+            let asks = run.is_none() && !self.resumes();
+            let next = found.filter(|_| asks).map(|bus| NextOn { bus, run });
+            self.finish(ended, outcome, next, end);
+            if asks && run.is_some() {
+                return Asked::Again;
+            }
+        }
+        let Some(ix) = found else { return Asked::Idle };
+        if self.is_due(ix) {
+            self.end_due(ix);
+        }
+        let waits = run.is_some() || self.resumes();
+        if waits { Asked::Again } else { self.next_run(ix, run) }
+    }
+}
