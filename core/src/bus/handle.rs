@@ -196,10 +196,6 @@ impl<E: Event> EventHandle<E> {
         Ok(Selection::filtered(&self.record.head, self.frozen()?, filter))
     }
 
-    pub(crate) fn is_complete(&self) -> bool {
-        self.record.head.is_complete()
-    }
-
     #[inline]
     fn first_value(&self) -> Result<Option<&E::Output>, ResultError> {
         first_value::<E>(self.frozen()?, self.record.head.cause())

@@ -124,9 +124,9 @@ impl BusShared {
             }
             accepted
         });
-        let is_done = || sent.as_ref().map_or(true, |handle| handle.is_complete());
+        let head = sent.as_ref().ok().map(|handle| &handle.record.head);
         // Not moved, because it is large.
-        let end = holder.as_mut().map(|holder| holder.work(is_done));
+        let end = holder.as_mut().map(|holder| holder.work_until(head));
         drop(holder);
         if let Some(end) = end {
             self.turn_ended(end);

@@ -11,6 +11,7 @@ use super::context;
 use super::guard;
 use super::notices::Notices;
 use super::pass::Pass;
+use super::record::Head;
 use super::share;
 use super::shared::{BookRun, BusShared, HubState, Latched};
 use super::spare::SpareBoxes;
@@ -178,9 +179,14 @@ impl<'a> Holder<'a> {
         Some(holder)
     }
 
-    /// Works until nothing is left or its share is used up. Stops soon after `is_enough`; then drop
-    /// the turn.
-    pub(crate) fn work(&mut self, is_enough: impl Fn() -> bool) -> TurnEnd {
+    /// Works until an event is done, or not for long if there is none; then drop the turn.
+    #[inline(never)]
+    pub(crate) fn work_until(&mut self, head: Option<&Head>) -> TurnEnd {
+        self.work(|| head.is_none_or(Head::is_complete))
+    }
+
+    /// Works until nothing is left or its share is used up. Stops soon after `is_enough`.
+    fn work(&mut self, is_enough: impl Fn() -> bool) -> TurnEnd {
         // The task that helps is not the parent of what drops and hooks dispatch here.
         context::outside(|| self.work_through(is_enough))
     }
@@ -315,7 +321,8 @@ impl<'a> Holder<'a> {
 
     /// Tells the machine what has ended, and asks it what is next, unless there is something to run
     /// already.
-    #[inline]
+    // A call, because otherwise all of it would be compiled for each type of event that is run.
+    #[inline(never)]
     pub(crate) fn ask_books(&mut self, hub: &mut HubState, now: Instant) {
         let Turn { ended, outcome, run, notices, .. } = &mut *self.turn;
         let asked = hub.step(self.bus.key, ended.take(), outcome, run, notices, now);
