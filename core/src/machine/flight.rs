@@ -163,7 +163,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         next: Option<NextOn<'_, P, H>>,
     ) {
         let Some(of) = of else { return };
-        let Self { buses, entries, works, now, .. } = self;
+        let Self { buses, works, now, .. } = self;
         let (bus, work) = (&mut buses[ix], &mut works[of.work]);
         let is_first = work.is_first(outcome.as_ref());
         let (started_at, completed_at) = (Some(started_at), Some(*now));
@@ -176,21 +176,34 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             // Nothing else follows: the work was awake and still is, and its bus will be asked for what
             // is next.
             debug_assert!(work.awake && !work.continuing && bus.ready);
-            let kind = entries[entries[visit].event].kind;
-            let next = next.filter(|next| next.bus == ix && bus.follows_at_once(*now));
-            let follows = next.and_then(|next| Some((next.run, work.next_to_run(kind)?.clone())));
-            let Some((run, follower)) = follows else {
-                work.continuing = true;
-                return bus.continuing.push(entries.key(visit));
-            };
-            let (beside, of) = (work.beside(), OfSeveral { work: of.work, handler: work.next });
-            work.next += 1;
-            work.live += 1;
-            self.launch(visit, follower, beside, Some(of), run);
-            self.call_lines();
+            self.follow((visit, ix, of.work), next.filter(|next| next.bus == ix));
         } else {
             self.settle(visit);
         }
+    }
+
+    /// Starts the next handler of a visit now, if it comes `next` on its bus, or when the bus is asked.
+    #[inline(always)]
+    fn follow(
+        &mut self,
+        (visit, bus, ix): (VisitIx, BusIx, WorkIx),
+        next: Option<NextOn<'_, P, H>>,
+    ) {
+        let Self { buses, entries, works, now, .. } = self;
+        let (bus, work) = (&mut buses[bus], &mut works[ix]);
+        let kind = entries.home_mut(visit.cast()).1.kind;
+        let next = next.filter(|_| bus.follows_at_once(*now));
+        let follows = next.and_then(|next| Some((next.run, work.next_to_run(kind)?.clone())));
+        let Some((run, handler)) = follows else {
+            work.continuing = true;
+            return bus.continuing.push(entries.key(visit));
+        };
+        let (beside, of) = (work.beside(), OfSeveral { work: ix, handler: work.next });
+        work.next += 1;
+        work.live += 1;
+        self.launch(visit, handler, beside, Some(of), run);
+        // It runs, as its slots already count; other buses may use the hub's.
+        self.call_lines();
     }
 
     /// Takes a landed invocation out of the books again, if its event waits for nothing else.

@@ -274,7 +274,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Starts the next handler of a visit.
-    pub(super) fn start_next(&mut self, visit: VisitIx, run: &mut Option<Run<P, H>>) {
+    fn start_next(&mut self, visit: VisitIx, run: &mut Option<Run<P, H>>) {
         let Self { entries, works, .. } = self;
         let (stay, event) = entries.pair(visit);
         let Some(ix) = stay.work else { return };
