@@ -101,9 +101,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let parent = self.entries.find(self.kins[child].parent?)?;
         let kin = self.entries[parent].kin?;
         let mut children = self.kins[kin].children;
-        children.remove(&mut self.kins, child, Kin::siblings);
-        children.push_front(&mut self.kins, child, Kin::siblings);
-        self.kins[kin].children = children;
+        if children.first() != Some(child) {
+            children.remove(&mut self.kins, child, Kin::siblings);
+            children.push_front(&mut self.kins, child, Kin::siblings);
+            self.kins[kin].children = children;
+        }
         Some(parent)
     }
 
@@ -150,10 +152,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Returns the kin of an event, creating it if there is none.
+    #[inline]
     pub(super) fn kin_ix(&mut self, event: EventIx) -> KinIx {
-        if let Some(kin) = self.entries[event].kin {
-            return kin;
-        }
+        self.entries[event].kin.unwrap_or_else(|| self.add_kin(event))
+    }
+
+    #[inline(never)]
+    fn add_kin(&mut self, event: EventIx) -> KinIx {
         let (key, kin) = self.kins.renew();
         *kin = Kin { event, ..Kin::default() };
         self.entries[event].kin = Some(key.ix());

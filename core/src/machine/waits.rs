@@ -276,8 +276,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     fn set_raise(&mut self, event: EventIx, raise: u64) {
-        self.for_each_queued(event, Self::unplace_raised);
         let kin = self.kin_ix(event);
+        if self.kins[kin].raise > 0 {
+            self.for_each_queued(event, Self::unplace_raised);
+        }
         self.kins[kin].raise = raise;
         self.for_each_queued(event, |machine, visit| {
             machine.place_raised(visit);
