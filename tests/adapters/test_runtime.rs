@@ -207,3 +207,25 @@ fn handlers_sleep_by_the_time_of_their_bus() {
         Ok::<(), BoxError>(())
     });
 }
+
+#[test]
+fn r46_test_runtimes_share_no_slots() {
+    let (one, other) = (TestRuntime::new(1), TestRuntime::new(2));
+    let stay = |time: TestHandle| async move {
+        let policy = Retry::new().timeout(None).semaphore_limit(1).semaphore_name("worlds");
+        let policy = policy.runtime(time.clone()).semaphore_lax(false);
+        let hour = async || {
+            time.sleep(Duration::from_secs(3_600)).await;
+            Ok::<(), BoxError>(())
+        };
+        policy.run(hour).await
+    };
+    let inside = one.handle().spawn(stay(one.handle()));
+    one.run_until_stalled();
+    assert!(!inside.is_done(), "it holds the slot of the first runtime");
+    other.block_on(stay(other.handle())).unwrap();
+    assert_eq!(other.handle().elapsed(), Duration::from_secs(3_600));
+    one.block_on(stay(one.handle())).unwrap();
+    assert!(inside.is_done());
+    assert_eq!(one.handle().elapsed(), Duration::from_secs(7_200), "one after the other");
+}

@@ -69,7 +69,7 @@ impl SlotRules {
         let Some(limit) = self.limit else { return Ok(None) };
         let limit = limit.max(1);
         let name = self.name.as_deref().unwrap_or(name);
-        let key = Key::of(&self.scope, name.to_owned(), self.folder.clone());
+        let key = Key::here(&self.scope, name.to_owned(), self.folder.clone());
         let pool = Pool::of(key, &self.scope);
         let patience = self.patience.duration(timeout, limit);
         let caller = caller();

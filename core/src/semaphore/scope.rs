@@ -6,7 +6,8 @@ use core::any::{Any, TypeId};
 use core::fmt;
 
 /// Which calls share the slots of a semaphore: all that name the same scope and the same
-/// [name](crate::RetryPolicy::semaphore_name).
+/// [name](crate::RetryPolicy::semaphore_name). Calls on a `testing` runtime share them among themselves
+/// only.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum SemaphoreScope {
@@ -84,18 +85,27 @@ pub(crate) enum Folder {}
 /// Identifies a semaphore.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Key {
-    Global(String),
-    Class(Class, String),
-    Instance(usize, String),
+    Global(World, String),
+    Class(World, Class, String),
+    Instance(World, usize, String),
     Multiprocess(Option<Folder>, String),
 }
 
+/// Whose calls share slots: those of a test runtime, or all others. Waiting for a slot of another runtime
+/// takes no virtual time, or all of it.
+type World = Option<usize>;
+
 impl Key {
-    pub(crate) fn of(scope: &SemaphoreScope, name: String, folder: Option<Folder>) -> Self {
+    /// The semaphore that a call on this thread uses.
+    pub(crate) fn here(scope: &SemaphoreScope, name: String, folder: Option<Folder>) -> Self {
+        #[cfg(feature = "test-util")]
+        let world = crate::testing::here();
+        #[cfg(not(feature = "test-util"))]
+        let world = None;
         match scope {
-            SemaphoreScope::Global => Self::Global(name),
-            SemaphoreScope::Class(class) => Self::Class(*class, name),
-            SemaphoreScope::Instance(instance) => Self::Instance(instance.address(), name),
+            SemaphoreScope::Global => Self::Global(world, name),
+            SemaphoreScope::Class(class) => Self::Class(world, *class, name),
+            SemaphoreScope::Instance(instance) => Self::Instance(world, instance.address(), name),
             SemaphoreScope::Multiprocess => Self::Multiprocess(folder, name),
         }
     }

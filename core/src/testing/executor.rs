@@ -69,6 +69,11 @@ std::thread_local! {
     static HERE: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
+/// The test runtime that runs on this thread, as its identity while it lives.
+pub(crate) fn here() -> Option<usize> {
+    HERE.get()
+}
+
 /// Makes the runtime this thread's, until it is dropped.
 pub(super) struct Here(());
 
@@ -112,7 +117,7 @@ impl Shared {
     }
 
     pub(super) fn is_entered(&self) -> bool {
-        HERE.get() == Some(self.address())
+        here() == Some(self.address())
     }
 
     fn address(&self) -> usize {

@@ -38,6 +38,10 @@
 //! handler calls it. Ids and times of day differ from run to run, unless the hub is given an `id_seed`
 //! and a `wall_time_of_epoch`.
 //!
+//! The slots of a [semaphore](crate::Retry) are shared by the calls that run on one
+//! test runtime, and by no others of the process: tests run beside each other, each in a time of its own.
+//! Those over [processes](crate::SemaphoreScope::Multiprocess) are not virtual.
+//!
 //! [`TestRuntime`] does the same, with every step under your control.
 
 mod executor;
@@ -54,6 +58,7 @@ use core::time::Duration;
 use std::panic::{catch_unwind, resume_unwind};
 use std::sync::Mutex;
 
+pub(crate) use self::executor::here;
 use self::executor::{Shared, Step};
 use self::timer::TestTimer;
 use crate::runtime::{Runtime, Sleep, Task, Timer};

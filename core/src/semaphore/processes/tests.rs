@@ -57,7 +57,7 @@ impl Process {
     fn new(folder: &Folder) -> Self {
         let path = Some(folder.0.clone());
         let scope = SemaphoreScope::Multiprocess;
-        let pool = Pool::of(Key::of(&scope, "test".into(), path.clone()), &scope);
+        let pool = Pool::of(Key::here(&scope, "test".into(), path.clone()), &scope);
         Self { processes: Arc::new(Processes::new(&path, "test")), pool }
     }
 
