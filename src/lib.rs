@@ -31,8 +31,9 @@ pub use busway_smol as smol;
 #[cfg(feature = "tokio")]
 pub use busway_tokio as tokio;
 
-/// Creates a bus of this name, with the default settings and a hub of its own. It takes its runtime at
-/// the first dispatch: see [`latch`].
+/// Creates a bus of this name, with the default settings and a hub of its own. At its first dispatch it
+/// takes the tokio runtime it is used in; outside of tokio, the one it was made in; else what [`latch`]
+/// finds.
 ///
 /// For settings, see [`builder`].
 #[must_use]
@@ -40,14 +41,14 @@ pub fn bus(name: impl Into<String>) -> EventBus {
     builder(name).build()
 }
 
-/// Returns settings for a new bus, which takes its runtime at the first dispatch: see [`latch`].
+/// Returns settings for a new bus, which takes its runtime as [`bus`] says.
 ///
 /// `builder(name).runtime(..)` takes another one.
 pub fn builder(name: impl Into<String>) -> EventBusBuilder {
-    EventBus::builder(name).runtime_source(latch)
+    EventBus::builder(name).runtime_source(latch_from_here())
 }
 
-/// Creates a hub, which takes its runtime at the first dispatch: see [`latch`].
+/// Creates a hub, which takes its runtime as [`bus`] says.
 ///
 /// For settings, see [`hub_builder`].
 #[must_use]
@@ -55,9 +56,9 @@ pub fn hub() -> Hub {
     hub_builder().build()
 }
 
-/// Returns settings for a new hub, which takes its runtime at the first dispatch: see [`latch`].
+/// Returns settings for a new hub, which takes its runtime as [`bus`] says.
 pub fn hub_builder() -> HubBuilder {
-    Hub::builder().runtime_source(latch)
+    Hub::builder().runtime_source(latch_from_here())
 }
 
 /// A [`RetryPolicy`] that finds its runtime itself, each time it is run.
@@ -130,9 +131,8 @@ pub fn sleep(duration: Duration) -> Result<Sleep, NoRuntime> {
 /// Returns the runtime that the enabled features give here and now: inside a tokio runtime that one,
 /// else smol's global executor, else async-std's.
 ///
-/// A hub asks for it at each dispatch until it gets one, and keeps that one. smol and async-std start their threads by
-/// themselves, so with either of them there always is a runtime. With tokio alone, there is one only
-/// inside tokio.
+/// smol and async-std start their threads by themselves, so with either of them there always is a
+/// runtime. With tokio alone, there is one only inside tokio.
 ///
 /// # Errors
 /// There is no runtime.
@@ -142,6 +142,18 @@ pub fn latch() -> Result<Arc<dyn Runtime>, NoRuntime> {
         return Ok(runtime);
     }
     anywhere()
+}
+
+/// The source of a hub that is made here: it is asked at each dispatch until it gives a runtime.
+#[cfg(feature = "tokio")]
+fn latch_from_here() -> impl Fn() -> Result<Arc<dyn Runtime>, NoRuntime> + Send + Sync {
+    let home = busway_tokio::Tokio::latch();
+    move || busway_tokio::Tokio::latch().or_else(|_| home.clone()).or_else(|_| anywhere())
+}
+
+#[cfg(not(feature = "tokio"))]
+fn latch_from_here() -> impl Fn() -> Result<Arc<dyn Runtime>, NoRuntime> + Send + Sync {
+    latch
 }
 
 /// Returns a runtime that does not have to be entered.

@@ -7,9 +7,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
+use std::time::Duration;
 
 use busway::testing::TestRuntime;
-use busway::{BoxError, Event, EventBus, EventHandle, EventStatus, NoRuntime, RetryError, Runtime};
+use busway::{
+    BoxError, Event, EventBus, EventHandle, EventStatus, ExpectError, NoRuntime, RetryError,
+    Runtime,
+};
 use busway_async_std::AsyncStd;
 use busway_smol::Smol;
 use busway_tokio::Tokio;
@@ -207,4 +211,36 @@ fn an_executor_that_is_dropped_stops_its_buses() {
     let asked = smol::block_on(asked.into_future()).unwrap();
     assert!(asked.cause().is_some());
     assert!(bus.is_stopped());
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn a_bus_made_inside_tokio_goes_back_there_from_anywhere() {
+    let runtime = tokio_runtime();
+    let buses =
+        runtime.block_on(async { [busway::bus("alone"), busway::hub().bus("of_hub").build()] });
+    let home = runtime.handle().id();
+    for bus in buses {
+        bus.on(move |_: EventHandle<Ask>| async move {
+            tokio::task::yield_now().await;
+            Handle::try_current().ok().map(|here| here.id()) == Some(home)
+        });
+        let asked = bus.dispatch(Ask).unwrap();
+        assert!(runtime.block_on(asked.into_future()).unwrap().result().unwrap());
+    }
+    let [made, used] = [runtime, tokio_runtime()];
+    let bus = made.block_on(async { busway::bus("moved") });
+    let home = used.handle().id();
+    bus.on(move |_: EventHandle<Ask>| Handle::current().id() == home);
+    assert!(used.block_on(bus.run(Ask)).unwrap().result().unwrap(), "where it is used comes first");
+}
+
+#[test]
+fn without_a_runtime_an_expectation_has_no_limit_and_says_so() {
+    let bus = EventBus::builder("main").build();
+    let expected = bus.expect::<Ask>().within(Duration::from_secs(1));
+    let Poll::Ready(answer) = pin!(expected).poll(&mut Context::from_waker(Waker::noop())) else {
+        panic!("it would wait for ever")
+    };
+    assert_eq!(answer.unwrap_err(), ExpectError::NoRuntime(NoRuntime::new()));
 }

@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::fmt;
+use core::future::poll_fn;
 use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
@@ -19,10 +20,11 @@ use super::handle::EventHandle;
 use super::offers::{Decided, Offers};
 use super::record::Erased;
 use super::shared::BusShared;
-use super::sleep::{Elapsed, with_timeout};
 use super::watch::{Select, Watcher};
 use crate::event::Event;
 use crate::machine::{EventKey, Overflow, WatchKey};
+use crate::retry::{Clock, Elapsed};
+use crate::runtime::NoRuntime;
 use crate::sync::Mutex;
 
 impl EventBus {
@@ -113,6 +115,9 @@ pub enum ExpectError {
     /// The bus is stopped, so none will come.
     #[error("the bus was stopped")]
     Stopped,
+    /// There is no async runtime yet to measure the time limit.
+    #[error(transparent)]
+    NoRuntime(NoRuntime),
     /// The predicate panicked. Only this waiter fails.
     #[error("the predicate panicked: {message}")]
     PredicatePanicked {
@@ -187,16 +192,25 @@ impl<In: Send + 'static> Expect<In> {
         this
     }
 
-    /// Gives up when `limit` has passed. A hub that finds no runtime has no time, and does not give up.
+    /// Gives up when `limit` has passed.
     ///
     /// # Errors
     /// [`ExpectError::TimedOut`], or the other reasons why no event came.
     ///
     /// # Cancel safety
     /// Dropping it leaves nothing behind.
-    pub async fn within(self, limit: Duration) -> Result<In, ExpectError> {
-        let bus = self.bus.clone();
-        match with_timeout(&bus.hub, Some(limit), self).await {
+    pub async fn within(mut self, limit: Duration) -> Result<In, ExpectError> {
+        let runtime = match self.bus.hub.timekeeper() {
+            Ok(runtime) => runtime,
+            Err(source) => {
+                let answer = poll_fn(|cx| Poll::Ready(Pin::new(&mut self).poll(cx))).await;
+                let Poll::Ready(answer) = answer else {
+                    return Err(ExpectError::NoRuntime(source));
+                };
+                return answer;
+            }
+        };
+        match Clock::new(runtime).within(Some(limit), self).await {
             Ok(answer) => answer,
             Err(Elapsed) => Err(ExpectError::TimedOut { limit }),
         }

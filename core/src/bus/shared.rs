@@ -173,10 +173,10 @@ impl HubShared {
     }
 
     /// A runtime to measure time with; it need not be the hub's.
-    pub(crate) fn timekeeper(&self) -> Option<Arc<dyn Runtime>> {
+    pub(crate) fn timekeeper(&self) -> Result<Arc<dyn Runtime>, NoRuntime> {
         match self.latched() {
-            Some(latched) => Some(latched.runtime.clone()),
-            None => (self.source)().ok(),
+            Some(latched) => Ok(latched.runtime.clone()),
+            None => (self.source)(),
         }
     }
 

@@ -14,7 +14,7 @@ pub(crate) async fn with_timeout<F: Future>(
     limit: Option<Duration>,
     future: F,
 ) -> Result<F::Output, Elapsed> {
-    match limit.and_then(|_| hub.timekeeper()) {
+    match limit.and_then(|_| hub.timekeeper().ok()) {
         Some(runtime) => Clock::new(runtime).within(limit, future).await,
         None => Ok(future.await),
     }

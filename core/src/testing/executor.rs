@@ -18,7 +18,8 @@ use crate::time::Instant;
 pub(super) type TimerKey = (Instant, u64);
 
 const NOTHING_CAN_HAPPEN: &str = "nothing can happen any more: no task is ready and no timer is due \
-     (wake-ups by another thread, as a journal's or another runtime's, need `with_threads`)";
+     (wake-ups by another thread, as a journal's or another runtime's, need `with_threads`, and \
+     mostly `manual_time`)";
 
 pub(super) struct Shared {
     state: Mutex<State>,

@@ -138,6 +138,10 @@ impl TestRuntime {
 
     /// Lets other threads wake its tasks: when nothing can happen here, it waits for them instead of
     /// giving up. The order then no longer depends on the seed alone.
+    ///
+    /// It does not know what other threads are at. While one of them writes a line of a journal, say, the
+    /// time jumps to the next timer, which may be the limit of the handler that waits for the line. So
+    /// move it by hand, with [`manual_time`](Self::manual_time), where both matter.
     #[must_use]
     pub fn with_threads(self) -> Self {
         self.shared.state().has_threads = true;
