@@ -91,7 +91,7 @@ use crate::machine::{InvocationKey, Outcome};
     message = "`{Self}` is not a handler of `{In}`",
     label = "not a handler",
     note = "a handler is a function of one argument, `EventHandle<MyEvent>` (or `AnyEvent` for `on_name` and `on_any`); `MyEvent` has `#[derive(Event)]`",
-    note = "an async handler's future must be `Send`; it returns `()`, the event's output type, or an `Option` or `Result` of these",
+    note = "an async handler's future must be `Send`; it returns `()`, the event's output type, or an `Option` or `Result` of these, with an error that `?` turns into a `BoxError`",
     note = "a method takes `self: Arc<Self>` and stands in a pair, `(service, Service::method)`",
     note = "put `check_handler(..)` around an async function or closure (for a method, `check_handler(move |event: EventHandle<MyEvent>| service.clone().method(event))`), and the compiler says which of these it is",
     note = "a body that only panics needs a return type: `|_: EventHandle<MyEvent>| -> u32 {{ todo!() }}`"

@@ -26,7 +26,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 #[diagnostic::on_unimplemented(
     message = "a handler of `{E}` cannot return `{Self}`",
     label = "this handler's return type",
-    note = "it may return `()`, the event's output type, or an `Option` or `Result` of these",
+    note = "it may return `()`, the event's output type, or an `Option` or `Result` of these, with an error that `?` turns into a `BoxError`",
     note = "the output type is set with `#[event(output = …)]`; a handler of a name or `*` can wrap any value in `AnyValue::new`"
 )]
 pub trait Reply<E>: Sized {
