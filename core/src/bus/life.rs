@@ -258,16 +258,40 @@ impl HubShared {
 
     /// Waits until these buses have nothing left to do, apart from what depends on this invocation.
     async fn idle_but(&self, buses: &[Arc<BusShared>], by: Option<InvocationKey>) {
+        let Some(by) = by else { return self.idle(buses).await };
         let keys: Vec<_> = buses.iter().map(|bus| bus.key).collect();
-        let is_over = || self.input(|hub| hub.books.is_idle_but(&keys, by));
-        let _asks = by.map(|by| Asks { hub: self, by });
+        let _asks = Asks { hub: self, by };
+        // Any of them may change what depends on the invocation.
+        self.wait_at(buses, || self.input(|hub| hub.books.is_idle_but(&keys, Some(by)))).await;
+    }
+
+    /// Waits until these buses have nothing left to do: for one after the other, until all of them have
+    /// nothing at the same time.
+    async fn idle(&self, buses: &[Arc<BusShared>]) {
+        let mut first = 0;
+        let busy_from = |first: usize| {
+            self.input(|hub| {
+                let mut order = (first..buses.len()).chain(0..first);
+                order.find(|at| !hub.books.is_idle_but(&[buses[*at].key], None))
+            })
+        };
+        while let Some(busy) = busy_from(first) {
+            let bus = &buses[busy];
+            let is_idle = || self.input(|hub| hub.books.is_idle_but(&[bus.key], None));
+            self.wait_at(core::slice::from_ref(bus), is_idle).await;
+            first = busy;
+        }
+    }
+
+    /// Waits until something is so, which the idle wakers of these buses tell of.
+    async fn wait_at(&self, buses: &[Arc<BusShared>], is_so: impl Fn() -> bool) {
         let mut places: Vec<_> = buses.iter().map(|bus| Place::new(&bus.idle)).collect();
         poll_fn(|cx| {
-            let is_over = is_over() || {
+            let is_so = is_so() || {
                 places.iter_mut().for_each(|place| place.register(cx.waker()));
-                is_over()
+                is_so()
             };
-            if is_over { Poll::Ready(()) } else { Poll::Pending }
+            if is_so { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }

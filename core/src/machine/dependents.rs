@@ -19,19 +19,19 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// asks waits from now on, until [`asks_no_more`](Self::asks_no_more).
     pub fn is_idle_but(&mut self, buses: &[BusKey], by: Option<InvocationKey>) -> bool {
         self.land();
-        let dependents = by.map(|by| self.dependents(by)).unwrap_or_default();
+        let on_buses = by.map(|by| self.dependents_on_buses(by)).unwrap_or_default();
+        let own = |(other, bus): &(InvocationKey, BusKey)| (Some(*other) == by).then_some(*bus);
+        let mut asked: HashSet<BusKey> = self.asks.iter().filter_map(own).collect();
         let mut is_idle = true;
         for bus in buses {
             let Some(ix) = self.bus(*bus) else { continue };
-            let on_bus = dependents.iter().filter(|event| self.visit_on(**event, ix).is_some());
-            let on_bus = on_bus.count();
+            let on_bus = on_buses.get(&ix).copied().unwrap_or(0);
             if self.buses[ix].incomplete > on_bus {
                 is_idle = false;
-                if let Some(asks) = by.map(|by| (by, *bus)).filter(|asks| !self.asks.contains(asks))
-                {
+                if let Some(by) = by.filter(|_| asked.insert(*bus)) {
                     // Those who asked before may depend on this one.
                     self.tell_those_in_handlers();
-                    self.asks.push(asks);
+                    self.asks.push((by, *bus));
                 }
                 self.tell_idle(*bus, on_bus);
             }
@@ -65,34 +65,47 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
+    /// How many of an invocation's [dependents](Self::dependents) there are on each bus.
+    fn dependents_on_buses(&self, by: InvocationKey) -> HashMap<BusIx, usize> {
+        let mut on_buses = HashMap::new();
+        for event in self.dependents(by) {
+            for visit in self.visits_of(event) {
+                *on_buses.entry(self.entries[visit].bus).or_insert(0) += 1;
+            }
+        }
+        on_buses
+    }
+
     /// What cannot complete before an invocation has ended: its event; the parents of such events, and
     /// the events of handlers that wait for them; and the events that queue behind these handlers.
     fn dependents(&self, by: InvocationKey) -> HashSet<EventIx> {
         let (mut dependents, mut frontier) = (HashSet::new(), Vec::new());
         let mut looked_at = HashMap::new();
-        let mut asks: Vec<_> = self.asks.iter().filter(|(other, _)| *other != by).collect();
+        let mut asks: HashMap<BusIx, Vec<InvocationKey>> = HashMap::new();
+        for (other, bus) in self.asks.iter().filter(|(other, _)| *other != by) {
+            if let Some(bus) = self.bus(*bus) {
+                asks.entry(bus).or_default().push(*other);
+            }
+        }
         self.push_held_up(by, &mut frontier);
-        loop {
-            while let Some(event) = frontier.pop() {
-                if dependents.insert(event) {
-                    frontier.extend(self.attached_parent(event));
-                    self.push_queued_behind(event, &mut looked_at, &mut frontier);
-                    for wait in self.waits_for(event) {
-                        let waiting = self.waits[wait].invocation;
-                        self.push_held_up(self.invocations.key(waiting), &mut frontier);
-                    }
+        while let Some(event) = frontier.pop() {
+            if !dependents.insert(event) {
+                continue;
+            }
+            frontier.extend(self.attached_parent(event));
+            self.push_queued_behind(event, &mut looked_at, &mut frontier);
+            for wait in self.waits_for(event) {
+                let waiting = self.waits[wait].invocation;
+                self.push_held_up(self.invocations.key(waiting), &mut frontier);
+            }
+            // Others that ask for a bus where this event is wait for it.
+            for visit in self.visits_of(event) {
+                for other in asks.remove(&self.entries[visit].bus).into_iter().flatten() {
+                    self.push_held_up(other, &mut frontier);
                 }
             }
-            // Another one that asks waits for these, if one is on the bus it asks for.
-            let is_on = |bus: BusKey| {
-                let bus = self.bus(bus);
-                let on =
-                    |event: &EventIx| bus.is_some_and(|bus| self.visit_on(*event, bus).is_some());
-                dependents.iter().any(on)
-            };
-            let Some(at) = asks.iter().position(|(_, bus)| is_on(*bus)) else { return dependents };
-            self.push_held_up(asks.swap_remove(at).0, &mut frontier);
         }
+        dependents
     }
 
     /// Adds the events behind this one in the queues where it stands, as far as they are not

@@ -218,7 +218,8 @@ impl<H> Registry<H> {
 
     fn remove(&mut self, place: &Place, key: HandlerKey) -> Option<Arc<Handler<H>>> {
         let list = self.list_mut(place);
-        let at = list.iter().position(|handler| handler.info.key == key)?;
+        // In order of registration, and so of their keys.
+        let at = list.binary_search_by_key(&key, |handler| handler.info.key).ok()?;
         let removed = Arc::make_mut(list).remove(at);
         if list.is_empty() {
             match place {

@@ -299,14 +299,16 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// An event without children, none of whose handlers waits, depends on nothing else, so there is no
-    /// search. This holds for an event that has just been dispatched or requested.
+    /// search. This holds for an event that has just been dispatched or requested. Nor is there one for an
+    /// event below the invocation's own, which waits for it anyway.
     fn check_cycle(&self, by: InvocationIx, event: EventIx) -> Result<(), Deadlock> {
+        let own = self.invocations[by].event;
         let has_children = self.kin(event).is_some_and(|kin| kin.children.last().is_some());
         let waits = |visit: VisitIx| {
             self.entries[visit].work.is_some_and(|work| self.works[work].waiting > 0)
         };
-        let depends = self.invocations[by].event == event || has_children;
-        match depends || self.visits_of(event).any(waits) {
+        let depends = own == event || has_children || self.visits_of(event).any(waits);
+        match depends && !self.is_descendant(event, own) {
             true => self.search_up(by, |blocked| blocked == event),
             false => Ok(()),
         }
