@@ -510,3 +510,57 @@ fn a_weak_bus_gives_one_that_takes_events() {
         other.join().unwrap();
     });
 }
+
+/// Waits for two things, and once its waker is known only looks: it takes no lock that would order its
+/// look after the wake-up that it does not get any more.
+#[derive(Default)]
+struct Flag {
+    is_set: loom::sync::atomic::AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Flag {
+    fn wake(&self) {
+        let waker = self.waker.lock().unwrap().clone();
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    async fn set(&self) {
+        let mut is_known = false;
+        poll_fn(|cx| {
+            if !std::mem::replace(&mut is_known, true) {
+                *self.waker.lock().unwrap() = Some(cx.waker().clone());
+            }
+            match self.is_set.load(Ordering::Acquire) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+        .await;
+    }
+}
+
+#[test]
+fn a_handler_sees_what_the_second_of_two_wake_ups_is_about() {
+    check(|| {
+        let flag = Arc::new(Flag::default());
+        let bus = builder(false).build();
+        let of_handler = flag.clone();
+        bus.on(move |add: EventHandle<Add>| {
+            let flag = of_handler.clone();
+            async move {
+                flag.set().await;
+                add.0 + 1
+            }
+        });
+        let add = bus.dispatch(Add(1)).unwrap();
+        let other = flag.clone();
+        let sets = thread::spawn(move || {
+            other.wake();
+            other.is_set.store(true, Ordering::Release);
+            other.wake();
+        });
+        assert_eq!(value(&add), 2);
+        sets.join().unwrap();
+    });
+}

@@ -12,7 +12,7 @@ use super::driver::Driver;
 use super::hub::Hub;
 use super::report::FailureSink;
 use super::results::EventResult;
-use super::shared::{HubShared, Outside};
+use super::shared::{BusShared, HubShared, Outside};
 use crate::id::random_seed;
 use crate::machine::{
     BusConfig, Completion, Concurrency, HandlerOrder, HubConfig, Limit, Machine, Warning,
@@ -388,21 +388,31 @@ impl<H: IntoHub> EventBusBuilder<H> {
     /// Makes the bus. Its driver is spawned when it is first needed.
     #[must_use]
     pub fn build(self) -> EventBus {
+        self.make(|_| {})
+    }
+
+    fn make(self, prepare: impl FnOnce(&BusShared)) -> EventBus {
         #[cfg(feature = "journal")]
         let limit = self.config.limit;
-        let bus = EventBus::make(self.hub.into_hub(), self.config, self.spawns);
+        let hub = self.hub.into_hub();
+        // User code, before there is a bus.
         #[cfg(feature = "journal")]
-        if let Some(sink) = self.journal {
-            bus.shared.set_journal(super::journal::Link { sink, limit });
-        }
-        bus
+        self.journal.iter().for_each(|sink| sink.joined(super::journal::Feed::of(&hub.0)));
+        EventBus::make(hub, self.config, self.spawns, |bus| {
+            #[cfg(feature = "journal")]
+            if let Some(sink) = self.journal {
+                bus.set_journal(super::journal::Link { sink, limit });
+            }
+            prepare(bus);
+        })
     }
 
     /// Makes the bus and returns its driver for you to poll; none is spawned. A task that awaits one of
     /// its events may still run handlers itself, but deadlines pass only when the driver is polled.
     pub fn with_driver(self) -> (EventBus, Driver) {
-        let bus = self.build();
-        bus.shared.claim_driver();
+        let bus = self.make(|bus| {
+            bus.claim_driver();
+        });
         let driver = Driver::new(bus.shared.clone());
         (bus, driver)
     }

@@ -59,7 +59,13 @@ impl EventBus {
         EventBusBuilder::new(name.into(), HubBuilder::new())
     }
 
-    pub(crate) fn make(hub: Hub, config: BusConfig, spawns: bool) -> Self {
+    /// Makes a bus. `prepare` completes it before anybody can find it in its hub.
+    pub(crate) fn make(
+        hub: Hub,
+        config: BusConfig,
+        spawns: bool,
+        prepare: impl FnOnce(&Arc<BusShared>),
+    ) -> Self {
         lineage::note(&hub.0);
         let suffix = hub.0.suffixes.fetch_add(0x9e37_79b9, Ordering::Relaxed);
         let shared = hub.0.input(|state| {
@@ -69,6 +75,7 @@ impl EventBus {
             shared
         });
         shared.span.open(|| shared.name());
+        prepare(&shared);
         shared.own();
         Self { shared }
     }

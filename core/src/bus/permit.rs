@@ -6,7 +6,7 @@ use core::future::poll_fn;
 use core::task::{Poll, Waker};
 
 use super::EventBus;
-use super::context;
+use super::context::{self, Poller};
 use super::error::DispatchError;
 use super::handle::EventHandle;
 use super::send::Options;
@@ -198,7 +198,8 @@ pub(crate) async fn dispatch_wait<E: Event>(
     // A child of an event in progress takes no place of the roots.
     let parent = bus.parent(options.parentage).and_then(|parent| parent.event);
     let is_open = |parent| bus.hub.lock().books.status(parent) != EventStatus::Completed;
-    if parent.is_some_and(is_open) || context::invocation_of(&bus.hub).is_some() {
+    let poller = context::poller(&bus.hub, options.claim);
+    if parent.is_some_and(is_open) || matches!(poller, Poller::Invocation(..)) {
         return bus.dispatch(event, options);
     }
     match reserve(bus).await {

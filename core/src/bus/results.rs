@@ -211,7 +211,8 @@ impl<'a, E: Event> Selection<'a, E> {
     /// # Errors
     /// All failures; why the event was ended; `Empty` if there is no value.
     pub fn first(&self) -> Result<E::Output, ResultError> {
-        self.first_ref()?.cloned().ok_or(ResultError::Empty)
+        self.check()?;
+        self.values().next().cloned().ok_or(ResultError::Empty)
     }
 
     /// Returns all values.
@@ -266,11 +267,6 @@ impl<'a, E: Event> Selection<'a, E> {
             all.append(part);
             Ok(())
         })
-    }
-
-    pub(crate) fn first_ref(&self) -> Result<Option<&'a E::Output>, ResultError> {
-        self.check()?;
-        Ok(self.values().next())
     }
 
     fn values(&self) -> impl Iterator<Item = &'a E::Output> {

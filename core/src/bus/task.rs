@@ -123,13 +123,16 @@ impl Readiness {
     #[inline]
     pub(crate) fn assign(&self, invocation: InvocationKey) {
         self.task.invocation.store(invocation.to_bits(), Ordering::Release);
-        self.rearm();
+        // Nobody else has the waker yet.
+        self.task.is_ready.store(false, Ordering::Release);
     }
 
     /// Makes wake-ups count again; called before each poll.
     #[inline]
     pub(crate) fn rearm(&self) {
-        self.task.is_ready.store(false, Ordering::Release);
+        // Not a store: a wake-up that found the mark still set relies on this poll, which has to see what
+        // was written before it.
+        self.task.is_ready.swap(false, Ordering::AcqRel);
     }
 
     /// Marks it to be polled; false if it was marked already.

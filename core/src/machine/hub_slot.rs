@@ -2,7 +2,7 @@
 //! it calls the next. So nothing is scanned and no bus is forgotten.
 
 use super::Machine;
-use super::state::{BusIx, Line};
+use super::state::{BusIx, Line, Phase};
 
 impl<P: Clone, R, H> Machine<P, R, H> {
     pub(super) fn stand_in_line(&mut self, bus: BusIx, line: Line) {
@@ -49,6 +49,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         while let Some(key) = self.hub_lines[line as usize].pop_front() {
             let Some(bus) = self.buses.find(key) else { continue };
             self.buses[bus].in_line[line as usize] = false;
+            if self.buses[bus].phase == Phase::Stopped {
+                // It starts nothing, and may be asked no more, even if it is ready.
+                continue;
+            }
             self.buses[bus].called_to_hub = true;
             self.kick(bus);
             if self.buses[bus].ready {

@@ -1,15 +1,13 @@
 //! Invocations start and end: results, the first one that counts, endings that spread (R11, R19–R23).
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::event_state::{Visit, VisitState};
 use super::flight::NextOn;
-use super::output::{Done, Output, Run};
-use super::registry::Handler;
+use super::output::{Done, Output};
 use super::results::{Cause, EventStatus, Outcome, Row};
 use super::said::Said;
-use super::state::{EventIx, InvocationIx, VisitIx, WorkIx};
+use super::state::{EventIx, InvocationIx, VisitIx};
 use super::timers::NOWHERE;
 use super::work::{Invocation, Work};
 use super::{EventKey, HandlerKey, InvocationKey, Machine};
@@ -101,20 +99,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.end_event(event, cause, &mut ends);
             self.end_all(ends);
         }
-    }
-
-    /// Describes a starting invocation to the shell.
-    #[inline]
-    pub(super) fn run(
-        &self,
-        invocation: InvocationKey,
-        event: EventIx,
-        work: WorkIx,
-        handler: Arc<Handler<H>>,
-    ) -> Run<P, H> {
-        let beside = self.works[work].beside();
-        let payload = self.entries[event].payload().clone();
-        Run { invocation, event: self.entries.key(event), beside, payload, handler }
     }
 
     /// Ends invocations and, with them, the events they were awaiting, down the tree (R23).

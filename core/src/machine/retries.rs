@@ -73,7 +73,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             let Invocation { work, event, handler, .. } = self.invocations[ix];
             let handlers = self.works[work].handlers.as_ref()?;
             let handler = handlers.get(handler as usize)?.clone();
-            return Some(self.run(key, event, work, handler));
+            let (beside, payload) =
+                (self.works[work].beside(), self.entries[event].payload().clone());
+            let event = self.entries.key(event);
+            return Some(Run { invocation: key, event, beside, payload, handler });
         }
         None
     }

@@ -24,8 +24,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         now: Instant,
     ) -> (Option<Outcome<R>>, Next<P, H>) {
         let (mut outcome, mut run) = (Some(outcome), None);
-        let end = |said: &mut Said<P, R, H>, done: Done<'_, P, R>| said.completed(done);
-        let asked = self.step_with(bus, Some(invocation), &mut outcome, &mut run, now, end);
+        let asked =
+            self.step_with(bus, Some(invocation), &mut outcome, &mut run, now, Said::completed);
         (outcome, Next::of(run, asked))
     }
 

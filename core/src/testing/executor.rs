@@ -154,7 +154,7 @@ impl Shared {
             let drawn = state.draw();
             let id = state.ready.swap_remove(drawn);
             if id == ROOT {
-                self.root.is_ready.store(false, Ordering::Release);
+                self.root.rearm();
                 return Step::Root;
             }
             // A wake-up of a task that has ended is ignored.
@@ -166,7 +166,7 @@ impl Shared {
     }
 
     pub(super) fn poll(&self, mut job: Job) {
-        job.waker.is_ready.store(false, Ordering::Release);
+        job.waker.rearm();
         let waker = Waker::from(job.waker.clone());
         if job.task.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
             return;
@@ -253,6 +253,11 @@ impl State {
 impl JobWaker {
     fn new(shared: &Weak<Shared>, id: u64) -> Arc<Self> {
         Arc::new(Self { shared: shared.clone(), id, is_ready: AtomicBool::new(id != ROOT) })
+    }
+
+    /// Makes wake-ups count again, before a poll that sees what those before it were about.
+    fn rearm(&self) {
+        self.is_ready.swap(false, Ordering::AcqRel);
     }
 }
 

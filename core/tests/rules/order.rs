@@ -2,8 +2,8 @@
 
 use busway_core::Instant;
 use busway_core::machine::{
-    BusConfig, BusKey, Cause, Completion, Concurrency, Dispatch, HandlerOrder, HubConfig, Machine,
-    Next, Outcome, Output, Overflow, Pattern,
+    Address, BusConfig, BusKey, Cause, Completion, Concurrency, Dispatch, HandlerOrder, HubConfig,
+    Machine, Next, Outcome, Output, Overflow, Pattern,
 };
 
 use crate::desk::Desk;
@@ -213,6 +213,24 @@ fn r10_one_at_a_time_also_where_a_bus_has_more_of_them() {
         desk.ends(label, handler);
     }
     assert_eq!(desk.completed().len(), 4);
+}
+
+#[test]
+fn r10_a_stopped_bus_that_nobody_asks_any_more_holds_up_no_other() {
+    let (mut desk, [a, b, c]) = three_for_the_hub();
+    let topic = Address::Topic("t");
+    desk.input(|machine| machine.on_address(b, topic, "named", 7)).expect("it is free");
+    assert_eq!(desk.run(), [("e1", 1)]);
+    // Before it is stopped it is ready for something else, and nobody looks.
+    let spec = desk.spec("m1");
+    desk.dispatch_to(b, topic, "m1", spec).expect("accepted");
+    desk.stop(b);
+    let (first, now) = (desk.invocation("e1", 1), desk.now);
+    assert_eq!(desk.machine.finished(first, Outcome::Empty, now), None);
+    let said: Vec<_> = desk.machine.outputs().collect();
+    let is_called =
+        |bus| said.iter().any(|it| matches!(it, Output::Ready { bus: of } if *of == bus));
+    assert!(is_called(c) && !is_called(a), "{said:?}");
 }
 
 #[test]

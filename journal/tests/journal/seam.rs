@@ -242,3 +242,39 @@ async fn r41_a_bus_without_a_journal_writes_into_nobodys() -> Outcome {
     assert_eq!(*paths.0.lock().unwrap(), Vec::<String>::new());
     Ok(())
 }
+
+/// Notes the buses of the hub while one of them gets it as its journal.
+struct Looks(Hub, Mutex<Vec<String>>);
+
+impl Sink for Looks {
+    fn is_write_ahead(&self) -> bool {
+        true
+    }
+
+    fn text(&self, _: &Entry<'_>) -> String {
+        String::new()
+    }
+
+    fn write(&self, _: String, receipt: Receipt) {
+        receipt.durable();
+    }
+
+    fn joined(&self, _: Feed) {
+        let names = self.0.buses().iter().map(EventBus::name).collect();
+        *self.1.lock().unwrap() = names;
+    }
+}
+
+/// Nobody could dispatch on it: the lines of such events would be nobody's.
+#[tokio::test]
+async fn r44_a_bus_is_not_found_before_it_has_its_journal() -> Outcome {
+    let hub = Hub::builder().runtime_source(Tokio::latch).build();
+    let first = hub.bus("first").build();
+    let looks = Arc::new(Looks(hub.clone(), Mutex::default()));
+    let sink: Arc<dyn Sink> = looks.clone();
+    let second = hub.bus("second").journal(sink).build();
+    assert_eq!(*looks.1.lock().unwrap(), [first.name()]);
+    assert_eq!(hub.buses().len(), 2);
+    soon(second.run(job(1))).await?;
+    Ok(())
+}

@@ -133,7 +133,7 @@ fn place_of(name: &Arc<str>) -> usize {
 pub struct Feed(Weak<HubShared>);
 
 impl Feed {
-    pub(super) fn of(hub: &Arc<HubShared>) -> Self {
+    pub(in crate::bus) fn of(hub: &Arc<HubShared>) -> Self {
         Self(Arc::downgrade(hub))
     }
 

@@ -120,7 +120,6 @@ pub(crate) struct Link {
 impl BusShared {
     /// Gives a new bus its journal.
     pub(crate) fn set_journal(self: &Arc<Self>, link: Link) {
-        link.sink.joined(Feed::of(&self.hub));
         {
             let mut hub = self.hub.lock();
             if let Some(name) = hub.books.bus_name(self.key).cloned() {
