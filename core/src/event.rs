@@ -66,6 +66,10 @@ pub trait Event: Send + Sync + 'static {
     /// Where the type is defined, as `module.Type@version`, for journals and logs.
     const SCHEMA: &'static str = "";
 
+    /// Whether it carries a message to an address, and is not the user's own.
+    #[doc(hidden)]
+    const __IS_MESSAGE: bool = false;
+
     /// Returns the event's name in logs and trees.
     fn label(&self) -> &str {
         Self::NAME

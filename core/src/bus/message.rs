@@ -40,9 +40,6 @@ pub struct Message<B> {
     pub(crate) handle: EventHandle<Envelope<B>>,
 }
 
-/// The name of every event that carries a message.
-pub(crate) const MESSAGE: &str = "busway.message";
-
 /// The payload of an event that carries a message.
 pub struct Envelope<B> {
     pub(crate) address: Arc<str>,
@@ -52,7 +49,8 @@ pub struct Envelope<B> {
 
 impl<B: Send + Sync + 'static> Event for Envelope<B> {
     type Output = ();
-    const NAME: &'static str = MESSAGE;
+    const NAME: &'static str = "busway.message";
+    const __IS_MESSAGE: bool = true;
 
     fn label(&self) -> &str {
         &self.address

@@ -98,6 +98,8 @@ pub(crate) trait Erased: Any + Send + Sync {
     fn schema(&self) -> &'static str;
     fn type_name(&self) -> &'static str;
     fn of_type(&self) -> TypeId;
+    /// Whether it carries a message to an address.
+    fn is_message(&self) -> bool;
     /// The type that this event's handlers answer with.
     fn output(&self) -> (TypeId, &'static str);
     #[cfg(feature = "serde")]
@@ -164,6 +166,10 @@ impl<E: Event> Erased for Record<E> {
 
     fn of_type(&self) -> TypeId {
         TypeId::of::<E>()
+    }
+
+    fn is_message(&self) -> bool {
+        E::__IS_MESSAGE
     }
 
     fn output(&self) -> (TypeId, &'static str) {

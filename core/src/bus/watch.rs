@@ -6,7 +6,6 @@ use core::any::TypeId;
 
 use super::any::AnyEvent;
 use super::handle::EventHandle;
-use super::message::MESSAGE;
 use super::record::{Erased, downcast};
 use super::shared::{BusShared, HubState};
 use super::vantage::Vantage;
@@ -88,7 +87,7 @@ impl<In> Select<In> {
             Pattern::Type(_, of_type) => record.of_type() == of_type,
             Pattern::Name(name) => record.name() == name,
             // Requests and published values are not events of the bus itself.
-            Pattern::Any => record.name() != MESSAGE,
+            Pattern::Any => !record.is_message(),
         }
     }
 }

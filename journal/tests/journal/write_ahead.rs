@@ -7,6 +7,8 @@ use std::time::Duration;
 use busway_core::journal::DurableError;
 use busway_core::{DispatchError, EventHandle, EventStatus};
 use busway_journal::{Mode, SyncPolicy};
+use busway_macros::Event;
+use serde::{Deserialize, Serialize};
 
 use crate::disk::Disk;
 use crate::events::{Clashes, Job, Outcome, Silent, Step, ahead, builder, bus, job, on, soon};
@@ -293,4 +295,24 @@ async fn futures_poll<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
         Poll::Pending => Poll::Ready(None),
     })
     .await
+}
+
+/// The name that events with messages have, which nothing keeps a user from giving to their own.
+#[derive(Debug, Event, Serialize, Deserialize)]
+#[event(json, crate = "busway_core", name = "busway.message")]
+struct Namesake;
+
+#[tokio::test]
+async fn r42_an_event_by_the_name_of_messages_is_an_event() -> Outcome {
+    let disk = Disk::default();
+    let journal = ahead(&disk);
+    let bus = bus(&journal);
+    bus.on(|_: EventHandle<Namesake>| {});
+    let expected = bus.expect_name("*");
+    let event = soon(bus.run(Namesake)).await?;
+    assert_eq!(soon(expected).await?.id(), event.id());
+    soon(event.durable()).await?;
+    journal.flush().await?;
+    assert_eq!(disk.lines().len(), 2, "accepted and completed: {:?}", disk.lines());
+    Ok(())
 }

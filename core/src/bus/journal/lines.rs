@@ -13,7 +13,6 @@ use core::time::Duration;
 use super::order::{Done, Order, Work};
 use super::{DurableError, Entry, Receipt, Settings, Sink, SinkError, Ticket};
 use crate::bus::guard;
-use crate::bus::message::MESSAGE;
 use crate::bus::record::{Erased, Head, ParentLink};
 use crate::bus::shared::{BusShared, HubShared, HubState};
 use crate::bus::view;
@@ -86,7 +85,7 @@ impl Lines {
 
     /// Every bus with a journal that the event was on writes its own line.
     pub(crate) fn completed(&mut self, record: &Arc<dyn Erased>) {
-        if self.buses.is_empty() || record.name() == MESSAGE {
+        if self.buses.is_empty() || record.is_message() {
             return;
         }
         for name in record.head().frozen().into_iter().flat_map(|frozen| frozen.path()) {
@@ -233,7 +232,7 @@ impl HubShared {
                 None => state.books.path(event),
             };
             let first = path.iter().position(|bus| state.lines.is_of(bus, sink));
-            if let Some(first) = first.filter(|_| record.name() != MESSAGE) {
+            if let Some(first) = first.filter(|_| !record.is_message()) {
                 let is_before = maker.is_some_and(|maker| state.is_of(maker, &path[..first]));
                 return Above { id: head.id, is_outside: is_outside || is_before };
             }

@@ -6,7 +6,6 @@ use core::time::Duration;
 
 use super::lines::Above;
 use super::{DurableError, Settings, Sink};
-use crate::bus::message::MESSAGE;
 use crate::bus::record::Head;
 use crate::bus::send::{NotSent, Options, ParentRef};
 use crate::bus::shared::BusShared;
@@ -37,7 +36,7 @@ impl BusShared {
         options: &Options,
         parent: Option<ParentRef>,
     ) -> Result<Option<Arc<Ticket>>, NotSent> {
-        let Some(link) = self.journal.get().filter(|_| E::NAME != MESSAGE) else {
+        let Some(link) = self.journal.get().filter(|_| !E::__IS_MESSAGE) else {
             return Ok(None);
         };
         if let Some(failure) = link.sink.failure().filter(|_| link.sink.is_write_ahead()) {
