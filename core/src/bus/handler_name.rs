@@ -6,7 +6,8 @@ use core::fmt;
 use core::panic::Location;
 
 /// The name of a function, `Type::method` for a method. A closure has the name of the function that
-/// contains it, and the line of the caller: two closures of a function are two handlers.
+/// contains it, and the line of the caller: two closures of a function are two handlers. A value that
+/// only points to a function, such as a box, has the name of its type, and the line.
 pub(crate) struct HandlerName {
     pub(crate) function: String,
     line: Option<u32>,
@@ -30,8 +31,13 @@ impl HandlerName {
         let pair = path.strip_prefix('(').and_then(|pair| pair.strip_suffix(')'));
         let path = pair.map_or(path, second);
         let function = path.trim_end_matches("::{{closure}}");
+        let (owner, name) = split_last(function);
+        let is_pointer = POINTERS.iter().any(|start| path.starts_with(start));
+        if is_pointer || name.starts_with(char::is_uppercase) {
+            return Self { function: path.into(), line: Some(line) };
+        }
         let line = (function.len() < path.len()).then_some(line);
-        let (owner, function) = split_last(function);
+        let function = name;
         let function = match type_of(owner) {
             "" => function.into(),
             owner => format!("{owner}::{function}"),
@@ -39,6 +45,9 @@ impl HandlerName {
         Self { function, line }
     }
 }
+
+/// How the types of pointers to functions begin.
+const POINTERS: [&str; 4] = ["fn(", "for<", "unsafe ", "extern "];
 
 impl fmt::Display for HandlerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -94,6 +103,7 @@ fn split_last(path: &str) -> (&str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::boxed::Box;
     use alloc::string::ToString;
     use alloc::sync::Arc;
     use alloc::vec::Vec;
@@ -150,6 +160,18 @@ mod tests {
         // What names slots of semaphores has no line, which another build may have elsewhere.
         let closure = HandlerName::read("m::main::{{closure}}", 7);
         assert_eq!((&*closure.function, &*closure.to_string()), ("main", "main:7"));
+    }
+
+    #[test]
+    fn what_points_to_a_function_is_named_after_its_type() {
+        assert_eq!(name_of(plain as fn()), "fn():7");
+        assert_eq!(name_of((Arc::new(Service), generic as fn(u8))), "fn(u8):7");
+        let by_reference: fn(&u8) = |_| {};
+        // Compilers write the lifetime differently.
+        let name = name_of(by_reference);
+        assert!(name.contains("fn(&'") && name.ends_with(" u8):7"), "{name}");
+        let boxed: Box<dyn Fn()> = Box::new(plain);
+        assert_eq!(name_of(boxed), "alloc::boxed::Box<dyn core::ops::function::Fn()>:7");
     }
 
     #[test]
