@@ -181,3 +181,19 @@ async fn r14_a_scope_of_another_hub_hides_no_handler() {
     assert!(first.results()[0].error().is_none(), "{:?}", first.results());
     assert_eq!(began.elapsed(), 2 * SECOND);
 }
+
+#[tokio::test(start_paused = true)]
+async fn r28_an_expectation_that_has_its_event_is_offered_no_others() {
+    let bus = busway::bus("main");
+    let expected = [bus.expect::<First>(), bus.expect::<First>()];
+    let other = bus.expect_where(|first: &EventHandle<First>| first.0 == 2);
+    assert_eq!(bus.hub().held().watches, 3);
+    let first = bus.dispatch(First(1)).unwrap();
+    assert_eq!(bus.hub().held().watches, 1, "also before they are polled");
+    bus.dispatch(First(2)).unwrap();
+    assert_eq!(bus.hub().held().watches, 0);
+    for expected in expected {
+        assert_eq!(expected.await.unwrap().id(), first.id());
+    }
+    assert_eq!(other.await.unwrap().0, 2);
+}

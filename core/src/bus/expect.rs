@@ -22,10 +22,11 @@ use super::record::Erased;
 use super::shared::BusShared;
 use super::watch::{Select, Watcher};
 use crate::event::Event;
-use crate::machine::{EventKey, Overflow, WatchKey};
+use crate::machine::{EventKey, Key, Overflow};
 use crate::retry::{Clock, Elapsed};
 use crate::runtime::NoRuntime;
 use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 impl EventBus {
     /// Expects the next event of type `E` that is dispatched (R26).
@@ -98,7 +99,6 @@ impl EventBus {
 #[must_use = "futures do nothing unless they are polled"]
 pub struct Expect<In> {
     bus: Arc<BusShared>,
-    watch: Option<WatchKey>,
     expectation: Arc<Expectation<In>>,
 }
 
@@ -135,6 +135,8 @@ pub(crate) type About = Box<dyn Fn(&Arc<BusShared>, &dyn Erased) -> bool + Send 
 pub(crate) struct Expectation<In> {
     /// Weak, because the hub holds the expectation.
     bus: Weak<BusShared>,
+    /// Its watch, until it is ended; 0 for none.
+    watch: AtomicU64,
     select: Select<In>,
     about: Vec<About>,
     test: Option<Test<In>>,
@@ -171,25 +173,26 @@ impl<In: Send + 'static> Expect<In> {
         offers.receive(Offer::Known);
         let state = Mutex::new(State::Open(None, offers));
         let bus_of = Arc::downgrade(bus);
-        let expectation = Arc::new(Expectation { bus: bus_of, select, about, test, state });
+        let most = if about.is_empty() && test.is_none() { 1 } else { usize::MAX };
+        let watch = AtomicU64::new(0);
+        let expectation = Arc::new(Expectation { bus: bus_of, watch, select, about, test, state });
         let watcher = expectation.clone();
         // One lock for both: no event falls between the known ones and those to come.
-        let (candidates, watch) = bus.hub.input(|hub| {
-            let known = known.then(|| hub.remembered(bus, &expectation.select));
+        let (candidates, is_watching) = bus.hub.input(|hub| {
+            let known = known.then(|| hub.remembered(bus, &expectation.select, most));
             let pattern = expectation.select.pattern();
             let room = (usize::MAX, Overflow::DropNewest);
-            (known.unwrap_or_default(), hub.watch(bus, pattern, room, watcher))
+            let watch = hub.watch(bus, pattern, room, watcher);
+            expectation.watch.store(watch.map_or(0, Key::to_bits), Ordering::Release);
+            (known.unwrap_or_default(), watch.is_some())
         });
-        let mut this = Self { bus: bus.clone(), watch, expectation };
-        let answer = candidates.into_iter().find_map(|record| this.expectation.answer(record));
-        this.expectation.decide(Offer::Known, answer);
-        if this.watch.is_none() {
-            this.expectation.end();
+        let answer = candidates.into_iter().find_map(|record| expectation.answer(record));
+        expectation.decide(Offer::Known, answer);
+        if !is_watching {
+            expectation.end();
         }
-        if this.expectation.is_settled() {
-            this.unwatch();
-        }
-        this
+        expectation.unwatch_if_settled();
+        Self { bus: bus.clone(), expectation }
     }
 
     /// Gives up when `limit` has passed.
@@ -217,20 +220,26 @@ impl<In: Send + 'static> Expect<In> {
     }
 }
 
-impl<In> Expect<In> {
-    fn unwatch(&mut self) {
-        if let Some(watch) = self.watch.take() {
-            let watcher = self.bus.hub.input(|hub| hub.unwatch(watch));
+impl<In> Expectation<In> {
+    /// Leaves the watch, of which there is nothing more to expect.
+    fn unwatch(&self) {
+        let watch = Key::from_bits(self.watch.swap(0, Ordering::AcqRel));
+        if let Some((watch, bus)) = watch.zip(self.bus.upgrade()) {
+            let watcher = bus.hub.input(|hub| hub.unwatch(watch));
             drop(watcher);
+        }
+    }
+
+    /// It does not wait to be polled: until it is, later events would be offered in vain.
+    fn unwatch_if_settled(&self) {
+        let is_open = matches!(*self.state.lock(), State::Open(..));
+        if !is_open {
+            self.unwatch();
         }
     }
 }
 
 impl<In: Send + 'static> Expectation<In> {
-    fn is_settled(&self) -> bool {
-        !matches!(*self.state.lock(), State::Open(..))
-    }
-
     /// The answer that an event gives, if it matches. It does not panic: what was offered is decided.
     fn answer(&self, record: Arc<dyn Erased>) -> Option<Answer<In>> {
         let bus = self.bus.upgrade()?;
@@ -292,6 +301,7 @@ impl<In: Send + 'static> Watcher for Expectation<In> {
         if is_open {
             let answer = self.answer(record);
             self.decide(offer, answer);
+            self.unwatch_if_settled();
         }
     }
 
@@ -303,7 +313,7 @@ impl<In: Send + 'static> Watcher for Expectation<In> {
 impl<In: Send + 'static> Future for Expect<In> {
     type Output = Result<In, ExpectError>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut waker = Some(cx.waker().clone());
         let answer = {
             let mut state = self.expectation.state.lock();
@@ -319,7 +329,7 @@ impl<In: Send + 'static> Future for Expect<In> {
         match answer {
             Poll::Pending => Poll::Pending,
             Poll::Ready(State::Settled(answer)) => {
-                self.unwatch();
+                self.expectation.unwatch();
                 Poll::Ready(answer)
             }
             Poll::Ready(_) => panic!("an expectation was polled after it was ready"),
@@ -335,7 +345,7 @@ impl<In: Send + 'static> FusedFuture for Expect<In> {
 
 impl<In> Drop for Expect<In> {
     fn drop(&mut self) {
-        self.unwatch();
+        self.expectation.unwatch();
     }
 }
 

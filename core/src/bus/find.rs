@@ -140,7 +140,8 @@ impl<'a, In: Send + 'static> Find<'a, In> {
     #[must_use]
     pub fn all(self, limit: usize) -> Vec<In> {
         let Self { bus, select, tests, about } = self;
-        let candidates = bus.hub.lock().remembered(bus, &select);
+        let most = if tests.is_empty() && about.is_empty() { limit } else { usize::MAX };
+        let candidates = bus.hub.lock().remembered(bus, &select, most);
         let matches = candidates
             .into_iter()
             .filter(|record| about.iter().all(|about| about(bus, &**record)))
@@ -176,14 +177,15 @@ impl<'a, In: Send + 'static> Find<'a, In> {
 }
 
 impl HubState {
-    /// The remembered events of a bus that match `select`, newest first.
+    /// The newest remembered events of a bus that match `select`, newest first.
     pub(crate) fn remembered<In>(
         &self,
         bus: &BusShared,
         select: &Select<In>,
+        most: usize,
     ) -> Vec<Arc<dyn Erased>> {
         let records = self.books.newest(bus.key).filter_map(|key| self.books.payload(key));
-        records.filter(|record| select.takes(&***record)).cloned().collect()
+        records.filter(|record| select.takes(&***record)).take(most).cloned().collect()
     }
 }
 
