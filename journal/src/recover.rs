@@ -142,16 +142,26 @@ impl Recovered {
                 Err(error) => done.failed.push((unfinished, error)),
             }
         }
-        let is_left = |event: &Unfinished| {
-            let mut above =
-                std::iter::successors(Some(event.line.id), |id| makers.get(id).copied());
-            !above.any(|id| again.contains(&id))
-        };
-        let left = below.into_iter().filter(is_left);
+        let made_again = all_made_by(again, &makers);
+        let left = below.into_iter().filter(|event| !made_again.contains(&event.line.id));
         (done.left, below) = left.partition(|event| event.owner(&buses).is_some());
         done.others.extend(below);
         done
     }
+}
+
+/// These events, and all that they make, directly or not.
+fn all_made_by(events: HashSet<EventId>, makers: &HashMap<EventId, EventId>) -> HashSet<EventId> {
+    let mut made: HashMap<_, Vec<_>> = HashMap::new();
+    makers.iter().for_each(|(event, maker)| made.entry(maker).or_default().push(*event));
+    let mut next: Vec<_> = events.into_iter().collect();
+    let mut all = HashSet::new();
+    while let Some(event) = next.pop() {
+        if all.insert(event) {
+            next.extend(made.remove(&event).into_iter().flatten());
+        }
+    }
+    all
 }
 
 /// The buses by their names; nothing for a name that several of them have.

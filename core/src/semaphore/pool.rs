@@ -7,6 +7,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
 use hashbrown::HashMap;
+use slab::Slab;
 
 use super::error::SemaphoreError;
 use super::processes::{Lock, Processes};
@@ -35,7 +36,7 @@ struct State {
     /// The waker of each ticket.
     wakers: BTreeMap<Ticket, Waker>,
     /// The invocations that hold slots, with these slots.
-    holders: HashMap<InvocationId, Vec<Weak<Lease>>>,
+    holders: HashMap<InvocationId, Slab<Weak<Lease>>>,
 }
 
 impl Pool {
@@ -69,11 +70,12 @@ impl Pool {
             Some(lease) => lease,
             None => Arc::new(Lease { pool: self.clone(), _held: self.wait(limit).await? }),
         };
-        if let Some(invocation) = caller.own.clone() {
+        let invocation = caller.own.clone().map(|invocation| {
             let mut state = self.state.lock();
-            state.holders.entry(invocation).or_default().push(Arc::downgrade(&lease));
-        }
-        Ok(Slot { lease, invocation: caller.own.clone() })
+            let held = state.holders.entry(invocation.clone()).or_default();
+            (invocation, held.insert(Arc::downgrade(&lease)))
+        });
+        Ok(Slot { lease, invocation })
     }
 
     async fn wait(self: &Arc<Self>, limit: usize) -> Result<Held, SemaphoreError> {
@@ -91,7 +93,7 @@ impl Pool {
         }
         let state = self.state.lock();
         let held = caller.above.iter().filter_map(|above| state.holders.get(above));
-        held.flatten().find_map(Weak::upgrade)
+        held.flatten().find_map(|(_, lease)| lease.upgrade())
     }
 
     /// Changes the slots, and wakes the waiters that now have one.
@@ -130,7 +132,8 @@ impl core::fmt::Debug for Pool {
 #[derive(Debug)]
 pub(crate) struct Slot {
     lease: Arc<Lease>,
-    invocation: Option<InvocationId>,
+    /// Who holds it, and its place among the slots that one holds.
+    invocation: Option<(InvocationId, usize)>,
 }
 
 /// A slot, for as long as it is in use.
@@ -158,11 +161,10 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         // Before the slot itself goes: the next holder must not take us for the holder.
-        let Some(invocation) = &self.invocation else { return };
+        let Some((invocation, own)) = &self.invocation else { return };
         let mut state = self.lease.pool.state.lock();
         if let Some(held) = state.holders.get_mut(invocation) {
-            let own = held.iter().position(|held| held.as_ptr() == Arc::as_ptr(&self.lease));
-            own.map(|own| held.swap_remove(own));
+            held.remove(*own);
             if held.is_empty() {
                 state.holders.remove(invocation);
             }
