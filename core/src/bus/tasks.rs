@@ -5,6 +5,9 @@ use hashbrown::HashMap;
 use super::task::Task;
 use crate::machine::InvocationKey;
 
+/// A table with room for so many is given back when they have ended.
+const MANY: usize = 1024;
+
 #[derive(Default)]
 pub(crate) struct Tasks {
     /// The latest one, if any.
@@ -40,8 +43,17 @@ impl Tasks {
         match self.last.take_if(|(last, _)| *last == invocation) {
             Some((_, task)) => Some(task),
             None if self.others.is_empty() => None,
-            None => self.others.remove(&invocation),
+            None => self.remove_other(invocation),
         }
+    }
+
+    #[inline(never)]
+    fn remove_other(&mut self, invocation: InvocationKey) -> Option<Task> {
+        let task = self.others.remove(&invocation);
+        if self.others.is_empty() && self.others.capacity() >= MANY {
+            self.others = HashMap::new();
+        }
+        task
     }
 
     /// Takes all of them.

@@ -4,6 +4,8 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::any::TypeId;
 
+use hashbrown::HashMap;
+
 use super::any::AnyEvent;
 use super::handle::EventHandle;
 use super::record::{Erased, downcast};
@@ -24,6 +26,9 @@ pub(crate) trait Watcher: Send + Sync {
     /// No more events will come; `dropped` of them found no room.
     fn ended(&self, dropped: u64);
 }
+
+/// A table with room for so many watchers is given back when they have gone.
+const MANY: usize = 1024;
 
 /// Which events a handler, a watcher or a search is for.
 pub(crate) enum Wanted {
@@ -110,6 +115,10 @@ impl HubState {
     #[must_use = "a watcher holds values of the user's: drop it outside the lock"]
     pub(crate) fn unwatch(&mut self, watch: WatchKey) -> Option<Arc<dyn Watcher>> {
         self.books.unwatch(watch);
-        self.watchers.remove(&watch)
+        let watcher = self.watchers.remove(&watch);
+        if self.watchers.is_empty() && self.watchers.capacity() >= MANY {
+            self.watchers = HashMap::new();
+        }
+        watcher
     }
 }

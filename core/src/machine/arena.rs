@@ -74,6 +74,8 @@ impl<Tag> Ix<Tag> {
 
 /// The room made first.
 const FEW: usize = 8;
+/// From here on room is made by an eighth, and is worth giving back.
+const MANY: usize = 1024;
 
 pub(super) struct Arena<T, Tag> {
     slots: Vec<Slot<T>>,
@@ -199,6 +201,12 @@ impl<T, Tag> Arena<T, Tag> {
         }
     }
 
+    /// Returns whether there is room for many more entries than there are after most bursts.
+    #[inline]
+    pub(super) const fn is_roomy(&self) -> bool {
+        self.free.len() >= MANY
+    }
+
     pub(super) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }
@@ -238,7 +246,7 @@ impl<T, Tag> Arena<T, Tag> {
         self.slots.reserve_exact(match self.slots.len() {
             0 => FEW,
             few if few < 64 => 3 * few,
-            some if some < 1024 => some,
+            some if some < MANY => some,
             many => many / 8,
         });
     }

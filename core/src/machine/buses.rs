@@ -169,6 +169,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.say(Output::Dropped(Dropped::Handlers(list)));
         }
         self.forget_completed(ix);
+        self.let_go_of_room();
     }
 
     /// Stops a bus, and removes it with everything it has from the books.
@@ -189,9 +190,20 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Frees the room for events in a hub without buses.
+    /// Frees much room that a burst of events has left.
+    #[inline]
+    pub(super) fn let_go_of_much(&mut self) {
+        if self.works.is_roomy() || self.kins.is_roomy() {
+            self.let_go_of_room();
+        }
+    }
+
+    /// Frees the room for what there is none of any more.
+    #[cold]
+    #[inline(never)]
     fn let_go_of_room(&mut self) {
-        if self.buses.len() == 0 && self.entries.len() == 0 {
+        // The place of an invocation in flight was foretold.
+        if self.flight.is_none() {
             self.entries.let_go();
             self.works.let_go();
             self.invocations.let_go();

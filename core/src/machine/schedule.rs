@@ -78,6 +78,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             self.stand_in_line(ix, line);
         }
         self.pass_hub_slot_on(ix);
+        self.let_go_of_much();
         Asked::Idle
     }
 

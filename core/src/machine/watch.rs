@@ -119,6 +119,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         } else {
             self.watches.remove(ix);
         }
+        if self.watches.is_roomy() {
+            self.watches.let_go();
+        }
     }
 
     /// Reports that the reader has taken one of the events given to it.
