@@ -24,8 +24,8 @@
 //! instead of sleeping until the driver is scheduled, so a request costs no task switch. Nothing is
 //! polled at intervals, and a bus has no thread of its own.
 //!
-//! No lock is held while your code runs, and none of your values is cloned, called or dropped under
-//! one. Panics in handlers, predicates and destructors are caught (with `std`).
+//! The hub's lock, which dispatching and waiting need, is not held while your code runs, and none of your
+//! values is cloned, called or dropped under it. Panics in handlers, predicates and destructors are caught (with `std`).
 //!
 //! Numbered [rules] define what happens when. These pages refer to them as in "(R13)".
 //!

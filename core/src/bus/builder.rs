@@ -332,7 +332,8 @@ impl<H: IntoHub> EventBusBuilder<H> {
         self
     }
 
-    /// Sets how long a handler runs before one warning says so (R25). The default is 15 s.
+    /// Sets how long a handler runs before one warning says so (R25). The default is 15 s; `None` is no
+    /// warning, and zero one for each handler that is pending at its first poll.
     pub fn slow_after(mut self, after: impl Into<Option<Duration>>) -> Self {
         self.config.slow_after = after.into();
         self
@@ -408,7 +409,8 @@ impl<H: IntoHub> EventBusBuilder<H> {
     }
 
     /// Makes the bus and returns its driver for you to poll; none is spawned. A task that awaits one of
-    /// its events may still run handlers itself, but deadlines pass only when the driver is polled.
+    /// its events may still run handlers itself, but deadlines pass only when the driver is polled, or
+    /// when such a task finds something to run.
     pub fn with_driver(self) -> (EventBus, Driver) {
         let bus = self.make(|bus| {
             bus.claim_driver();

@@ -22,7 +22,7 @@ use crate::time::Instant;
 ///
 /// # Cancel safety
 /// Dropping it stops the bus: what runs is aborted, what is queued is cancelled, and every waiter is
-/// woken.
+/// woken. Events that were forwarded go on elsewhere, without the deadlines that this bus kept for them.
 ///
 /// # Examples
 ///

@@ -195,7 +195,8 @@ impl<'a, E: Event> EventBuilder<'a, E> {
     }
 
     /// Makes the event done on each bus at the first value that is not none and not an error (R11).
-    /// Earlier errors stay in the results, and [`EventHandle::result`] reports them.
+    /// Earlier errors stay in the results, and [`EventHandle::result`] reports them. Handlers whose turn
+    /// has not come are cancelled, and forwards are left out.
     ///
     /// ```
     /// use busway::{Cause, Event, EventHandle, HandlerError};

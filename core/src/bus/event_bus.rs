@@ -274,7 +274,9 @@ impl EventBus {
         EventBuilder::new(&self.shared, event, Parentage::Ambient)
     }
 
-    /// Returns the number of events that have not completed, whether pending or started.
+    /// Returns the number of events that have not completed, whether pending or started. Requests and
+    /// published values in flight count too, though they take no place of
+    /// [`max_pending`](super::EventBusBuilder::max_pending).
     #[must_use]
     pub fn pending(&self) -> usize {
         self.shared.hub.lock().books.incomplete(self.shared.key)

@@ -27,7 +27,8 @@ impl EventBus {
         Find::new(&self.shared, Select::named(name.as_ref()))
     }
 
-    /// Returns the events the bus remembers, oldest first (R29).
+    /// Returns the events the bus remembers, oldest first (R29). Requests and published values are among
+    /// them, under the name `busway.message`; [`find_name`](Self::find_name) with `*` leaves them out.
     #[must_use]
     pub fn history(&self) -> Vec<AnyEvent> {
         let shared = &self.shared;

@@ -9,7 +9,6 @@ use core::time::Duration;
 
 use super::EventBus;
 use super::context;
-use super::ending;
 use super::error::WaitError;
 use super::shared::{BusShared, HubShared};
 use super::sleep::{Elapsed, with_timeout};
@@ -150,14 +149,9 @@ impl BusShared {
         }
     }
 
-    /// The machine says that a closed bus is through. The bus ends here, without waiting for its
+    /// Ends a closed bus that is through, nested in whatever else ends here. It does not wait for its
     /// driver to be polled, and only then is the driver told. If the driver was polled in between
     /// and found the bus open again, the call that ends the bus tells it.
-    pub(crate) fn closed(self: &Arc<Self>) {
-        ending::end(self);
-    }
-
-    /// The same, nested in whatever else ends here.
     pub(super) fn end_here(&self) {
         // What its handlers and events dispatch as they are dropped has no parent.
         if context::outside(|| self.end_if_closed()) {

@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::task::Waker;
 
+use super::ending;
 use super::guard;
 use super::handler::Callable;
 use super::record::{Erased, freeze};
@@ -184,7 +185,7 @@ impl Todo {
             }
             Self::EndWatch(watcher, dropped) => watcher.ended(dropped),
             Self::Idle(bus) => bus.idle.wake_all(),
-            Self::Closed(bus) => bus.closed(),
+            Self::Closed(bus) => ending::end(&bus),
             Self::Warn(warning) => hub.warnings.tell(&warning),
             Self::Forget(all) => left.push(Left::Events(all)),
             Self::Drop(dropped) => left.push(Left::Value(dropped)),

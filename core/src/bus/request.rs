@@ -164,7 +164,8 @@ impl EventBus {
     /// reply.
     ///
     /// Requests run at once, alongside the events of the bus and each other. Inside a handler, a
-    /// request is a child of that handler's event.
+    /// request is a child of that handler's event. It does not keep the bus alive: after the last
+    /// `EventBus` is dropped, it fails with [`RequestError::Stopped`].
     ///
     /// ```
     /// # use busway_core::{EventBus, Message, RequestError};

@@ -82,8 +82,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Accepts an event: it is queued and starts when its turn comes.
     ///
     /// # Errors
-    /// The payload comes back when the bus is full or stopped, or the event would be too deep. A
-    /// refused dispatch keeps its permit.
+    /// The payload comes back when the bus is full or stopped, when what it writes ahead cannot be
+    /// written, or when the event would be too deep. A refused dispatch keeps its permit.
     pub fn dispatch(
         &mut self,
         bus: BusKey,

@@ -1,10 +1,11 @@
 //! An invocation in flight: it has started, and no input since then concerns what runs. Most
 //! invocations end first, so the books only record how they ended.
 //!
-//! Inputs first put the invocation in flight into the books, with [`land`](Machine::land). The
-//! exceptions are [`finish`](Machine::finish), which ends it, and inputs that change at most what may
-//! start: the dispatch of a root event, and events written, read or no longer watched. A bus with a
-//! flight is ready and will be asked for work, so no input checks what could start there.
+//! Inputs that concern what runs first put the invocation in flight into the books, with
+//! [`land`](Machine::land). [`finish`](Machine::finish) ends it, and those that change at most what may
+//! start leave it as it is: the dispatch of a root event, registrations, watches, reservations, and
+//! events written or read. A bus with a flight is ready and will be asked for work, so no input checks
+//! what could start there.
 
 use alloc::sync::Arc;
 

@@ -18,7 +18,7 @@ pub struct BusMemory {
     pub events: usize,
     /// The bytes these take, as declared at their dispatch.
     pub bytes: u64,
-    /// Events that have not completed.
+    /// Events that have not completed, requests and published values included.
     pub incomplete: usize,
     /// The incomplete events that have not started there.
     pub queued: usize,

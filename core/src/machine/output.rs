@@ -77,7 +77,8 @@ pub enum Output<P, R, H, C = Completed<P, R>> {
         dropped: u64,
     },
     /// No more events of this bus are queued, running or incomplete than
-    /// [`tell_idle`](super::Machine::tell_idle) asked about. Given once for each call.
+    /// [`tell_idle`](super::Machine::tell_idle) asked about. Given once, however often it was asked
+    /// for.
     Idle {
         /// The bus.
         bus: BusKey,

@@ -1,5 +1,6 @@
-//! The lock of the operating system, which ignores poisoning: no user code runs under a lock, so a
-//! panic leaves no half-made state behind. A thread looks a few times before it sleeps.
+//! The lock of the operating system, which ignores poisoning: user code runs under no lock but that of a
+//! bus's turn, where its panics are caught, so a panic leaves no half-made state behind. A thread looks a
+//! few times before it sleeps.
 
 pub(crate) use std::sync::MutexGuard;
 use std::sync::{PoisonError, TryLockError};
