@@ -120,7 +120,7 @@ impl BusShared {
             holder = helper.and_then(|latched| Holder::attending(self, latched, hub));
             let accepted = input(hub, offer, now);
             if let Some(holder) = &mut holder {
-                holder.ask_books(hub, now);
+                holder.ask_first(hub, now);
             }
             accepted
         });

@@ -319,11 +319,17 @@ impl<'a> Holder<'a> {
         }
     }
 
-    /// Tells the machine what has ended, and asks it what is next, unless there is something to run
-    /// already.
+    /// Asks the machine what is next, right after an event was handed to it.
     // A call, because otherwise all of it would be compiled for each type of event that is run.
     #[inline(never)]
-    pub(crate) fn ask_books(&mut self, hub: &mut HubState, now: Instant) {
+    pub(crate) fn ask_first(&mut self, hub: &mut HubState, now: Instant) {
+        self.ask_books(hub, now);
+    }
+
+    /// Tells the machine what has ended, and asks it what is next, unless there is something to run
+    /// already.
+    #[inline(always)]
+    fn ask_books(&mut self, hub: &mut HubState, now: Instant) {
         let Turn { ended, outcome, run, notices, .. } = &mut *self.turn;
         let asked = hub.step(self.bus.key, ended.take(), outcome, run, notices, now);
         // The machine says `Ready` once: ask until it says that it is idle.

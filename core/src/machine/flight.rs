@@ -192,9 +192,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     ) {
         let Self { buses, entries, works, now, .. } = self;
         let (bus, work) = (&mut buses[bus], &mut works[ix]);
-        let kind = entries.home_mut(visit.cast()).1.kind;
         let next = next.filter(|_| bus.follows_at_once(*now));
-        let follows = next.and_then(|next| Some((next.run, work.next_to_run(kind)?.clone())));
+        let follows = next.and_then(|next| Some((next.run, work.next_to_run()?.clone())));
         let Some((run, handler)) = follows else {
             work.continuing = true;
             return bus.continuing.push(entries.key(visit));

@@ -242,8 +242,12 @@ impl<H> Snapshot<H> {
 
     #[inline]
     pub(super) fn get(&self, index: usize) -> Option<&Arc<Handler<H>>> {
-        let [exact, any] = self.parts();
-        exact.get(index).or_else(|| any.get(index - exact.len()))
+        // Most handlers are for a type.
+        let exact = self.exact.as_ref().map_or(&[][..], |list| list);
+        match exact.get(index) {
+            None => self.any.as_ref()?.get(index - exact.len()),
+            handler => handler,
+        }
     }
 
     #[inline]

@@ -26,6 +26,8 @@ pub(super) struct Work<R, H> {
     pub(super) live: u32,
     pub(super) waiting: u32,
     pub(super) invocations: List<InvocationTag>,
+    /// The kind of its event.
+    kind: Kind,
     pub(super) parallel: bool,
     pub(super) concurrency: Concurrency,
     pub(super) completion: Completion,
@@ -83,6 +85,7 @@ impl<R, H> Work<R, H> {
         debug_assert!(self.handlers.is_none());
         self.next = 0;
         self.total = handlers as u32;
+        self.kind = event.kind;
         let own = event.overrides.as_deref();
         let order = own.and_then(|own| own.handler_order).unwrap_or(bus.handler_order);
         self.parallel = order == HandlerOrder::Parallel;
@@ -93,11 +96,11 @@ impl<R, H> Work<R, H> {
         self.rows.reserve(handlers);
     }
 
-    /// Returns the next handler to start, if it is to be run, for an event of this kind.
+    /// Returns the next handler to start, if it is to be run.
     #[inline]
-    pub(super) fn next_to_run(&self, kind: Kind) -> Option<&Arc<Handler<H>>> {
+    pub(super) fn next_to_run(&self) -> Option<&Arc<Handler<H>>> {
         let next = self.handlers.as_ref()?.get(self.next as usize)?;
-        next.has_row(kind).then_some(next)
+        next.has_row(self.kind).then_some(next)
     }
 
     /// Takes the next handler to start.
@@ -167,6 +170,7 @@ impl<R, H> Default for Work<R, H> {
             live: 0,
             waiting: 0,
             invocations: List::default(),
+            kind: Kind::UNKNOWN,
             parallel: false,
             concurrency: Concurrency::default(),
             completion: Completion::default(),
