@@ -134,8 +134,7 @@ impl BusShared {
         sent
     }
 
-    /// Makes a record of an event and hands it to the machine through `input`. The time may be known. If
-    /// the bus has something new to do, the holder of its turn is told, or else the driver.
+    /// Makes a record of an event and hands it to the machine through `input`. The time may be known.
     pub(crate) fn send<E: Event>(
         self: &Arc<Self>,
         event: E,
@@ -157,7 +156,6 @@ impl BusShared {
         #[cfg(feature = "journal")]
         let attempt = options.attempt;
         let id = options.id;
-        let has_deadline = options.deadline.is_some();
         let claim = options.claim;
         let mut spec = Dispatch::new(Kind::UNKNOWN);
         spec.permit = options.permit;
@@ -173,15 +171,39 @@ impl BusShared {
         });
 
         let mut offer = Offer::<Arc<dyn Erased>> { payload: Some(record.clone()), spec };
+        let kind = (E::NAME, TypeId::of::<E>());
+        let accepted = self.hand_over(&record.head, kind, &mut offer, now, input);
+        match accepted {
+            Ok(_) => Ok(EventHandle::new(record, Vantage::HOME).claimed(claim)),
+            Err(reason) => {
+                drop(offer);
+                let record = Arc::into_inner(record).expect("nobody else has seen it");
+                Err((record.payload, NotSent::Refused(reason)))
+            }
+        }
+    }
+
+    /// Hands an event to the machine and carries out what follows. If the bus has something new to do, the
+    /// holder of its turn is told, or else the driver.
+    #[inline(always)]
+    fn hand_over(
+        self: &Arc<Self>,
+        head: &Head,
+        (name, of_type): (&'static str, TypeId),
+        offer: &mut Offer<Arc<dyn Erased>>,
+        now: Instant,
+        input: impl FnOnce(&mut HubState, &mut Offer<Arc<dyn Erased>>, Instant) -> Accepted,
+    ) -> Accepted {
+        let has_deadline = offer.spec.deadline().is_some();
         // Declared outside the block: returned from it, they would be moved.
         let forgotten;
         let mut notices = None;
         let accepted = {
             let mut hub = self.hub.lock();
-            offer.spec.kind = hub.books.kind_of(E::NAME, TypeId::of::<E>());
-            let accepted = input(&mut hub, &mut offer, now);
+            offer.spec.kind = hub.books.kind_of(name, of_type);
+            let accepted = input(&mut hub, offer, now);
             if let Ok(key) = accepted {
-                record.head.set_key(key);
+                head.set_key(key);
             }
             // Most inputs leave one forgotten event, and nothing else.
             forgotten = hub.books.next_forgotten();
@@ -198,14 +220,7 @@ impl BusShared {
         if let Some(forgotten) = forgotten {
             guard::discard(forgotten);
         }
-        match accepted {
-            Ok(_) => Ok(EventHandle::new(record, Vantage::HOME).claimed(claim)),
-            Err(reason) => {
-                drop(offer);
-                let record = Arc::into_inner(record).expect("nobody else has seen it");
-                Err((record.payload, NotSent::Refused(reason)))
-            }
-        }
+        accepted
     }
 
     // Inlined, so that the head is made where the record stays.

@@ -7,9 +7,9 @@ use super::event_state::VisitState;
 use super::flight::Flight;
 use super::registry::Place;
 use super::results::EventStatus;
-use super::state::{EventIx, InvocationIx, Slot, VisitIx};
+use super::state::{BusIx, EventIx, InvocationIx, Slot, VisitIx};
 use super::work::Work;
-use super::{BusKey, Concurrency, Machine};
+use super::{BusKey, Machine};
 
 impl<P: Clone, R, H> Machine<P, R, H> {
     /// Recounts every count and flag from the entries.
@@ -18,68 +18,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Returns the first disagreement.
     pub fn audit(&self) -> Result<(), String> {
         let mut hub = Slot::default();
-        for (ix, bus) in self.buses.iter() {
-            let mut slot = Slot::default();
-            let mut queued = 0;
-            let mut incomplete = 0;
-            let mut raised = 0;
-            for (at, visit) in self.entries.visits().filter(|(_, visit)| visit.bus == ix) {
-                let flight = self.flight.as_ref().filter(|flight| flight.visit == at);
-                let flies_alone = flight.is_some_and(Flight::is_in_queue);
-                queued += usize::from(visit.state == VisitState::Queued || flies_alone);
-                let event = &self.entries[visit.event];
-                incomplete += usize::from(!event.is_complete());
-                raised += usize::from(
-                    visit.state == VisitState::Queued && self.raise_of(visit.event) > 0,
-                );
-                let Some(work) = visit.work.map(|work| &self.works[work]) else {
-                    let runs = visit.state == VisitState::Running;
-                    expect(runs == flies_alone, || {
-                        format!("{:?} without work", self.entries.key(visit.event))
-                    })?;
-                    continue;
-                };
-                let live = self.invocations_of(work).count() + flight.iter().count();
-                expect(live == work.live as usize, || {
-                    format!("work: {} live, counted {live}", work.live)
-                })?;
-                let counts = work.is_awake() == work.awake && work.waiting <= work.live;
-                expect(counts, || format!("work: {} of {} wait", work.waiting, work.live))?;
-                let waiting = self.waiting_of(work);
-                expect(waiting == work.waiting, || {
-                    format!("work: {} wait, counted {waiting}", work.waiting)
-                })?;
-                if visit.state == VisitState::Running {
-                    let (held, awake) = (1, usize::from(work.awake));
-                    if work.concurrency != Concurrency::Parallel {
-                        slot = Slot { occupied: slot.occupied + held, busy: slot.busy + awake };
-                    }
-                    if work.concurrency == Concurrency::HubSerial {
-                        hub = Slot { occupied: hub.occupied + held, busy: hub.busy + awake };
-                    }
-                }
-            }
-            let name = &bus.name;
-            expect(bus.ready || self.flight_on(ix).is_none(), || format!("{name} is not asked"))?;
-            expect(slot == bus.slot, || {
-                format!("slot of {name}: {:?}, counted {slot:?}", bus.slot)
-            })?;
-            let placed = bus.raised.len() + bus.raised_parallel.len();
-            expect(raised == placed, || format!("raised on {name}: {placed}, counted {raised}"))?;
-            expect(incomplete == bus.incomplete, || {
-                format!("incomplete on {name}: {}, counted {incomplete}", bus.incomplete)
-            })?;
-            let kept = self.entries.visits().filter(|(_, visit)| {
-                visit.bus == ix && (visit.remembered || !self.entries[visit.event].is_complete())
-            });
-            let kept = kept.count();
-            expect(kept == bus.in_memory, || {
-                format!("in memory on {name}: {}, counted {kept}", bus.in_memory)
-            })?;
-            for length in [bus.queue.len(), bus.queue.iter(&self.entries).count()] {
-                let is_so = length == queued;
-                expect(is_so, || format!("queue of {name}: {length}, counted {queued}"))?;
-            }
+        for (ix, _) in self.buses.iter() {
+            self.audit_bus(ix, &mut hub)?;
         }
         expect(hub == self.hub_slot, || format!("hub slot: {:?}, counted {hub:?}", self.hub_slot))?;
         let named = |(_, place): &&(BusKey, Place)| matches!(place, Place::Name(_));
@@ -88,6 +28,66 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let noted = self.kinds.uses();
         expect(uses == noted, || format!("names: {noted} uses, counted {uses}"))?;
         self.audit_events()
+    }
+
+    /// Recounts a bus, and adds what it takes of the hub's slot.
+    fn audit_bus(&self, ix: BusIx, hub: &mut Slot) -> Result<(), String> {
+        let (bus, mut slot) = (&self.buses[ix], Slot::default());
+        let (mut queued, mut incomplete, mut raised, mut kept) = (0, 0, 0, 0);
+        for (at, visit) in self.entries.visits().filter(|(_, visit)| visit.bus == ix) {
+            let flies_alone = self.flight_at(at).is_some_and(Flight::is_in_queue);
+            let is_queued = visit.state == VisitState::Queued;
+            let is_complete = self.entries[visit.event].is_complete();
+            queued += usize::from(is_queued || flies_alone);
+            incomplete += usize::from(!is_complete);
+            raised += usize::from(is_queued && self.raise_of(visit.event) > 0);
+            kept += usize::from(visit.remembered || !is_complete);
+            match visit.work {
+                Some(work) => self.audit_work(at, &self.works[work], (&mut slot, hub))?,
+                None => expect((visit.state == VisitState::Running) == flies_alone, || {
+                    format!("{:?} without work", self.entries.key(visit.event))
+                })?,
+            }
+        }
+        let name = &bus.name;
+        expect(bus.ready || self.flight_on(ix).is_none(), || format!("{name} is not asked"))?;
+        expect(slot == bus.slot, || format!("slot of {name}: {:?}, counted {slot:?}", bus.slot))?;
+        let agree = |what: &str, noted: usize, counted: usize| {
+            expect(noted == counted, || format!("{what} {name}: {noted}, counted {counted}"))
+        };
+        agree("raised on", bus.raised.len() + bus.raised_parallel.len(), raised)?;
+        agree("incomplete on", bus.incomplete, incomplete)?;
+        agree("in memory on", bus.in_memory, kept)?;
+        agree("queue of", bus.queue.len(), queued)?;
+        agree("linked in the queue of", bus.queue.iter(&self.entries).count(), queued)
+    }
+
+    /// Recounts the work of a visit, and adds what it takes of the slots of its bus and the hub.
+    fn audit_work(
+        &self,
+        at: VisitIx,
+        work: &Work<R, H>,
+        (slot, hub): (&mut Slot, &mut Slot),
+    ) -> Result<(), String> {
+        let live = self.invocations_of(work).count() + self.flight_at(at).iter().count();
+        expect(live == work.live as usize, || format!("work: {} live, counted {live}", work.live))?;
+        let counts = work.is_awake() == work.awake && work.waiting <= work.live;
+        expect(counts, || format!("work: {} of {} wait", work.waiting, work.live))?;
+        let waiting = self.waiting_of(work);
+        expect(waiting == work.waiting, || {
+            format!("work: {} wait, counted {waiting}", work.waiting)
+        })?;
+        if self.entries[at].state == VisitState::Running {
+            work.concurrency.change_slots(slot, hub, |slot| {
+                slot.occupied += 1;
+                slot.busy += usize::from(work.awake);
+            });
+        }
+        Ok(())
+    }
+
+    fn flight_at(&self, visit: VisitIx) -> Option<&Flight> {
+        self.flight.as_ref().filter(|flight| flight.visit == visit)
     }
 
     fn waiting_of(&self, work: &Work<R, H>) -> u32 {

@@ -66,7 +66,7 @@ impl Dispatch {
     }
 
     #[inline]
-    fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         self.overrides.as_ref()?.deadline
     }
 
