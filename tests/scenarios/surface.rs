@@ -120,7 +120,7 @@ async fn r40_a_bus_is_known_by_its_identity<E: Env>(env: E) -> Outcome {
 
 async fn r22_a_limit_is_a_duration<E: Env>(env: E) -> Outcome {
     let bus = env.builder("main").limit(Duration::from_secs(60)).build();
-    bus.handler(|_: EventHandle<Note>| std::future::pending::<()>()).limit(Limit::Off).register();
+    bus.handler(|_: EventHandle<Note>| std::future::pending::<()>()).limit(None).register();
     let event = bus.event(Note).limit(env.ticks(1)).run().await?;
     let error = event.results()[0].error();
     assert!(matches!(error, Some(HandlerError::TimedOut { limit }) if limit == env.ticks(1)));

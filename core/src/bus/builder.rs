@@ -325,8 +325,8 @@ impl<H: IntoHub> EventBusBuilder<H> {
         self
     }
 
-    /// Sets the limit of an invocation whose handler and event leave it open (R22). The default is 60 s,
-    /// zero is no limit.
+    /// Sets the limit of an invocation whose handler and event leave it open (R22). The default is 60 s;
+    /// zero, or `None`, is no limit.
     pub fn limit(mut self, limit: impl Into<Limit>) -> Self {
         self.config.limit = limit.into();
         self

@@ -27,6 +27,13 @@ impl From<Duration> for Limit {
     }
 }
 
+/// `None` is [`Limit::Off`], as it is no limit elsewhere.
+impl From<Option<Duration>> for Limit {
+    fn from(limit: Option<Duration>) -> Self {
+        limit.map_or(Self::Off, Self::After)
+    }
+}
+
 impl Limit {
     /// Returns the smaller limit of the handler and the event, or the bus's where both inherit.
     #[inline]
