@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use busway::{
-    AnyEvent, BoxError, Completion, Event, EventHandle, EventId, EventStatus, HandlerError, Limit,
+    AnyEvent, BoxError, Completion, Event, EventHandle, EventId, EventStatus, HandlerError,
     Message, Overflow, ResultError, Retry, WaitError,
 };
 
