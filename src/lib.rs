@@ -32,8 +32,8 @@ pub use busway_smol as smol;
 pub use busway_tokio as tokio;
 
 /// Creates a bus of this name, with the default settings and a hub of its own. At its first dispatch it
-/// takes the tokio runtime it is used in; outside of tokio, the one it was made in; else what [`latch`]
-/// finds.
+/// takes the runtime that [`latch`] finds there: the tokio runtime it is used in, or that of another
+/// adapter. Where there is none, it takes the tokio runtime it was made in, unless that was shut down.
 ///
 /// For settings, see [`builder`].
 #[must_use]
@@ -147,8 +147,13 @@ pub fn latch() -> Result<Arc<dyn Runtime>, NoRuntime> {
 /// The source of a hub that is made here: it is asked at each dispatch until it gives a runtime.
 #[cfg(feature = "tokio")]
 fn latch_from_here() -> impl Fn() -> Result<Arc<dyn Runtime>, NoRuntime> + Send + Sync {
-    let home = busway_tokio::Tokio::latch();
-    move || busway_tokio::Tokio::latch().or_else(|_| home.clone()).or_else(|_| anywhere())
+    let home = busway_tokio::Tokio::current();
+    move || {
+        latch().or_else(|nowhere| match &home {
+            Ok(home) if !home.is_shut_down() => Ok(Arc::new(home.clone()) as _),
+            _ => Err(nowhere),
+        })
+    }
 }
 
 #[cfg(not(feature = "tokio"))]

@@ -32,6 +32,7 @@
 mod pause;
 mod timer;
 
+use std::future::pending;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -78,6 +79,16 @@ impl Tokio {
             |clock| TokioInstant::from_std(clock.epoch()),
         );
         Self { handle, epoch, clock }
+    }
+
+    /// Returns whether the runtime was shut down: it runs nothing any more.
+    #[must_use]
+    pub fn is_shut_down(&self) -> bool {
+        // The handle does not say, but such a runtime drops its tasks at once.
+        let probe = self.handle.spawn(pending::<()>());
+        let is_dropped = probe.is_finished();
+        probe.abort();
+        is_dropped
     }
 
     /// Returns [`Tokio::current`], for builders that ask for a runtime when they need it.

@@ -61,7 +61,9 @@ struct Readme;
 /// # Generic events
 ///
 /// The type's own bounds have to make it an event: `struct Changed<T: Send + Sync + 'static>(T);`, and
-/// `T: Serialize` for `json`. All instances of a generic type share one name and one schema. A handler of `Changed<User>` gets
+/// `T: Serialize` for `json`.
+///
+/// All instances of a generic type share one name and one schema. A handler of `Changed<User>` gets
 /// none of the others; a handler by name gets all. A journal cannot tell them apart when it gives
 /// events back: write events of a struct for each.
 #[proc_macro_derive(Event, attributes(event))]

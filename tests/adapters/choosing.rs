@@ -213,9 +213,9 @@ fn an_executor_that_is_dropped_stops_its_buses() {
     assert!(bus.is_stopped());
 }
 
-#[cfg(feature = "tokio")]
+#[cfg(all(feature = "tokio", not(any(feature = "smol", feature = "async-std"))))]
 #[test]
-fn a_bus_made_inside_tokio_goes_back_there_from_anywhere() {
+fn a_bus_made_inside_tokio_goes_back_there_where_there_is_no_runtime() {
     let runtime = tokio_runtime();
     let buses =
         runtime.block_on(async { [busway::bus("alone"), busway::hub().bus("of_hub").build()] });
@@ -233,6 +233,13 @@ fn a_bus_made_inside_tokio_goes_back_there_from_anywhere() {
     let home = used.handle().id();
     bus.on(move |_: EventHandle<Ask>| Handle::current().id() == home);
     assert!(used.block_on(bus.run(Ask)).unwrap().result().unwrap(), "where it is used comes first");
+    let bus = made.block_on(async { busway::bus("orphan") });
+    drop(made);
+    assert!(
+        matches!(bus.dispatch(Ask), Err(busway::DispatchError::NoRuntime { .. })),
+        "it was shut down"
+    );
+    assert!(!bus.is_stopped());
 }
 
 #[test]

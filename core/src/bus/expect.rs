@@ -198,7 +198,8 @@ impl<In: Send + 'static> Expect<In> {
     /// Gives up when `limit` has passed.
     ///
     /// # Errors
-    /// [`ExpectError::TimedOut`], or the other reasons why no event came.
+    /// [`ExpectError::TimedOut`], [`ExpectError::NoRuntime`] if there is nothing to measure the time with, or
+    /// the other reasons why no event came.
     ///
     /// # Cancel safety
     /// Dropping it leaves nothing behind.

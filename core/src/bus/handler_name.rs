@@ -17,7 +17,7 @@ impl HandlerName {
     /// The name of a handler that was given none.
     #[track_caller]
     pub(crate) fn of<F>() -> Self {
-        Self::read(core::any::type_name::<F>(), Location::caller().line())
+        Self::read(core::any::type_name::<F>(), size_of::<F>() > 0, Location::caller().line())
     }
 
     pub(crate) const fn given(name: String) -> Self {
@@ -26,17 +26,19 @@ impl HandlerName {
 
     /// Reads what the compiler writes: `m::plain`, `m::generic<A, B>`, `<S as m::Trait>::method`,
     /// `m::S<A>::method`, any of them with `::{{closure}}`, and for a method with its value
-    /// `(alloc::sync::Arc<m::S>, m::S::method)`.
-    fn read(path: &str, line: u32) -> Self {
+    /// `(alloc::sync::Arc<m::S>, m::S::method)`. Functions themselves have no size.
+    fn read(path: &str, has_size: bool, line: u32) -> Self {
         let pair = path.strip_prefix('(').and_then(|pair| pair.strip_suffix(')'));
         let path = pair.map_or(path, second);
         let function = path.trim_end_matches("::{{closure}}");
         let (owner, name) = split_last(function);
+        let is_closure = function.len() < path.len();
+        let is_value = has_size && pair.is_none() && !is_closure;
         let is_pointer = POINTERS.iter().any(|start| path.starts_with(start));
-        if is_pointer || name.starts_with(char::is_uppercase) {
+        if is_pointer || (is_value && name.starts_with(char::is_uppercase)) {
             return Self { function: path.into(), line: Some(line) };
         }
-        let line = (function.len() < path.len()).then_some(line);
+        let line = is_closure.then_some(line);
         let function = name;
         let function = match type_of(owner) {
             "" => function.into(),
@@ -109,7 +111,7 @@ mod tests {
     use alloc::vec::Vec;
 
     fn name_of<F>(_: F) -> String {
-        HandlerName::read(core::any::type_name::<F>(), 7).to_string()
+        HandlerName::read(core::any::type_name::<F>(), size_of::<F>() > 0, 7).to_string()
     }
 
     struct Service;
@@ -158,7 +160,7 @@ mod tests {
         assert_eq!(name_of(|| || ()), "handlers_are_named_after_their_functions:7");
         assert_eq!(name_of(two::<fn() -> u8, fn(u8) -> Arc<u8>>), "two");
         // What names slots of semaphores has no line, which another build may have elsewhere.
-        let closure = HandlerName::read("m::main::{{closure}}", 7);
+        let closure = HandlerName::read("m::main::{{closure}}", false, 7);
         assert_eq!((&*closure.function, &*closure.to_string()), ("main", "main:7"));
     }
 
@@ -172,6 +174,21 @@ mod tests {
         assert!(name.contains("fn(&'") && name.ends_with(" u8):7"), "{name}");
         let boxed: Box<dyn Fn()> = Box::new(plain);
         assert_eq!(name_of(boxed), "alloc::boxed::Box<dyn core::ops::function::Fn()>:7");
+    }
+
+    #[test]
+    fn a_name_may_begin_with_a_capital() {
+        static MADE: fn() -> String = || {
+            let number = 7;
+            name_of(move || number)
+        };
+        #[allow(non_snake_case)]
+        fn Shouts() {}
+        assert_eq!(MADE(), "MADE:7");
+        assert_eq!(
+            (name_of(Shouts), name_of((Arc::new(Service), Shouts))),
+            ("Shouts".into(), "Shouts".into())
+        );
     }
 
     #[test]

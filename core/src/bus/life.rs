@@ -262,6 +262,10 @@ impl HubShared {
     /// Waits until these buses have nothing left to do: for one after the other, until all of them have
     /// nothing at the same time.
     async fn idle(&self, buses: &[Arc<BusShared>]) {
+        let is_idle = |bus: &BusShared| self.input(|hub| hub.books.is_idle_but(&[bus.key], None));
+        if let [bus] = buses {
+            return self.wait_at(buses, || is_idle(bus)).await;
+        }
         let mut first = 0;
         let busy_from = |first: usize| {
             self.input(|hub| {
@@ -271,8 +275,7 @@ impl HubShared {
         };
         while let Some(busy) = busy_from(first) {
             let bus = &buses[busy];
-            let is_idle = || self.input(|hub| hub.books.is_idle_but(&[bus.key], None));
-            self.wait_at(core::slice::from_ref(bus), is_idle).await;
+            self.wait_at(core::slice::from_ref(bus), || is_idle(bus)).await;
             first = busy;
         }
     }
