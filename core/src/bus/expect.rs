@@ -207,11 +207,11 @@ impl<In: Send + 'static> Expect<In> {
         let runtime = match self.bus.hub.timekeeper() {
             Ok(runtime) => runtime,
             Err(source) => {
-                let answer = poll_fn(|cx| Poll::Ready(Pin::new(&mut self).poll(cx))).await;
-                let Poll::Ready(answer) = answer else {
-                    return Err(ExpectError::NoRuntime(source));
-                };
-                return answer;
+                let at_once = poll_fn(|cx| match Pin::new(&mut self).poll(cx) {
+                    Poll::Pending => Poll::Ready(Err(ExpectError::NoRuntime(source))),
+                    ready => ready,
+                });
+                return at_once.await;
             }
         };
         match Clock::new(runtime).within(Some(limit), self).await {

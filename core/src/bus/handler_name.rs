@@ -38,13 +38,11 @@ impl HandlerName {
         if is_pointer || (is_value && name.starts_with(char::is_uppercase)) {
             return Self { function: path.into(), line: Some(line) };
         }
-        let line = is_closure.then_some(line);
-        let function = name;
         let function = match type_of(owner) {
-            "" => function.into(),
-            owner => format!("{owner}::{function}"),
+            "" => name.into(),
+            owner => format!("{owner}::{name}"),
         };
-        Self { function, line }
+        Self { function, line: is_closure.then_some(line) }
     }
 }
 

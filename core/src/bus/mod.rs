@@ -37,6 +37,7 @@ mod report;
 mod request;
 mod results;
 mod retried;
+mod room;
 mod send;
 pub(crate) mod share;
 mod shared;

@@ -221,7 +221,7 @@ impl HubState {
         now: Instant,
     ) -> Asked {
         let Self { books, lines, .. } = self;
-        books.step(bus, ended, outcome, run, now, |done| notices.completed(lines.end(done)))
+        books.step(bus, ended, outcome, run, now, |_, done| notices.completed(lines.end(done)))
     }
 
     /// What an output asks for. What needs no user code is noted here.

@@ -2,11 +2,9 @@
 
 use hashbrown::HashMap;
 
+use super::room;
 use super::task::Task;
 use crate::machine::InvocationKey;
-
-/// A table with room for so many is given back when they have ended.
-const MANY: usize = 1024;
 
 #[derive(Default)]
 pub(crate) struct Tasks {
@@ -50,9 +48,7 @@ impl Tasks {
     #[inline(never)]
     fn remove_other(&mut self, invocation: InvocationKey) -> Option<Task> {
         let task = self.others.remove(&invocation);
-        if self.others.is_empty() && self.others.capacity() >= MANY {
-            self.others = HashMap::new();
-        }
+        room::give_back(&mut self.others);
         task
     }
 

@@ -4,11 +4,10 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::any::TypeId;
 
-use hashbrown::HashMap;
-
 use super::any::AnyEvent;
 use super::handle::EventHandle;
 use super::record::{Erased, downcast};
+use super::room;
 use super::shared::{BusShared, HubState};
 use super::vantage::Vantage;
 use crate::event::Event;
@@ -26,9 +25,6 @@ pub(crate) trait Watcher: Send + Sync {
     /// No more events will come; `dropped` of them found no room.
     fn ended(&self, dropped: u64);
 }
-
-/// A table with room for so many watchers is given back when they have gone.
-const MANY: usize = 1024;
 
 /// Which events a handler, a watcher or a search is for.
 pub(crate) enum Wanted {
@@ -116,9 +112,7 @@ impl HubState {
     pub(crate) fn unwatch(&mut self, watch: WatchKey) -> Option<Arc<dyn Watcher>> {
         self.books.unwatch(watch);
         let watcher = self.watchers.remove(&watch);
-        if self.watchers.is_empty() && self.watchers.capacity() >= MANY {
-            self.watchers = HashMap::new();
-        }
+        room::give_back(&mut self.watchers);
         watcher
     }
 }

@@ -8,7 +8,7 @@ use super::short_queue::ShortQueue;
 use super::{BusKey, InvocationKey, Machine};
 
 /// Outputs not taken yet.
-pub(super) struct Said<P, R, H> {
+pub(crate) struct Said<P, R, H> {
     notes: ShortQueue<Note>,
     wide: VecDeque<WideNote<P, R, H>>,
     /// The number of notes of invocations that go on.

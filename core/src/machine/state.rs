@@ -167,7 +167,7 @@ impl<H> BusState<H> {
     pub(super) fn follows_at_once(&self, now: Instant) -> bool {
         // What rests is woken by an input that has flights land.
         debug_assert!(self.resuming.is_empty());
-        self.continuing.is_empty() && self.timers.next().is_none_or(|(at, _)| at > now)
+        self.continuing.is_empty() && self.timers.due(now).is_none()
     }
 
     /// Returns whether it accepts an event that another bus sends on.

@@ -24,8 +24,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         now: Instant,
     ) -> (Option<Outcome<R>>, Next<P, H>) {
         let (mut outcome, mut run) = (Some(outcome), None);
-        let asked =
-            self.step_with(bus, Some(invocation), &mut outcome, &mut run, now, Said::completed);
+        let asked = self.step(bus, Some(invocation), &mut outcome, &mut run, now, Said::completed);
         (outcome, Next::of(run, asked))
     }
 
@@ -35,19 +34,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// instead, and comes before all outputs.
     #[inline(always)]
     pub(crate) fn step(
-        &mut self,
-        bus: BusKey,
-        ended: Option<InvocationKey>,
-        outcome: &mut Option<Outcome<R>>,
-        run: &mut Option<Run<P, H>>,
-        now: Instant,
-        end: impl FnOnce(Done<'_, P, R>),
-    ) -> Asked {
-        self.step_with(bus, ended, outcome, run, now, |_, done| end(done))
-    }
-
-    #[inline(always)]
-    fn step_with(
         &mut self,
         bus: BusKey,
         ended: Option<InvocationKey>,

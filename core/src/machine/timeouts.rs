@@ -7,7 +7,7 @@ use super::entries::Entries;
 use super::output::Warning;
 use super::registry::Place;
 use super::results::{Cause, HandlerInfo, Outcome};
-use super::state::{BusIx, BusState, EventIx, InvocationIx, Timer};
+use super::state::{BusIx, EventIx, InvocationIx, Timer};
 use super::timers::NOWHERE;
 use super::work::Invocation;
 use super::{BusKey, InvocationKey, InvocationTag, Machine};
@@ -48,8 +48,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[inline(never)]
     pub(super) fn end_due(&mut self, bus: BusIx) {
         self.land();
-        let due = |bus: &BusState<H>, now: Instant| bus.timers.next().filter(|(at, _)| *at <= now);
-        while let Some((at, timer)) = due(&self.buses[bus], self.now) {
+        while let Some((at, timer)) = self.buses[bus].timers.due(self.now) {
             match timer {
                 Timer::Invocation(invocation) => self.invocation_is_due(invocation, at),
                 Timer::Event(event) => self.event_is_due(event),

@@ -31,6 +31,12 @@ impl<K: Copy> Timers<K> {
         next.map(|&(at, _, key)| (at, key))
     }
 
+    /// The first timer, if its time has come.
+    #[inline]
+    pub(super) fn due(&self, now: Instant) -> Option<(Instant, K)> {
+        self.next().filter(|(at, _)| *at <= now)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.heap.len() + usize::from(self.last.is_some())
     }
