@@ -5,8 +5,6 @@ use core::str::FromStr;
 
 use uuid::Uuid;
 
-use crate::sync::atomic::{AtomicU64, Ordering};
-
 /// The id of an event: a version 7 UUID (RFC 9562), so that ids sort by time of dispatch. A counter
 /// keeps the events of one hub in order within a millisecond.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,6 +13,16 @@ pub struct EventId(Uuid);
 impl EventId {
     /// Stands for an id that is absent.
     pub(crate) const NIL: Self = Self(Uuid::nil());
+
+    #[inline]
+    pub(crate) const fn from_halves(high: u64, low: u64) -> Self {
+        Self(Uuid::from_u64_pair(high, low))
+    }
+
+    #[inline]
+    pub(crate) fn halves(self) -> (u64, u64) {
+        self.0.as_u64_pair()
+    }
 
     /// Returns the id as a UUID.
     #[must_use]
@@ -71,24 +79,25 @@ impl<'de> serde::Deserialize<'de> for EventId {
 #[derive(Debug)]
 pub(crate) struct IdSource {
     seed: u64,
-    count: AtomicU64,
+    count: u64,
 }
 
 impl IdSource {
     pub(crate) fn new(seed: u64) -> Self {
         // The count starts anywhere in the lower half of its 42 bits, so that it does not wrap.
-        Self { seed, count: AtomicU64::new(mix(seed) >> 23) }
+        Self { seed, count: mix(seed) >> 23 }
     }
 
     #[inline]
-    pub(crate) fn next(&self, unix_millis: u64) -> EventId {
-        let count = self.count.fetch_add(1, Ordering::Relaxed);
+    pub(crate) const fn next(&mut self, unix_millis: u64) -> EventId {
+        let count = self.count;
+        self.count = count.wrapping_add(1);
         let random = mix(self.seed.wrapping_add(count)) >> 32;
         // 48 bits of time, the version, 12 bits of count, the variant, 30 bits of count, then 32
         // that nobody can guess (RFC 9562, 5.7).
         let high = (unix_millis << 16) | 0x7000 | ((count >> 30) & 0x0fff);
         let low = (0b10 << 62) | ((count & 0x3fff_ffff) << 32) | random;
-        EventId(Uuid::from_u64_pair(high, low))
+        EventId::from_halves(high, low)
     }
 }
 
@@ -122,7 +131,7 @@ mod tests {
     #[test]
     fn ids_of_one_millisecond_are_in_order_and_of_version_7() {
         for seed in 0..200 {
-            let source = IdSource::new(seed);
+            let mut source = IdSource::new(seed);
             let ids: Vec<_> = (0..1_000).map(|_| source.next(1_700_000_000_000)).collect();
             assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
             assert_eq!(ids[0].as_uuid().get_version_num(), 7);

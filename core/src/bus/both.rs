@@ -39,7 +39,7 @@ macro_rules! for_both_handles {
             /// Returns the event's id.
             #[must_use]
             pub fn id(&self) -> EventId {
-                self.record.head().id
+                self.record.head().id()
             }
 
             /// Returns the name of the event's type.

@@ -230,7 +230,7 @@ impl<E: Event> fmt::Debug for EventHandle<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventHandle")
             .field("event_type", &E::NAME)
-            .field("id", &self.record.head.id)
+            .field("id", &self.record.head.id())
             .finish_non_exhaustive()
     }
 }
@@ -284,7 +284,7 @@ impl<E> FusedFuture for Wait<E> {
 
 impl<E> fmt::Debug for Wait<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let event = self.0.handle().map(|handle| handle.record.head.id);
+        let event = self.0.handle().map(|handle| handle.record.head.id());
         f.debug_struct("Wait").field("event", &event).finish_non_exhaustive()
     }
 }

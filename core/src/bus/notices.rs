@@ -11,7 +11,7 @@ use super::guard;
 use super::handler::Callable;
 use super::record::{Erased, freeze};
 use super::report;
-use super::shared::{BookOutput, BookRun, BusShared, HubShared, HubState, Lines};
+use super::shared::{BookHand, BookOutput, BusShared, HubShared, HubState, Lines};
 use super::value::Answer;
 use super::watch::Watcher;
 use crate::machine::{Asked, BusKey, Done, Dropped, InvocationKey, Outcome, Output, Warning};
@@ -208,7 +208,7 @@ impl HubState {
         books.next_completed(|done| lines.end(done))
     }
 
-    /// Ends an invocation, if one has ended, and puts what is next on the bus into `run`. If an event ends
+    /// Ends an invocation, if one has ended, and puts what is next on the bus in `hand`. If an event ends
     /// with the invocation, notes it, and whom to wake in `notices`.
     #[inline(always)]
     pub(crate) fn step(
@@ -216,12 +216,12 @@ impl HubState {
         bus: BusKey,
         ended: Option<InvocationKey>,
         outcome: &mut Option<Outcome<Answer>>,
-        run: &mut Option<BookRun>,
+        hand: &mut BookHand,
         notices: &mut Notices,
         now: Instant,
     ) -> Asked {
         let Self { books, lines, .. } = self;
-        books.step(bus, ended, outcome, run, now, |_, done| notices.completed(lines.end(done)))
+        books.step(bus, ended, outcome, hand, now, |_, done| notices.completed(lines.end(done)))
     }
 
     /// What an output asks for. What needs no user code is noted here.

@@ -30,7 +30,7 @@ impl Holder<'_> {
         let parent = ParentRef {
             event: Some(event),
             depth: head.depth,
-            link: ParentLink::new(head.id, Some(entry.info.key)),
+            link: ParentLink::new(head.id(), Some(entry.info.key)),
         };
         let polled_with = |waker| {
             let polled = Some(Polled { hub, invocation, waker });
@@ -66,9 +66,8 @@ impl Holder<'_> {
                 }
             }
         };
-        // It may no longer be registered, and this may be the last reference.
-        if let Some(entry) = Arc::into_inner(entry) {
-            discard_handler(entry);
+        if let Some(earlier) = self.turn.hand.spare.replace(entry) {
+            discard_handler(earlier);
         }
         ended
     }
@@ -148,7 +147,15 @@ impl Holder<'_> {
     }
 }
 
+/// Drops a handler. It may no longer be registered, and this may be the last reference.
+#[inline]
+pub(super) fn discard_handler(handler: Arc<Handler<Arc<dyn Callable>>>) {
+    if let Some(handler) = Arc::into_inner(handler) {
+        discard_function(handler);
+    }
+}
+
 #[cold]
-fn discard_handler(handler: Handler<Arc<dyn Callable>>) {
+fn discard_function(handler: Handler<Arc<dyn Callable>>) {
     guard::discard(handler);
 }

@@ -28,7 +28,9 @@ pub(crate) struct Head {
     /// The bus it was dispatched on. A remembered event thereby keeps its bus until the bus is taken
     /// out of the books.
     pub(crate) bus: Arc<BusShared>,
-    pub(crate) id: EventId,
+    /// Its halves, set under the hub's lock before anybody else sees the event: so ids are in the order
+    /// of the queue.
+    id: [AtomicU64; 2],
     pub(crate) created_at: Instant,
     pub(crate) depth: u32,
     /// Beside the id, because an `Option` of it would be moved byte by byte.
@@ -219,14 +221,13 @@ impl Head {
     #[inline(always)]
     pub(crate) fn new(
         bus: Arc<BusShared>,
-        id: EventId,
         created_at: Instant,
         depth: u32,
         parent: Option<ParentLink>,
     ) -> Self {
         Self {
             bus,
-            id,
+            id: [AtomicU64::new(0), AtomicU64::new(0)],
             created_at,
             depth,
             has_parent: parent.is_some(),
@@ -255,6 +256,18 @@ impl Head {
             #[cfg(feature = "journal")]
             in_handler: self.in_handler,
         })
+    }
+
+    pub(crate) fn id(&self) -> EventId {
+        let [high, low] = self.id.each_ref().map(|half| half.load(Ordering::Relaxed));
+        EventId::from_halves(high, low)
+    }
+
+    #[inline]
+    pub(crate) fn set_id(&self, id: EventId) {
+        let (high, low) = id.halves();
+        self.id[0].store(high, Ordering::Relaxed);
+        self.id[1].store(low, Ordering::Relaxed);
     }
 
     /// The event's key in the machine.
@@ -316,7 +329,7 @@ mod tests {
         let id = EventId::from(uuid::Uuid::nil());
         let link = ParentLink::new(id, None);
         let bus = EventBus::builder("bus").build();
-        let head = |parent| Head::new(bus.shared.clone(), id, Instant::EPOCH, 0, parent);
+        let head = |parent| Head::new(bus.shared.clone(), Instant::EPOCH, 0, parent);
         assert_eq!(head(Some(link)).parent().map(|parent| parent.id), Some(id));
         assert!(head(None).parent().is_none());
     }

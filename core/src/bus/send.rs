@@ -11,7 +11,7 @@ use super::guard;
 use super::handle::EventHandle;
 use super::notices::Notices;
 use super::record::{Erased, Head, ParentLink, Record};
-use super::shared::{BusShared, HubState, Latched};
+use super::shared::{BusShared, HubState};
 use super::turn::Holder;
 use super::vantage::Vantage;
 use crate::event::Event;
@@ -38,7 +38,11 @@ impl ParentRef {
         let handler = seen.by(head).and_then(|by| {
             context::handler_of(hub, by).or_else(|| hub.lock().books.handler_of(by))
         });
-        Self { event: Some(head.key()), depth: head.depth, link: ParentLink::new(head.id, handler) }
+        Self {
+            event: Some(head.key()),
+            depth: head.depth,
+            link: ParentLink::new(head.id(), handler),
+        }
     }
 
     /// The same for a child in another hub, where keys name other things.
@@ -155,7 +159,7 @@ impl BusShared {
         let now = now.unwrap_or_else(|| latched.runtime.now());
         #[cfg(feature = "journal")]
         let attempt = options.attempt;
-        let id = options.id;
+        let id = options.id.map_or_else(|| NewId::In(latched.unix_millis(now)), NewId::Given);
         let claim = options.claim;
         let mut spec = Dispatch::new(Kind::UNKNOWN);
         spec.permit = options.permit;
@@ -164,7 +168,7 @@ impl BusShared {
         spec.overrides = overrides::<E>(options, now);
         // There is no cycle; `new_cyclic` makes the record where it stays instead of moving it.
         let record = Arc::new_cyclic(|_| {
-            let head = self.head(latched, now, parent, id);
+            let head = self.head(now, parent);
             #[cfg(feature = "journal")]
             let head = head.with_ticket(ticket, attempt);
             Record { head, payload: event }
@@ -172,7 +176,7 @@ impl BusShared {
 
         let mut offer = Offer::<Arc<dyn Erased>> { payload: Some(record.clone()), spec };
         let kind = (E::NAME, TypeId::of::<E>());
-        let accepted = self.hand_over(&record.head, kind, &mut offer, now, input);
+        let accepted = self.hand_over((&record.head, id), kind, &mut offer, now, input);
         match accepted {
             Ok(_) => Ok(EventHandle::new(record, Vantage::HOME).claimed(claim)),
             Err(reason) => {
@@ -188,7 +192,7 @@ impl BusShared {
     #[inline(always)]
     fn hand_over(
         self: &Arc<Self>,
-        head: &Head,
+        (head, id): (&Head, NewId),
         (name, of_type): (&'static str, TypeId),
         offer: &mut Offer<Arc<dyn Erased>>,
         now: Instant,
@@ -201,6 +205,10 @@ impl BusShared {
         let accepted = {
             let mut hub = self.hub.lock();
             offer.spec.kind = hub.books.kind_of(name, of_type);
+            head.set_id(match id {
+                NewId::Given(id) => id,
+                NewId::In(unix_millis) => hub.ids.next(unix_millis),
+            });
             let accepted = input(&mut hub, offer, now);
             if let Ok(key) = accepted {
                 head.set_key(key);
@@ -225,17 +233,10 @@ impl BusShared {
 
     // Inlined, so that the head is made where the record stays.
     #[inline(always)]
-    fn head(
-        self: &Arc<Self>,
-        latched: &Latched,
-        now: Instant,
-        parent: Option<ParentRef>,
-        id: Option<EventId>,
-    ) -> Head {
+    fn head(self: &Arc<Self>, now: Instant, parent: Option<ParentRef>) -> Head {
         let link = parent.map(|parent| parent.link);
         let depth = parent.map_or(0, |parent| parent.depth.saturating_add(1));
-        let id = id.unwrap_or_else(|| self.hub.ids.next(latched.unix_millis(now)));
-        Head::new(self.clone(), id, now, depth, link)
+        Head::new(self.clone(), now, depth, link)
     }
 
     /// Wakes the driver if there is work that nobody was told of.
@@ -255,6 +256,13 @@ impl BusShared {
             Parentage::Ambient => context::parent_in(&self.hub),
         }
     }
+}
+
+/// The id of a new event.
+enum NewId {
+    Given(EventId),
+    /// One is made, in this millisecond.
+    In(u64),
 }
 
 /// The machine's answer to a dispatch.

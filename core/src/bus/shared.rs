@@ -22,7 +22,7 @@ use super::value::Answer;
 use super::wakers::Wakers;
 use super::watch::Watcher;
 use crate::id::IdSource;
-use crate::machine::{BusKey, Machine, Output, ReservationKey, Run, WatchKey};
+use crate::machine::{BusKey, Hand, Machine, Output, ReservationKey, Run, WatchKey};
 use crate::runtime::{NoRuntime, Runtime, RuntimeSource};
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard, OnceLock, OneWaker};
@@ -30,6 +30,7 @@ use crate::time::{Instant, Timestamp};
 
 pub(crate) type Books = Machine<Arc<dyn Erased>, Answer, Arc<dyn Callable>>;
 pub(crate) type BookRun = Run<Arc<dyn Erased>, Arc<dyn Callable>>;
+pub(crate) type BookHand = Hand<Arc<dyn Erased>, Arc<dyn Callable>>;
 /// All that is left of a completed event is whom to wake.
 pub(crate) type BookOutput =
     Output<Arc<dyn Erased>, Answer, Arc<dyn Callable>, Option<Arc<dyn Erased>>>;
@@ -41,7 +42,6 @@ pub(crate) struct HubShared {
     source: RuntimeSource,
     /// Nanoseconds from 1970 to the runtime's epoch, if the user set it.
     wall_offset: Option<u64>,
-    pub(crate) ids: IdSource,
     pub(crate) suffixes: AtomicU64,
     /// What a handler dispatches is a child, however it is dispatched.
     pub(crate) ambient_parent: bool,
@@ -63,6 +63,7 @@ pub(crate) struct Outside {
 
 pub(crate) struct HubState {
     pub(crate) books: Books,
+    pub(crate) ids: IdSource,
     /// The shells of the buses, by the slots of their keys, as long as the buses are in the books.
     /// Outputs for a bus find its shell here, whoever else still holds it.
     shells: Vec<Option<Arc<BusShared>>>,
@@ -127,6 +128,7 @@ impl HubShared {
         Self {
             state: Mutex::new(HubState {
                 books,
+                ids: IdSource::new(seed),
                 shells: Vec::new(),
                 reserved: HashMap::new(),
                 watchers: HashMap::new(),
@@ -135,7 +137,6 @@ impl HubShared {
             runtime: OnceLock::new(),
             source,
             wall_offset,
-            ids: IdSource::new(seed),
             suffixes: AtomicU64::new(seed),
             ambient_parent,
             warnings,

@@ -129,7 +129,7 @@ impl LogTree {
     fn event_line(&self, f: &mut fmt::Formatter<'_>, record: &dyn Erased) -> fmt::Result {
         let head = record.head();
         let status = view::status(head);
-        let id = format!("{}", head.id);
+        let id = format!("{}", head.id());
         let tail = id.get(id.len().saturating_sub(4)..).unwrap_or(&id);
         write!(
             f,

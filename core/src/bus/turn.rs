@@ -11,9 +11,10 @@ use super::context;
 use super::guard;
 use super::notices::Notices;
 use super::pass::Pass;
+use super::polling::discard_handler;
 use super::record::Head;
 use super::share;
-use super::shared::{BookRun, BusShared, HubState, Latched};
+use super::shared::{BookHand, BusShared, HubState, Latched};
 use super::spare::SpareBoxes;
 use super::spawned::Leash;
 use super::task::Readiness;
@@ -32,8 +33,8 @@ pub(crate) struct Turn {
     /// Invocations that waited for an event that is done.
     resumed: Vec<InvocationKey>,
     cancelled: Vec<InvocationKey>,
-    /// Started by the machine, but not run yet.
-    run: Option<BookRun>,
+    /// With what the machine has started, and is not run yet.
+    pub(super) hand: BookHand,
     /// The machine has not said yet that it is idle.
     asks: bool,
     /// Whether a woken task was polled last, or a new one. They alternate.
@@ -104,15 +105,19 @@ impl BusShared {
 
     fn drop_what_is_left(&self) {
         while self.gate.enter() {
-            let (tasks, leashes, run) = {
+            let (tasks, leashes, mut hand) = {
                 let mut turn = self.turn.lock();
                 turn.woken.clear();
                 let tasks = turn.tasks.take();
-                (tasks, core::mem::take(&mut turn.leashes), turn.run.take())
+                let hand = core::mem::replace(&mut turn.hand, BookHand::EMPTY);
+                (tasks, core::mem::take(&mut turn.leashes), hand)
             };
             leashes.into_values().for_each(|leash| leash.cut());
             tasks.for_each(|task| self.span.discard(task));
-            guard::discard(run);
+            guard::discard(hand.run.take());
+            if let Some(handler) = hand.spare.take() {
+                discard_handler(handler);
+            }
             self.gate.take_more();
             if self.gate.leave() {
                 return;
@@ -131,7 +136,7 @@ impl Turn {
             woken: VecDeque::new(),
             resumed: Vec::new(),
             cancelled: Vec::new(),
-            run: None,
+            hand: BookHand::EMPTY,
             asks: false,
             woken_was_last: false,
             deadline: Instant::FAR,
@@ -240,8 +245,8 @@ impl<'a> Holder<'a> {
 
     #[inline]
     fn has_work(&self) -> bool {
-        let Turn { run, woken, asks, .. } = &*self.turn;
-        *asks || run.is_some() || !woken.is_empty()
+        let Turn { hand, woken, asks, .. } = &*self.turn;
+        *asks || hand.run.is_some() || !woken.is_empty()
     }
 
     fn read_mail(&mut self) {
@@ -261,7 +266,7 @@ impl<'a> Holder<'a> {
                 self.keep(task.ready);
             }
             // Started in the books but not called: now it never will be.
-            let run = self.turn.run.take_if(|run| run.invocation == invocation);
+            let run = self.turn.hand.run.take_if(|run| run.invocation == invocation);
             guard::discard(run);
         }
         self.resume();
@@ -280,20 +285,20 @@ impl<'a> Holder<'a> {
 
     /// Polls one handler and tells the machine the outcome.
     fn step(&mut self) {
-        if self.turn.run.is_none() && self.turn.woken.is_empty() && self.turn.asks {
+        if self.turn.hand.run.is_none() && self.turn.woken.is_empty() && self.turn.asks {
             self.ask();
             // The notices may have ended what is to run.
             self.look();
         }
-        let takes_woken = self.turn.run.is_none() || !self.turn.woken_was_last;
+        let takes_woken = self.turn.hand.run.is_none() || !self.turn.woken_was_last;
         let woken = if takes_woken { self.turn.woken.pop_front() } else { None };
         self.turn.woken_was_last = woken.is_some();
         let ended = match woken {
             Some(invocation) => self.poll_again(invocation),
-            None => self.turn.run.take().and_then(|run| self.begin(run)),
+            None => self.turn.hand.run.take().and_then(|run| self.begin(run)),
         };
         self.turn.ended = ended;
-        if ended.is_some() || (self.turn.asks && self.turn.run.is_none()) {
+        if ended.is_some() || (self.turn.asks && self.turn.hand.run.is_none()) {
             self.ask();
         }
     }
@@ -317,6 +322,9 @@ impl<'a> Holder<'a> {
         if let Some(refused) = self.turn.outcome.take() {
             guard::discard(refused);
         }
+        if let Some(handler) = self.turn.hand.spare.take() {
+            discard_handler(handler);
+        }
     }
 
     /// Asks the machine what is next, right after an event was handed to it.
@@ -330,8 +338,8 @@ impl<'a> Holder<'a> {
     /// already.
     #[inline(always)]
     fn ask_books(&mut self, hub: &mut HubState, now: Instant) {
-        let Turn { ended, outcome, run, notices, .. } = &mut *self.turn;
-        let asked = hub.step(self.bus.key, ended.take(), outcome, run, notices, now);
+        let Turn { ended, outcome, hand, notices, .. } = &mut *self.turn;
+        let asked = hub.step(self.bus.key, ended.take(), outcome, hand, notices, now);
         // The machine says `Ready` once: ask until it says that it is idle.
         self.turn.asks = asked == Asked::Again;
         if asked == Asked::Idle {

@@ -11,6 +11,7 @@ use alloc::sync::Arc;
 
 use super::config::{Limit, Overrides};
 use super::event_state::{EventState, Visit, VisitState};
+use super::hand::Hand;
 use super::output::{Beside, Done, Results, Run};
 use super::registry::Handler;
 use super::results::{EventStatus, HandlerInfo, Outcome, Row};
@@ -43,7 +44,7 @@ pub(super) struct OfSeveral {
 /// Where what is next on a bus goes, for a caller that asks for it now.
 pub(super) struct NextOn<'a, P, H> {
     pub(super) bus: BusIx,
-    pub(super) run: &'a mut Option<Run<P, H>>,
+    pub(super) hand: &'a mut Hand<P, H>,
 }
 
 /// An ended invocation of the only handler of an event that waits for nothing else.
@@ -60,12 +61,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         &mut self,
         visit: VisitIx,
         handler: Arc<Handler<H>>,
-        run: &mut Option<Run<P, H>>,
+        hand: &mut Hand<P, H>,
     ) {
         let (stay, event) = self.entries.home_mut(visit.cast());
         event.begin_to_run(self.now);
         stay.begin_to_run();
-        self.launch(visit, handler, Beside::Nobody, None, run);
+        self.launch(visit, handler, Beside::Nobody, None, hand);
         // It takes no hub slot, so other buses may have it.
         self.call_lines();
     }
@@ -78,7 +79,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         handler: Arc<Handler<H>>,
         beside: Beside,
         of: Option<OfSeveral>,
-        run: &mut Option<Run<P, H>>,
+        hand: &mut Hand<P, H>,
     ) {
         let Self { buses, entries, invocations, now, .. } = self;
         let key = entries.key_of(visit);
@@ -89,7 +90,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.flight =
             Some(Flight { invocation, handler: info, visit, bus, limit, started_at: *now, of });
         let payload = event.payload().clone();
-        *run = Some(Run { invocation, event: key, beside, payload, handler });
+        hand.run = Some(Run { invocation, event: key, beside, payload, handler });
     }
 
     /// Puts the invocation in flight into the books.
@@ -193,15 +194,15 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Self { buses, entries, works, now, .. } = self;
         let (bus, work) = (&mut buses[bus], &mut works[ix]);
         let next = next.filter(|_| bus.follows_at_once(*now));
-        let follows = next.and_then(|next| Some((next.run, work.next_to_run()?.clone())));
-        let Some((run, handler)) = follows else {
+        let follows = next.and_then(|next| Some((next.hand, work.next_to_run()?.clone())));
+        let Some((hand, handler)) = follows else {
             work.continuing = true;
             return bus.continuing.push(entries.key(visit));
         };
         let (beside, of) = (work.beside(), OfSeveral { work: ix, handler: work.next });
         work.next += 1;
         work.live += 1;
-        self.launch(visit, handler, beside, Some(of), run);
+        self.launch(visit, handler, beside, Some(of), hand);
         // It runs, as its slots already count; other buses may use the hub's.
         self.call_lines();
     }

@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use super::config::Concurrency;
 use super::event_state::{EventState, Visit, VisitState};
 use super::flight::{OfSeveral, may_fly, may_fly_in_turn};
+use super::hand::Hand;
 use super::output::{Dropped, Next, Note, Output, Run};
 use super::registry::{Action, Handler, Snapshot};
 use super::results::{HandlerInfo, Outcome, Row};
@@ -22,18 +23,18 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// there is no [`Output::Ready`] for the bus.
     pub fn next(&mut self, bus: BusKey, now: Instant) -> Next<P, H> {
         self.advance(now);
-        let mut run = None;
-        let asked = self.bus(bus).map_or(Asked::Idle, |bus| self.next_run(bus, &mut run));
-        Next::of(run, asked)
+        let mut hand = Hand::EMPTY;
+        let asked = self.bus(bus).map_or(Asked::Idle, |bus| self.next_run(bus, &mut hand));
+        Next::of(hand.run, asked)
     }
 
     /// Does the same, but puts what to run in its final place, so that it is moved once.
     #[inline]
-    pub(super) fn next_run(&mut self, ix: BusIx, run: &mut Option<Run<P, H>>) -> Asked {
+    pub(super) fn next_run(&mut self, ix: BusIx, hand: &mut Hand<P, H>) -> Asked {
         self.land();
         for _ in 0..UNHANDLED_AT_ONCE {
-            let asked = self.try_next(ix, run);
-            if asked == Asked::Idle || run.is_some() {
+            let asked = self.try_next(ix, hand);
+            if asked == Asked::Idle || hand.run.is_some() {
                 return asked;
             }
         }
@@ -52,19 +53,19 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// When what was next is done as soon as it has started, nothing is to be run although the bus is
     /// not idle.
     #[inline(never)]
-    fn try_next(&mut self, ix: BusIx, run: &mut Option<Run<P, H>>) -> Asked {
+    fn try_next(&mut self, ix: BusIx, hand: &mut Hand<P, H>) -> Asked {
         let BusState { resuming, continuing, ready, .. } = &mut self.buses[ix];
         *ready = true;
         let (resumes, continues) = (!resuming.is_empty(), !continuing.is_empty());
         if resumes && let Some(resumed) = self.resume(ix) {
-            *run = Some(resumed);
+            hand.run = Some(resumed);
             return Asked::Again;
         }
         let continuing = if continues { self.pop_continuing(ix) } else { None };
         match continuing {
-            Some(visit) => self.start_next(visit, run),
+            Some(visit) => self.start_next(visit, hand),
             None => match self.candidate(ix) {
-                Candidate::Start(visit) => self.start(ix, visit, run),
+                Candidate::Start(visit) => self.start(ix, visit, hand),
                 waiting => return self.idle(ix, waiting),
             },
         }
@@ -191,27 +192,30 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// Starts a visit and its first handler.
     #[inline(always)]
-    fn start(&mut self, ix: BusIx, visit: VisitIx, run: &mut Option<Run<P, H>>) {
+    fn start(&mut self, ix: BusIx, visit: VisitIx, hand: &mut Hand<P, H>) {
         self.unplace_raised(visit);
         let bus = &self.buses[ix];
         let (stay, event) = self.entries.pair(visit);
         let kind = event.kind;
         let only = || bus.handlers.only(self.kinds.name_ix(kind));
         let may_fly = may_fly(bus, visit, stay, event);
-        match may_fly.then(only).flatten().filter(|only| only.has_row(kind)).cloned() {
-            Some(handler) => self.take_off(visit, handler, run),
-            None => self.start_first(ix, visit, run),
+        match may_fly.then(only).flatten().filter(|only| only.has_row(kind)) {
+            Some(only) => {
+                let handler = hand.another(only);
+                self.take_off(visit, handler, hand);
+            }
+            None => self.start_first(ix, visit, hand),
         }
     }
 
     /// Does the same, whatever handlers it has.
     #[inline(never)]
-    fn start_first(&mut self, ix: BusIx, visit: VisitIx, run: &mut Option<Run<P, H>>) {
+    fn start_first(&mut self, ix: BusIx, visit: VisitIx, hand: &mut Hand<P, H>) {
         self.buses[ix].queue.remove(&mut self.entries, visit);
         let name = self.kinds.name_ix(self.entries.pair(visit).1.kind);
         let handlers = self.buses[ix].handlers.snapshot(name);
         self.start_all(visit, handlers);
-        self.start_next(visit, run);
+        self.start_next(visit, hand);
     }
 
     /// Fixes the handlers of a visit from now on (R3).
@@ -275,7 +279,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Starts the next handler of a visit.
-    fn start_next(&mut self, visit: VisitIx, run: &mut Option<Run<P, H>>) {
+    fn start_next(&mut self, visit: VisitIx, hand: &mut Hand<P, H>) {
         let Self { entries, works, .. } = self;
         let (stay, event) = entries.pair(visit);
         let Some(ix) = stay.work else { return };
@@ -287,7 +291,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 let (beside, is_parallel) = (work.beside(), work.parallel);
                 work.live += 1;
                 let of = Some(OfSeveral { work: ix, handler: index });
-                self.launch(visit, handler, beside, of, run);
+                self.launch(visit, handler, beside, of, hand);
                 if !may_fly {
                     self.land();
                 }

@@ -2,7 +2,8 @@
 //! what runs next. Most events need nothing else once they are queued.
 
 use super::flight::NextOn;
-use super::output::{Done, Next, Run};
+use super::hand::Hand;
+use super::output::{Done, Next};
 use super::results::Outcome;
 use super::said::Said;
 use super::schedule::Asked;
@@ -23,9 +24,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         outcome: Outcome<R>,
         now: Instant,
     ) -> (Option<Outcome<R>>, Next<P, H>) {
-        let (mut outcome, mut run) = (Some(outcome), None);
-        let asked = self.step(bus, Some(invocation), &mut outcome, &mut run, now, Said::completed);
-        (outcome, Next::of(run, asked))
+        let (mut outcome, mut hand) = (Some(outcome), Hand::EMPTY);
+        let asked = self.step(bus, Some(invocation), &mut outcome, &mut hand, now, Said::completed);
+        (outcome, Next::of(hand.run, asked))
     }
 
     /// Does the same with an outcome that stays in place until it has its row, and what to run is put in
@@ -38,17 +39,17 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         bus: BusKey,
         ended: Option<InvocationKey>,
         outcome: &mut Option<Outcome<R>>,
-        run: &mut Option<Run<P, H>>,
+        hand: &mut Hand<P, H>,
         now: Instant,
         end: impl FnOnce(&mut Said<P, R, H>, Done<'_, P, R>),
     ) -> Asked {
         self.advance(now);
         let found = self.bus(bus);
         if let Some(ended) = ended {
-            let asks = run.is_none() && !self.resumes();
-            let next = found.filter(|_| asks).map(|bus| NextOn { bus, run });
+            let asks = hand.run.is_none() && !self.resumes();
+            let next = found.filter(|_| asks).map(|bus| NextOn { bus, hand });
             self.finish(ended, outcome, next, end);
-            if asks && run.is_some() {
+            if asks && hand.run.is_some() {
                 return Asked::Again;
             }
         }
@@ -56,7 +57,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if self.is_due(ix) {
             self.end_due(ix);
         }
-        let waits = run.is_some() || self.resumes();
-        if waits { Asked::Again } else { self.next_run(ix, run) }
+        let waits = hand.run.is_some() || self.resumes();
+        if waits { Asked::Again } else { self.next_run(ix, hand) }
     }
 }

@@ -234,7 +234,7 @@ impl HubShared {
             let first = path.iter().position(|bus| state.lines.is_of(bus, sink));
             if let Some(first) = first.filter(|_| !record.is_message()) {
                 let is_before = maker.is_some_and(|maker| state.is_of(maker, &path[..first]));
-                return Above { id: head.id, is_outside: is_outside || is_before };
+                return Above { id: head.id(), is_outside: is_outside || is_before };
             }
             let link = head.parent();
             is_outside |= link.is_some_and(|link| !link.in_handler);
@@ -420,7 +420,7 @@ fn entry<'a>(bus: &BusShared, record: &'a dyn Erased, what: What, payload: &'a s
         event_type: record.name(),
         schema: record.schema(),
         timeout,
-        id: head.id,
+        id: head.id(),
         path: path(bus, head, what),
         parent_id: above.map(|above| above.id),
         created_at: bus.hub.wall(head.created_at),
