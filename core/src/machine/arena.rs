@@ -72,8 +72,8 @@ impl<Tag> Ix<Tag> {
     }
 }
 
-/// The room made first.
-const FEW: usize = 8;
+/// The room made first, in bytes: eight events, or one bus.
+const FIRST: usize = 1024;
 /// From here on room is made by an eighth, and is worth giving back.
 const MANY: usize = 1024;
 
@@ -244,7 +244,7 @@ impl<T, Tag> Arena<T, Tag> {
     #[cold]
     fn grow(&mut self) {
         self.slots.reserve_exact(match self.slots.len() {
-            0 => FEW,
+            0 => (FIRST / size_of::<Slot<T>>()).max(1),
             few if few < 64 => 3 * few,
             some if some < MANY => some,
             many => many / 8,
