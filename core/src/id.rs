@@ -5,8 +5,8 @@ use core::str::FromStr;
 
 use uuid::Uuid;
 
-/// The id of an event: a version 7 UUID (RFC 9562), so that ids sort by time of dispatch. A counter
-/// keeps the events of one hub in order within a millisecond.
+/// The id of an event: a version 7 UUID (RFC 9562), so that ids sort by time of dispatch. Those of one
+/// hub are in the order in which it accepted the events, whichever threads dispatched them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId(Uuid);
 
@@ -80,22 +80,25 @@ impl<'de> serde::Deserialize<'de> for EventId {
 pub(crate) struct IdSource {
     seed: u64,
     count: u64,
+    /// The latest time of an id. Threads read the time before they come to the queue.
+    unix_millis: u64,
 }
 
 impl IdSource {
     pub(crate) fn new(seed: u64) -> Self {
         // The count starts anywhere in the lower half of its 42 bits, so that it does not wrap.
-        Self { seed, count: mix(seed) >> 23 }
+        Self { seed, count: mix(seed) >> 23, unix_millis: 0 }
     }
 
     #[inline]
-    pub(crate) const fn next(&mut self, unix_millis: u64) -> EventId {
+    pub(crate) fn next(&mut self, unix_millis: u64) -> EventId {
+        self.unix_millis = unix_millis.max(self.unix_millis);
         let count = self.count;
         self.count = count.wrapping_add(1);
         let random = mix(self.seed.wrapping_add(count)) >> 32;
         // 48 bits of time, the version, 12 bits of count, the variant, 30 bits of count, then 32
         // that nobody can guess (RFC 9562, 5.7).
-        let high = (unix_millis << 16) | 0x7000 | ((count >> 30) & 0x0fff);
+        let high = (self.unix_millis << 16) | 0x7000 | ((count >> 30) & 0x0fff);
         let low = (0b10 << 62) | ((count & 0x3fff_ffff) << 32) | random;
         EventId::from_halves(high, low)
     }
@@ -140,6 +143,13 @@ mod tests {
     }
 
     #[test]
+    fn an_event_that_comes_late_to_the_queue_has_an_id_after_those_before_it() {
+        let mut source = IdSource::new(7);
+        let ids = [5, 6, 5, 7].map(|millis| source.next(millis));
+        assert!(ids.is_sorted_by(|earlier, later| earlier < later));
+    }
+
+    #[test]
     fn an_id_is_read_as_it_is_written() {
         let id = IdSource::new(7).next(1_700_000_000_000);
         assert_eq!(id.to_string().parse(), Ok(id));
@@ -155,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_count_that_carries_keeps_the_order() {
-        let source = IdSource { seed: 1, count: AtomicU64::new((1 << 30) - 2) };
+        let mut source = IdSource { count: (1 << 30) - 2, ..IdSource::new(1) };
         let ids: Vec<_> = (0..4).map(|_| source.next(1)).collect();
         assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
     }

@@ -157,6 +157,31 @@ fn r8_strict_order_over_all_senders() {
     assert_eq!(*order.lock().unwrap(), *log.0.lock().unwrap());
 }
 
+/// The ids of events are in the order in which they start, whichever thread dispatched them.
+#[test]
+fn r8_ids_are_in_the_order_of_the_queue() {
+    let runtime = threads(2);
+    let bus = unlimited(&runtime);
+    let ids = Arc::new(Mutex::new(Vec::new()));
+    let seen = ids.clone();
+    bus.on(move |event: EventHandle<Numbered>| seen.lock().unwrap().push(event.id()));
+    let start = Arc::new(Barrier::new(3));
+    let senders: Vec<_> = (0..3)
+        .map(|sender| {
+            let (bus, start) = (bus.clone(), start.clone());
+            thread::spawn(move || {
+                start.wait();
+                (0..2_000).for_each(|n| drop(bus.dispatch(Numbered(sender, n)).unwrap()));
+            })
+        })
+        .collect();
+    senders.into_iter().for_each(|thread| thread.join().unwrap());
+    runtime.block_on(in_time("idle", bus.wait_until_idle(None))).unwrap();
+    let ids = ids.lock().unwrap();
+    assert_eq!(ids.len(), 6_000);
+    assert!(ids.is_sorted_by(|earlier, later| earlier < later));
+}
+
 /// The main task of a multi-thread runtime helps, and is woken again after it has done enough.
 #[test]
 fn the_main_task_helps() {

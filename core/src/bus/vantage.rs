@@ -126,7 +126,6 @@ impl Deref for BusRef<'_> {
 mod tests {
     use super::*;
     use crate::bus::EventBus;
-    use crate::id::EventId;
     use crate::time::Instant;
 
     fn key(slot: u64, generation: u64) -> InvocationKey {
@@ -137,8 +136,7 @@ mod tests {
     fn a_word_tells_the_bus_and_the_handler() {
         let home = EventBus::builder("home").build();
         let other = home.hub().bus("other").build();
-        let id = EventId::from(uuid::Uuid::nil());
-        let head = Head::new(home.shared.clone(), id, Instant::EPOCH, 0, None);
+        let head = Head::new(home.shared.clone(), Instant::EPOCH, 0, None);
         let is_of = |seen: Vantage, bus: &EventBus| {
             seen.bus(&head).is_some_and(|seen| Arc::ptr_eq(&seen, &bus.shared))
         };
