@@ -102,6 +102,7 @@ mod kinds;
 mod lending;
 mod list;
 mod memory;
+mod names;
 mod output;
 mod raised;
 mod registry;

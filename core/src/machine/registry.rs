@@ -11,6 +11,7 @@ use hashbrown::HashMap;
 use super::addresses::Address;
 use super::config::Limit;
 use super::kinds::{Kind, NameIx};
+use super::names::Names;
 use super::output::Warning;
 use super::results::HandlerInfo;
 use super::state::BusIx;
@@ -54,10 +55,18 @@ pub enum Action<H> {
 pub type HandlerList<H> = Arc<Vec<Arc<Handler<H>>>>;
 
 pub(super) struct Registry<H> {
-    exact: BTreeMap<NameIx, HandlerList<H>>,
-    any: HandlerList<H>,
+    exact: BTreeMap<NameIx, Listed<H>>,
+    any: Listed<H>,
+    /// How many handlers of events there are.
+    count: usize,
     consumers: HashMap<Arc<str>, HandlerList<H>>,
     topics: HashMap<Arc<str>, HandlerList<H>>,
+}
+
+/// Handlers of events.
+struct Listed<H> {
+    list: HandlerList<H>,
+    names: Names,
 }
 
 /// The list that a registration is in.
@@ -94,8 +103,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let info = self.handler_info(ix, name);
         let (slot, wanted) = self.kinds.pattern(pattern);
         let place = slot.map_or(Place::Any, Place::Name);
-        let list = self.buses[ix].handlers.list_mut(&place);
-        if list.iter().any(|other| *other.info.name == *name) {
+        if self.buses[ix].handlers.has_name(&place, name) {
             let pattern = slot.map_or_else(|| "*".into(), |slot| self.kinds.text(slot).clone());
             let handler = info.clone();
             self.warn(Warning::SameHandlerName { handler, pattern });
@@ -121,9 +129,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Appends a handler to its list.
     pub(super) fn enlist(&mut self, bus: BusIx, place: Place, handler: Handler<H>) {
         self.handler_places.insert(handler.info.key, (handler.info.bus, place.clone()));
-        let list = self.buses[bus].handlers.list_mut(&place);
-        // A list in use by an event is copied, so that the event keeps the handlers it started with.
-        Arc::make_mut(list).push(Arc::new(handler));
+        self.buses[bus].handlers.add(&place, handler);
     }
 
     pub(super) fn handler_info(&mut self, bus: BusIx, name: &str) -> Arc<HandlerInfo> {
@@ -157,51 +163,71 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Returns the number of registrations on a bus.
     #[must_use]
     pub fn handler_count(&self, bus: BusKey) -> usize {
-        self.buses.get(bus).map_or(0, |bus| bus.handlers.len())
+        self.buses.get(bus).map_or(0, |bus| bus.handlers.count)
     }
 }
 
 impl<H> Registry<H> {
     pub(super) fn new() -> Self {
         let (consumers, topics) = (HashMap::new(), HashMap::new());
-        Self { exact: BTreeMap::new(), any: Arc::default(), consumers, topics }
+        Self { exact: BTreeMap::new(), any: Listed::default(), count: 0, consumers, topics }
     }
 
     /// Returns the only handler of such events, if there is exactly one.
     #[inline]
     pub(super) fn only(&self, name: NameIx) -> Option<&Arc<Handler<H>>> {
-        let exact = self.exact.get(&name).map_or(&[][..], |list| list);
-        match (exact, &self.any[..]) {
+        let exact = self.exact.get(&name).map_or(&[][..], |exact| &exact.list);
+        match (exact, &self.any.list[..]) {
             ([one], []) | ([], [one]) => Some(one),
             _ => None,
         }
     }
 
     pub(super) fn snapshot(&self, name: NameIx) -> Snapshot<H> {
-        let any = (!self.any.is_empty()).then(|| self.any.clone());
-        Snapshot { exact: self.exact.get(&name).cloned(), any }
+        let any = (!self.any.list.is_empty()).then(|| self.any.list.clone());
+        Snapshot { exact: self.exact.get(&name).map(|exact| exact.list.clone()), any }
     }
 
     /// Takes every list, to be dropped outside. The registry is then empty.
     pub(super) fn take(&mut self) -> impl Iterator<Item = HandlerList<H>> {
-        let any = core::mem::take(&mut self.any);
-        let exact = core::mem::take(&mut self.exact).into_values();
+        self.count = 0;
+        let any = core::mem::take(&mut self.any).list;
+        let exact = core::mem::take(&mut self.exact).into_values().map(|exact| exact.list);
         let consumers = core::mem::take(&mut self.consumers).into_values();
         let topics = core::mem::take(&mut self.topics).into_values();
         exact.chain(consumers).chain(topics).chain([any]).filter(|list| !list.is_empty())
     }
 
-    fn len(&self) -> usize {
-        self.exact.values().map(|list| list.len()).sum::<usize>() + self.any.len()
+    /// Whether a handler of events in this place has this name.
+    fn has_name(&self, place: &Place, name: &str) -> bool {
+        let listed = match place {
+            Place::Name(of_events) => self.exact.get(of_events),
+            _ => Some(&self.any),
+        };
+        listed.is_some_and(|Listed { list, names }| names.are_taken(name, list))
     }
 
-    pub(super) fn list_mut(&mut self, place: &Place) -> &mut HandlerList<H> {
-        match place {
+    fn add(&mut self, place: &Place, handler: Handler<H>) {
+        let (list, names) = self.list_mut(place);
+        // A list in use by an event is copied, so that the event keeps the handlers it started with.
+        Arc::make_mut(list).push(Arc::new(handler));
+        if let Some(names) = names {
+            names.note_added(list);
+            self.count += 1;
+        }
+    }
+
+    /// Returns the list in a place, and the names in it if its handlers are for events.
+    fn list_mut(&mut self, place: &Place) -> (&mut HandlerList<H>, Option<&mut Names>) {
+        let Listed { list, names } = match place {
             Place::Name(name) => self.exact.entry(*name).or_default(),
             Place::Any => &mut self.any,
-            Place::Consumer(address) => self.consumers.entry(address.clone()).or_default(),
-            Place::Topic(topic) => self.topics.entry(topic.clone()).or_default(),
-        }
+            Place::Consumer(address) => {
+                return (self.consumers.entry(address.clone()).or_default(), None);
+            }
+            Place::Topic(topic) => return (self.topics.entry(topic.clone()).or_default(), None),
+        };
+        (list, Some(names))
     }
 
     /// Returns the handlers of an address.
@@ -217,11 +243,16 @@ impl<H> Registry<H> {
     }
 
     fn remove(&mut self, place: &Place, key: HandlerKey) -> Option<Arc<Handler<H>>> {
-        let list = self.list_mut(place);
+        let (list, names) = self.list_mut(place);
         // In order of registration, and so of their keys.
         let at = list.binary_search_by_key(&key, |handler| handler.info.key).ok()?;
         let removed = Arc::make_mut(list).remove(at);
-        if list.is_empty() {
+        let (is_empty, is_of_events) = (list.is_empty(), names.is_some());
+        if let Some(names) = names {
+            names.note_removed(&removed.info.name, list.len());
+        }
+        self.count -= usize::from(is_of_events);
+        if is_empty {
             match place {
                 Place::Name(name) => drop(self.exact.remove(name)),
                 Place::Any => {}
@@ -230,6 +261,13 @@ impl<H> Registry<H> {
             }
         }
         Some(removed)
+    }
+}
+
+// A derived impl would ask `H` for the same trait.
+impl<H> Default for Listed<H> {
+    fn default() -> Self {
+        Self { list: Arc::default(), names: Names::default() }
     }
 }
 
