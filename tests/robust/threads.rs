@@ -182,6 +182,33 @@ fn r8_ids_are_in_the_order_of_the_queue() {
     assert!(ids.is_sorted_by(|earlier, later| earlier < later));
 }
 
+/// Once an event is seen to be done, nobody holds its handler but the registration.
+#[test]
+fn r4_a_removed_handler_is_dropped_whichever_thread_ran_it() {
+    let runtime = threads(2);
+    let bus = unlimited(&runtime);
+    let remote = runtime.handle().clone();
+    for number in 0..3_000 {
+        let token = Arc::new(());
+        let held = token.clone();
+        let handler = bus.on(move |event: EventHandle<Numbered>| {
+            let _held = &held;
+            event.1
+        });
+        let event = bus.dispatch(Numbered(0, number)).unwrap();
+        let waited = remote.spawn(in_time("done", event.wait()));
+        if number.is_multiple_of(2) {
+            block_on(waited).unwrap().unwrap();
+        } else {
+            while event.status() != EventStatus::Completed {
+                std::hint::spin_loop();
+            }
+        }
+        handler.off();
+        assert_eq!(Arc::strong_count(&token), 1, "run {number}");
+    }
+}
+
 /// The main task of a multi-thread runtime helps, and is woken again after it has done enough.
 #[test]
 fn the_main_task_helps() {

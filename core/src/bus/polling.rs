@@ -66,7 +66,10 @@ impl Holder<'_> {
                 }
             }
         };
-        if let Some(earlier) = self.turn.hand.spare.replace(entry) {
+        // Before its end is told: then nobody holds the function of a handler that was removed.
+        let spare = &mut self.turn.hand.spare;
+        let earlier = if entry.is_registered() { spare.replace(entry) } else { Some(entry) };
+        if let Some(earlier) = earlier {
             discard_handler(earlier);
         }
         ended

@@ -312,6 +312,9 @@ impl<'a> Holder<'a> {
             let Turn { notices, resumed, .. } = &mut *self.turn;
             notices.collect(&mut hub, Some(self.bus), Some(resumed));
         }
+        if let Some(handler) = self.turn.hand.spare.take() {
+            discard_handler(handler);
+        }
         if !self.turn.resumed.is_empty() {
             self.resume();
         }
@@ -321,9 +324,6 @@ impl<'a> Holder<'a> {
         // An invocation that was ended meanwhile already has its result.
         if let Some(refused) = self.turn.outcome.take() {
             guard::discard(refused);
-        }
-        if let Some(handler) = self.turn.hand.spare.take() {
-            discard_handler(handler);
         }
     }
 

@@ -57,12 +57,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             return Err(AddressRefused::AlreadyRegistered(call));
         }
         let info = self.handler_info(ix, name);
-        let handler = Handler {
-            info: info.clone(),
-            action: Action::Call(call),
-            limit: Limit::Inherit,
-            wanted: None,
-        };
+        let handler = Handler::new(info.clone(), Action::Call(call), Limit::Inherit, None);
         self.enlist(ix, place, handler);
         Ok(info)
     }

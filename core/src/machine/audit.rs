@@ -49,12 +49,13 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 })?,
             }
         }
-        let name = &bus.name;
+        let (name, bus_key) = (&bus.name, self.buses.key(ix));
         expect(bus.ready || self.flight_on(ix).is_none(), || format!("{name} is not asked"))?;
         expect(slot == bus.slot, || format!("slot of {name}: {:?}, counted {slot:?}", bus.slot))?;
         let agree = |what: &str, noted: usize, counted: usize| {
             expect(noted == counted, || format!("{what} {name}: {noted}, counted {counted}"))
         };
+        agree("handlers of", self.handler_count(bus_key), bus.handlers.recount())?;
         agree("raised on", bus.raised.len() + bus.raised_parallel.len(), raised)?;
         agree("incomplete on", bus.incomplete, incomplete)?;
         agree("in memory on", bus.in_memory, kept)?;

@@ -60,7 +60,7 @@ mod tests {
     fn handler(name: &str) -> Arc<Handler<()>> {
         let bus: BusKey = Key::from_bits(1 << 32 | 1).expect("a key");
         let info = Arc::new(HandlerInfo::of_nobody(name, bus));
-        Arc::new(Handler { info, action: Action::Call(()), limit: Limit::Inherit, wanted: None })
+        Arc::new(Handler::new(info, Action::Call(()), Limit::Inherit, None))
     }
 
     #[test]

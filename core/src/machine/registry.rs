@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::TypeId;
 use core::slice;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use hashbrown::HashMap;
 
@@ -40,6 +41,8 @@ pub struct Handler<H> {
     pub(super) limit: Limit,
     /// The events of its name that it wants: those of one type, or all.
     pub(super) wanted: Option<Kind>,
+    /// Whether a registry has it. Changed only with the machine.
+    is_registered: AtomicBool,
 }
 
 /// What a handler does.
@@ -108,7 +111,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             let handler = info.clone();
             self.warn(Warning::SameHandlerName { handler, pattern });
         }
-        self.enlist(ix, place, Handler { info: info.clone(), action, limit, wanted });
+        self.enlist(ix, place, Handler::new(info.clone(), action, limit, wanted));
         Ok(info)
     }
 
@@ -188,6 +191,12 @@ impl<H> Registry<H> {
         Snapshot { exact: self.exact.get(&name).map(|exact| exact.list.clone()), any }
     }
 
+    /// Counts the handlers of events one by one.
+    pub(super) fn recount(&self) -> usize {
+        let lists = self.exact.values().chain([&self.any]).map(|listed| &listed.list);
+        lists.flat_map(|list| list.iter()).filter(|handler| handler.is_registered()).count()
+    }
+
     /// Takes every list, to be dropped outside. The registry is then empty.
     pub(super) fn take(&mut self) -> impl Iterator<Item = HandlerList<H>> {
         self.count = 0;
@@ -195,7 +204,10 @@ impl<H> Registry<H> {
         let exact = core::mem::take(&mut self.exact).into_values().map(|exact| exact.list);
         let consumers = core::mem::take(&mut self.consumers).into_values();
         let topics = core::mem::take(&mut self.topics).into_values();
-        exact.chain(consumers).chain(topics).chain([any]).filter(|list| !list.is_empty())
+        let lists = exact.chain(consumers).chain(topics).chain([any]);
+        let of_it =
+            |handler: &Arc<Handler<H>>| handler.is_registered.store(false, Ordering::Relaxed);
+        lists.filter(|list| !list.is_empty()).inspect(move |list| list.iter().for_each(of_it))
     }
 
     /// Whether a handler of events in this place has this name.
@@ -247,6 +259,7 @@ impl<H> Registry<H> {
         // In order of registration, and so of their keys.
         let at = list.binary_search_by_key(&key, |handler| handler.info.key).ok()?;
         let removed = Arc::make_mut(list).remove(at);
+        removed.is_registered.store(false, Ordering::Relaxed);
         let (is_empty, is_of_events) = (list.is_empty(), names.is_some());
         if let Some(names) = names {
             names.note_removed(&removed.info.name, list.len());
@@ -295,6 +308,21 @@ impl<H> Snapshot<H> {
 }
 
 impl<H> Handler<H> {
+    pub(super) const fn new(
+        info: Arc<HandlerInfo>,
+        action: Action<H>,
+        limit: Limit,
+        wanted: Option<Kind>,
+    ) -> Self {
+        Self { info, action, limit, wanted, is_registered: AtomicBool::new(true) }
+    }
+
+    /// Whether the registry has it, so that another reference to it is not the last.
+    #[inline]
+    pub(crate) fn is_registered(&self) -> bool {
+        self.is_registered.load(Ordering::Relaxed)
+    }
+
     /// Returns whether this handler takes events of this kind, given that the name matches.
     #[inline]
     pub(super) fn accepts(&self, kind: Kind) -> bool {

@@ -7,6 +7,7 @@ use super::output::{Done, Next};
 use super::results::Outcome;
 use super::said::Said;
 use super::schedule::Asked;
+use super::state::BusIx;
 use super::{BusKey, InvocationKey, Machine};
 use crate::time::Instant;
 
@@ -50,14 +51,21 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             let next = found.filter(|_| asks).map(|bus| NextOn { bus, hand });
             self.finish(ended, outcome, next, end);
             if asks && hand.run.is_some() {
+                hand.let_go();
                 return Asked::Again;
             }
         }
-        let Some(ix) = found else { return Asked::Idle };
-        if self.is_due(ix) {
-            self.end_due(ix);
+        let asked = found.map_or(Asked::Idle, |bus| self.due_then_next(bus, hand));
+        hand.let_go();
+        asked
+    }
+
+    #[inline(always)]
+    fn due_then_next(&mut self, bus: BusIx, hand: &mut Hand<P, H>) -> Asked {
+        if self.is_due(bus) {
+            self.end_due(bus);
         }
         let waits = hand.run.is_some() || self.resumes();
-        if waits { Asked::Again } else { self.next_run(ix, hand) }
+        if waits { Asked::Again } else { self.next_run(bus, hand) }
     }
 }

@@ -1,6 +1,8 @@
 //! R29 and R30: which events are remembered, and the memory they take.
 
-use busway::{Event, EventHandle, Hub};
+use std::sync::{Arc, OnceLock};
+
+use busway::{Event, EventHandle, Hub, Subscription};
 
 use crate::runtimes::{Env, Outcome, run};
 use crate::support::{Gate, Log};
@@ -10,6 +12,8 @@ scenarios!(
     r30_memory_is_told_by_bus,
     r30_one_warning_above_the_limit,
     r30_a_derived_event_tells_what_its_fields_point_to,
+    r4_a_removed_handler_is_dropped_before_the_next_event_starts,
+    r4_a_removed_handler_is_dropped_when_its_bus_is_idle,
 );
 
 #[derive(Event)]
@@ -96,5 +100,47 @@ async fn r30_one_warning_above_the_limit<E: Env>(env: E) -> Outcome {
     run(&bus, Heavy(90_000)).await?;
     let [warning] = &warnings.items()[..] else { panic!("{:?}", warnings.items()) };
     assert!(warning.contains("180") && warning.ends_with("more than 100000"), "{warning}");
+    Ok(())
+}
+
+async fn r4_a_removed_handler_is_dropped_before_the_next_event_starts<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    let (token, seen) = (Arc::new(()), Log::<usize>::new());
+    let own = Arc::new(OnceLock::<Subscription>::new());
+    let (held, itself) = (token.clone(), own.clone());
+    let _ = own.set(bus.on(move |small: EventHandle<Small>| {
+        let _held = &held;
+        if small.0 == 2 {
+            itself.get().unwrap().off();
+        }
+        small.0
+    }));
+    let (kept, log) = (token.clone(), seen.clone());
+    bus.on(move |_: EventHandle<Lines>| log.push(Arc::strong_count(&kept)));
+
+    // It runs twice in a row, and removes itself in the last run.
+    bus.dispatch(Small(1))?;
+    bus.dispatch(Small(2))?;
+    run(&bus, Lines(Vec::new())).await?;
+    // This test's and the second handler's.
+    assert_eq!(seen.items(), [2]);
+    drop(own);
+    Ok(())
+}
+
+async fn r4_a_removed_handler_is_dropped_when_its_bus_is_idle<E: Env>(env: E) -> Outcome {
+    let bus = env.bus("main");
+    let token = Arc::new(());
+    let held = token.clone();
+    let handler = bus.on(move |small: EventHandle<Small>| {
+        let _held = &held;
+        small.0
+    });
+    for number in 0..3 {
+        run(&bus, Small(number)).await?;
+    }
+    bus.wait_until_idle(None).await?;
+    handler.off();
+    assert_eq!(Arc::strong_count(&token), 1);
     Ok(())
 }
