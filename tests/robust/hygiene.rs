@@ -78,6 +78,9 @@ impl Meddler {
         let Some(bus) = self.0.bus.get().and_then(WeakEventBus::upgrade) else { return };
         if let Ok(event) = bus.event(Noise).detached().dispatch() {
             let _ = (event.status(), event.results(), event.path(), event.children());
+            if self.calls().is_multiple_of(2) {
+                event.cancel();
+            }
         }
         for event in bus.history() {
             let _ = (event.status(), event.results());

@@ -1,5 +1,6 @@
 //! Rules of the design that the shell has a part in.
 
+mod cancelling;
 mod dispatch;
 mod forwarding;
 #[cfg(feature = "serde")]

@@ -249,6 +249,41 @@ macro_rules! for_both_handles {
                 sleep::wait_for(self.hub(), limit, self.wait()).await
             }
 
+            /// Ends the event now, as its [deadline](super::EventBuilder::deadline) would: what runs
+            /// of it is aborted, with the children that it was awaiting (R23), and what has not
+            /// started is cancelled, both with [`Cause::Cancelled`]. Children that no handler awaits
+            /// go on, and the event completes after them. A handler that cancels its own event is
+            /// dropped when the poll under way returns.
+            ///
+            /// Returns `false` if all its handlers had ended already.
+            ///
+            /// ```
+            /// use busway::{Cause, Event, EventHandle};
+            /// use std::time::Duration;
+            ///
+            /// #[derive(Event)]
+            /// struct Export;
+            ///
+            /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+            /// # async fn main() -> Result<(), busway::BoxError> {
+            /// let bus = busway::bus("main");
+            /// bus.on(|_: EventHandle<Export>| tokio::time::sleep(Duration::from_secs(20)));
+            /// let export = bus.dispatch(Export)?;
+            /// assert!(export.wait_for(Duration::from_secs(5)).await.is_err());
+            /// assert!(export.cancel());
+            /// let export = export.await?; // at once
+            /// assert_eq!(export.cause(), Some(Cause::Cancelled));
+            /// assert!(!export.cancel());
+            /// # Ok(()) }
+            /// ```
+            pub fn cancel(&self) -> bool {
+                let hub = self.hub();
+                let now = hub.now();
+                hub.input(|state| {
+                    state.books.abort(self.record.head().key(), Cause::Cancelled, now)
+                })
+            }
+
             /// Waits until the event is on disk.
             ///
             /// With a write-ahead journal, its acceptance has to be on disk. Otherwise its

@@ -90,15 +90,22 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.end_all(ends);
     }
 
-    /// Ends an event that has not completed: aborts what runs, cancels what has not started.
-    pub fn abort(&mut self, event: EventKey, cause: Cause, now: Instant) {
+    /// Ends an event that has not completed: aborts what runs, cancels what has not started. Returns
+    /// `false` if there was neither: then it is done, or waits only for its children.
+    pub fn abort(&mut self, event: EventKey, cause: Cause, now: Instant) -> bool {
         self.advance(now);
         self.land();
-        if let Some(event) = self.entries.find(event) {
-            let mut ends = Vec::new();
-            self.end_event(event, cause, &mut ends);
-            self.end_all(ends);
-        }
+        let Some(event) = self.entries.find(event) else { return false };
+        let is_open = self.is_open(event);
+        let mut ends = Vec::new();
+        self.end_event(event, cause, &mut ends);
+        self.end_all(ends);
+        is_open
+    }
+
+    /// Whether a bus has not done its part for an event.
+    fn is_open(&self, event: EventIx) -> bool {
+        self.visits_of(event).any(|visit| self.entries[visit].state != VisitState::Done)
     }
 
     /// Ends invocations and, with them, the events they were awaiting, down the tree (R23).
@@ -128,7 +135,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             return;
         }
         // An event that is done and only waits for its children is not ended.
-        if self.visits_of(event).any(|visit| self.entries[visit].state != VisitState::Done) {
+        if self.is_open(event) {
             self.entries[event].cause.get_or_insert(cause);
         }
         // The event must outlast the loop, whichever visit ends it.

@@ -54,6 +54,8 @@ pub enum Cause {
     Stopped,
     /// The event's own deadline passed.
     Deadline,
+    /// It was cancelled through a handle.
+    Cancelled,
     /// The invocation that was awaiting it was ended (R23).
     Aborted,
     /// Another handler of the event had a value first (R11).
@@ -78,6 +80,7 @@ impl fmt::Display for Cause {
         f.write_str(match self {
             Self::Stopped => "the bus was stopped",
             Self::Deadline => "the event's deadline passed",
+            Self::Cancelled => "the event was cancelled",
             Self::Aborted => "the handler that awaited it was ended",
             Self::First => "another handler was first",
             Self::NotWritten => "its acceptance could not be written",

@@ -79,12 +79,12 @@ fn r19_times_of_events_and_results() {
 
 #[test]
 fn r19_what_did_not_run_to_its_end_carries_a_cause() {
-    for cause in [Cause::Stopped, Cause::Deadline, Cause::Aborted] {
+    for cause in [Cause::Stopped, Cause::Deadline, Cause::Cancelled, Cause::Aborted] {
         let (mut desk, bus) = two_handlers();
         let event = desk.send(bus, "e1");
         desk.run();
         let now = desk.now;
-        desk.input(|machine| machine.abort(event, cause, now));
+        assert!(desk.input(|machine| machine.abort(event, cause, now)));
         assert_eq!(desk.cause("e1"), Some(cause));
         assert_eq!(desk.cancelled(), [("e1", 1)]);
         let rows = [("1", Outcome::Aborted(cause)), ("2", Outcome::Cancelled(cause))];
@@ -99,10 +99,10 @@ fn r19_what_never_started_has_no_start() {
     let event = desk.send(bus, "e2");
     desk.run();
     let now = desk.now;
-    desk.input(|machine| machine.abort(event, Cause::Aborted, now));
+    assert!(desk.input(|machine| machine.abort(event, Cause::Aborted, now)));
     let done = desk.done("e2");
     assert_eq!((done.started_at, done.results.len()), (None, 0));
-    desk.input(|machine| machine.abort(event, Cause::Stopped, now));
+    assert!(!desk.input(|machine| machine.abort(event, Cause::Stopped, now)));
     assert_eq!(desk.cause("e2"), Some(Cause::Aborted), "the first cause is the cause");
     assert_eq!(desk.run_to_end(), [("e1", 2)]);
 }

@@ -104,10 +104,10 @@ impl World {
         let open: Vec<_> = events.filter(|id| !self.model.events[*id].completed).collect();
         let open = self.rng.pick(&open).filter(|_| self.rng.chance(90));
         let Some(event) = open.or_else(|| self.some_event()) else { return Ok(()) };
-        let cause = self.rng.one_of([Cause::Aborted, Cause::Deadline]);
+        let cause = self.rng.one_of([Cause::Cancelled, Cause::Deadline]);
         self.begin(|| format!("abort event {event}: {cause:?}"));
         let (now, key) = (self.now(), self.keys.events[event]);
-        self.input(|hub| hub.abort(key, cause, now));
+        let _ = self.input(|hub| hub.abort(key, cause, now));
         self.model.advance(now);
         self.model.abort(event, cause);
         self.check()

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use busway_core::journal::DurableError;
-use busway_core::{DispatchError, EventHandle, EventStatus};
+use busway_core::{Cause, DispatchError, EventHandle, EventStatus};
 use busway_journal::{Mode, SyncPolicy};
 use busway_macros::Event;
 use serde::{Deserialize, Serialize};
@@ -314,5 +314,34 @@ async fn r42_an_event_by_the_name_of_messages_is_an_event() -> Outcome {
     soon(event.durable()).await?;
     journal.flush().await?;
     assert_eq!(disk.lines().len(), 2, "accepted and completed: {:?}", disk.lines());
+    Ok(())
+}
+
+#[tokio::test]
+async fn r42_a_cancelled_event_is_not_given_back() -> Outcome {
+    let disk = Disk::default();
+    let journal = ahead(&disk);
+    let bus = bus(&journal);
+    bus.on(|_: EventHandle<Job>| std::future::pending::<()>());
+    let running = bus.dispatch(job(1))?;
+    soon(running.durable()).await?;
+    let queued = bus.dispatch(job(2))?;
+    soon(queued.durable()).await?;
+    disk.stall();
+    let unwritten = bus.dispatch(job(3))?;
+    disk.wait_for_a_stalled_write();
+    for event in [&unwritten, &queued, &running] {
+        assert!(event.cancel());
+    }
+    disk.go();
+    for event in [running, queued, unwritten] {
+        let event = soon(event).await?;
+        assert_eq!(event.cause(), Some(Cause::Cancelled));
+        soon(event.durable()).await?;
+    }
+    soon(bus.stop(None, false)).await;
+    soon(journal.close()).await?;
+    assert_eq!(disk.lines().len(), 6, "each was accepted and completed");
+    assert!(ahead(&disk.after_power_loss(0)).recover().events().is_empty());
     Ok(())
 }
