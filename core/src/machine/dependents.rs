@@ -39,8 +39,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         is_idle
     }
 
-    /// An invocation asks no more, or waits no more for an answer.
+    /// An invocation asks no more, or waits no more for an answer. It may still wait for one about other
+    /// buses, and asks again when it is told.
     pub fn asks_no_more(&mut self, by: InvocationKey) {
+        self.tell_those_in_handlers();
         self.asks.retain(|(other, _)| *other != by);
     }
 

@@ -614,3 +614,29 @@ fn r32_nor_for_what_goes_back_behind_an_event_that_it_holds_up() {
     assert!(!desk.idle.is_empty());
     assert!(desk.input(|machine| machine.is_idle_but(&[a, b, c], Some(by))), "behind e3");
 }
+
+#[test]
+fn r32_a_handler_that_has_stopped_one_bus_is_still_told_of_another() {
+    let mut desk = Desk::new();
+    let [a, b, c] = ["a", "b", "c"].map(|name| bus(&mut desk, name));
+    for (bus, label) in [(a, "e1"), (b, "e2"), (c, "e3")] {
+        desk.send(bus, label);
+    }
+    desk.run();
+    let by = desk.invocation("e1", 1);
+    for bus in [c, b] {
+        assert!(!desk.input(|machine| machine.is_idle_but(&[bus], Some(by))));
+    }
+    desk.ends("e2", 1);
+    desk.run();
+    desk.idle.clear();
+    desk.input(|machine| machine.asks_no_more(by));
+    // Who waits for a bus asks again when it is told.
+    if desk.idle.contains(&c) {
+        assert!(!desk.input(|machine| machine.is_idle_but(&[c], Some(by))));
+    }
+    desk.idle.clear();
+    desk.waits("e3", 1, "e1");
+    assert_eq!(desk.idle, [c]);
+    assert!(desk.input(|machine| machine.is_idle_but(&[c], Some(by))));
+}

@@ -1,5 +1,7 @@
 //! R32: all buses of a hub are stopped together.
 
+use std::sync::{Arc, OnceLock};
+
 use busway::{Cause, DispatchError, Event, EventHandle, EventStatus, HandlerError};
 
 use futures_util::future::join;
@@ -12,6 +14,7 @@ scenarios!(
     r32_what_a_hub_has_not_finished_in_time_is_ended,
     r32_a_hub_is_stopped_from_inside_a_handler,
     r32_a_handler_that_stops_its_hub_waits_for_nothing_that_comes_behind_it,
+    r32_a_handler_that_stops_two_buses_is_told_of_both,
 );
 
 #[derive(Event)]
@@ -21,6 +24,9 @@ struct Order(u32);
 #[derive(Event)]
 #[event(output = u32)]
 struct Take(u32);
+
+#[derive(Event)]
+struct Stop;
 
 async fn r32_buses_stopped_together_finish_what_they_give_each_other<E: Env>(env: E) -> Outcome {
     let hub = env.hub();
@@ -127,5 +133,41 @@ async fn r32_a_handler_that_stops_its_hub_waits_for_nothing_that_comes_behind_it
     assert!(matches!(error, Some(HandlerError::Aborted { cause: Cause::Stopped })), "{error:?}");
     assert_eq!((second.cause(), second.results().len()), (Some(Cause::Stopped), 1));
     assert_eq!(second.path(), ["orders", "audit"]);
+    Ok(())
+}
+
+async fn r32_a_handler_that_stops_two_buses_is_told_of_both<E: Env>(env: E) -> Outcome {
+    let hub = env.hub();
+    let [main, orders, stock] = ["main", "orders", "stock"].map(|name| hub.bus(name).build());
+    let own = Arc::new(OnceLock::<EventHandle<Stop>>::new());
+    let (stops, stopped) = ([stock.downgrade(), orders.downgrade()], Gate::closed());
+    let (opens, is_set) = (stopped.clone(), Gate::closed());
+    let waits = is_set.clone();
+    main.on(move |_: EventHandle<Stop>| {
+        let (gate, set, buses) = (opens.clone(), waits.clone(), stops.clone());
+        async move {
+            set.pass().await;
+            let [stock, orders] = buses.map(|bus| bus.upgrade().expect("it is held"));
+            join(stock.stop(env.ticks(1_000), false), orders.stop(env.ticks(1_000), false)).await;
+            gate.open();
+        }
+    });
+    orders.on(move |_: EventHandle<Order>| async move { env.sleep(2).await });
+    let waits_for = own.clone();
+    stock.on(move |_: EventHandle<Take>| {
+        let own = waits_for.clone();
+        async move {
+            env.sleep(5).await;
+            let own = own.get().expect("it is set").clone();
+            own.await.map(drop)
+        }
+    });
+    orders.dispatch(Order(1))?;
+    stock.dispatch(Take(1))?;
+    let watch = env.watch();
+    let _ = own.set(main.dispatch(Stop)?);
+    is_set.open();
+    stopped.pass().await;
+    watch.took(env.ticks(5));
     Ok(())
 }
