@@ -172,7 +172,14 @@ fn anywhere() -> Result<Arc<dyn Runtime>, NoRuntime> {
     Ok(Arc::new(busway_async_std::AsyncStd::new()))
 }
 
-#[cfg(not(any(feature = "async-std", feature = "smol")))]
+#[cfg(all(feature = "tokio", not(any(feature = "async-std", feature = "smol"))))]
 const fn anywhere() -> Result<Arc<dyn Runtime>, NoRuntime> {
     Err(NoRuntime::new())
+}
+
+#[cfg(not(any(feature = "async-std", feature = "smol", feature = "tokio")))]
+const fn anywhere() -> Result<Arc<dyn Runtime>, NoRuntime> {
+    Err(NoRuntime::advising(
+        "enable busway's feature `tokio`, `smol` or `async-std`, or give one with `.runtime(..)`",
+    ))
 }

@@ -99,17 +99,24 @@ impl Future for Sleep {
 
 /// There is no async runtime for a bus, or for a call that is retried, to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "no async runtime: use `busway::bus` or `busway::builder` inside one, or give one with `.runtime(..)`"
-)]
-#[non_exhaustive]
-pub struct NoRuntime;
+#[error("no async runtime: {advice}")]
+pub struct NoRuntime {
+    advice: &'static str,
+}
 
 impl NoRuntime {
     /// Returns the error, for adapters that find no runtime.
     #[must_use]
     pub const fn new() -> Self {
-        Self
+        Self::advising(
+            "use `busway::bus` or `busway::builder` inside one, or give one with `.runtime(..)`",
+        )
+    }
+
+    /// Returns the error with other words on what to do about it.
+    #[must_use]
+    pub const fn advising(advice: &'static str) -> Self {
+        Self { advice }
     }
 }
 

@@ -181,6 +181,14 @@ impl fmt::Debug for Timestamp {
     }
 }
 
+/// As [`Display`](fmt::Display) writes it.
+#[cfg(feature = "serde")]
+impl serde::Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// Year, month and day of a day counted from 1970-01-01, after Howard Hinnant's
 /// "chrono-compatible low-level date algorithms".
 const fn civil_from_days(days: u64) -> (u64, u64, u64) {

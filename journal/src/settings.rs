@@ -127,8 +127,9 @@ impl JournalBuilder {
         self
     }
 
-    /// Opens the journal: takes the lock, cuts off a torn end, and reads the events that were accepted
-    /// and not completed. It blocks while it reads, so call it before you build the bus.
+    /// Opens the journal: makes the folders that are missing, takes the lock, cuts off a torn end, and
+    /// reads the events that were accepted and not completed. It blocks while it reads, so call it before
+    /// you build the bus.
     ///
     /// # Errors
     /// Another journal is open on the file, there is no access, or a line is damaged: in the last file,

@@ -105,7 +105,7 @@ impl HubBuilder {
     pub(crate) fn new() -> Self {
         Self {
             config: HubConfig::default(),
-            source: Box::new(|| Err(NoRuntime)),
+            source: Box::new(|| Err(NoRuntime::new())),
             wall_offset: None,
             seed: None,
             ambient_parent: true,

@@ -164,7 +164,7 @@ impl HubShared {
         let wall_offset = self.wall_offset.unwrap_or_else(|| wall_offset(runtime.now()));
         // Another thread may have been first: then its runtime is used.
         let _ = self.runtime.set(Latched { runtime, wall_offset });
-        self.runtime.get().ok_or(NoRuntime)
+        self.runtime.get().ok_or(NoRuntime::new())
     }
 
     /// The runtime, if there is one by now.

@@ -19,7 +19,7 @@ pub enum SemaphoreScope {
     /// All calls for one value. Made by [`instance`](Self::instance).
     Instance(Instance),
     /// All calls in all processes of this user on this machine, through locked files in a
-    /// [folder](crate::RetryPolicy::semaphore_folder) (Unix only, with `std`). See
+    /// folder, the policy's `semaphore_folder` (Unix only, with `std`). See
     /// [`semaphore_limit`](crate::RetryPolicy::semaphore_limit) for what it can promise.
     Multiprocess,
 }

@@ -272,7 +272,6 @@ impl Runtime for TestHandle {
 }
 
 /// A task of a [`TestRuntime`]: a future of the task's result. Dropping it cancels nothing.
-#[must_use = "futures do nothing unless they are polled"]
 pub struct TestTask<T>(Arc<Mutex<Slot<T>>>);
 
 struct Slot<T> {
