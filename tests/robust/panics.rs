@@ -4,8 +4,8 @@
 use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -58,6 +58,9 @@ struct Work;
 
 #[derive(Event)]
 struct Probe;
+
+#[derive(Event)]
+struct Carries(Option<Bomb>);
 
 #[derive(Event)]
 struct Mine(#[allow(dead_code)] Bomb);
@@ -469,4 +472,28 @@ fn a_closed_bus_ends_though_its_drivers_waker_panics() {
     assert!(driver.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     drop(bus);
     assert_eq!(hub.bus("main").build().name(), "main", "the name is free");
+}
+
+/// A match that comes too late is dropped, and that panics: the expectation has its answer all the same.
+#[test]
+fn r26_a_late_match_whose_drop_panics() {
+    let hub = Manual::helping(false).hub();
+    let (bus, driver) = driven(hub.bus("main").max_history(Some(0)));
+    let (weak, driver) = (bus.downgrade(), Mutex::new(driver));
+    let mut expected = Box::pin(bus.expect_where(move |event: &EventHandle<Carries>| {
+        if event.0.is_none() {
+            // While this one is looked at, the next one matches, completes and is forgotten.
+            let next = weak.upgrade().unwrap().dispatch(Carries(Some(Bomb))).unwrap();
+            assert!(drive(std::slice::from_mut(&mut *driver.lock().unwrap())));
+            assert_eq!(next.status(), EventStatus::Completed);
+        }
+        true
+    }));
+    let waker = Counter::new();
+    assert!(waker.poll(expected.as_mut()).is_pending());
+    bus.dispatch(Carries(None)).unwrap();
+    assert_eq!(waker.wakes(), 1);
+    assert_eq!(bus.hub().held().watches, 0);
+    let Poll::Ready(Ok(event)) = waker.poll(expected.as_mut()) else { panic!("the first matches") };
+    assert!(event.0.is_none());
 }

@@ -209,6 +209,34 @@ fn r4_a_removed_handler_is_dropped_whichever_thread_ran_it() {
     }
 }
 
+/// A predicate runs on the thread that dispatches, and may take its time: its bus goes on meanwhile.
+#[test]
+fn r26_a_predicate_that_waits_for_its_bus() {
+    let runtime = threads(2);
+    let bus = unlimited(&runtime);
+    let other = bus.hub().bus("other").max_pending(None).build();
+    bus.forward("Numbered", &other).unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    for on in [&bus, &other] {
+        let tell = tell.clone();
+        on.on(move |event: EventHandle<Chained>| tell.send(event.0).unwrap());
+    }
+    let told = Mutex::new(told);
+    let (first, second) = (bus.downgrade(), other.downgrade());
+    let expected = bus.expect_where(move |event: &EventHandle<Numbered>| {
+        for (number, bus) in [&first, &second].into_iter().enumerate() {
+            let number = 10 * event.1 + number as u32;
+            drop(bus.upgrade().unwrap().dispatch(Chained(number)).unwrap());
+            assert_eq!(told.lock().unwrap().recv_timeout(LONG), Ok(number));
+        }
+        event.1 == 2
+    });
+    for number in 0..3 {
+        drop(bus.dispatch(Numbered(0, number)).unwrap());
+    }
+    assert_eq!(runtime.block_on(in_time("an answer", expected)).unwrap().1, 2);
+}
+
 /// The main task of a multi-thread runtime helps, and is woken again after it has done enough.
 #[test]
 fn the_main_task_helps() {

@@ -270,11 +270,11 @@ impl<In: Send + 'static> Expectation<In> {
             }
             unused
         };
-        // The user's values are dropped outside the lock.
-        drop(unused);
+        // The user's values are dropped outside the lock, and last: they may panic.
         if let Some(waker) = waker {
-            waker.wake();
+            let _ = guard::catch(|| waker.wake());
         }
+        unused.into_iter().for_each(guard::discard);
     }
 
     fn end(&self) {

@@ -57,10 +57,9 @@ impl Notices {
         notices
     }
 
-    /// Carries out what was collected. True if the collector's own bus has something to do.
-    #[inline(never)]
-    pub(crate) fn carried_out(mut self, hub: &HubShared) -> bool {
-        self.carry_out(hub);
+    /// Whether the collector's own bus has something to do.
+    #[inline]
+    pub(crate) const fn is_own_ready(&self) -> bool {
         self.own_ready
     }
 
@@ -124,7 +123,9 @@ impl Notices {
         self.forgotten.is_some() || !self.todo.is_empty()
     }
 
-    /// Carries out what was collected; nothing is left of it afterwards.
+    /// Carries out what was collected; nothing is left of it afterwards. The collector's own bus should
+    /// be notified before, as others are here.
+    #[inline(never)]
     pub(crate) fn carry_out(&mut self, hub: &HubShared) {
         #[cfg(feature = "journal")]
         if core::mem::take(&mut self.lines) {
@@ -140,9 +141,12 @@ impl Notices {
         }
     }
 
-    /// Drops come last: others rely on the rest, and a drop may wait for them.
-    #[inline(never)]
+    /// What buses have to do comes first: predicates and other code of the user's may take long, or wait
+    /// for it. Drops come last: others rely on the rest, and a drop may wait for them.
     fn carry_out_all(&mut self, hub: &HubShared) {
+        for todo in &self.todo {
+            let _ = guard::catch(|| todo.tell_bus());
+        }
         let mut left = Vec::new();
         self.todo.drain(..).for_each(|todo| drop(guard::catch(|| todo.carry_out(hub, &mut left))));
         left.into_iter().for_each(Left::discard);
@@ -169,15 +173,24 @@ impl Left {
 }
 
 impl Todo {
+    /// Tells a bus of its work, if this is some.
+    fn tell_bus(&self) {
+        match self {
+            Self::Notify(bus) => bus.notify(),
+            Self::Cancel(bus, invocation) => bus.mail(|inbox| inbox.cancelled.push(*invocation)),
+            Self::Resume(bus, invocation) => bus.mail(|inbox| inbox.resumed.push(*invocation)),
+            _ => {}
+        }
+    }
+
+    /// Does the rest.
     fn carry_out(self, hub: &HubShared, left: &mut Vec<Left>) {
         match self {
             Self::Complete(record) => {
                 record.head().wake_waiters();
                 report::report(&record);
             }
-            Self::Notify(bus) => bus.notify(),
-            Self::Cancel(bus, invocation) => bus.mail(|inbox| inbox.cancelled.push(invocation)),
-            Self::Resume(bus, invocation) => bus.mail(|inbox| inbox.resumed.push(invocation)),
+            Self::Notify(_) | Self::Cancel(..) | Self::Resume(..) => {}
             Self::Wake(waker) => waker.wake(),
             Self::Arrive(watcher, record, replaced) => {
                 left.extend(replaced.map(|replaced| Left::Events([replaced].into())));
@@ -283,8 +296,8 @@ impl HubShared {
             }
             answer
         };
-        if let Some(notices) = notices {
-            notices.carried_out(self);
+        if let Some(notices) = &mut notices {
+            notices.carry_out(self);
         }
         answer
     }

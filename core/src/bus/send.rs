@@ -220,9 +220,12 @@ impl BusShared {
             }
             accepted
         };
-        let own_ready = notices.is_some_and(|notices| notices.carried_out(&self.hub));
+        let own_ready = notices.as_ref().is_some_and(Notices::is_own_ready);
         if own_ready || (has_deadline && accepted.is_ok()) {
             self.notify();
+        }
+        if let Some(notices) = &mut notices {
+            notices.carry_out(&self.hub);
         }
         // Last: others rely on the notices, and a user's drop may wait for them.
         if let Some(forgotten) = forgotten {
