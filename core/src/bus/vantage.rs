@@ -70,11 +70,16 @@ impl Vantage {
         let mut abroad = head.abroad.lock();
         let new = || Box::new(Noted { first: (bus.clone(), by), others: Vec::new() });
         let Noted { first, others } = &mut **abroad.0.get_or_insert_with(new);
-        // A handler that is tried again is there already.
-        if others.last().unwrap_or(first).1 != by {
-            others.push((bus.clone(), by));
-        }
-        Self(others.len() as u64 | INSIDE_ABROAD)
+        // A handler that is tried again is there already, behind those that have started since.
+        let place = match others.iter().rposition(|there| there.1 == by) {
+            Some(at) => at + 1,
+            None if first.1 == by => 0,
+            None => {
+                others.push((bus.clone(), by));
+                others.len()
+            }
+        };
+        Self(place as u64 | INSIDE_ABROAD)
     }
 
     /// Whether it belongs to a handler.
@@ -162,6 +167,12 @@ mod tests {
             [key(1, 1), key(2, 1), key(2, 1)].map(|by| Vantage::inside(&head, &other.shared, by));
         assert_eq!(again.map(|seen| seen.by(&head)), [key(1, 1), key(2, 1), key(2, 1)].map(Some));
         assert!(again[1] == again[2] && again.iter().all(|seen| is_of(*seen, &other)));
+
+        // Handlers that are tried by turns are noted once each.
+        let by_turns =
+            [1, 2, 1, 2, 1].map(|slot| Vantage::inside(&head, &other.shared, key(slot, 9)));
+        assert_eq!([by_turns[0]; 2], [by_turns[2], by_turns[4]]);
+        assert_eq!(by_turns[1], by_turns[3]);
 
         let kept = other.shared.clone();
         drop(other);
