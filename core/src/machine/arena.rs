@@ -201,13 +201,18 @@ impl<T, Tag> Arena<T, Tag> {
         }
     }
 
-    /// Returns whether there is room for many more entries than there are after most bursts.
+    /// Returns whether there are no entries, but room for more than most bursts need.
     #[inline]
-    pub(super) const fn is_roomy(&self) -> bool {
-        self.free.len() >= MANY
+    pub(super) const fn is_only_room(&self) -> bool {
+        self.free.len() >= MANY && self.len() == 0
     }
 
-    pub(super) fn len(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.slots.capacity()
+    }
+
+    pub(super) const fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }
 

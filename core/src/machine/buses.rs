@@ -190,10 +190,10 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
-    /// Frees much room that a burst of events has left.
+    /// Frees much room that a burst of events has left, once there is none of them any more.
     #[inline]
     pub(super) fn let_go_of_much(&mut self) {
-        if self.works.is_roomy() || self.kins.is_roomy() {
+        if self.works.is_only_room() || self.kins.is_only_room() {
             self.let_go_of_room();
         }
     }

@@ -138,6 +138,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if !is_remembered {
             self.remove_event(event);
         }
+        // Its work was the last there was.
+        self.let_go_of_much();
         said
     }
 
@@ -190,5 +192,46 @@ impl<H> BusState<H> {
     pub(super) fn tells_of_less(&self) -> bool {
         let is_awaited = self.idle_at.is_some() || self.reservations.first().is_some();
         is_awaited || self.closed || self.has_surplus()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::super::Machine;
+    use super::super::config::{BusConfig, Concurrency, HubConfig, Limit};
+    use super::super::dispatch::Dispatch;
+    use super::super::output::Next;
+    use super::super::registry::{Action, Pattern};
+    use super::super::results::Outcome;
+    use crate::time::Instant;
+
+    const NOW: Instant = Instant::EPOCH;
+
+    #[test]
+    fn the_room_of_events_that_ran_side_by_side_is_given_back() {
+        let mut machine: Machine<(), (), ()> = Machine::new(HubConfig::default());
+        let mut config = BusConfig::new("main");
+        config.concurrency = Concurrency::Parallel;
+        (config.max_pending, config.max_history) = (None, Some(0));
+        let bus = machine.add_bus(config, 0);
+        let on = machine.on(bus, Pattern::Any, "h", Limit::Inherit, Action::Call(()));
+        assert!(on.is_ok());
+        let kind = machine.kind("E", None);
+        let mut running = Vec::new();
+        for _ in 0..2_000 {
+            machine.dispatch(bus, (), Dispatch::new(kind), NOW).expect("there is room");
+        }
+        while let Next::Run(run) = machine.next(bus, NOW) {
+            running.push(run.invocation);
+        }
+        assert_eq!(running.len(), 2_000);
+        for invocation in running {
+            let _ = machine.finished_then_next(bus, invocation, Outcome::Empty, NOW);
+            machine.outputs().for_each(drop);
+        }
+        let left = [machine.entries.room(), machine.works.room(), machine.invocations.room()];
+        assert_eq!(left, [0; 3]);
     }
 }

@@ -128,6 +128,11 @@ impl<P> Entries<P> {
         self.arena.let_go();
     }
 
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.arena.room()
+    }
+
     /// Returns the number of visits.
     pub(super) fn len(&self) -> usize {
         self.arena.len()

@@ -119,7 +119,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         } else {
             self.watches.remove(ix);
         }
-        if self.watches.is_roomy() {
+        if self.watches.is_only_room() {
             self.watches.let_go();
         }
     }
