@@ -6,10 +6,23 @@ use alloc::vec::Vec;
 use hashbrown::{HashMap, HashSet};
 
 use super::config::Concurrency;
-use super::event_state::{Visit, VisitState};
+use super::event_state::VisitState;
 use super::output::Output;
-use super::state::{BusIx, EventIx, VisitIx};
+use super::raised::RaiseOrder;
+use super::state::{BusIx, BusState, EventIx, VisitIx};
 use super::{BusKey, InvocationKey, Machine};
+
+/// From where on a bus's queue was looked at: the raised ones, and the others by sequence number.
+struct LookedAt {
+    raised_from: Option<RaiseOrder>,
+    seq_from: u64,
+}
+
+impl Default for LookedAt {
+    fn default() -> Self {
+        Self { raised_from: None, seq_from: u64::MAX }
+    }
+}
 
 impl<P: Clone, R, H> Machine<P, R, H> {
     /// Returns whether all incomplete events of some buses depend on an invocation: without one, whether
@@ -111,32 +124,47 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Adds the events behind this one in the queues where it stands, as far as they are not
-    /// `looked_at`: the sequence number from which on they were, by bus.
+    /// `looked_at`.
     fn push_queued_behind(
         &self,
         event: EventIx,
-        looked_at: &mut HashMap<BusIx, u64>,
+        looked_at: &mut HashMap<BusIx, LookedAt>,
         to: &mut Vec<EventIx>,
     ) {
         let is_queued = |visit: &VisitIx| self.entries[*visit].state == VisitState::Queued;
         for visit in self.visits_of(event).filter(is_queued) {
-            let Visit { bus, seq, .. } = self.entries[visit];
-            if let Some(order) = self.raise_order(visit) {
-                // Raised ones come before the others.
-                let queue = self.buses[bus].queue.iter(&self.entries);
-                let is_behind =
-                    |other: &VisitIx| self.raise_order(*other).is_none_or(|other| other > order);
-                to.extend(queue.filter(is_behind).map(|behind| self.entries[behind].event));
-                continue;
-            }
-            let end = looked_at.entry(bus).or_insert(u64::MAX);
-            let queue =
-                core::iter::successors(Some(visit), |visit| self.entries[*visit].links.next());
-            let behind = queue.map(|visit| &self.entries[visit]).take_while(|stay| stay.seq < *end);
-            let not_raised = behind.filter(|stay| self.raise_of(stay.event) == 0);
-            to.extend(not_raised.map(|stay| stay.event));
-            *end = seq.min(*end);
+            let bus = self.entries[visit].bus;
+            let looked_at = looked_at.entry(bus).or_default();
+            let first = match self.raise_order(visit) {
+                Some(order) => {
+                    let BusState { raised, raised_parallel, queue, .. } = &self.buses[bus];
+                    let from = looked_at.raised_from;
+                    let behind = [raised, raised_parallel].map(|list| list.between(order, from));
+                    to.extend(behind.into_iter().flatten().map(|visit| self.entries[visit].event));
+                    looked_at.raised_from = Some(from.map_or(order, |from| from.min(order)));
+                    // Raised ones come before the others.
+                    queue.first()
+                }
+                None => Some(visit),
+            };
+            self.push_not_raised(first, looked_at, to);
         }
+    }
+
+    /// Adds those of these events and the ones behind them that are not raised.
+    fn push_not_raised(
+        &self,
+        first: Option<VisitIx>,
+        looked_at: &mut LookedAt,
+        to: &mut Vec<EventIx>,
+    ) {
+        let queue = core::iter::successors(first, |visit| self.entries[*visit].links.next());
+        let behind = queue.map(|visit| &self.entries[visit]);
+        let not_yet = behind.take_while(|stay| stay.seq < looked_at.seq_from);
+        let not_raised = not_yet.filter(|stay| self.raise_of(stay.event) == 0);
+        to.extend(not_raised.map(|stay| stay.event));
+        let seq = first.map_or(u64::MAX, |first| self.entries[first].seq);
+        looked_at.seq_from = seq.min(looked_at.seq_from);
     }
 
     /// Adds what an invocation holds up as long as it goes on: its event, and those behind it.

@@ -3,6 +3,7 @@
 
 use alloc::collections::BTreeMap;
 use core::cmp::Reverse;
+use core::ops::{Bound, RangeBounds};
 
 use super::state::VisitIx;
 
@@ -45,6 +46,20 @@ impl Raised {
         }
     }
 
+    /// Returns the visits after this place and before that one, if there is one.
+    pub(super) fn between(
+        &self,
+        after: RaiseOrder,
+        before: Option<RaiseOrder>,
+    ) -> impl Iterator<Item = VisitIx> {
+        let end = before.map_or(Bound::Unbounded, Bound::Excluded);
+        let range = (Bound::Excluded(after), end);
+        let first = self.first.filter(|(first, _)| range.contains(first));
+        let is_empty = before.is_some_and(|before| before <= after);
+        let rest = (!is_empty).then(|| self.rest.range(range)).into_iter().flatten();
+        first.map(|(_, visit)| visit).into_iter().chain(rest.map(|(_, visit)| *visit))
+    }
+
     pub(super) fn len(&self) -> usize {
         usize::from(self.first.is_some()) + self.rest.len()
     }
@@ -71,6 +86,12 @@ mod tests {
                 let mut raised = Raised::default();
                 places.iter().for_each(|place| raised.insert(order(*place), visits[*place]));
                 let mut left: Vec<_> = (0..4).collect();
+                for (after, before) in (0..4).flat_map(|after| (0..5).map(move |b| (after, b))) {
+                    let end = (before < 4).then(|| order(before));
+                    let between = raised.between(order(after), end).collect::<Vec<_>>();
+                    let expected = visits.get(after + 1..before.min(4)).unwrap_or_default();
+                    assert!(between == expected);
+                }
                 while !left.is_empty() {
                     assert!(raised.first() == Some(visits[left[0]]) && raised.len() == left.len());
                     raised.remove(&order(left.remove(went % left.len())));
