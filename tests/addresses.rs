@@ -382,3 +382,17 @@ async fn r29_many_requests_do_not_push_events_out_of_the_history() -> Result<(),
     );
     Ok(())
 }
+
+/// A cycle names messages by their addresses.
+#[tokio::test]
+async fn r15_a_request_that_waits_for_itself_names_its_address() {
+    let bus = busway::bus("main");
+    let waits = |number: Message<u64>| async move {
+        number.event().wait().await?;
+        busway::ok(1u64)
+    };
+    bus.consumer("math.self", waits).unwrap();
+    let error = bus.request::<_, u64>("math.self", 1u64).await.unwrap_err();
+    let expected = "request to math.self failed: deadlock: math.self waits for what it keeps from completing: math.self";
+    assert_eq!(error.to_string(), expected);
+}

@@ -47,7 +47,8 @@ use crate::machine::Limit;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an event",
     label = "not an event",
-    note = "derive it: `#[derive(busway::Event)]`"
+    note = "derive it: `#[derive(busway::Event)]`",
+    note = "an event that was dispatched already is sent on to another bus by `bus.forward(name, &other)`"
 )]
 pub trait Event: Send + Sync + 'static {
     /// The type its handlers answer with; `()` for events without an answer.

@@ -25,8 +25,8 @@
 //! polled at intervals, and a bus has no thread of its own.
 //!
 //! The hub's lock, which dispatching and waiting need, is not held while your code runs, and none of your
-//! values is cloned, called or dropped under it. Panics in handlers, predicates and destructors are
-//! caught (with `std`).
+//! values is cloned, called or dropped under it. Panics in handlers and predicates, and in
+//! the drops of what a bus was given, are caught (with `std`).
 //!
 //! Numbered [rules] define what happens when. These pages refer to them as in "(R13)".
 //!

@@ -12,7 +12,9 @@ use uuid::Uuid;
 
 use crate::error::Damage;
 use crate::overrides;
-use crate::text::{self, ACCEPTED, CHECKSUM, Checked, DISCARDED, OUTSIDE, SETTINGS, VALUE};
+use crate::text::{
+    self, ACCEPTED, CHECKSUM, Checked, DISCARDED, OUTSIDE, RESULT_TYPE, SETTINGS, VALUE,
+};
 use crate::time;
 
 /// A line of a journal: one event.
@@ -79,6 +81,7 @@ impl Line {
         if fields.remove(CHECKSUM).is_some() != (checked == Checked::Agrees) {
             return Err(Damage::Checksum);
         }
+        fields.remove(RESULT_TYPE);
         Ok(Self {
             event_type: take(&mut fields, "event_type", text_of)?,
             schema: take(&mut fields, "event_schema", or_default(text_of))?,
@@ -139,7 +142,7 @@ fn exact(line: &[u8]) -> Option<String> {
     if let Some(value) = fields.get(VALUE) {
         return Some(value.get().into());
     }
-    let own = [ACCEPTED, DISCARDED, SETTINGS, OUTSIDE, CHECKSUM];
+    let own = [ACCEPTED, DISCARDED, SETTINGS, OUTSIDE, CHECKSUM, RESULT_TYPE];
     fields.retain(|key, _| !text::KEYS.contains(&key.as_str()) && !own.contains(&key.as_str()));
     serde_json::to_string(&fields).ok()
 }

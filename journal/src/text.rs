@@ -25,6 +25,8 @@ pub(crate) const KEYS: [&str; 8] = [
 ];
 /// Holds the results of an event in bubus, which does not write it.
 const RESULTS: &str = "event_results";
+/// Written by bubus 1.5: the Python type of the results, which means nothing here.
+pub(crate) const RESULT_TYPE: &str = "event_result_type";
 /// Our own keys begin with this.
 const OWN: &str = "busway_";
 /// Holds a payload that is not an object.
@@ -174,8 +176,11 @@ pub(crate) fn check_payload(payload: &str) -> Result<(), BoxError> {
         return Ok(());
     }
     let fields: BTreeMap<String, Readable> = serde_json::from_str(payload).map_err(not_readable)?;
-    let reserved =
-        |key: &String| KEYS.contains(&key.as_str()) || key == RESULTS || key.starts_with(OWN);
+    let reserved = |key: &String| {
+        KEYS.contains(&key.as_str())
+            || key.starts_with(OWN)
+            || [RESULTS, RESULT_TYPE].contains(&key.as_str())
+    };
     match fields.into_keys().find(reserved) {
         Some(key) => Err(ReservedKey { key }.into()),
         None => Ok(()),

@@ -50,7 +50,7 @@ struct Readme;
 ///
 /// | attribute | meaning | default |
 /// |---|---|---|
-/// | `output = Type` | what handlers answer with; they may also return an `Option` or a `Result` of it. `Self` is the event. A parameter `T` of a generic event is no output by itself, nor in a `Box`, a `Pin` or a reference: put it into a struct of your own, or `Vec<T>` or `Arc<T>` | `()`: no value |
+/// | `output = Type` | what handlers answer with; they may also return an `Option` or a `Result` of it. `Self` is the event. A parameter `T` of a generic event is no output by itself, nor in a `Box`, a `Pin` or a reference: put it into a struct of your own, or `Vec<T>` or `Arc<T>`. A `serde_json::Value::Null` is a value: return `None` for none | `()`: no value |
 /// | `name = "…"` | the name that handlers can be registered by | the type's name |
 /// | `timeout = "…"` | the limit of each invocation: a number with `ns`, `us`, `ms`, `s`, `m` or `h`; `"off"` for none | the bus's |
 /// | `version = "…"` | the version in the schema, `module.Type@version` | the crate's |

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use busway::{
     Driver, Event, EventBus, EventHandle, EventStatus, ExpectError, HandlerError, Instant, Limit,
-    Overflow, ResultStatus, Runtime, Task, Timer,
+    Message, Overflow, ResultStatus, Runtime, Task, Timer,
 };
 use futures_util::StreamExt;
 
@@ -243,7 +243,7 @@ fn a_handler_that_panics_when_it_is_dropped() {
     let mut rig = Rig::new(None);
     let bomb = Bomb;
     let weak = rig.bus.downgrade();
-    let slot: Arc<std::sync::Mutex<Option<busway::Subscription>>> = Arc::default();
+    let slot: Arc<Mutex<Option<busway::Subscription>>> = Arc::default();
     let own = slot.clone();
     let on = rig.bus.on(move |_: EventHandle<Work>| {
         let _ = (&bomb, &weak);
@@ -496,4 +496,23 @@ fn r26_a_late_match_whose_drop_panics() {
     assert_eq!(bus.hub().held().watches, 0);
     let Poll::Ready(Ok(event)) = waker.poll(expected.as_mut()) else { panic!("the first matches") };
     assert!(event.0.is_none());
+}
+
+/// Handlers and consumers are dropped where they are removed, and that may panic.
+#[test]
+fn what_is_removed_and_panics_when_it_is_dropped() {
+    let (bus, _driver) = driven(Manual::helping(false).hub().bus("main"));
+    let bomb = Bomb;
+    let handler = bus.on(move |_: EventHandle<Work>| {
+        let _held = &bomb;
+    });
+    handler.off();
+    let bomb = Bomb;
+    let consumer = move |_: Message<u32>| {
+        let _held = &bomb;
+        async { busway::ok(1u32) }
+    };
+    bus.consumer("address", consumer).unwrap();
+    assert!(bus.unregister("address") && !bus.unregister("address"));
+    assert_eq!((bus.handler_count(), bus.consumers().len()), (0, 0));
 }

@@ -8,6 +8,7 @@ use core::any::TypeId;
 use core::marker::PhantomData;
 
 use super::EventBus;
+use super::guard;
 use super::handle::EventHandle;
 use super::handler::{Callable, FirstPoll, Started};
 use super::handler_future::Answering;
@@ -95,8 +96,9 @@ pub enum ConsumerError {
 }
 
 impl EventBus {
-    /// Registers the consumer of an address. It answers each [request](Self::request) to the address
-    /// at once, whatever the bus is doing. Its subscription's `off` lets requests in flight finish.
+    /// Registers the consumer of an address, an async function that returns a `Result`. (That of a typed
+    /// address may return the bare value, see [`serve`](Self::serve).) It answers each
+    /// [request](Self::request) to the address at once, whatever the bus is doing. Its subscription's `off` lets requests in flight finish.
     ///
     /// # Errors
     /// The address already has a consumer.
@@ -228,7 +230,9 @@ impl EventBus {
             let key = consumer.map(|consumer| consumer.info.key);
             key.and_then(|key| hub.books.off(key))
         });
-        removed.is_some()
+        let was_there = removed.is_some();
+        guard::discard(removed);
+        was_there
     }
 }
 

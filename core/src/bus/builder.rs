@@ -132,7 +132,8 @@ impl HubBuilder {
     }
 
     /// Sets the deepest level a child may be dispatched at (R18). The default is 1 000; `None`
-    /// allows any.
+    /// allows any. The bus uses no stack for depth, but an error that handlers pass up with `?` holds the
+    /// one below it: showing or dropping such a chain takes some hundred bytes of stack for each level.
     pub fn max_depth(mut self, depth: impl Into<Option<u32>>) -> Self {
         self.config.max_depth = depth.into();
         self
@@ -300,7 +301,8 @@ impl<H: IntoHub> EventBusBuilder<H> {
     }
 
     /// Sets how many root events may be incomplete at a time (R6). The default is 100; `None` allows
-    /// any number. With 0 the bus accepts only children.
+    /// any number. With 0 the bus accepts only children. It is independent of
+    /// [`max_history`](Self::max_history), other than in bubus.
     pub fn max_pending(mut self, events: impl Into<Option<usize>>) -> Self {
         self.config.max_pending = events.into();
         self

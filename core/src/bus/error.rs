@@ -11,7 +11,7 @@ use core::time::Duration;
 use super::shared::Books;
 use super::value::BoxError;
 use crate::event::Event;
-use crate::machine::{Cause, Deadlock};
+use crate::machine::{Cause, Deadlock, EventKey};
 use crate::retry::Tries;
 use crate::runtime::NoRuntime;
 
@@ -147,9 +147,12 @@ pub enum WaitError {
 
 impl WaitError {
     pub(crate) fn deadlock(books: &Books, deadlock: &Deadlock) -> Self {
-        let name =
-            |event| books.event_type(event).map_or_else(String::new, |name| name.to_string());
-        Self::Deadlock { cycle: deadlock.cycle.iter().map(|event| name(*event)).collect() }
+        // A message is named by its address. The labels of other events are the user's code.
+        let name = |event: &EventKey| match books.payload(*event) {
+            Some(record) if record.is_message() => record.label().into(),
+            _ => books.event_type(*event).map_or_else(String::new, |name| name.to_string()),
+        };
+        Self::Deadlock { cycle: deadlock.cycle.iter().map(name).collect() }
     }
 }
 

@@ -227,7 +227,7 @@ impl<In> Expectation<In> {
         let watch = Key::from_bits(self.watch.swap(0, Ordering::AcqRel));
         if let Some((watch, bus)) = watch.zip(self.bus.upgrade()) {
             let watcher = bus.hub.input(|hub| hub.unwatch(watch));
-            drop(watcher);
+            guard::discard(watcher);
         }
     }
 

@@ -105,7 +105,7 @@ async fn publish<B: Send + Sync + 'static>(
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Published {
-    /// The number of listeners that got it.
+    /// The number of listeners that it was sent to, with those that failed or take another type.
     pub listeners: usize,
     /// The listeners that failed, by name, in order of registration.
     pub failures: Vec<(String, HandlerError)>,

@@ -412,6 +412,7 @@ impl Error for RequestError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Failed { source, .. } => source.source(),
+            Self::Deadlock { source, .. } => Some(source),
             _ => None,
         }
     }

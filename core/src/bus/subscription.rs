@@ -7,6 +7,7 @@ use core::fmt;
 use super::EventBus;
 use super::any::AnyEvent;
 use super::error::{ForwardError, HandlerError};
+use super::guard;
 use super::handle::EventHandle;
 use super::handler::{Callable, Handler, Typed, Untyped};
 use super::handler_name::HandlerName;
@@ -91,7 +92,7 @@ impl Subscription {
         if let Some(bus) = self.bus.upgrade() {
             let handler = bus.hub.input(|hub| hub.books.off(self.info.key));
             // The handler is the user's: it is dropped here, outside the lock.
-            drop(handler);
+            guard::discard(handler);
         }
     }
 

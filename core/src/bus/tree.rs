@@ -20,7 +20,7 @@ use crate::time::Timestamp;
 
 impl EventBus {
     /// Returns the events the bus remembers as text trees. The roots are those with no remembered
-    /// ancestor.
+    /// ancestor. Lines are indented by level, so the text of a chain grows with the square of its depth.
     #[must_use]
     pub fn log_tree(&self) -> LogTree {
         let shared = &self.shared;

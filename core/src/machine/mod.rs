@@ -69,8 +69,10 @@
 //! Every input is O(1) or O(log n) in queued events, history and buses, with these exceptions: the events
 //! an input itself moves (a raise touches what it raises, a stop what it stops); the search for a wait
 //! cycle, which runs only when the awaited event has begun or has children; what depends on a handler,
-//! when it asks whether all else is idle; and the handlers of a name, when another one is registered for
-//! it.
+//! when it asks whether all else is idle, which it is told to ask again when events come or handlers begin
+//! to wait; the waiters for an event, when a handler that already waits joins them; the watches that an
+//! event arrives at; the buses that a forwarded event is on; and the handlers of a name, when one of them
+//! is removed, or one is added while an event runs.
 //!
 //! Code on the path of every event is force-inlined where the compiler left calls: that is 4 % of the
 //! instructions an event takes. Large code that few events reach is kept out of line, since all the

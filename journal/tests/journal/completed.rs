@@ -33,6 +33,24 @@ fn r41_null_and_missing_keys_are_read() {
     assert!(line.fields.is_empty() && line.path.is_empty());
 }
 
+/// bubus 1.5 writes one key more.
+#[test]
+fn r41_the_type_of_the_results_is_no_part_of_the_payload() {
+    let line = br#"{"event_type":"Job","event_schema":"x.Job@1","event_timeout":60.0,"event_result_type":"<class 'str'>","event_id":"06b0229c-2b16-71ae-8000-0bbff42843e7","event_path":["A"],"event_parent_id":null,"event_created_at":"2026-11-30T00:00:00.000000Z","event_processed_at":null,"big":170141183460469231731687303715884105727}"#;
+    let line = Line::parse(line).expect("a line");
+    assert_eq!(line.fields.keys().collect::<Vec<_>>(), ["big"]);
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Big {
+        big: u128,
+    }
+    impl busway_core::Event for Big {
+        type Output = ();
+        const NAME: &'static str = "Job";
+    }
+    assert_eq!(line.decode::<Big>().expect("a payload").big, u128::MAX / 2);
+}
+
 #[test]
 fn r44_what_is_no_event_is_damage() {
     let id = r#""event_id":"06b0229c-2b16-71ae-8000-0bbff42843e7""#;
