@@ -12,7 +12,7 @@ use super::shared::Books;
 use super::value::BoxError;
 use crate::event::Event;
 use crate::machine::{Cause, Deadlock, EventKey};
-use crate::retry::Tries;
+use crate::retry::TriesText;
 use crate::runtime::NoRuntime;
 
 /// An event was not accepted. The error hands it back, and implements `Debug` whether or not the event does.
@@ -267,7 +267,7 @@ impl fmt::Display for HandlerError {
                 f.write_str("the bus to forward to is stopped or gone, or cannot write its journal")
             }
             Self::GaveUp { tries, elapsed, last } => {
-                write!(f, "gave up after {} over {elapsed:?}: {last}", Tries(*tries))
+                write!(f, "gave up after {} over {elapsed:?}: {last}", TriesText(*tries))
             }
         }
     }

@@ -10,7 +10,7 @@ use core::time::Duration;
 use super::EventBus;
 use super::context;
 use super::error::WaitError;
-use super::shared::{BusShared, HubShared};
+use super::shared::{BusShared, HubShared, HubState};
 use super::sleep::{Elapsed, with_timeout};
 use super::wakers::Place;
 use crate::machine::{BusKey, InvocationKey};
@@ -256,13 +256,20 @@ impl HubShared {
         let keys: Vec<_> = buses.iter().map(|bus| bus.key).collect();
         let _asks = Asks { hub: self, by };
         // Any of them may change what depends on the invocation.
-        self.wait_at(buses, || self.input(|hub| hub.books.is_idle_but(&keys, Some(by)))).await;
+        self.wait_at(buses, || self.input(|hub| hub.books.is_idle_but(&keys, by))).await;
     }
 
     /// Waits until these buses have nothing left to do: for one after the other, until all of them have
     /// nothing at the same time.
     async fn idle(&self, buses: &[Arc<BusShared>]) {
-        let is_idle = |bus: &BusShared| self.input(|hub| hub.books.is_idle_but(&[bus.key], None));
+        let or_tell = |hub: &mut HubState, bus: &BusShared| {
+            let is_idle = hub.books.is_idle(bus.key);
+            if !is_idle {
+                hub.books.tell_idle(bus.key, 0);
+            }
+            is_idle
+        };
+        let is_idle = |bus: &BusShared| self.input(|hub| or_tell(hub, bus));
         if let [bus] = buses {
             return self.wait_at(buses, || is_idle(bus)).await;
         }
@@ -270,7 +277,7 @@ impl HubShared {
         let busy_from = |first: usize| {
             self.input(|hub| {
                 let mut order = (first..buses.len()).chain(0..first);
-                order.find(|at| !hub.books.is_idle_but(&[buses[*at].key], None))
+                order.find(|at| !or_tell(hub, &buses[*at]))
             })
         };
         while let Some(busy) = busy_from(first) {

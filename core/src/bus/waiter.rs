@@ -23,12 +23,12 @@ pub(crate) trait Awaited {
 pub(crate) struct Waiter<T: Awaited> {
     /// `None` once it was given back.
     handle: Option<T>,
-    place: Place,
+    place: Registered,
 }
 
 /// What a wait has registered elsewhere.
 #[derive(Default)]
-struct Place {
+struct Registered {
     /// The seat of our waker in the record.
     seat: Option<Seat>,
     /// The wait of the invocation that polls us.
@@ -57,7 +57,7 @@ const NOT_AFTER: &str = "a wait is not polled after its end";
 
 impl<T: Awaited> Waiter<T> {
     pub(crate) fn new(handle: T) -> Self {
-        Self { handle: Some(handle), place: Place::default() }
+        Self { handle: Some(handle), place: Registered::default() }
     }
 
     /// For an event that the waiter has helped to run. If the event is done already, and the waiter
@@ -68,7 +68,7 @@ impl<T: Awaited> Waiter<T> {
         let head = handle.head();
         let gives_way = head.is_complete() && share::gives_way();
         let manner = if gives_way { Manner::GivesWay } else { Manner::Plain };
-        Self { handle: Some(handle), place: Place { manner, ..Place::default() } }
+        Self { handle: Some(handle), place: Registered { manner, ..Registered::default() } }
     }
 
     pub(crate) fn handle(&self) -> Option<&T> {
@@ -103,7 +103,7 @@ impl<T: Awaited> Drop for Waiter<T> {
     }
 }
 
-impl Place {
+impl Registered {
     /// Ready when the wait is over. If not, our waker is registered, or our poller is polled again.
     fn poll(&mut self, head: &Head, claim: Claim, cx: &Context<'_>) -> Poll<Result<(), WaitError>> {
         let bus = &head.bus;

@@ -25,15 +25,15 @@ impl Default for LookedAt {
 }
 
 impl<P: Clone, R, H> Machine<P, R, H> {
-    /// Returns whether all incomplete events of some buses depend on an invocation: without one, whether
-    /// there are none. They depend on it if they cannot complete before it has ended.
+    /// Returns whether all incomplete events of some buses depend on an invocation: they do if they cannot
+    /// complete before it has ended.
     ///
     /// If others are left, [`Output::Idle`] is given once, when this may have changed. An invocation that
     /// asks waits from now on, until [`asks_no_more`](Self::asks_no_more).
-    pub fn is_idle_but(&mut self, buses: &[BusKey], by: Option<InvocationKey>) -> bool {
+    pub fn is_idle_but(&mut self, buses: &[BusKey], by: InvocationKey) -> bool {
         self.land();
-        let on_buses = by.map(|by| self.dependents_on_buses(by)).unwrap_or_default();
-        let own = |(other, bus): &(InvocationKey, BusKey)| (Some(*other) == by).then_some(*bus);
+        let on_buses = self.dependents_on_buses(by);
+        let own = |(other, bus): &(InvocationKey, BusKey)| (*other == by).then_some(*bus);
         let mut asked: HashSet<BusKey> = self.asks.iter().filter_map(own).collect();
         let mut is_idle = true;
         for bus in buses {
@@ -41,7 +41,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             let on_bus = on_buses.get(&ix).copied().unwrap_or(0);
             if self.buses[ix].incomplete > on_bus {
                 is_idle = false;
-                if let Some(by) = by.filter(|_| asked.insert(*bus)) {
+                if asked.insert(*bus) {
                     // Those who asked before may depend on this one.
                     self.tell_those_in_handlers();
                     self.asks.push((by, *bus));

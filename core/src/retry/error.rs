@@ -14,7 +14,7 @@ pub enum RetryError {
     /// The last try failed. The source is its own error. As with
     /// [`HandlerError::GaveUp`](crate::HandlerError::GaveUp), the text ends with that error's, so that
     /// a log without sources still says what went wrong.
-    #[error("failed after {} over {elapsed:?}: {source}", Tries(*tries))]
+    #[error("failed after {} over {elapsed:?}: {source}", TriesText(*tries))]
     Failed {
         /// Tries made.
         tries: u32,
@@ -24,7 +24,7 @@ pub enum RetryError {
         source: BoxError,
     },
     /// The last try exceeded its time limit.
-    #[error("timed out after {} over {elapsed:?}, each of at most {limit:?}", Tries(*tries))]
+    #[error("timed out after {} over {elapsed:?}, each of at most {limit:?}", TriesText(*tries))]
     TimedOut {
         /// Tries made.
         tries: u32,
@@ -71,9 +71,9 @@ impl RetryError {
 }
 
 /// A number of tries, as text.
-pub(crate) struct Tries(pub(crate) u32);
+pub(crate) struct TriesText(pub(crate) u32);
 
-impl core::fmt::Display for Tries {
+impl core::fmt::Display for TriesText {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "{} {}", self.0, if self.0 == 1 { "try" } else { "tries" })
     }

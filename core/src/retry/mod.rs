@@ -20,7 +20,7 @@ pub use self::wrapper::Attempt;
 
 pub(crate) use self::backoff::delay;
 pub(crate) use self::clock::{Clock, Elapsed};
-pub(crate) use self::error::Tries;
+pub(crate) use self::error::TriesText;
 pub(crate) use self::policy::Numbers;
 pub(crate) use self::run::{Call, GivenUp, run};
 pub(crate) use self::slots::SlotRules;

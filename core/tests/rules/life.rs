@@ -495,10 +495,10 @@ fn r32_a_handler_that_stops_its_bus_waits_for_nothing_behind_it() {
     let by = desk.invocation("e1", 1);
     desk.input(|machine| machine.drain(bus));
     desk.run();
-    assert!(!desk.input(|machine| machine.is_idle_but(&[bus], Some(by))), "the child runs");
+    assert!(!desk.input(|machine| machine.is_idle_but(&[bus], by)), "the child runs");
     desk.ends("e4", 1);
     assert_eq!((desk.machine.status(child), desk.idle.len()), (EventStatus::Completed, 1));
-    assert!(desk.input(|machine| machine.is_idle_but(&[bus], Some(by))));
+    assert!(desk.input(|machine| machine.is_idle_but(&[bus], by)));
     assert_eq!(desk.machine.incomplete(bus), 3, "its own event, and two behind it");
 }
 
@@ -512,8 +512,8 @@ fn r32_nor_does_one_that_has_just_started() {
     }
     assert_eq!(desk.take_off(bus), ("e1", 1));
     let by = desk.invocation("e1", 1);
-    assert!(desk.input(|machine| machine.is_idle_but(&[bus], Some(by))));
-    assert!(!desk.input(|machine| machine.is_idle_but(&[bus], None)));
+    assert!(desk.input(|machine| machine.is_idle_but(&[bus], by)));
+    assert!(!desk.machine.is_idle(bus));
 }
 
 #[test]
@@ -529,7 +529,7 @@ fn r32_a_handler_that_stops_another_bus_waits_for_nothing_behind_who_awaits_it()
     let by = desk.invocation("c1", 2);
     assert_eq!([a, b].map(|bus| desk.machine.incomplete(bus)), [2, 1]);
     assert!(
-        desk.input(|machine| machine.is_idle_but(&[a, b], Some(by))),
+        desk.input(|machine| machine.is_idle_but(&[a, b], by)),
         "who awaits it and what is behind that one; its own event"
     );
 }
@@ -552,12 +552,12 @@ fn stopped_by_the_second() -> (Desk, [BusKey; 2], InvocationKey) {
 #[test]
 fn r32_a_handler_that_stops_its_hub_does_not_wait_for_what_is_queued_behind_it() {
     let (mut desk, buses, by) = stopped_by_the_second();
-    assert!(!desk.input(|machine| machine.is_idle_but(&buses, Some(by))), "e2 runs on the first");
+    assert!(!desk.input(|machine| machine.is_idle_but(&buses, by)), "e2 runs on the first");
     desk.idle.clear();
     desk.ends("e2", 1);
     desk.run();
     assert_eq!(desk.idle, [buses[0]], "it has come behind the handler");
-    assert!(desk.input(|machine| machine.is_idle_but(&buses, Some(by))));
+    assert!(desk.input(|machine| machine.is_idle_but(&buses, by)));
     assert!(desk.machine.incomplete(buses[0]) > 0 && desk.machine.incomplete(buses[1]) == 2);
 }
 
@@ -568,12 +568,12 @@ fn r32_nor_for_handlers_that_begin_to_wait_for_that() {
     desk.send(c, "e3");
     desk.run();
     desk.child("e2", b, "c1");
-    assert!(desk.input(|machine| machine.is_idle_but(&[a, b], Some(by))), "c1 is behind it");
-    assert!(!desk.input(|machine| machine.is_idle_but(&[a, b, c], Some(by))));
+    assert!(desk.input(|machine| machine.is_idle_but(&[a, b], by)), "c1 is behind it");
+    assert!(!desk.input(|machine| machine.is_idle_but(&[a, b, c], by)));
     desk.idle.clear();
     desk.waits("e3", 1, "c1");
     assert_eq!(desk.idle, [c]);
-    assert!(desk.input(|machine| machine.is_idle_but(&[a, b, c], Some(by))));
+    assert!(desk.input(|machine| machine.is_idle_but(&[a, b, c], by)));
 }
 
 #[test]
@@ -584,16 +584,16 @@ fn r32_two_handlers_that_stop_do_not_wait_for_each_other() {
     desk.send(b, "e2");
     desk.run();
     let [one, other] = ["e1", "e2"].map(|event| desk.invocation(event, 1));
-    let mut asks = |by| desk.input(|machine| machine.is_idle_but(&[a, b], Some(by)));
+    let mut asks = |by| desk.input(|machine| machine.is_idle_but(&[a, b], by));
     assert!(!asks(one), "the other one runs");
     assert!(asks(other), "the first one waits for it");
     desk.input(|machine| machine.asks_no_more(one));
-    assert!(!desk.input(|machine| machine.is_idle_but(&[a, b], Some(other))), "not any more");
-    assert!(desk.input(|machine| machine.is_idle_but(&[a, b], Some(one))), "the other way round");
+    assert!(!desk.input(|machine| machine.is_idle_but(&[a, b], other)), "not any more");
+    assert!(desk.input(|machine| machine.is_idle_but(&[a, b], one)), "the other way round");
     // For its own bus it does not wait for the other one.
     desk.input(|machine| machine.asks_no_more(other));
-    assert!(desk.input(|machine| machine.is_idle_but(&[b], Some(other))));
-    assert!(!desk.input(|machine| machine.is_idle_but(&[a, b], Some(one))));
+    assert!(desk.input(|machine| machine.is_idle_but(&[b], other)));
+    assert!(!desk.input(|machine| machine.is_idle_but(&[a, b], one)));
 }
 
 #[test]
@@ -608,11 +608,11 @@ fn r32_nor_for_what_goes_back_behind_an_event_that_it_holds_up() {
     let by = desk.invocation("e1", 1);
     desk.child("e2", c, "c2");
     let wait = desk.waits("e2", 1, "c2");
-    assert!(!desk.input(|machine| machine.is_idle_but(&[a, b, c], Some(by))), "c2 is raised");
+    assert!(!desk.input(|machine| machine.is_idle_but(&[a, b, c], by)), "c2 is raised");
     desk.idle.clear();
     desk.end_wait(wait);
     assert!(!desk.idle.is_empty());
-    assert!(desk.input(|machine| machine.is_idle_but(&[a, b, c], Some(by))), "behind e3");
+    assert!(desk.input(|machine| machine.is_idle_but(&[a, b, c], by)), "behind e3");
 }
 
 #[test]
@@ -625,7 +625,7 @@ fn r32_a_handler_that_has_stopped_one_bus_is_still_told_of_another() {
     desk.run();
     let by = desk.invocation("e1", 1);
     for bus in [c, b] {
-        assert!(!desk.input(|machine| machine.is_idle_but(&[bus], Some(by))));
+        assert!(!desk.input(|machine| machine.is_idle_but(&[bus], by)));
     }
     desk.ends("e2", 1);
     desk.run();
@@ -633,10 +633,10 @@ fn r32_a_handler_that_has_stopped_one_bus_is_still_told_of_another() {
     desk.input(|machine| machine.asks_no_more(by));
     // Who waits for a bus asks again when it is told.
     if desk.idle.contains(&c) {
-        assert!(!desk.input(|machine| machine.is_idle_but(&[c], Some(by))));
+        assert!(!desk.input(|machine| machine.is_idle_but(&[c], by)));
     }
     desk.idle.clear();
     desk.waits("e3", 1, "e1");
     assert_eq!(desk.idle, [c]);
-    assert!(desk.input(|machine| machine.is_idle_but(&[c], Some(by))));
+    assert!(desk.input(|machine| machine.is_idle_but(&[c], by)));
 }
