@@ -48,7 +48,7 @@ use crate::machine::Limit;
     message = "`{Self}` is not an event",
     label = "not an event",
     note = "derive it: `#[derive(busway::Event)]`",
-    note = "an event that was dispatched already is sent on to another bus by `bus.forward(name, &other)`"
+    note = "an event that was dispatched already is sent on to another bus by `event.forward_to(&bus)` or `bus.forward(name, &other)`"
 )]
 pub trait Event: Send + Sync + 'static {
     /// The type its handlers answer with; `()` for events without an answer.

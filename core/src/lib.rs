@@ -135,7 +135,7 @@ pub use event::Event;
 pub use id::EventId;
 pub use machine::{
     BusKey, BusMemory, Cause, Completion, Concurrency, EventStatus, HandlerKey, HandlerOrder,
-    Limit, Overflow, ResultStatus, Warning,
+    Limit, NotSentOn, Overflow, ResultStatus, Warning,
 };
 pub use retry::{
     Always, Attempt, FindRuntime, NotGiven, OnlyIf, Retry, RetryError, RetryOn, RetryPolicy, Source,

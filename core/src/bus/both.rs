@@ -11,7 +11,7 @@ use super::EventBus;
 use super::address::Address;
 use super::any::{AnyEvent, AnyWait};
 use super::context::Claim;
-use super::error::{DispatchError, ResultError, RunError, WaitError};
+use super::error::{DispatchError, ForwardError, ResultError, RunError, WaitError};
 use super::event_builder::EventBuilder;
 use super::handle::{EventHandle, Wait};
 #[cfg(feature = "journal")]
@@ -247,6 +247,49 @@ macro_rules! for_both_handles {
             /// ```
             pub async fn wait_for(&self, limit: Duration) -> Result<Self, WaitError> {
                 sleep::wait_for(self.hub(), limit, self.wait()).await
+            }
+
+            /// Sends this event on to another bus of its hub, as [`forward`](EventBus::forward) does with
+            /// all events of a name: it runs there too, once, and completes when every bus is done
+            /// (R17). A bus where it has been gets it no second time.
+            ///
+            /// # Errors
+            /// The bus belongs to another hub, or is stopped; no handler of the event has started, or
+            /// all have ended; or it is a request or a publication.
+            ///
+            /// ```
+            /// use busway::{Event, EventHandle};
+            ///
+            /// #[derive(Event)]
+            /// #[event(output = &'static str)]
+            /// struct Order(u32);
+            ///
+            /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+            /// # async fn main() -> Result<(), busway::BoxError> {
+            /// let hub = busway::hub();
+            /// let (shop, review) = (hub.bus("shop").build(), hub.bus("review").build());
+            /// review.on(|_: EventHandle<Order>| "reviewed");
+            /// shop.on(move |order: EventHandle<Order>| {
+            ///     if order.0 > 100 {
+            ///         order.forward_to(&review)?;
+            ///     }
+            ///     busway::ok("accepted")
+            /// });
+            /// assert_eq!(shop.run(Order(5)).await?.results_list()?, ["accepted"]);
+            /// let large = shop.run(Order(500)).await?;
+            /// assert_eq!(large.results_list()?, ["accepted", "reviewed"]);
+            /// assert_eq!(large.path(), ["shop", "review"]);
+            /// # Ok(()) }
+            /// ```
+            pub fn forward_to(&self, bus: &EventBus) -> Result<(), ForwardError> {
+                let (head, target) = (self.record.head(), &*bus.shared);
+                if self.hub().address() != target.hub.address() {
+                    let (from, to) = (head.bus.name(), target.name());
+                    return Err(ForwardError::DifferentHubs { from, to });
+                }
+                let now = self.hub().now();
+                let sent = self.hub().input(|hub| hub.books.send_on(head.key(), target.key, now));
+                sent.map_err(|source| ForwardError::NotSentOn { to: target.name(), source })
             }
 
             /// Ends the event now, as its [deadline](super::EventBuilder::deadline) would: what runs

@@ -11,7 +11,7 @@ use core::time::Duration;
 use super::shared::Books;
 use super::value::BoxError;
 use crate::event::Event;
-use crate::machine::{Cause, Deadlock, EventKey};
+use crate::machine::{Cause, Deadlock, EventKey, NotSentOn};
 use crate::retry::TriesText;
 use crate::runtime::NoRuntime;
 
@@ -449,6 +449,14 @@ pub enum ForwardError {
         from: String,
         /// The name of the target.
         to: String,
+    },
+    /// The event is not sent on.
+    #[error("not sent on to {to}: {source}")]
+    NotSentOn {
+        /// The name of the target.
+        to: String,
+        /// Why.
+        source: NotSentOn,
     },
 }
 

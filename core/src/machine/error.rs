@@ -43,6 +43,24 @@ pub enum Refusal {
     NotWritten,
 }
 
+/// Why an event is not sent on to another bus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotSentOn {
+    /// None of its handlers has started.
+    #[error("the event has not started")]
+    NotStarted,
+    /// All its handlers have ended, or it was ended.
+    #[error("the event has ended")]
+    Ended,
+    /// It was sent to an address or a topic.
+    #[error("a message stays at its address")]
+    Addressed,
+    /// The bus is stopped or gone, or its journal failed.
+    #[error("the bus takes no events")]
+    TargetGone,
+}
+
 // The payload is the user's and may have no `Debug`.
 impl<P> fmt::Debug for Refused<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

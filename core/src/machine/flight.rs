@@ -214,7 +214,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Invocation { visit, bus, work, event, tries, .. } = self.invocations[ix];
         let Work { handlers, waiting, .. } = &self.works[work];
         // After other tries, the row has to be kept to count them.
-        let is_only_one = handlers.is_none() && tries == 1;
+        let is_only_one = handlers.is_none() && tries == 1 && self.entries[visit].next.is_none();
         let is_last = *waiting == 0 && self.entries[event].open == 1;
         if !is_only_one || !is_last {
             return None;

@@ -104,7 +104,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     }
 
     /// Whether a bus has not done its part for an event.
-    fn is_open(&self, event: EventIx) -> bool {
+    pub(super) fn is_open(&self, event: EventIx) -> bool {
         self.visits_of(event).any(|visit| self.entries[visit].state != VisitState::Done)
     }
 

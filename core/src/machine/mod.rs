@@ -136,7 +136,7 @@ pub use self::config::{
     BusConfig, Completion, Concurrency, HandlerOrder, HubConfig, Limit, Overrides, Retries,
 };
 pub use self::dispatch::{Dispatch, Parent};
-pub use self::error::{BusGone, Deadlock, Refusal, Refused};
+pub use self::error::{BusGone, Deadlock, NotSentOn, Refusal, Refused};
 pub use self::kinds::Kind;
 pub use self::memory::BusMemory;
 pub use self::output::{Beside, Completed, Dropped, Next, Output, Path, Run, Warning};

@@ -317,14 +317,14 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     fn pass_by(&mut self, event: EventIx, work: WorkIx, handler: &Handler<H>) {
         match handler.action {
             Action::Forward(target) if handler.accepts(self.entries[event].kind) => {
-                self.send_on(event, work, target, &handler.info);
+                self.forward_or_say(event, work, target, &handler.info);
             }
             _ => self.tell_other_type(event, &handler.info),
         }
     }
 
     /// Forwards an event. If it cannot be forwarded, a row says so.
-    fn send_on(
+    fn forward_or_say(
         &mut self,
         event: EventIx,
         work: WorkIx,

@@ -1,6 +1,6 @@
 //! Acceptance: dispatch, capacity, depth, reservations (R6, R12, R17, R18).
 
-use busway_core::machine::{Overrides, Refusal};
+use busway_core::machine::{NotSentOn, Overrides, Refusal};
 
 use super::{
     BusId, Event, EventId, Kind, Model, Phase, Reservation, ReservationId, Visit, VisitId,
@@ -89,6 +89,22 @@ impl Model {
         self.said.accepted.extend(held.then_some((bus, event)));
         self.remember(visit);
         self.tell_watchers(event, bus);
+    }
+
+    /// Sends an event on, if it has not ended.
+    pub(crate) fn send_on(&mut self, event: EventId, target: BusId) -> Result<(), NotSentOn> {
+        if self.events[event].cause.is_some() || !self.has_open_visit(event) {
+            return Err(NotSentOn::Ended);
+        }
+        if self.events[event].past_queue {
+            return Err(NotSentOn::Addressed);
+        }
+        if self.visits[self.events[event].visits[0]].start_order.is_none() {
+            return Err(NotSentOn::NotStarted);
+        }
+        let taken = self.forward(event, target);
+        self.settle();
+        if taken { Ok(()) } else { Err(NotSentOn::TargetGone) }
     }
 
     /// Forwards an event, unless it has been there; false when the target refuses it.

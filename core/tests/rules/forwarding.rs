@@ -1,6 +1,6 @@
 //! One event over many buses, and the buses' names: R17, R40.
 
-use busway_core::machine::{BusKey, Cause, Completion, EventStatus, Outcome, Warning};
+use busway_core::machine::{BusKey, Cause, Completion, EventStatus, NotSentOn, Outcome, Warning};
 
 use crate::desk::Desk;
 
@@ -38,6 +38,51 @@ mod r17 {
         assert_eq!(desk.path("e1"), ["a", "b", "c"]);
         assert_eq!(desk.done("e1").event, event, "the same id on its whole way");
         assert_eq!(desk.completed(), ["e1"]);
+    }
+
+    #[test]
+    fn r17_an_event_is_sent_on_by_its_only_handler() {
+        for handled in [true, false] {
+            let mut desk = Desk::new();
+            let [a] = buses(&mut desk, ["a"]);
+            let b = desk.bus("b");
+            if handled {
+                desk.on(b, "e", 2);
+            }
+            let event = desk.send(a, "e1");
+            let now = desk.now;
+            let send_on = |desk: &mut Desk| desk.input(|machine| machine.send_on(event, b, now));
+            assert_eq!(send_on(&mut desk), Err(NotSentOn::NotStarted));
+            assert_eq!(desk.run(), [("e1", 1)]);
+            assert_eq!(send_on(&mut desk), Ok(()));
+            assert_eq!(send_on(&mut desk), Ok(()), "it is there");
+            assert_eq!(desk.run().len(), usize::from(handled));
+            desk.returns("e1", 1, 10);
+            if handled {
+                assert_eq!(desk.completed(), [""; 0]);
+                desk.returns("e1", 2, 20);
+            }
+            assert_eq!(desk.path("e1"), ["a", "b"]);
+            assert_eq!(desk.rows("e1").len(), 1 + usize::from(handled));
+            assert_eq!([a, b].map(|bus| desk.machine.incomplete(bus)), [0; 2]);
+            assert_eq!(send_on(&mut desk), Err(NotSentOn::Ended));
+            assert_eq!(desk.machine.audit(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn r17_an_event_that_was_ended_is_not_sent_on() {
+        let mut desk = Desk::new();
+        let [a, b] = buses(&mut desk, ["a", "b"]);
+        let event = desk.send(a, "e1");
+        desk.run();
+        desk.child("e1", a, "c1");
+        let now = desk.now;
+        desk.input(|machine| {
+            assert!(machine.abort(event, Cause::Cancelled, now));
+            assert_eq!(machine.status(event), EventStatus::Started, "its child has not ended");
+            assert_eq!(machine.send_on(event, b, now), Err(NotSentOn::Ended));
+        });
     }
 
     #[test]

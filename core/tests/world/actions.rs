@@ -10,7 +10,7 @@ use crate::model::{EventId, Invocation, InvocationId, Order};
 type Action = fn(&mut World) -> Checked;
 
 /// Actions, and how often each is taken relative to the others.
-const ACTIONS: [(usize, Action); 13] = [
+const ACTIONS: [(usize, Action); 14] = [
     (8, World::dispatch_root),
     (18, World::dispatch_child),
     (12, World::finish_one),
@@ -18,6 +18,7 @@ const ACTIONS: [(usize, Action); 13] = [
     (6, World::drop_a_wait),
     (5, World::let_time_pass),
     (4, World::abort_one),
+    (2, World::send_one_on),
     (3, World::reserve_or_release),
     (2, World::spurious),
     (10, World::write_one),

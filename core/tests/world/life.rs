@@ -113,6 +113,21 @@ impl World {
         self.check()
     }
 
+    pub(super) fn send_one_on(&mut self) -> Checked {
+        let events = 0..self.model.events.len();
+        let open: Vec<_> = events.filter(|id| !self.model.events[*id].completed).collect();
+        let open = self.rng.pick(&open).filter(|_| self.rng.chance(90));
+        let Some(event) = open.or_else(|| self.some_event()) else { return Ok(()) };
+        let target = self.rng.below(self.keys.buses.len());
+        self.begin(|| format!("send event {event} on to {target}"));
+        let (now, key, bus) = (self.now(), self.keys.events[event], self.keys.buses[target]);
+        let answer = self.input(|hub| hub.send_on(key, bus, now));
+        self.model.advance(now);
+        let expected = self.model.send_on(event, target);
+        self.agree("what became of it", &answer, &expected)?;
+        self.check()
+    }
+
     pub(super) fn reserve_or_release(&mut self) -> Checked {
         let reservations = self.keys.reservations.len();
         if reservations > 0 && self.rng.chance(40) {

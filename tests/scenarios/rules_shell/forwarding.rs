@@ -3,7 +3,8 @@
 use std::error::Error;
 
 use busway::{
-    DispatchError, Event, EventBus, EventHandle, ForwardError, HandlerError, Overflow, ResultError,
+    DispatchError, Event, EventBus, EventHandle, ForwardError, HandlerError, Message, NotSentOn,
+    Overflow, ResultError,
 };
 
 use crate::runtimes::{Env, Outcome, run};
@@ -14,6 +15,8 @@ scenarios!(
     r17_an_arrival_counts_for_expect_and_streams,
     r17_a_stopped_or_dropped_target_is_an_error_row,
     r17_a_ring_runs_each_bus_once_by_identity,
+    r17_a_handler_sends_its_event_on,
+    r17_an_event_that_is_not_sent_on_says_why,
     r34_what_happens_to_one_bus_changes_nothing_on_another,
 );
 
@@ -109,5 +112,73 @@ async fn r34_what_happens_to_one_bus_changes_nothing_on_another<E: Env>(env: E) 
     assert!(stuck.await?.result().is_err());
     assert_eq!(working.await?.result()?, 3);
     assert_eq!(run(&good, Work(4)).await?.result()?, 4);
+    Ok(())
+}
+
+async fn r17_a_handler_sends_its_event_on<E: Env>(env: E) -> Outcome {
+    let (one, two) = two(env);
+    let (to, back) = (two.downgrade(), one.downgrade());
+    one.on(move |work: EventHandle<Work>| {
+        let to = to.clone();
+        async move {
+            if work.0 > 1 {
+                let to = to.upgrade().expect("it is held");
+                work.forward_to(&to)?;
+                work.forward_to(&to)?;
+                env.sleep(1).await;
+            }
+            busway::ok(work.0)
+        }
+    });
+    two.on(move |work: EventHandle<Work>| {
+        // It has been there.
+        work.forward_to(&back.upgrade().expect("it is held"))?;
+        busway::ok(work.0 * 10)
+    });
+    let stays = run(&one, Work(1)).await?;
+    assert_eq!((stays.results_list()?, stays.path()), (vec![1], vec!["one".to_owned()]));
+    let goes = run(&one, Work(2)).await?;
+    assert_eq!(goes.results_list()?, [2, 20]);
+    assert_eq!(goes.path(), ["one", "two"]);
+    assert_eq!(two.history().len(), 1);
+    Ok(())
+}
+
+async fn r17_an_event_that_is_not_sent_on_says_why<E: Env>(env: E) -> Outcome {
+    let (one, two) = two(env);
+    let elsewhere = env.bus("elsewhere");
+    let (first, stopped, foreign) =
+        (two.clone(), one.hub().bus("stopped").build(), elsewhere.clone());
+    stopped.stop_now();
+    one.on(move |work: EventHandle<Work>| {
+        let error = work.forward_to(&foreign).expect_err("another hub");
+        assert!(matches!(error, ForwardError::DifferentHubs { .. }), "{error}");
+        let error = work.forward_to(&stopped).expect_err("a stopped bus");
+        assert_eq!(error.to_string(), "not sent on to stopped: the bus takes no events");
+        work.forward_to(&first).map(|()| work.0)
+    });
+    let why = |sent: Result<(), ForwardError>| match sent {
+        Err(ForwardError::NotSentOn { source, .. }) => Some(source),
+        _ => None,
+    };
+    let event = one.dispatch(Work(1))?;
+    let early = event.forward_to(&two);
+    let event = event.await?;
+    assert_eq!(event.result()?, 1);
+    if E::HAS_PAUSED_CLOCK {
+        assert_eq!(why(early), Some(NotSentOn::NotStarted));
+    }
+    assert_eq!(why(event.forward_to(&two)), Some(NotSentOn::Ended));
+    let other = two.clone();
+    one.consumer("address", move |message: Message<u32>| {
+        let sent = message.event().forward_to(&other);
+        async move {
+            busway::ok(matches!(
+                sent,
+                Err(ForwardError::NotSentOn { source: NotSentOn::Addressed, .. })
+            ))
+        }
+    })?;
+    assert!(one.request::<u32, bool>("address", 1).await?);
     Ok(())
 }
