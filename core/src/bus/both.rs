@@ -295,8 +295,16 @@ macro_rules! for_both_handles {
             /// Ends the event now, as its [deadline](super::EventBuilder::deadline) would: what runs
             /// of it is aborted, with the children that it was awaiting (R23), and what has not
             /// started is cancelled, both with [`Cause::Cancelled`]. Children that no handler awaits
-            /// go on, and the event completes after them. A handler that cancels its own event is
-            /// dropped when the poll under way returns.
+            /// go on, and the event completes after them.
+            ///
+            /// The futures of its handlers are dropped before this returns, unless it is called in a
+            /// handler, outside of the bus's runtime, or while another thread polls handlers of the
+            /// bus: then when the poll under way returns. The event may be seen to be done before
+            /// that, and what its handlers did until then is done. To undo it, dispatch an event
+            /// once the cancelled one is done, or from the drop of a value that its handler holds.
+            ///
+            /// In a write-ahead journal it counts as completed: once that is on disk, it is not given
+            /// back after a crash.
             ///
             /// Returns `false` if all its handlers had ended already.
             ///
@@ -320,11 +328,7 @@ macro_rules! for_both_handles {
             /// # Ok(()) }
             /// ```
             pub fn cancel(&self) -> bool {
-                let hub = self.hub();
-                let now = hub.now();
-                hub.input(|state| {
-                    state.books.abort(self.record.head().key(), Cause::Cancelled, now)
-                })
+                self.hub().cancel(self.record.head().key())
             }
 
             /// Waits until the event is on disk.

@@ -176,8 +176,8 @@ impl HubBuilder {
 
     /// Sets a function that is called for each handler that fails or exceeds its limit, after all its
     /// tries, once its event has completed, even if nobody awaits the event. It replaces `tracing`
-    /// (with that feature; otherwise nobody is told). It is not told of handlers that a deadline, a stop
-    /// or a failed journal ends. No lock is held during the call.
+    /// (with that feature; otherwise nobody is told). It is not told of handlers that a deadline, a
+    /// `cancel`, a stop or a failed journal ends. No lock is held during the call.
     ///
     /// ```
     /// use busway::{Event, EventHandle, Hub};

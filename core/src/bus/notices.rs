@@ -14,7 +14,9 @@ use super::report;
 use super::shared::{BookHand, BookOutput, BusShared, HubShared, HubState, Lines};
 use super::value::Answer;
 use super::watch::Watcher;
-use crate::machine::{Asked, BusKey, Done, Dropped, InvocationKey, Outcome, Output, Warning};
+use crate::machine::{
+    Asked, BusKey, Cause, Done, Dropped, EventKey, InvocationKey, Outcome, Output, Warning,
+};
 use crate::time::Instant;
 
 /// What to do once the hub's lock is released, in order. Before that, no user code is called, and
@@ -121,6 +123,19 @@ impl Notices {
             return true;
         }
         self.forgotten.is_some() || !self.todo.is_empty()
+    }
+
+    /// The buses that have to drop what was cancelled.
+    fn cancels(&self) -> Vec<Arc<BusShared>> {
+        let mut buses: Vec<Arc<BusShared>> = Vec::new();
+        for todo in &self.todo {
+            if let Todo::Cancel(bus, _) = todo
+                && !buses.iter().any(|other| Arc::ptr_eq(other, bus))
+            {
+                buses.push(bus.clone());
+            }
+        }
+        buses
     }
 
     /// Carries out what was collected; nothing is left of it afterwards. The collector's own bus should
@@ -284,6 +299,21 @@ impl Lines {
 }
 
 impl HubShared {
+    /// Ends an event for a caller, who drops its handlers' futures where nobody else has the turn.
+    /// Returns whether there was anything to end.
+    pub(crate) fn cancel(&self, event: EventKey) -> bool {
+        let now = self.now();
+        let (was_open, mut notices) = {
+            let mut hub = self.lock();
+            let was_open = hub.books.abort(event, Cause::Cancelled, now);
+            (was_open, Notices::of(&mut hub, None))
+        };
+        let cancels = notices.cancels();
+        notices.carry_out(self);
+        cancels.iter().for_each(BusShared::drop_cancelled);
+        was_open
+    }
+
     /// Makes an input to the machine and carries out what follows from it.
     #[inline]
     pub(crate) fn input<T>(&self, input: impl FnOnce(&mut HubState) -> T) -> T {

@@ -242,7 +242,8 @@ impl<'a> HandlerBuilder<'a> {
     /// and the next try dispatches anew. A handler that panics is not retried, nor is one that
     /// answers with a value of the wrong type.
     ///
-    /// The last try's outcome is the handler's result. [`EventResult::tries`](super::EventResult::tries)
+    /// The last try's outcome is the handler's result; if the limit ended the tries, even in a pause, that is
+    /// the outcome. [`EventResult::tries`](super::EventResult::tries)
     /// is the number of tries, which is 0 if there was no slot.
     ///
     /// ```

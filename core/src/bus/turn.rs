@@ -97,6 +97,15 @@ impl BusShared {
         }
     }
 
+    /// Drops the futures of what was cancelled, if this task may work for the bus and nobody does. The
+    /// driver is told of the rest.
+    pub(crate) fn drop_cancelled(self: &Arc<Self>) {
+        let holder = self.helper().and_then(|latched| Holder::new(self, latched, Clock::Here));
+        if let Some(mut holder) = holder {
+            context::outside(|| holder.look());
+        }
+    }
+
     /// Drops what a bus without a driver still holds. If the turn is held, its holder does so
     /// afterwards.
     pub(crate) fn drop_tasks(&self) {
