@@ -90,8 +90,10 @@ impl<E> fmt::Display for DispatchError<E> {
                 )
             }
             Self::NoRuntime { source, .. } => source.fmt(f),
-            Self::NotSerializable { .. } => f.write_str("the event cannot be written as JSON"),
-            Self::Journal { .. } => f.write_str("the journal of the bus failed"),
+            Self::NotSerializable { source, .. } => {
+                write!(f, "the event cannot be written as JSON: {source}")
+            }
+            Self::Journal { source, .. } => write!(f, "the journal of the bus failed: {source}"),
         }
     }
 }

@@ -101,6 +101,8 @@ impl Hub {
     /// order.check()?;
     /// # Ok(()) }
     /// ```
+    ///
+    /// Close a journal of its buses after this.
     pub async fn stop(&self, timeout: impl Into<Option<Duration>>, clear: bool) {
         self.0.drain_and_stop(timeout.into(), clear).await;
     }

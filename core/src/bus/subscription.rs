@@ -22,7 +22,8 @@ impl EventBus {
     /// Forwards events of a name, or `*` for all, to another bus of the hub (R17). One event then
     /// runs on both buses and completes when both are done. It is sent on when the forward's turn among
     /// its handlers comes (R1): that of `*` after all others, unless they run in parallel. An event that
-    /// is done with its first value ([`first`](super::EventBuilder::first)) before that is not sent on.
+    /// is done with its first value ([`first`](super::EventBuilder::first)), or is ended by a deadline or
+    /// cancelled, before that is not sent on.
     ///
     /// The forward neither keeps the target alive nor ends with it. Once the last [`EventBus`] of
     /// the target is dropped, or the target is stopped, each event has a failure for it among its
