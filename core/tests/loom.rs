@@ -332,6 +332,39 @@ fn a_stop_from_another_thread_ends_the_wait() {
     });
 }
 
+/// The driver ends with the last bus, and only when no future of a handler is left.
+#[test]
+fn an_event_is_cancelled_from_another_thread_while_its_handler_is_woken() {
+    check_both(|helps| {
+        let door = Arc::new(Door::default());
+        let (bus, driver) = builder(helps).with_driver();
+        let (behind, token) = (door.clone(), Arc::new(()));
+        let held = Arc::downgrade(&token);
+        bus.on(move |add: EventHandle<Add>| {
+            let (door, token) = (behind.clone(), token.clone());
+            async move {
+                door.opened().await;
+                drop(token);
+                add.0 + 1
+            }
+        });
+        let add = bus.dispatch(Add(1)).unwrap();
+        let driver = thread::spawn(move || block_on(driver));
+        let cancelled = add.clone();
+        let other = thread::spawn(move || {
+            door.open();
+            cancelled.cancel()
+        });
+        let done = block_on(add.wait()).unwrap();
+        let was_open = other.join().unwrap();
+        assert_eq!(done.cause().is_some(), was_open);
+        assert_eq!(done.result().is_err(), was_open);
+        drop(bus);
+        driver.join().unwrap();
+        assert_eq!(held.strong_count(), 0, "the handler and its future are gone");
+    });
+}
+
 #[test]
 fn a_driver_that_is_dropped_ends_the_wait() {
     check_both(|helps| {
