@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use busway::{
     Driver, Event, EventBus, EventHandle, EventStatus, ExpectError, HandlerError, Instant, Limit,
-    Message, Overflow, ResultStatus, Runtime, Task, Timer,
+    Message, Overflow, ResultStatus, Retry, Runtime, Task, Timer,
 };
 use futures_util::StreamExt;
 
@@ -437,7 +437,7 @@ impl Drop for Twice {
 fn r20_a_future_that_panics_twice_has_panicked_once() {
     let (bus, driver) = driven(Manual::helping(false).hub().bus("main"));
     bus.on(|_: EventHandle<Work>| Twice);
-    bus.handler(|_: EventHandle<Work>| Twice).retry(busway::Retry::new()).register();
+    bus.handler(|_: EventHandle<Work>| Twice).retry(Retry::new()).register();
     bus.on(|_: EventHandle<Work>| {
         let (mut twice, mut is_late) = (Box::pin(Twice), false);
         poll_fn(move |cx| {
@@ -515,4 +515,41 @@ fn what_is_removed_and_panics_when_it_is_dropped() {
     bus.consumer("address", consumer).unwrap();
     assert!(bus.unregister("address") && !bus.unregister("address"));
     assert_eq!((bus.handler_count(), bus.consumers().len()), (0, 0));
+}
+
+#[derive(Event)]
+#[event(output = Arc<()>)]
+struct Yields(Bomb);
+
+/// A handler's value is dropped with its event, also where the handler has the last reference to that
+/// and its payload panics.
+#[tokio::test]
+async fn the_value_of_a_handler_whose_event_panics_in_its_drop() {
+    for retried in [false, true] {
+        let value = Arc::new(());
+        let bus = busway::builder("main").max_history(0).build();
+        let yields = value.clone();
+        let handler = move |event: EventHandle<Yields>| {
+            let value = yields.clone();
+            async move {
+                event.cancel();
+                let _ = catch_unwind(AssertUnwindSafe(|| drop(event)));
+                value
+            }
+        };
+        match retried {
+            true => bus.handler(handler).retry(Retry::new()).register(),
+            false => bus.on(handler),
+        };
+        for _ in 0..3 {
+            drop(bus.dispatch(Yields(Bomb)));
+            bus.wait_until_idle(None).await.unwrap();
+        }
+        bus.stop(None, true).await;
+        drop(bus);
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(Arc::strong_count(&value), 1, "retried: {retried}");
+    }
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use busway::tokio::Tokio;
 use busway::{
-    BoxError, Cause, Concurrency, DispatchError, Event, EventBus, EventHandle, EventStatus, Limit,
+    BoxError, Cause, Concurrency, DispatchError, Event, EventBus, EventHandle, EventStatus,
+    HandlerOrder, Limit,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -475,4 +476,48 @@ fn wakes_from_all_sides() {
             assert_eq!(event.await.unwrap().result().unwrap(), 50);
         }
     }));
+}
+
+/// A handler that is a task of its own is not polled again after its event was cancelled, even while the
+/// holder of the turn drops others.
+#[test]
+fn r22_a_task_that_cancels_its_own_event_is_not_polled_again() {
+    struct Slow;
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+    let runtime = threads(3);
+    let polled = Arc::new(AtomicUsize::new(0));
+    let tokio = Tokio::new(runtime.handle().clone());
+    let bus = EventBus::builder("main").runtime(tokio).spawn_parallel().build();
+    // Its poll has the turn while the event is cancelled, and its drop takes long.
+    bus.on(|_: EventHandle<Forever>| async {
+        let _slow = Slow;
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        thread::sleep(Duration::from_millis(6));
+        std::future::pending::<()>().await;
+    });
+    bus.on(|event: EventHandle<Chained>| async move {
+        let _ = event.run(Forever).await;
+    });
+    let counts = polled.clone();
+    bus.on(move |event: EventHandle<Chained>| {
+        let polled = counts.clone();
+        async move {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            assert!(event.cancel());
+            for _ in 0..3 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                polled.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    });
+    for _ in 0..3 {
+        let event = bus.event(Chained(0)).parallel().handler_order(HandlerOrder::Parallel);
+        runtime.block_on(in_time("cancelled", event.run())).unwrap();
+        thread::sleep(Duration::from_millis(80));
+    }
+    assert_eq!(polled.load(Ordering::SeqCst), 0);
 }

@@ -61,7 +61,7 @@ impl Callable for Retried {
         let handler = Handling {
             handler: Discarded::new(handler.clone()),
             on: Discarded::new(policy.on.clone()),
-            event,
+            event: Discarded::new(event),
             bus: bus.clone(),
             by,
         };
@@ -87,7 +87,7 @@ async fn all_tries(
         handling.tried(0);
     }
     let by = handling.by;
-    let caller = || Caller::invocation(&bus, &*handling.event, by);
+    let caller = || Caller::invocation(&bus, &**handling.event, by);
     let lender = || Some(Lender::new(&bus.hub, by));
     let told = |error: &SemaphoreError| handling.warn(&name, error);
     let named = (&*name, numbers.rules.timeout);
@@ -105,7 +105,7 @@ struct Handling {
     // They may no longer be registered, and these may be the last references.
     handler: Discarded<Arc<dyn Callable>>,
     on: Discarded<Arc<dyn RetryOn<HandlerError> + Send + Sync>>,
-    event: Arc<dyn Erased>,
+    event: Discarded<Arc<dyn Erased>>,
     bus: Arc<BusShared>,
     by: InvocationKey,
 }
@@ -154,7 +154,7 @@ impl Call for Handling {
         self.tried(number);
         let mut outcome = None;
         let later = FirstPoll { place: None, outcome: &mut outcome };
-        match self.handler.call(self.event.clone(), &self.bus, self.by, later).0 {
+        match self.handler.call((*self.event).clone(), &self.bus, self.by, later).0 {
             Beginning::Polled(future) | Beginning::Unpolled(future) => Try::Runs(future),
             Beginning::Ended => Try::Ended(outcome),
         }

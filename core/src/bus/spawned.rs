@@ -25,8 +25,13 @@ pub(crate) struct Leash {
 
 impl Leash {
     /// Ends the invocation: its task drops the handler's future at its next poll.
-    pub(crate) fn cut(&self) {
+    pub(crate) fn mark(&self) {
         self.is_cut.store(true, Ordering::Release);
+    }
+
+    /// Does the same, and has the task polled.
+    pub(crate) fn cut(&self) {
+        self.mark();
         // The waker belongs to whatever polls the task.
         let _ = guard::catch(|| self.task.wake());
     }
@@ -45,7 +50,8 @@ impl Future for SpawnedTask {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.leash.task.register(cx.waker());
-        if self.leash.is_cut.load(Ordering::Acquire) || self.bus.is_told_to_end(self.invocation) {
+        // In this order: the holder of the turn marks the leash before it takes the mail.
+        if self.bus.is_told_to_end(self.invocation) || self.leash.is_cut.load(Ordering::Acquire) {
             let Self { running, bus, .. } = &mut *self;
             running.discard(&bus.span);
             return Poll::Ready(());

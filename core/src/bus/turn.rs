@@ -246,8 +246,8 @@ impl<'a> Holder<'a> {
         if self.turn.ended.is_some() {
             self.ask();
         }
-        if self.bus.has_mail.load(Ordering::Acquire) {
-            self.bus.has_mail.store(false, Ordering::Relaxed);
+        // Drops of what was cancelled may cancel more.
+        while self.bus.has_mail.load(Ordering::Acquire) {
             self.read_mail();
         }
     }
@@ -261,6 +261,13 @@ impl<'a> Holder<'a> {
     fn read_mail(&mut self) {
         {
             let mut inbox = self.bus.inbox.lock();
+            // Tasks of their own find this in the mail until now, and user code may run below.
+            for invocation in &inbox.cancelled {
+                if let Some(leash) = self.turn.leashes.get(invocation) {
+                    leash.mark();
+                }
+            }
+            self.bus.has_mail.store(false, Ordering::Release);
             self.turn.woken.extend(inbox.woken.drain(..));
             self.turn.resumed.append(&mut inbox.resumed);
             self.turn.cancelled.append(&mut inbox.cancelled);

@@ -1,8 +1,13 @@
 //! R41: the lines of completed events, and reading them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use busway_core::journal::DurableError;
-use busway_core::{EventHandle, Timestamp};
+use busway_core::{EventHandle, Hub, Timestamp};
 use busway_journal::{Kind, Line, Mode};
+use busway_macros::Event;
+use busway_tokio::Tokio;
+use serde::Serialize;
 
 use crate::disk::Disk;
 use crate::events::{Choice, Job, Outcome, Pair, Step, Unit, bus, job, on, soon};
@@ -158,5 +163,54 @@ async fn r42_an_event_keeps_the_id_it_is_given() -> Outcome {
     assert_eq!(event.id(), line.id);
     journal.flush().await?;
     assert_eq!(Line::parse(disk.lines()[0].as_bytes())?.id, line.id);
+    Ok(())
+}
+
+#[derive(Event, Serialize)]
+#[event(json, crate = "busway_core")]
+struct Explodes {
+    number: u32,
+}
+
+impl Drop for Explodes {
+    fn drop(&mut self) {
+        std::panic::resume_unwind(Box::new("dropped"));
+    }
+}
+
+/// A line may hold the last reference to its event, when another thread writes the lines.
+#[test]
+fn r44_no_line_is_lost_with_a_payload_that_panics_when_it_is_dropped() -> Outcome {
+    const EVENTS: u32 = 2_000;
+    let workers =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(3).enable_all().build()?;
+    let disk = Disk::default();
+    workers.block_on(async {
+        let journal = on(&disk, Mode::Completed).open()?;
+        let hub = Hub::builder().runtime(Tokio::current()?).build();
+        let buses = ["a", "b", "c"].map(|name| {
+            let bus =
+                hub.bus(name).max_pending(None).max_history(Some(0)).journal(&journal).build();
+            bus.on(|_: EventHandle<Explodes>| tokio::task::yield_now());
+            bus
+        });
+        let sending = buses.map(|bus| {
+            tokio::spawn(async move {
+                for number in 0..EVENTS {
+                    // The handle may be the last reference itself.
+                    let dispatch = || drop(bus.dispatch(Explodes { number }));
+                    let _ = catch_unwind(AssertUnwindSafe(dispatch));
+                    tokio::task::yield_now().await;
+                }
+                bus.wait_until_idle(None).await
+            })
+        });
+        for sender in sending {
+            soon(sender).await?.map_err(|error| error.to_string())?;
+        }
+        soon(journal.close()).await?;
+        Outcome::Ok(())
+    })?;
+    assert_eq!(disk.lines().len(), 3 * EVENTS as usize);
     Ok(())
 }

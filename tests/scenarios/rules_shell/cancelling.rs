@@ -1,8 +1,11 @@
 //! An event that is cancelled ends as one whose deadline passes (R22, R23).
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use busway::{Cause, Event, EventHandle, EventStatus, HandlerError, Message, RequestError, Retry};
+use busway::{
+    Cause, Event, EventHandle, EventStatus, HandlerError, Limit, Message, RequestError, Retry,
+};
 
 use crate::runtimes::{Env, Outcome, run};
 use crate::support::{Alive, Gate, Log};
@@ -12,6 +15,7 @@ scenarios!(
     r22_a_queued_event_that_is_cancelled_never_starts,
     r22_an_event_is_cancelled_on_all_its_buses,
     r22_a_handler_cancels_its_own_event,
+    r22_what_the_drop_of_a_handler_cancels_is_not_called,
     r22_a_cancelled_handler_is_not_retried,
     r22_a_cancelled_request_says_so,
     r23_an_awaited_child_ends_with_a_cancelled_event_and_another_goes_on,
@@ -130,6 +134,36 @@ async fn r22_a_handler_cancels_its_own_event<E: Env>(env: E) -> Outcome {
     assert!(was_aborted(&event, 0));
     env.sleep(3).await;
     assert_eq!(log.items(), [1], "it is dropped when the poll under way returns");
+    Ok(())
+}
+
+async fn r22_what_the_drop_of_a_handler_cancels_is_not_called<E: Env>(env: E) -> Outcome {
+    struct Cancels(Arc<Mutex<Option<EventHandle<Part>>>>);
+    impl Drop for Cancels {
+        fn drop(&mut self) {
+            let next = self.0.lock().unwrap().take();
+            assert!(next.is_none_or(|next| next.cancel()));
+        }
+    }
+    let bus = env.bus("main");
+    let (next, log) = (Arc::new(Mutex::new(None)), Log::<bool>::new());
+    let cancels = next.clone();
+    bus.on(move |_: EventHandle<Work>| {
+        let cancels = Cancels(cancels.clone());
+        async move {
+            std::future::pending::<()>().await;
+            drop(cancels);
+        }
+    });
+    let called = log.clone();
+    bus.on(move |part: EventHandle<Part>| called.push(part.0));
+    let work = bus.event(Work(1)).limit(Limit::After(env.ticks(3))).dispatch()?;
+    let part = bus.dispatch(Part(true))?;
+    *next.lock().unwrap() = Some(part.clone());
+    work.await?;
+    assert_eq!(part.await?.cause(), Some(Cause::Cancelled));
+    bus.wait_until_idle(None).await?;
+    assert_eq!(log.len(), 0);
     Ok(())
 }
 

@@ -278,7 +278,12 @@ impl HubShared {
 // Sinks and serializers are user code: a panic is theirs, and the line is lost.
 
 fn prepare(lines: Vec<Line>) -> Vec<Option<Prepared>> {
-    let prepare = |line: Line| guard::catch(|| line.prepare()).ok().flatten();
+    // The line may hold the last reference to an event, whose drop may panic.
+    let prepare = |line: Line| {
+        let prepared = guard::catch(|| line.prepare()).ok().flatten();
+        guard::discard(line);
+        prepared
+    };
     handing_on(|| lines.into_iter().map(prepare).collect())
 }
 
@@ -288,7 +293,10 @@ fn hand_on(prepared: Vec<Option<Prepared>>) {
 }
 
 fn write(lines: Vec<Line>) {
-    let write = |line: Line| drop(guard::catch(|| line.prepare().map(Prepared::hand_on)));
+    let write = |line: Line| {
+        drop(guard::catch(|| line.prepare().map(Prepared::hand_on)));
+        guard::discard(line);
+    };
     handing_on(|| lines.into_iter().for_each(write));
 }
 
@@ -319,8 +327,9 @@ fn handing_on<T>(hand_on: impl FnOnce() -> T) -> T {
 
 impl Line {
     /// Makes the text, unless nothing is to be written.
-    fn prepare(self) -> Option<Prepared> {
+    fn prepare(&self) -> Option<Prepared> {
         let Self { bus, record, what } = self;
+        let what = *what;
         let link = bus.journal.get()?;
         let head = record.head();
         let dispatched_here = head.ticket.as_ref().filter(|ticket| ticket.bus == bus.key);
@@ -339,11 +348,11 @@ impl Line {
         }
         let holds = what == What::Accepted;
         let event = (head.key(), record.name());
-        let receipt = Receipt::new(&bus, event, holds, ticket.clone());
+        let receipt = Receipt::new(bus, event, holds, ticket.clone());
         let own;
         let payload = match &head.ticket {
             Some(ticket) => &ticket.payload,
-            None => match text_of(&*record, &*link.sink) {
+            None => match text_of(&**record, &*link.sink) {
                 Ok(text) => {
                     own = text;
                     &own
@@ -354,7 +363,7 @@ impl Line {
                 }
             },
         };
-        let text = link.sink.text(&entry(&bus, &*record, what, payload));
+        let text = link.sink.text(&entry(bus, &**record, what, payload));
         Some(Prepared { sink: link.sink.clone(), text, receipt, ticket })
     }
 }
