@@ -98,7 +98,8 @@ pub enum ConsumerError {
 impl EventBus {
     /// Registers the consumer of an address, an async function that returns a `Result`. (That of a typed
     /// address may return the bare value, see [`serve`](Self::serve).) It answers each
-    /// [request](Self::request) to the address at once, whatever the bus is doing. Its subscription's `off` lets requests in flight finish.
+    /// [request](Self::request) to the address at once, whatever the bus is doing. Its subscription's
+    /// `off` lets requests in flight finish.
     ///
     /// # Errors
     /// The address already has a consumer.

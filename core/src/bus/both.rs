@@ -25,6 +25,7 @@ use super::send::{Options, ParentRef};
 use super::shared::{BusShared, HubShared};
 use super::sleep;
 use super::spawned::Scope;
+use super::subscription::check_hubs;
 use super::tree::LogTree;
 use super::vantage::{BusRef, Vantage};
 use super::view;
@@ -283,10 +284,7 @@ macro_rules! for_both_handles {
             /// ```
             pub fn forward_to(&self, bus: &EventBus) -> Result<(), ForwardError> {
                 let (head, target) = (self.record.head(), &*bus.shared);
-                if self.hub().address() != target.hub.address() {
-                    let (from, to) = (head.bus.name(), target.name());
-                    return Err(ForwardError::DifferentHubs { from, to });
-                }
+                check_hubs(&head.bus, target)?;
                 let now = self.hub().now();
                 let sent = self.hub().input(|hub| hub.books.send_on(head.key(), target.key, now));
                 sent.map_err(|source| ForwardError::NotSentOn { to: target.name(), source })

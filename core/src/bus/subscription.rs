@@ -243,9 +243,9 @@ impl<'a> HandlerBuilder<'a> {
     /// and the next try dispatches anew. A handler that panics is not retried, nor is one that
     /// answers with a value of the wrong type.
     ///
-    /// The last try's outcome is the handler's result; if the limit ended the tries, even in a pause, that is
-    /// the outcome. [`EventResult::tries`](super::EventResult::tries)
-    /// is the number of tries, which is 0 if there was no slot.
+    /// The last try's outcome is the handler's result; if the limit ended the tries, even in a pause,
+    /// that is the outcome. [`EventResult::tries`](super::EventResult::tries) is the number of tries,
+    /// which is 0 if there was no slot.
     ///
     /// ```
     /// use busway::{Event, EventHandle, Retry};
@@ -326,16 +326,21 @@ impl fmt::Debug for HandlerBuilder<'_> {
     }
 }
 
+/// Only buses of one hub can forward to each other (R17).
+pub(crate) fn check_hubs(bus: &BusShared, target: &BusShared) -> Result<(), ForwardError> {
+    if bus.hub.address() == target.hub.address() {
+        return Ok(());
+    }
+    Err(ForwardError::DifferentHubs { from: bus.name(), to: target.name() })
+}
+
 /// Registers a forward as a handler named after its target.
 pub(crate) fn forward(
     bus: &Arc<BusShared>,
     name: &str,
     target: &BusShared,
 ) -> Result<Subscription, ForwardError> {
-    if bus.hub.address() != target.hub.address() {
-        let (from, to) = (bus.name(), target.name());
-        return Err(ForwardError::DifferentHubs { from, to });
-    }
+    check_hubs(bus, target)?;
     let pattern = if name == "*" { Pattern::Any } else { Pattern::Name(name) };
     let registered = bus.hub.input(|hub| {
         let named = hub.books.bus_name(target.key).cloned().unwrap_or_default();

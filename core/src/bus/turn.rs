@@ -114,7 +114,7 @@ impl BusShared {
 
     fn drop_what_is_left(&self) {
         while self.gate.enter() {
-            let (tasks, leashes, mut hand) = {
+            let (tasks, leashes, BookHand { run, spare }) = {
                 let mut turn = self.turn.lock();
                 turn.woken.clear();
                 let tasks = turn.tasks.take();
@@ -123,10 +123,8 @@ impl BusShared {
             };
             leashes.into_values().for_each(|leash| leash.cut());
             tasks.for_each(|task| self.span.discard(task));
-            guard::discard(hand.run.take());
-            if let Some(handler) = hand.spare.take() {
-                discard_handler(handler);
-            }
+            guard::discard(run);
+            guard::discard(spare);
             self.gate.take_more();
             if self.gate.leave() {
                 return;

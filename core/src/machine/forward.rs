@@ -6,7 +6,8 @@ use super::{BusKey, EventKey, Machine};
 use crate::time::Instant;
 
 impl<P: Clone, R, H> Machine<P, R, H> {
-    /// Sends an event on to another bus while its handlers run, as a registered forward does. A bus where it has been gets it no second time, which is not an error.
+    /// Sends an event on to another bus while its handlers run, as a registered forward does. A bus where
+    /// it has been gets it no second time, which is not an error.
     ///
     /// # Errors
     /// It has not started or has ended, it is a message to an address, or the bus takes no events.

@@ -260,12 +260,12 @@ impl<H> Registry<H> {
         let at = list.binary_search_by_key(&key, |handler| handler.info.key).ok()?;
         let removed = Arc::make_mut(list).remove(at);
         removed.is_registered.store(false, Ordering::Relaxed);
-        let (is_empty, is_of_events) = (list.is_empty(), names.is_some());
+        let left = list.len();
         if let Some(names) = names {
-            names.note_removed(&removed.info.name, list.len());
+            names.note_removed(&removed.info.name, left);
+            self.count -= 1;
         }
-        self.count -= usize::from(is_of_events);
-        if is_empty {
+        if left == 0 {
             match place {
                 Place::Name(name) => drop(self.exact.remove(name)),
                 Place::Any => {}
