@@ -94,3 +94,16 @@ fn a_runtime_that_is_shut_down_stops_its_buses() {
     assert!(event.cause().is_some());
     assert!(bus.dispatch(Drain(1)).is_err());
 }
+
+/// A bus needs a task as soon as an event is dispatched, even if whoever awaits that does all the work.
+#[tokio::test]
+async fn the_tasks_of_buses_that_have_ended_do_not_pile_up() {
+    let tasks = tokio::runtime::Handle::current().metrics();
+    let mut most = 0;
+    for _ in 0..5_000 {
+        bus().dispatch(Drain(0)).unwrap().await.unwrap();
+        most = most.max(tasks.num_alive_tasks());
+    }
+    // As many as tokio polls before it polls this one again.
+    assert!(most <= 61, "{most}");
+}

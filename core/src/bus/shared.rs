@@ -15,6 +15,7 @@ use super::handler::Callable;
 pub(crate) use super::journal::Lines;
 use super::record::Erased;
 use super::report::FailureSink;
+use super::share;
 use super::span::Span;
 use super::task::Inbox;
 use super::turn::Turn;
@@ -269,6 +270,7 @@ impl BusShared {
         if !self.is_driven() && self.claim_driver() {
             if let Ok(latched) = self.hub.runtime() {
                 latched.runtime.spawn(alloc::boxed::Box::pin(Driver::new(self.clone())));
+                share::count_task();
             } else {
                 // Unless the bus has ended meanwhile.
                 let (made, none) = (DRIVEN, NOT_DRIVEN);

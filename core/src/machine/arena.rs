@@ -61,6 +61,9 @@ impl<Tag> Key<Tag> {
 }
 
 impl<Tag> Ix<Tag> {
+    /// A place without an entry, for entries that have not been used yet.
+    pub(super) const NOWHERE: Self = Self(NonZeroU32::MAX, PhantomData);
+
     /// Returns another kind of entry in the same place.
     #[inline]
     pub(super) const fn cast<Other>(self) -> Ix<Other> {
@@ -298,10 +301,9 @@ impl<Tag> fmt::Debug for Key<Tag> {
         write!(f, "{tag}#{}.{}", self.slot(), self.generation())
     }
 }
-/// A place without an entry, for entries that have not been used yet.
 impl<Tag> Default for Ix<Tag> {
     fn default() -> Self {
-        Self(NonZeroU32::MAX, PhantomData)
+        Self::NOWHERE
     }
 }
 impl<Tag> Copy for Ix<Tag> {}

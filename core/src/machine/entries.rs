@@ -21,7 +21,7 @@ struct Entry<P> {
 // A derived impl would ask `P` for the same trait.
 impl<P> Default for Entry<P> {
     fn default() -> Self {
-        Self { visit: Visit::default(), event: EventState::default() }
+        const { Self { visit: Visit::BLANK, event: EventState::BLANK } }
     }
 }
 

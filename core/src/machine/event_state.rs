@@ -44,7 +44,7 @@ pub(super) enum Counted {
 }
 
 /// An event's visit to one bus, kept as long as the event is in memory.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(super) struct Visit {
     pub(super) event: EventIx,
     pub(super) bus: BusIx,
@@ -73,28 +73,24 @@ pub(super) enum VisitState {
     Done,
 }
 
-impl<P> Default for EventState<P> {
-    fn default() -> Self {
-        Self {
-            payload: None,
-            kind: Kind::UNKNOWN,
-            status: EventStatus::Completed,
-            cause: None,
-            attached: false,
-            counted: Counted::Nothing,
-            kin: None,
-            open: 0,
-            remembered: 0,
-            started_at: Instant::FAR,
-            completed_at: Instant::FAR,
-            timer: NOWHERE,
-            bytes: 0,
-            overrides: None,
-        }
-    }
-}
-
 impl<P> EventState<P> {
+    pub(super) const BLANK: Self = Self {
+        payload: None,
+        kind: Kind::UNKNOWN,
+        status: EventStatus::Completed,
+        cause: None,
+        attached: false,
+        counted: Counted::Nothing,
+        kin: None,
+        open: 0,
+        remembered: 0,
+        started_at: Instant::FAR,
+        completed_at: Instant::FAR,
+        timer: NOWHERE,
+        bytes: 0,
+        overrides: None,
+    };
+
     /// Starts a new event in this place. Nothing is left of the previous one.
     #[inline(always)]
     pub(super) fn begin(
@@ -145,10 +141,27 @@ impl<P> EventState<P> {
 }
 
 impl Visit {
+    /// A constant is copied as a whole. What `default` returned was built on the stack, and read from
+    /// there in pieces other than those it was written in, for which a processor has to wait.
+    pub(super) const BLANK: Self = Self {
+        event: EventIx::NOWHERE,
+        bus: BusIx::NOWHERE,
+        next: None,
+        seq: 0,
+        links: Links::NONE,
+        arrival: Links::NONE,
+        remembered: false,
+        addressed: false,
+        state: VisitState::Queued,
+        started: false,
+        held: false,
+        work: None,
+    };
+
     /// An event has arrived at a bus, which remembers it.
     #[inline(always)]
     pub(super) fn begin(&mut self, event: EventIx, bus: BusIx, seq: u64) {
-        *self = Self { event, bus, seq, remembered: true, ..Self::default() };
+        *self = Self { event, bus, seq, remembered: true, ..Self::BLANK };
     }
 
     /// The bus starts it.

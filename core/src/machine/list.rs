@@ -18,6 +18,8 @@ pub(super) struct List<Tag> {
 }
 
 impl<Tag> Links<Tag> {
+    pub(super) const NONE: Self = Self { prev: None, next: None };
+
     #[inline]
     pub(super) fn next(&self) -> Option<Ix<Tag>> {
         self.next
