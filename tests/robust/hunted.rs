@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use busway::{
     Concurrency, Event, EventBus, EventBusBuilder, EventHandle, EventStatus, Hub, Overflow, Retry,
-    RetryError,
+    RetryError, WeakEventBus,
 };
 use busway_smol::Smol;
 
@@ -104,6 +104,55 @@ fn r5_dispatch_tells_the_bus_before_it_drops_what_is_forgotten() {
 }
 
 #[test]
+fn r5_nor_does_a_run_hold_the_bus_up_while_it_drops_what_is_forgotten() {
+    let tokio = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+    let runtime = busway::tokio::Tokio::new(tokio.handle().clone());
+    let bus = EventBus::builder("main").runtime(runtime).max_history(Some(1)).build();
+    let asks = bus.clone();
+    let last_words = Worker::new(None, move |told| {
+        let _ = told.recv();
+        smol::block_on(asks.run(Ask)).unwrap();
+    });
+    smol::block_on(bus.run(Holds(Mutex::new(last_words)))).unwrap();
+    watched(move || {
+        tokio.block_on(bus.run(Ask)).unwrap();
+        tokio.shutdown_background();
+    });
+}
+
+/// Its drop is told to the bus.
+#[derive(Event)]
+struct Lock(WeakEventBus);
+
+#[derive(Event)]
+struct Unlocked;
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Some(bus) = self.0.upgrade() {
+            bus.dispatch(Unlocked).unwrap();
+        }
+    }
+}
+
+#[test]
+fn r12_what_a_drop_dispatches_is_no_child_of_a_handler_that_happens_to_cause_it() {
+    for history in [1, 2] {
+        let (bus, driver) = driven(Manual::helping(false).hub().bus("main").max_history(history));
+        let mut all = [driver];
+        drop(bus.dispatch(Lock(bus.downgrade())).unwrap());
+        assert!(drive(&mut all));
+        bus.on(|ask: EventHandle<Ask>| ask.dispatch(Count).map(drop));
+        let depths: Arc<Mutex<Vec<u32>>> = Arc::default();
+        let seen = depths.clone();
+        bus.on(move |unlocked: EventHandle<Unlocked>| seen.lock().unwrap().push(unlocked.depth()));
+        bus.dispatch(Ask).unwrap();
+        assert!(drive(&mut all));
+        assert_eq!(*depths.lock().unwrap(), [0], "history {history}");
+    }
+}
+
+#[test]
 fn r32_stop_wakes_before_it_drops_what_is_forgotten() {
     let bus = builder().build();
     bus.on(|_: EventHandle<Ask>| pending::<()>());
@@ -124,6 +173,21 @@ fn r20_two_handlers_that_panic_as_they_are_dropped() {
     }
     let _ = catch_unwind(AssertUnwindSafe(|| smol::block_on(bus.stop(None, true))));
     assert_eq!(bus.handler_count(), 0);
+}
+
+#[derive(Event)]
+struct Loaded(#[allow(dead_code)] Bomb);
+
+#[test]
+fn r20_two_unread_events_of_a_stream_that_panic_as_they_are_dropped() {
+    let (bus, driver) = driven(by_hand());
+    let stream = bus.events(2, Overflow::DropOldest);
+    for _ in 0..2 {
+        bus.dispatch(Loaded(Bomb)).unwrap();
+    }
+    assert!(drive(&mut [driver]));
+    assert_eq!(stream.unread(), 2);
+    drop(stream);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use busway::{Event, EventHandle};
+use busway::{Event, EventHandle, WeakEventBus};
 
 use crate::manual::{Manual, Polled, drive, driven, yields};
 
@@ -66,6 +66,40 @@ fn r33_a_chain_of_buses_takes_no_stack() {
             assert_eq!(Arc::strong_count(&link), 1, "one of them has not ended");
             assert!(drive(&mut drivers));
         }
+    });
+    thread.unwrap().join().unwrap();
+}
+
+/// Its drop is told to the bus, which thereby forgets the next one.
+#[derive(Event)]
+struct Job(WeakEventBus);
+
+#[derive(Event)]
+struct Released;
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        if let Some(bus) = self.0.upgrade() {
+            bus.dispatch(Released).expect("the bus has room");
+        }
+    }
+}
+
+#[test]
+fn r29_a_chain_of_events_that_are_forgotten_takes_no_stack() {
+    const JOBS: usize = 5_000;
+    let thread = std::thread::Builder::new().stack_size(1 << 20).spawn(|| {
+        let settings = Manual::helping(true).hub().bus("main").max_pending(None);
+        let (bus, driver) = driven(settings.max_history(JOBS));
+        let mut all = [driver];
+        for _ in 0..JOBS {
+            bus.dispatch(Job(bus.downgrade())).unwrap();
+        }
+        assert!(drive(&mut all));
+        assert_eq!(bus.history().len(), JOBS);
+        bus.dispatch(Released).unwrap();
+        assert_eq!(bus.pending(), JOBS + 1, "one for each of them");
+        assert!(drive(&mut all));
     });
     thread.unwrap().join().unwrap();
 }

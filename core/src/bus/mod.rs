@@ -6,7 +6,6 @@ mod both;
 mod builder;
 mod context;
 mod driver;
-mod ending;
 mod error;
 mod event_builder;
 mod event_bus;
@@ -21,6 +20,7 @@ mod handler_name;
 mod hub;
 #[cfg(feature = "journal")]
 pub mod journal;
+mod leftovers;
 mod lending;
 mod life;
 mod lineage;

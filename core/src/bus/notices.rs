@@ -1,21 +1,20 @@
 //! The machine's outputs, taken under the lock and carried out after it is released.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::task::Waker;
 
-use super::ending;
+use super::context;
 use super::guard;
-use super::handler::Callable;
+use super::leftovers::{self, Leftover};
 use super::record::{Erased, freeze};
 use super::report;
 use super::shared::{BookHand, BookOutput, BusShared, HubShared, HubState, Lines};
 use super::value::Answer;
 use super::watch::Watcher;
 use crate::machine::{
-    Asked, BusKey, Cause, Done, Dropped, EventKey, InvocationKey, Outcome, Output, Warning,
+    Asked, BusKey, Cause, Done, EventKey, InvocationKey, Outcome, Output, Warning,
 };
 use crate::time::Instant;
 
@@ -26,6 +25,8 @@ pub(crate) struct Notices {
     /// The collector's own bus has something to do.
     own_ready: bool,
     todo: Vec<Todo>,
+    /// What is left to drop.
+    left: Vec<Leftover>,
     /// An event that nothing remembers: most inputs leave one, once a history is full.
     forgotten: Option<Arc<dyn Erased>>,
     /// Lines are waiting for journals.
@@ -45,9 +46,7 @@ enum Todo {
     Idle(Arc<BusShared>),
     Closed(Arc<BusShared>),
     Warn(Box<Warning>),
-    /// Events that nothing remembers.
-    Forget(VecDeque<Arc<dyn Erased>>),
-    Drop(Dropped<Arc<dyn Erased>, Answer, Arc<dyn Callable>>),
+    LetGo(Leftover),
 }
 
 impl Notices {
@@ -98,7 +97,7 @@ impl Notices {
             self.forgotten = hub.books.next_forgotten();
         }
         if let Some(more) = hub.books.more_forgotten() {
-            self.todo.push(Todo::Forget(more));
+            self.todo.push(Todo::LetGo(Leftover::Events(more)));
         }
         #[cfg(feature = "journal")]
         if !self.lines {
@@ -142,48 +141,39 @@ impl Notices {
     /// be notified before, as others are here.
     #[inline(never)]
     pub(crate) fn carry_out(&mut self, hub: &HubShared) {
+        self.tell(hub);
+        self.let_go();
+    }
+
+    /// The first part: tells all who are to know. Wakers, predicates and hooks are the user's: if one
+    /// panics, the others still have their turn, and so has the bus.
+    pub(crate) fn tell(&mut self, hub: &HubShared) {
         #[cfg(feature = "journal")]
         if core::mem::take(&mut self.lines) {
             hub.write_lines();
         }
-        // Wakers, predicates and drops are the user's: if one panics, the others still have their
-        // turn, and so has the bus.
         if !self.todo.is_empty() {
-            self.carry_out_all(hub);
+            context::outside(|| self.tell_all(hub));
         }
+    }
+
+    /// The last part: drops what nothing remembers. Others rely on the rest, and a drop may wait for
+    /// them.
+    pub(crate) fn let_go(&mut self) {
+        self.left.drain(..).for_each(leftovers::let_go);
         if let Some(forgotten) = self.forgotten.take() {
-            guard::discard(forgotten);
+            leftovers::forget(forgotten);
         }
     }
 
     /// What buses have to do comes first: predicates and other code of the user's may take long, or wait
-    /// for it. Drops come last: others rely on the rest, and a drop may wait for them.
-    fn carry_out_all(&mut self, hub: &HubShared) {
+    /// for it.
+    fn tell_all(&mut self, hub: &HubShared) {
         for todo in &self.todo {
             let _ = guard::catch(|| todo.tell_bus());
         }
-        let mut left = Vec::new();
-        self.todo.drain(..).for_each(|todo| drop(guard::catch(|| todo.carry_out(hub, &mut left))));
-        left.into_iter().for_each(Left::discard);
-    }
-}
-
-/// What is left to drop.
-enum Left {
-    Events(VecDeque<Arc<dyn Erased>>),
-    Value(Dropped<Arc<dyn Erased>, Answer, Arc<dyn Callable>>),
-}
-
-impl Left {
-    /// Drops each on its own: two panics in one drop would end the process.
-    fn discard(self) {
-        match self {
-            Self::Events(events) => events.into_iter().for_each(guard::discard),
-            Self::Value(Dropped::Handlers(list)) => {
-                Arc::into_inner(list).into_iter().flatten().for_each(guard::discard);
-            }
-            Self::Value(other) => guard::discard(other),
-        }
+        let Self { todo, left, .. } = self;
+        todo.drain(..).for_each(|todo| drop(guard::catch(|| todo.carry_out(hub, left))));
     }
 }
 
@@ -199,7 +189,7 @@ impl Todo {
     }
 
     /// Does the rest.
-    fn carry_out(self, hub: &HubShared, left: &mut Vec<Left>) {
+    fn carry_out(self, hub: &HubShared, left: &mut Vec<Leftover>) {
         match self {
             Self::Complete(record) => {
                 record.head().wake_waiters();
@@ -208,15 +198,14 @@ impl Todo {
             Self::Notify(_) | Self::Cancel(..) | Self::Resume(..) => {}
             Self::Wake(waker) => waker.wake(),
             Self::Arrive(watcher, record, replaced) => {
-                left.extend(replaced.map(|replaced| Left::Events([replaced].into())));
+                left.extend(replaced.map(Leftover::Event));
                 watcher.arrived(record);
             }
             Self::EndWatch(watcher, dropped) => watcher.ended(dropped),
             Self::Idle(bus) => bus.idle.wake_all(),
-            Self::Closed(bus) => ending::end(&bus),
+            Self::Closed(bus) => leftovers::let_go(Leftover::Bus(bus)),
             Self::Warn(warning) => hub.warnings.tell(&warning),
-            Self::Forget(all) => left.push(Left::Events(all)),
-            Self::Drop(dropped) => left.push(Left::Value(dropped)),
+            Self::LetGo(leftover) => left.push(leftover),
         }
     }
 }
@@ -269,7 +258,7 @@ impl HubState {
             }
             // Only a bus with a journal is write-ahead.
             #[cfg(not(feature = "journal"))]
-            Output::Accepted { payload, .. } => Todo::Drop(Dropped::Payload(payload)),
+            Output::Accepted { payload, .. } => Todo::LetGo(Leftover::Event(payload)),
             Output::Granted { reservation } => Todo::Wake(self.reserved.remove(&reservation)?),
             Output::Arrived { watch, payload, instead_of_oldest, .. } => {
                 let watcher = self.watchers.get(&watch)?.clone();
@@ -282,7 +271,7 @@ impl HubState {
             Output::Idle { bus } => Todo::Idle(self.shell(bus)?),
             Output::Closed { bus } => Todo::Closed(self.shell(bus)?),
             Output::Warning(warning) => Todo::Warn(warning),
-            Output::Dropped(dropped) => Todo::Drop(dropped),
+            Output::Dropped(dropped) => Todo::LetGo(Leftover::Value(dropped)),
         })
     }
 }

@@ -7,8 +7,8 @@ use core::time::Duration;
 
 use super::context::{self, Claim};
 use super::error::DispatchError;
-use super::guard;
 use super::handle::EventHandle;
+use super::leftovers;
 use super::notices::Notices;
 use super::record::{Erased, Head, ParentLink, Record};
 use super::shared::{BusShared, HubState};
@@ -90,8 +90,11 @@ impl BusShared {
         event: E,
         options: Options,
     ) -> Result<EventHandle<E>, DispatchError<E>> {
-        let sent = self
-            .send(event, options, None, |hub, offer, now| hub.books.offer(self.key, offer, now));
+        let mut left = Left::default();
+        let input =
+            |hub: &mut HubState, offer: &mut Offer<_>, now| hub.books.offer(self.key, offer, now);
+        let sent = self.send(event, options, None, &mut left, input);
+        left.let_go();
         sent.map_err(|(event, refused)| refusal(event, refused))
     }
 
@@ -119,8 +122,8 @@ impl BusShared {
     ) -> Result<EventHandle<E>, (E, NotSent)> {
         let helper = self.helper();
         let now = helper.map(|latched| latched.runtime.now_here());
-        let mut holder = None;
-        let sent = self.send(event, options, now, |hub, offer, now| {
+        let (mut holder, mut left) = (None, Left::default());
+        let sent = self.send(event, options, now, &mut left, |hub, offer, now| {
             holder = helper.and_then(|latched| Holder::attending(self, latched, hub));
             let accepted = input(hub, offer, now);
             if let Some(holder) = &mut holder {
@@ -135,15 +138,20 @@ impl BusShared {
         if let Some(end) = end {
             self.turn_ended(end);
         }
+        // The turn is free again: a drop may wait for the bus.
+        left.let_go();
         sent
     }
 
     /// Makes a record of an event and hands it to the machine through `input`. The time may be known.
-    pub(crate) fn send<E: Event>(
+    /// What is `left` is for the caller to let go of.
+    #[inline(always)]
+    fn send<E: Event>(
         self: &Arc<Self>,
         event: E,
         options: Options,
         now: Option<Instant>,
+        left: &mut Left,
         input: impl FnOnce(&mut HubState, &mut Offer<Arc<dyn Erased>>, Instant) -> Accepted,
     ) -> Result<EventHandle<E>, (E, NotSent)> {
         let latched = match self.hub.runtime() {
@@ -176,7 +184,7 @@ impl BusShared {
 
         let mut offer = Offer::<Arc<dyn Erased>> { payload: Some(record.clone()), spec };
         let kind = (E::NAME, TypeId::of::<E>());
-        let accepted = self.hand_over((&record.head, id), kind, &mut offer, now, input);
+        let accepted = self.hand_over((&record.head, id), kind, &mut offer, now, left, input);
         match accepted {
             Ok(_) => Ok(EventHandle::new(record, Vantage::HOME).claimed(claim)),
             Err(reason) => {
@@ -196,12 +204,10 @@ impl BusShared {
         (name, of_type): (&'static str, TypeId),
         offer: &mut Offer<Arc<dyn Erased>>,
         now: Instant,
+        Left { forgotten, notices }: &mut Left,
         input: impl FnOnce(&mut HubState, &mut Offer<Arc<dyn Erased>>, Instant) -> Accepted,
     ) -> Accepted {
         let has_deadline = offer.spec.deadline().is_some();
-        // Declared outside the block: returned from it, they would be moved.
-        let forgotten;
-        let mut notices = None;
         let accepted = {
             let mut hub = self.hub.lock();
             offer.spec.kind = hub.books.kind_of(name, of_type);
@@ -214,9 +220,9 @@ impl BusShared {
                 head.set_key(key);
             }
             // Most inputs leave one forgotten event, and nothing else.
-            forgotten = hub.books.next_forgotten();
+            *forgotten = hub.books.next_forgotten();
             if hub.books.has_outputs() {
-                notices = Some(Notices::of(&mut hub, Some(self)));
+                *notices = Some(Notices::of(&mut hub, Some(self)));
             }
             accepted
         };
@@ -224,12 +230,8 @@ impl BusShared {
         if own_ready || (has_deadline && accepted.is_ok()) {
             self.notify();
         }
-        if let Some(notices) = &mut notices {
-            notices.carry_out(&self.hub);
-        }
-        // Last: others rely on the notices, and a user's drop may wait for them.
-        if let Some(forgotten) = forgotten {
-            guard::discard(forgotten);
+        if let Some(notices) = notices {
+            notices.tell(&self.hub);
         }
         accepted
     }
@@ -266,6 +268,26 @@ enum NewId {
     Given(EventId),
     /// One is made, in this millisecond.
     In(u64),
+}
+
+/// What a dispatch leaves to be dropped, after all else: others rely on that, and a user's drop may wait
+/// for it.
+#[derive(Default)]
+struct Left {
+    forgotten: Option<Arc<dyn Erased>>,
+    notices: Option<Notices>,
+}
+
+impl Left {
+    #[inline(always)]
+    fn let_go(self) {
+        if let Some(mut notices) = self.notices {
+            notices.let_go();
+        }
+        if let Some(forgotten) = self.forgotten {
+            leftovers::forget(forgotten);
+        }
+    }
 }
 
 /// The machine's answer to a dispatch.

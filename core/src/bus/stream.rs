@@ -12,6 +12,7 @@ use futures_core::stream::FusedStream;
 
 use super::EventBus;
 use super::any::AnyEvent;
+use super::guard;
 use super::handle::EventHandle;
 use super::record::Erased;
 use super::shared::BusShared;
@@ -250,6 +251,9 @@ impl<In> Drop for EventStream<In> {
             let watcher = self.bus.hub.input(|hub| hub.unwatch(watch));
             drop(watcher);
         }
+        // Each on its own: two panics in one drop would end the process.
+        let unread = core::mem::take(&mut self.queue.state.lock().events);
+        unread.into_iter().for_each(guard::discard);
     }
 }
 

@@ -23,11 +23,13 @@ pub(crate) fn status(head: &Head) -> EventStatus {
 
 pub(crate) fn started_at(head: &Head) -> Option<Timestamp> {
     let hub = &head.bus.hub;
-    let at = match head.frozen() {
-        Some(frozen) => frozen.started_at?,
-        None => hub.lock().books.started_at(head.key())?,
-    };
-    Some(hub.wall(at))
+    let frozen = || head.frozen().map(|frozen| frozen.started_at);
+    let at = frozen().unwrap_or_else(|| {
+        let started_at = hub.lock().books.started_at(head.key());
+        // It may have completed in between, and be out of the books.
+        started_at.or_else(|| frozen()?)
+    });
+    at.map(|at| hub.wall(at))
 }
 
 pub(crate) fn duration(head: &Head) -> Option<Duration> {
