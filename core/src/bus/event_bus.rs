@@ -257,7 +257,9 @@ impl EventBus {
     ///
     /// The future is usually ready at its first poll. But once a thread has run a few hundred handler
     /// steps in such waits, the next wait is pending once, even if its event is done, so that other tasks
-    /// get a turn. Up to eight waits in a row yield like this, until one of them is polled again.
+    /// get a turn. Up to eight waits in a row yield like this, until one of them is polled again. A run
+    /// that is refused counts as a step; and after some tasks were spawned, for drivers and handlers, every
+    /// kind of wait yields, so that the runtime ends tasks as fast as they are made.
     ///
     /// # Errors
     /// The event is not accepted, or the wait could never end.
@@ -266,7 +268,7 @@ impl EventBus {
     /// Nothing is dispatched before the first poll. Once it is, dropping the future ends the wait,
     /// not the event.
     pub async fn run<E: Event>(&self, event: E) -> Result<EventHandle<E>, RunError<E>> {
-        Ok(self.shared.dispatch_and_help(event, Options::default())?.helped().await?)
+        self.shared.run(event, Options::default()).await
     }
 
     /// Returns a builder for an event with options, to be dispatched or run.

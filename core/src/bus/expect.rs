@@ -8,7 +8,7 @@ use core::fmt;
 use core::future::poll_fn;
 use core::mem;
 use core::pin::Pin;
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll, Waker, ready};
 use core::time::Duration;
 
 use futures_core::future::FusedFuture;
@@ -19,6 +19,7 @@ use super::guard;
 use super::handle::EventHandle;
 use super::offers::{Decided, Offers};
 use super::record::Erased;
+use super::share;
 use super::shared::BusShared;
 use super::watch::{Select, Watcher};
 use crate::event::Event;
@@ -214,6 +215,8 @@ impl<In: Send + 'static> Expect<In> {
                 return at_once.await;
             }
         };
+        // An expectation cannot yield once its time is up.
+        share::give_way().await;
         match Clock::new(runtime).within(Some(limit), self).await {
             Ok(answer) => answer,
             Err(Elapsed) => Err(ExpectError::TimedOut { limit }),
@@ -315,6 +318,7 @@ impl<In: Send + 'static> Future for Expect<In> {
     type Output = Result<In, ExpectError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        ready!(share::poll_tasks_first(cx));
         let mut waker = Some(cx.waker().clone());
         let answer = {
             let mut state = self.expectation.state.lock();

@@ -10,6 +10,7 @@ use core::time::Duration;
 use super::EventBus;
 use super::context;
 use super::error::WaitError;
+use super::share;
 use super::shared::{BusShared, HubShared, HubState};
 use super::sleep::{Elapsed, with_timeout};
 use super::wakers::Place;
@@ -196,6 +197,7 @@ impl BusShared {
         self: &Arc<Self>,
         limit: Option<Duration>,
     ) -> Result<bool, WaitError> {
+        share::give_way().await;
         if let Some(invocation) = context::invocation_of(&self.hub) {
             self.hub.input(|hub| {
                 let checked = hub.books.check_idle_wait(invocation, self.key);
@@ -239,6 +241,7 @@ impl HubShared {
         }
         let keys: Vec<_> = buses.iter().map(|bus| bus.key).collect();
         self.stop_now(&keys, clear);
+        share::give_way().await;
     }
 
     fn stop_now(&self, buses: &[BusKey], clear: bool) {

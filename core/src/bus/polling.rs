@@ -10,6 +10,7 @@ use super::guard;
 use super::handler::{Beginning, Callable, FirstPoll, Started};
 use super::record::ParentLink;
 use super::send::ParentRef;
+use super::share;
 use super::shared::BookRun;
 use super::spawned::{Leash, SpawnedTask};
 use super::task::{self, Readiness, Running, Task};
@@ -133,6 +134,7 @@ impl Holder<'_> {
         self.turn.leashes.insert(invocation, leash.clone());
         let task = SpawnedTask { bus: self.bus.clone(), running, invocation, leash };
         self.latched.runtime.spawn(Box::pin(task));
+        share::count_task();
     }
 
     /// Keeps a waker for another invocation if nobody else has it.

@@ -17,6 +17,7 @@ use super::message::{self, Envelope, Headers};
 use super::record::Head;
 use super::results::error_of;
 use super::send::{NotSent, Options, Parentage};
+use super::share;
 use super::shared::BusShared;
 use super::value::Answer;
 use super::vantage::BusRef;
@@ -291,7 +292,14 @@ impl<B: Send + Sync + 'static, R: Send + 'static> Request<B, R> {
                 None => hub.books.offer_to(bus.key, to, offer, now),
             }
         });
-        let handle = sent.map_err(|(_, reason)| not_sent::<B, R>(&address, reason, other))?;
+        let handle = match sent {
+            Ok(handle) => handle,
+            Err((_, reason)) => {
+                // The consumer may come later, and the caller try again at once.
+                share::give_way().await;
+                return Err(not_sent::<B, R>(&address, reason, other));
+            }
+        };
         let handle = handle.helped().await.map_err(|source| {
             let address = String::from(&*address);
             RequestError::Deadlock { address, source }

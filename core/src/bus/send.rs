@@ -6,11 +6,12 @@ use core::any::TypeId;
 use core::time::Duration;
 
 use super::context::{self, Claim};
-use super::error::DispatchError;
+use super::error::{DispatchError, RunError};
 use super::handle::EventHandle;
 use super::leftovers;
 use super::notices::Notices;
 use super::record::{Erased, Head, ParentLink, Record};
+use super::share;
 use super::shared::{BusShared, HubState};
 use super::turn::Holder;
 use super::vantage::Vantage;
@@ -98,15 +99,22 @@ impl BusShared {
         sent.map_err(|(event, refused)| refusal(event, refused))
     }
 
-    /// The same for a caller that waits for the event now.
-    pub(crate) fn dispatch_and_help<E: Event>(
+    /// Dispatches an event and waits for its end.
+    pub(crate) async fn run<E: Event>(
         self: &Arc<Self>,
         event: E,
         options: Options,
-    ) -> Result<EventHandle<E>, DispatchError<E>> {
+    ) -> Result<EventHandle<E>, RunError<E>> {
         let sent = self
             .send_and_help(event, options, |hub, offer, now| hub.books.offer(self.key, offer, now));
-        sent.map_err(|(event, refused)| refusal(event, refused))
+        match sent {
+            Ok(handle) => Ok(handle.helped().await?),
+            Err((event, reason)) => {
+                // The caller may try again at once.
+                share::give_way().await;
+                Err(refusal(event, reason).into())
+            }
+        }
     }
 
     /// Hands an event to the machine through `input`, for a caller that waits for it now.

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::error::WaitError;
+use super::share;
 use super::shared::HubShared;
 use crate::retry::Clock;
 pub(crate) use crate::retry::Elapsed;
@@ -15,7 +16,11 @@ pub(crate) async fn with_timeout<F: Future>(
     future: F,
 ) -> Result<F::Output, Elapsed> {
     match limit.and_then(|_| hub.timekeeper().ok()) {
-        Some(runtime) => Clock::new(runtime).within(limit, future).await,
+        Some(runtime) => {
+            // Before the future is polled: it cannot yield once the time is up.
+            share::give_way().await;
+            Clock::new(runtime).within(limit, future).await
+        }
         None => Ok(future.await),
     }
 }

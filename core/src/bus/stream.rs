@@ -15,6 +15,7 @@ use super::any::AnyEvent;
 use super::guard;
 use super::handle::EventHandle;
 use super::record::Erased;
+use super::share;
 use super::shared::BusShared;
 use super::watch::{Select, Watcher};
 use crate::event::Event;
@@ -180,6 +181,7 @@ impl<In> Stream for EventStream<In> {
     type Item = In;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<In>> {
+        ready!(share::poll_tasks_first(cx));
         loop {
             let mut next = self.take();
             if next.is_pending() {
