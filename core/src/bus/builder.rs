@@ -335,7 +335,8 @@ impl<H: IntoHub> EventBusBuilder<H> {
     }
 
     /// Sets how long a handler runs before one warning says so (R25). The default is 15 s; `None` is no
-    /// warning, and zero one for each handler that does not end at its first poll.
+    /// warning, and zero one for each handler that takes any time. A handler that holds up its thread is
+    /// reported when it ends.
     pub fn slow_after(mut self, after: impl Into<Option<Duration>>) -> Self {
         self.config.slow_after = after.into();
         self

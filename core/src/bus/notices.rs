@@ -182,7 +182,7 @@ impl Todo {
     fn tell_bus(&self) {
         match self {
             Self::Notify(bus) => bus.notify(),
-            Self::Cancel(bus, invocation) => bus.mail(|inbox| inbox.cancelled.push(*invocation)),
+            Self::Cancel(bus, invocation) => bus.mail(|inbox| inbox.cancel(*invocation)),
             Self::Resume(bus, invocation) => bus.mail(|inbox| inbox.resumed.push(*invocation)),
             _ => {}
         }

@@ -8,9 +8,12 @@ use core::pin::Pin;
 use core::sync::atomic::fence;
 use core::task::{Context, Poll, Waker};
 
+use hashbrown::HashMap;
+
 use super::context::{self, Current};
 use super::guard;
 use super::handler_future::HandlerFuture;
+use super::room;
 use super::shared::BusShared;
 use super::span::Span;
 use super::spare::SpareBoxes;
@@ -52,8 +55,24 @@ pub(crate) struct Inbox {
     pub(crate) woken: Vec<InvocationKey>,
     pub(crate) resumed: Vec<InvocationKey>,
     pub(crate) cancelled: Vec<InvocationKey>,
-    /// Those that ran as tasks of the runtime. Apart from `cancelled`, which their polls search.
+    /// The same, for the polls of those that run as tasks of the runtime.
+    told_to_end: HashMap<InvocationKey, ()>,
+    /// Those that ran as tasks of the runtime.
     pub(crate) spawned_ended: Vec<InvocationKey>,
+}
+
+impl Inbox {
+    pub(crate) fn cancel(&mut self, invocation: InvocationKey) {
+        self.cancelled.push(invocation);
+        self.told_to_end.insert(invocation, ());
+    }
+
+    /// Moves those that were cancelled to the end of `to`.
+    pub(crate) fn take_cancelled(&mut self, to: &mut Vec<InvocationKey>) {
+        to.append(&mut self.cancelled);
+        self.told_to_end.clear();
+        room::give_back(&mut self.told_to_end);
+    }
 }
 
 impl Running {
@@ -192,6 +211,7 @@ impl BusShared {
 
     /// Whether an invocation was ended, and whoever has the turn has not looked since.
     pub(crate) fn is_told_to_end(&self, invocation: InvocationKey) -> bool {
-        self.has_mail.load(Ordering::Acquire) && self.inbox.lock().cancelled.contains(&invocation)
+        self.has_mail.load(Ordering::Acquire)
+            && self.inbox.lock().told_to_end.contains_key(&invocation)
     }
 }

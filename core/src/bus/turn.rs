@@ -268,7 +268,7 @@ impl<'a> Holder<'a> {
             self.bus.has_mail.store(false, Ordering::Release);
             self.turn.woken.extend(inbox.woken.drain(..));
             self.turn.resumed.append(&mut inbox.resumed);
-            self.turn.cancelled.append(&mut inbox.cancelled);
+            inbox.take_cancelled(&mut self.turn.cancelled);
             self.turn.cancelled.append(&mut inbox.spawned_ended);
         }
         while let Some(invocation) = self.turn.cancelled.pop() {

@@ -9,6 +9,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Deref;
 
+use hashbrown::HashMap;
+
 use super::record::Head;
 use super::shared::BusShared;
 use crate::machine::{InvocationKey, Key};
@@ -35,6 +37,8 @@ type There = (Arc<BusShared>, InvocationKey);
 struct Noted {
     first: There,
     others: Vec<There>,
+    /// The places of the others: a handler that is tried again is there already.
+    places: HashMap<InvocationKey, usize>,
 }
 
 /// A bus: the one of the record, or one that was looked up.
@@ -68,16 +72,15 @@ impl Vantage {
     #[cold]
     fn noted(head: &Head, bus: &Arc<BusShared>, by: InvocationKey) -> Self {
         let mut abroad = head.abroad.lock();
-        let new = || Box::new(Noted { first: (bus.clone(), by), others: Vec::new() });
-        let Noted { first, others } = &mut **abroad.0.get_or_insert_with(new);
-        // A handler that is tried again is there already, behind those that have started since.
-        let place = match others.iter().rposition(|there| there.1 == by) {
-            Some(at) => at + 1,
-            None if first.1 == by => 0,
-            None => {
+        let first = (bus.clone(), by);
+        let new = || Box::new(Noted { first, others: Vec::new(), places: HashMap::new() });
+        let Noted { first, others, places } = &mut **abroad.0.get_or_insert_with(new);
+        let place = match first.1 == by {
+            true => 0,
+            false => *places.entry(by).or_insert_with(|| {
                 others.push((bus.clone(), by));
                 others.len()
-            }
+            }),
         };
         Self(place as u64 | INSIDE_ABROAD)
     }
@@ -108,7 +111,7 @@ impl Vantage {
 
     fn of_noted<T>(self, head: &Head, what: impl FnOnce(&There) -> T) -> Option<T> {
         let abroad = head.abroad.lock();
-        let Noted { first, others } = &**abroad.0.as_ref()?;
+        let Noted { first, others, .. } = &**abroad.0.as_ref()?;
         match (self.0 & !MARKS) as usize {
             0 => Some(what(first)),
             place => others.get(place - 1).map(what),

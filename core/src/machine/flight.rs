@@ -140,6 +140,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Takes the invocation, if its event waits for nothing else. It is no longer in the books then.
     #[inline(always)]
     pub(super) fn take_alone(&mut self, invocation: InvocationKey) -> Option<Alone> {
+        if self.flight.as_ref().is_some_and(|flight| self.is_slow(flight)) {
+            self.land();
+        }
         match self.flight.take_if(|flight| flight.invocation == invocation) {
             Some(Flight { visit, bus, handler, of: None, .. }) => {
                 self.buses[bus].queue.remove(&mut self.entries, visit);
@@ -211,6 +214,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[inline(never)]
     fn leave(&mut self, invocation: InvocationKey) -> Option<Alone> {
         let ix = self.invocations.find(invocation)?;
+        self.tell_if_slow(ix);
         let Invocation { visit, bus, work, event, tries, .. } = self.invocations[ix];
         let Work { handlers, waiting, .. } = &self.works[work];
         // After other tries, the row has to be kept to count them.
@@ -291,6 +295,12 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[inline]
     pub(super) fn flight_on(&self, bus: BusIx) -> Option<&Flight> {
         self.flight.as_ref().filter(|flight| flight.bus == bus)
+    }
+
+    /// Whether the invocation in flight has run for so long that somebody has to be told.
+    #[inline]
+    fn is_slow(&self, flight: &Flight) -> bool {
+        flight.started_at + self.buses[flight.bus].slow_after < self.now
     }
 
     /// When the invocation in flight has to be checked.

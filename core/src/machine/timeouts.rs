@@ -127,6 +127,18 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         }
     }
 
+    /// Reports an invocation that ends, if it took too long and nobody could look meanwhile, because it
+    /// held up its thread.
+    #[inline]
+    pub(super) fn tell_if_slow(&mut self, ix: InvocationIx) {
+        let Invocation { bus, started_at, slow_told, rests, .. } = self.invocations[ix];
+        if !slow_told && !rests && started_at + self.buses[bus].slow_after < self.now {
+            self.tell_slow(ix);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
     fn tell_slow(&mut self, ix: InvocationIx) {
         self.invocations[ix].slow_told = true;
         let Invocation { event, work, row, started_at, lends, .. } = self.invocations[ix];

@@ -12,6 +12,7 @@ type Ends = Vec<(InvocationId, Outcome<u32>)>;
 impl Model {
     pub(crate) fn finished(&mut self, id: InvocationId, outcome: Outcome<u32>) {
         let Some(Invocation { visit, .. }) = self.invocation(id).copied() else { return };
+        self.tell_if_slow(id);
         let is_value = matches!(outcome, Outcome::Value(_));
         self.end_or_rest(id, outcome);
         if is_value && self.ends_at_first(visit) {

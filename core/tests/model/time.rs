@@ -69,6 +69,19 @@ impl Model {
         of_running.chain(of_events).flatten().min()
     }
 
+    /// An invocation ends, and nobody may have looked since it became slow.
+    pub(super) fn tell_if_slow(&mut self, id: InvocationId) {
+        let Some(Invocation { bus, started_at, slow_told, rest: None, .. }) =
+            self.invocation(id).copied()
+        else {
+            return;
+        };
+        let slow_after = self.buses[bus].config.slow_after.filter(|_| !slow_told);
+        if slow_after.is_some_and(|after| started_at + after < self.now) {
+            self.tell_slow(id);
+        }
+    }
+
     fn tell_slow(&mut self, id: InvocationId) {
         let awaited = self.waits.iter().filter(|wait| wait.by == id).map(|wait| wait.event);
         let awaited = awaited.collect();

@@ -30,6 +30,48 @@ fn r25_a_slow_handler_is_reported_once_with_all_there_is_to_know() {
     assert_eq!(desk.machine.next_deadline(a), Some(at(60)), "its limit is next");
 }
 
+/// A handler that blocks its thread may be the only one who could have looked.
+#[test]
+fn r25_one_that_nobody_looked_at_is_reported_when_it_ends() {
+    for takes_off in [true, false] {
+        let mut desk = Desk::new();
+        let a = desk.bus("a");
+        desk.on(a, "p", 1);
+        for (label, takes, reports) in [("p1", 15, 0), ("p2", 16, 1), ("p3", 70, 2)] {
+            desk.send(a, label);
+            match takes_off {
+                true => assert_eq!(desk.take_off(a), (label, 1)),
+                false => drop(desk.run()),
+            }
+            desk.now = desk.now + secs(takes);
+            desk.ends(label, 1);
+            assert_eq!(desk.warnings.len(), reports, "after {takes} s: {:?}", desk.warnings);
+            assert_eq!(desk.rows(label).len(), 1);
+        }
+    }
+}
+
+#[test]
+fn r25_and_of_several_that_run_in_turn_each_one() {
+    let mut desk = Desk::new();
+    let a = desk.bus("a");
+    for handler in 1..=3 {
+        desk.on(a, "p", handler);
+    }
+    desk.send(a, "p1");
+    assert_eq!(desk.take_off(a), ("p1", 1));
+    for (handler, takes) in [(1, 20), (2, 1), (3, 20)] {
+        desk.now = desk.now + secs(takes);
+        let next = desk.ends_then_next(("p1", handler), a);
+        assert_eq!(next, (handler < 3).then_some(("p1", handler + 1)));
+    }
+    let slow = desk.warnings.iter().filter_map(|warning| match warning {
+        Warning::Slow { handler, running, .. } => Some((&*handler.name, running.as_secs())),
+        _ => None,
+    });
+    assert_eq!(slow.collect::<Vec<_>>(), [("1", 20), ("3", 20)]);
+}
+
 #[test]
 fn r25_a_slow_consumer_is_reported_with_its_address() {
     let mut desk = Desk::new();
