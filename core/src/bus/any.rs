@@ -73,6 +73,29 @@ impl AnyEvent {
         self.record.type_name()
     }
 
+    /// Returns the address that it was sent or published to, if it is a message: messages have one
+    /// [`event_type`](Self::event_type) in common.
+    ///
+    /// ```
+    /// use busway::{AnyEvent, Message, ok};
+    /// use std::sync::mpsc;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let (tell, told) = mpsc::channel();
+    /// let bus = busway::builder("main")
+    ///     .on_failure(move |event: &AnyEvent, _| drop(tell.send(event.address().map(String::from))))
+    ///     .build();
+    /// bus.consumer("stock.get", async |_: Message<u32>| Err::<u32, _>("sold out"))?;
+    /// bus.request::<u32, u32>("stock.get", 7).await.unwrap_err();
+    /// assert_eq!(told.recv()?.as_deref(), Some("stock.get"));
+    /// # ok(()) }
+    /// ```
+    #[must_use]
+    pub fn address(&self) -> Option<&str> {
+        self.record.is_message().then(|| self.record.label())
+    }
+
     /// Returns the event's `module.Type@version`.
     #[must_use]
     pub fn schema(&self) -> &'static str {
@@ -135,6 +158,9 @@ impl IntoFuture for &AnyEvent {
 }
 
 /// The future of a wait for an event. Made by [`AnyEvent::wait`], or by awaiting the handle.
+///
+/// # Panics
+/// When polled again after it was ready; [`is_terminated`](FusedFuture::is_terminated) tells.
 #[must_use = "futures do nothing unless they are polled"]
 pub struct AnyWait(Waiter<AnyEvent>);
 

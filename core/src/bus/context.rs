@@ -8,7 +8,7 @@ use core::num::NonZeroUsize;
 
 use super::send::ParentRef;
 use super::shared::HubShared;
-use crate::machine::{HandlerKey, InvocationKey};
+use crate::machine::{EventKey, HandlerKey, InvocationKey};
 
 /// What is being polled, as seen by the code it calls.
 #[derive(Clone, Copy)]
@@ -241,6 +241,11 @@ pub(crate) fn is_anywhere() -> bool {
 pub(crate) fn parent_in(hub: &HubShared) -> Option<ParentRef> {
     let current = current().filter(|current| current.hub == hub.address())?;
     (current.in_scope > 0 || hub.ambient_parent).then_some(current.parent)
+}
+
+/// The event of this hub whose handler is being polled on this thread, or in whose scope code runs.
+pub(crate) fn event_in(hub: &HubShared) -> Option<EventKey> {
+    current().filter(|current| current.hub == hub.address())?.parent.event
 }
 
 /// The handler that is being polled, if the invocation is this one.

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::error::Error;
-use core::fmt::{self, Write as _};
+use core::fmt;
 use core::time::Duration;
 
 use super::shared::Books;
@@ -108,13 +108,7 @@ impl<E> fmt::Debug for DispatchError<E> {
             Self::NotSerializable { .. } => "NotSerializable",
             Self::Journal { .. } => "Journal",
         };
-        write!(f, "{name}({self}")?;
-        match self {
-            Self::NotSerializable { source, .. } => write!(f, ": {source}")?,
-            Self::Journal { source, .. } => write!(f, ": {source}")?,
-            _ => {}
-        }
-        f.write_char(')')
+        write!(f, "{name}({self})")
     }
 }
 
@@ -392,9 +386,10 @@ impl fmt::Display for ResultError {
                 })
             }
             Self::Ended { cause } => write!(f, "the event was ended: {cause}"),
-            Self::Empty => {
-                f.write_str("no handler returned a value (`check` is for events without an output)")
-            }
+            Self::Empty => f.write_str(
+                "no handler returned a value: is one registered on this bus? (`check` is for \
+                     events without an output)",
+            ),
             Self::NotCompleted => f.write_str("the event has not completed"),
             Self::Conflict { key } => write!(f, "two handlers returned values for the key {key}"),
         }

@@ -64,7 +64,8 @@ impl<'a, E: Event> EventBuilder<'a, E> {
 
     /// Makes it a root event, even inside a handler: no parent waits for it. As one, it needs a place
     /// (`max_pending`), which children do not: a full bus refuses it. Inside a handler
-    /// [`dispatch_wait`](Self::dispatch_wait) does not wait for a place either.
+    /// [`dispatch_wait`](Self::dispatch_wait) does not wait for a place either. A bus that is being
+    /// stopped with a timeout still accepts it from the handlers of events that have not completed.
     ///
     /// ```
     /// use busway::{Event, EventHandle};
@@ -86,7 +87,11 @@ impl<'a, E: Event> EventBuilder<'a, E> {
     /// # Ok(()) }
     /// ```
     pub fn detached(mut self) -> Self {
-        self.options.parentage = Parentage::Detached;
+        self.options.parentage = Parentage::Detached(match self.options.parentage {
+            Parentage::Ambient => None,
+            Parentage::Of(parent) => parent.event,
+            Parentage::Detached(by) => by,
+        });
         self
     }
 
@@ -97,6 +102,7 @@ impl<'a, E: Event> EventBuilder<'a, E> {
     }
 
     /// Sets which delivery of the event this is, from 1; a journal records it.
+    #[cfg(feature = "journal")]
     pub const fn attempt(mut self, attempt: u32) -> Self {
         self.options.attempt = attempt;
         self

@@ -76,6 +76,9 @@ impl EventBus {
 /// # Cancel safety
 /// Dropping it leaves nothing behind.
 ///
+/// # Panics
+/// When polled again after it was ready; [`is_terminated`](FusedFuture::is_terminated) tells.
+///
 /// # Examples
 ///
 /// ```
@@ -97,7 +100,7 @@ impl EventBus {
 /// assert_eq!(another.unwrap_err(), ExpectError::TimedOut { limit });
 /// # Ok(()) }
 /// ```
-#[must_use = "futures do nothing unless they are polled"]
+#[must_use = "it is to be awaited; dropping it ends the expectation"]
 pub struct Expect<In> {
     bus: Arc<BusShared>,
     expectation: Arc<Expectation<In>>,

@@ -254,6 +254,9 @@ impl<E: Event> IntoFuture for &EventHandle<E> {
 }
 
 /// The future of a wait for an event. Made by [`EventHandle::wait`], or by awaiting the handle.
+///
+/// # Panics
+/// When polled again after it was ready; [`is_terminated`](FusedFuture::is_terminated) tells.
 #[must_use = "futures do nothing unless they are polled"]
 pub struct Wait<E>(Waiter<EventHandle<E>>);
 

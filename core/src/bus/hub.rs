@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use super::EventBus;
 use super::builder::{EventBusBuilder, HubBuilder};
+use super::error::WaitError;
 use super::shared::HubShared;
 use crate::machine::{BusMemory, Held};
 
@@ -64,11 +65,46 @@ impl Hub {
         shells.into_iter().filter_map(EventBus::of_owned).collect()
     }
 
+    /// Waits until nothing is queued, running or incomplete on any bus of the hub (R31). Returns `false` if
+    /// `timeout` passes first. Waiting for one bus after the other is not the same: the last one may have
+    /// sent something to the first meanwhile.
+    ///
+    /// # Errors
+    /// Inside a handler of the hub: its own event is incomplete.
+    ///
+    /// # Cancel safety
+    /// Dropping it ends the wait only.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use busway::{Event, EventHandle};
+    ///
+    /// #[derive(Event)]
+    /// struct Order;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), busway::BoxError> {
+    /// let hub = busway::hub();
+    /// let (orders, audit) = (hub.bus("orders").build(), hub.bus("audit").build());
+    /// orders.forward("*", &audit)?;
+    /// let order = orders.dispatch(Order)?;
+    /// assert!(hub.wait_until_idle(None).await?);
+    /// order.check()?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn wait_until_idle(
+        &self,
+        timeout: impl Into<Option<Duration>>,
+    ) -> Result<bool, WaitError> {
+        let buses: Vec<_> = self.0.lock().shells().cloned().collect();
+        self.0.wait_until_idle(&buses, timeout.into()).await
+    }
+
     /// Stops all buses of the hub together (R32).
     ///
-    /// With a timeout, none of them accepts new events, but all accept what handlers still dispatch as
-    /// children and what one bus sends on to another, and have until then to finish their work. What
-    /// is left then, or everything if there is no timeout (`None`), is ended. `clear` also drops their
+    /// With a timeout, none of them accepts new events, but all accept what handlers still dispatch and
+    /// what one bus sends on to another, and have until then to finish their work. What is left then, or everything if there is no timeout (`None`), is ended. `clear` also drops their
     /// handlers and histories and frees their names. Buses stopped one after the other would refuse
     /// each other's events meanwhile.
     ///

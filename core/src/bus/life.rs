@@ -51,13 +51,14 @@ impl EventBus {
         &self,
         timeout: impl Into<Option<Duration>>,
     ) -> Result<bool, WaitError> {
-        self.shared.wait_until_idle(timeout.into()).await
+        let buses = core::slice::from_ref(&self.shared);
+        self.shared.hub.wait_until_idle(buses, timeout.into()).await
     }
 
     /// Stops the bus (R32).
     ///
-    /// With a timeout, the bus accepts no new events except children of incomplete ones, and has
-    /// until then to finish its work. What is left then, or everything if there is no timeout
+    /// With a timeout, the bus accepts no new events except those that handlers of incomplete ones
+    /// dispatch, children or not, and has until then to finish its work. What is left then, or everything if there is no timeout
     /// (`None`), is ended as in [`stop_now`](Self::stop_now), which says when its futures are
     /// dropped. `clear` also drops the bus's handlers and history and frees its name.
     ///
@@ -105,8 +106,8 @@ impl EventBus {
         self.shared.stop_now(false);
     }
 
-    /// Returns whether the bus accepts no more root events: from the begin of a `stop`, while children of
-    /// incomplete events are still accepted.
+    /// Returns whether the bus accepts no more events from outside of handlers: from the begin of a `stop`,
+    /// while incomplete events are still finished.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.shared.hub.lock().books.is_stopped(self.shared.key)
@@ -192,23 +193,6 @@ impl BusShared {
         self.hub.stop_now(&[self.key], clear);
     }
 
-    /// Waits until the bus has nothing left to do.
-    pub(crate) async fn wait_until_idle(
-        self: &Arc<Self>,
-        limit: Option<Duration>,
-    ) -> Result<bool, WaitError> {
-        share::give_way().await;
-        if let Some(invocation) = context::invocation_of(&self.hub) {
-            self.hub.input(|hub| {
-                let checked = hub.books.check_idle_wait(invocation, self.key);
-                checked.map_err(|deadlock| WaitError::deadlock(&hub.books, &deadlock))
-            })?;
-        }
-        let buses = core::slice::from_ref(self);
-        let idle = with_timeout(&self.hub, limit, self.hub.idle_but(buses, None));
-        Ok(idle.await.is_ok())
-    }
-
     /// Stops the bus after it has finished its work, or after `limit` at the latest.
     ///
     /// Inside a handler, this does not wait for events that cannot complete before that handler.
@@ -221,6 +205,25 @@ impl BusShared {
 }
 
 impl HubShared {
+    /// Waits until these buses have nothing left to do.
+    pub(crate) async fn wait_until_idle(
+        &self,
+        buses: &[Arc<BusShared>],
+        limit: Option<Duration>,
+    ) -> Result<bool, WaitError> {
+        share::give_way().await;
+        if let Some(invocation) = context::invocation_of(self) {
+            self.input(|hub| {
+                buses.iter().try_for_each(|bus| {
+                    let checked = hub.books.check_idle_wait(invocation, bus.key);
+                    checked.map_err(|deadlock| WaitError::deadlock(&hub.books, &deadlock))
+                })
+            })?;
+        }
+        let idle = with_timeout(self, limit, self.idle(buses));
+        Ok(idle.await.is_ok())
+    }
+
     /// Stops all buses that there are now after they have finished their work, or after `limit` at the
     /// latest.
     ///

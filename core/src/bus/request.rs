@@ -99,7 +99,7 @@ pub struct Request<B, R> {
 }
 
 /// A request got no reply.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum RequestError {
     /// The address has no consumer.

@@ -59,8 +59,8 @@ pub(crate) enum Parentage {
     #[default]
     Ambient,
     Of(ParentRef),
-    /// A root, wherever it is dispatched.
-    Detached,
+    /// A root, wherever it is dispatched; by a handler of this event, as far as its builder knows.
+    Detached(Option<EventKey>),
 }
 
 #[derive(Default)]
@@ -72,6 +72,7 @@ pub(crate) struct Options {
     /// The id, if the event already has one.
     pub(crate) id: Option<EventId>,
     /// Which delivery of the event this is; 0 counts as the first.
+    #[cfg(feature = "journal")]
     pub(crate) attempt: u32,
     /// The invocation that waits for the event belong to, where the thread does not know it.
     pub(crate) claim: Claim,
@@ -178,6 +179,7 @@ impl BusShared {
         let id = options.id.map_or_else(|| NewId::In(latched.unix_millis(now)), NewId::Given);
         let claim = options.claim;
         let mut spec = Dispatch::new(Kind::UNKNOWN);
+        spec.by = self.dispatcher(options.parentage);
         spec.permit = options.permit;
         spec.bytes = bytes_of(&event);
         spec.parent = parent.map(|ParentRef { event, depth, .. }| Parent { event, depth });
@@ -262,11 +264,20 @@ impl BusShared {
     #[inline]
     pub(crate) fn parent(&self, parentage: Parentage) -> Option<ParentRef> {
         match parentage {
-            Parentage::Detached => None,
+            Parentage::Detached(_) => None,
             Parentage::Of(parent) => Some(parent),
             // Most events are dispatched outside of handlers.
             Parentage::Ambient if !context::is_anywhere() => None,
             Parentage::Ambient => context::parent_in(&self.hub),
+        }
+    }
+
+    /// The event whose handler dispatches a root.
+    #[inline]
+    fn dispatcher(&self, parentage: Parentage) -> Option<EventKey> {
+        match parentage {
+            Parentage::Detached(by) => by.or_else(|| context::event_in(&self.hub)),
+            _ => None,
         }
     }
 }

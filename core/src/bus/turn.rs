@@ -8,6 +8,7 @@ use core::sync::atomic::Ordering;
 use hashbrown::HashMap;
 
 use super::context;
+use super::gate::Marked;
 use super::guard;
 use super::notices::Notices;
 use super::pass::Pass;
@@ -106,32 +107,42 @@ impl BusShared {
         }
     }
 
-    /// Drops what a bus without a driver still holds. If the turn is held, its holder does so
-    /// afterwards.
+    /// Drops what a bus without a driver still holds. If the turn is held, its holder finds in the mail
+    /// what is to be dropped.
     pub(crate) fn drop_tasks(&self) {
         context::outside(|| self.drop_what_is_left());
     }
 
     fn drop_what_is_left(&self) {
-        while self.gate.enter() {
-            let (tasks, leashes, BookHand { run, spare }) = {
-                let mut turn = self.turn.lock();
-                turn.woken.clear();
-                let tasks = turn.tasks.take();
-                let hand = core::mem::replace(&mut turn.hand, BookHand::EMPTY);
-                (tasks, core::mem::take(&mut turn.leashes), hand)
-            };
-            leashes.into_values().for_each(|leash| leash.cut());
-            tasks.for_each(|task| self.span.discard(task));
-            guard::discard(run);
-            guard::discard(spare);
-            self.gate.take_more();
-            if self.gate.leave() {
+        loop {
+            while self.gate.enter() {
+                self.drop_all();
+                self.gate.take_more();
+                if self.gate.leave() {
+                    return;
+                }
+                self.gate.leave_with_more();
+            }
+            // Whoever has the turn looks, unless it was given back just now.
+            if self.gate.mark() == Marked::SomebodyLooks {
                 return;
             }
-            self.gate.leave_with_more();
         }
-        self.gate.mark();
+    }
+
+    /// Drops what the turn holds, which must be taken.
+    fn drop_all(&self) {
+        let (tasks, leashes, BookHand { run, spare }) = {
+            let mut turn = self.turn.lock();
+            turn.woken.clear();
+            let tasks = turn.tasks.take();
+            let hand = core::mem::replace(&mut turn.hand, BookHand::EMPTY);
+            (tasks, core::mem::take(&mut turn.leashes), hand)
+        };
+        leashes.into_values().for_each(|leash| leash.cut());
+        tasks.for_each(|task| self.span.discard(task));
+        guard::discard(run);
+        guard::discard(spare);
     }
 }
 

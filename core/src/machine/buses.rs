@@ -69,7 +69,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         self.buses.get(bus).is_none_or(|bus| bus.phase != Phase::Open)
     }
 
-    /// Refuses new events except children of incomplete ones, so that the work in progress can end.
+    /// Refuses new events except those that handlers of incomplete ones dispatch, so that the work in
+    /// progress can end.
     pub fn drain(&mut self, bus: BusKey) {
         self.land();
         let Some(ix) = self.bus(bus) else { return };

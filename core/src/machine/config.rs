@@ -10,7 +10,7 @@ use crate::time::{Instant, Nanos};
 ///
 /// The smaller limit of the handler and the event applies, and the bus's only where both inherit. So a
 /// limit longer than the bus's holds, and `Off` leaves the decision to the other one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Limit {
     /// Leaves the decision to the next level out: for a handler or an event, the bus.
     #[default]
@@ -53,7 +53,7 @@ impl Limit {
 }
 
 /// Which events may start while others have not ended (R10).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Concurrency {
     /// One after the other on each bus.
@@ -79,7 +79,7 @@ impl Concurrency {
 }
 
 /// Whether the handlers of one event run one after the other or together (R9).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HandlerOrder {
     /// Each starts when the previous one ended.
@@ -90,7 +90,7 @@ pub enum HandlerOrder {
 }
 
 /// When the handlers of an event are done (R11).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Completion {
     /// When all of them ended.

@@ -19,6 +19,9 @@ pub struct Dispatch {
     pub kind: Kind,
     /// The event it is a child of.
     pub parent: Option<Parent>,
+    /// The event whose handler dispatches it, if it is to be no child of that. As long as that has not
+    /// completed, a bus that drains accepts it, as it accepts children.
+    pub by: Option<EventKey>,
     /// A granted reservation for it.
     pub permit: Option<ReservationKey>,
     /// The bytes the event takes, as far as the caller knows, for [`Machine::memory`].
@@ -62,7 +65,7 @@ impl Dispatch {
     /// Returns the particulars of a root event with no settings of its own.
     #[must_use]
     pub const fn new(kind: Kind) -> Self {
-        Self { kind, parent: None, permit: None, bytes: 0, overrides: None }
+        Self { kind, parent: None, by: None, permit: None, bytes: 0, overrides: None }
     }
 
     #[inline]
@@ -121,9 +124,11 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     ) -> Result<Admitted, Refusal> {
         let ix = self.bus(bus).ok_or(Refusal::Stopped)?;
         let state = &self.buses[ix];
-        let parent = spec.parent.and_then(|parent| self.entries.find(parent.event?));
-        let attached = parent.filter(|parent| !self.entries[*parent].is_complete());
-        if !state.is_open_to(attached.is_some()) {
+        let incomplete = |event: EventKey| {
+            self.entries.find(event).filter(|event| !self.entries[*event].is_complete())
+        };
+        let attached = spec.parent.and_then(|parent| incomplete(parent.event?));
+        if !state.is_open_to(attached.or_else(|| incomplete(spec.by?)).is_some()) {
             return Err(Refusal::Stopped);
         }
         if state.refuses && !goes_past {

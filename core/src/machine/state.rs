@@ -77,7 +77,7 @@ pub(super) struct BusState<H> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Open,
-    /// Accepts only children of incomplete events.
+    /// Accepts only what incomplete events dispatch.
     Draining,
     /// The same with all buses of the hub: it accepts what they send on too.
     DrainingTogether,
@@ -151,12 +151,12 @@ impl<H> BusState<H> {
         }
     }
 
-    /// Returns whether it accepts events now: any, or only those that an incomplete one waits for.
+    /// Returns whether it accepts events now: any, or only those of incomplete ones.
     #[inline]
-    pub(super) const fn is_open_to(&self, is_attached: bool) -> bool {
+    pub(super) const fn is_open_to(&self, is_of_work: bool) -> bool {
         match self.phase {
             Phase::Open => true,
-            Phase::Draining | Phase::DrainingTogether => is_attached,
+            Phase::Draining | Phase::DrainingTogether => is_of_work,
             Phase::Stopped => false,
         }
     }

@@ -11,7 +11,7 @@ use super::state::{BusIx, Phase, VisitIx};
 use super::{BusKey, Machine, WatchKey, WatchTag};
 
 /// What happens to an event that a watcher has no room for (R28).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Overflow {
     /// It is kept all the same, and no further event of the bus starts until the reader has caught up.

@@ -10,6 +10,8 @@ use super::{
 pub(crate) struct Order {
     pub(crate) kind: Kind,
     pub(crate) parent: Option<EventId>,
+    /// Whose handler dispatches it.
+    pub(crate) by: Option<EventId>,
     pub(crate) permit: Option<ReservationId>,
     pub(crate) overrides: Overrides,
 }
@@ -22,7 +24,7 @@ impl Model {
         let mut reasons = Vec::new();
         match state.phase {
             Phase::Stopped => reasons.push(Refusal::Stopped),
-            Phase::Draining | Phase::DrainingTogether if !attached => {
+            Phase::Draining | Phase::DrainingTogether if !attached && !self.attaches(order.by) => {
                 reasons.push(Refusal::Stopped);
             }
             _ if state.gone => reasons.push(Refusal::Stopped),

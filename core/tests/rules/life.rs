@@ -163,6 +163,28 @@ mod r32 {
     }
 
     #[test]
+    fn r32_it_takes_roots_that_their_handlers_dispatch_too() {
+        let mut desk = Desk::new();
+        let (a, b) = (bus(&mut desk, "a"), bus(&mut desk, "b"));
+        desk.send(a, "e1");
+        desk.run();
+        desk.input(|machine| machine.drain(b));
+        let by = Some(desk.event("e1"));
+        let send = |desk: &mut Desk, label| {
+            let mut spec = desk.spec(label);
+            spec.by = by;
+            desk.dispatch(b, label, spec)
+        };
+        let root = send(&mut desk, "e2").expect("e1 runs");
+        assert!(desk.machine.parent(root).is_none(), "nothing waits for it");
+        desk.ends("e1", 1);
+        assert_eq!(desk.completed(), ["e1"]);
+        assert_eq!(send(&mut desk, "e3"), Err(Refusal::Stopped), "e1 is done");
+        desk.run_to_end();
+        assert_eq!(desk.completed(), ["e2"]);
+    }
+
+    #[test]
     fn r32_buses_that_drain_together_take_what_they_send_on() {
         for together in [false, true] {
             let mut desk = Desk::new();

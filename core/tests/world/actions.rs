@@ -52,8 +52,10 @@ impl World {
         Ok(())
     }
 
+    /// Sometimes by a running handler.
     fn dispatch_root(&mut self) -> Checked {
-        self.dispatch(None)
+        let by = self.some_running().map(|(_, event)| event).filter(|_| self.rng.chance(30));
+        self.dispatch(None, by)
     }
 
     /// The parent is mostly the event of a running handler, sometimes any event.
@@ -61,22 +63,22 @@ impl World {
         let running = self.some_running();
         let any = self.some_event().filter(|_| self.rng.chance(20));
         match any.or(running.map(|(_, event)| event)) {
-            Some(parent) => self.dispatch(Some(parent)),
+            Some(parent) => self.dispatch(Some(parent), None),
             None => self.dispatch_root(),
         }
     }
 
-    fn dispatch(&mut self, parent: Option<EventId>) -> Checked {
+    fn dispatch(&mut self, parent: Option<EventId>, by: Option<EventId>) -> Checked {
         let bus = self.rng.below(self.keys.buses.len());
         let reservations: Vec<_> = (0..self.keys.reservations.len()).collect();
         let permit = self.rng.pick(&reservations).filter(|_| self.rng.chance(50));
         let (kind, overrides) = (self.kind(), self.overrides());
         let event = self.keys.events.len();
         self.begin(|| {
-            let links = format!("parent {parent:?} permit {permit:?}");
+            let links = format!("parent {parent:?} by {by:?} permit {permit:?}");
             format!("dispatch {event} on {bus}: {kind:?} {links} {overrides:?}")
         });
-        let order = Order { kind, parent, permit, overrides };
+        let order = Order { kind, parent, by, permit, overrides };
         let (now, key, id) = (self.now(), self.keys.buses[bus], event as u32);
         let spec = self.spec(&order);
         let answer = self.dispatch_input(|hub| hub.dispatch(key, id, spec, now));
@@ -89,11 +91,12 @@ impl World {
 
     /// Turns an order into the machine's input.
     pub(super) fn spec(&mut self, order: &Order) -> Dispatch {
-        let Order { kind, parent, permit, overrides } = order;
+        let Order { kind, parent, by, permit, overrides } = order;
         let mut spec = Dispatch::new(self.hub.kind(kind.0, kind.1));
         if let Some(parent) = *parent {
             spec = spec.child_of(self.keys.events[parent], self.model.events[parent].depth);
         }
+        spec.by = by.map(|by| self.keys.events[by]);
         spec.permit = permit.map(|permit| self.keys.reservations[permit]);
         spec.overrides =
             Some(Box::new(overrides.clone())).filter(|own| **own != Default::default());

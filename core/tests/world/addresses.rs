@@ -40,7 +40,7 @@ impl World {
         self.begin(|| {
             format!("send {event} to {address:?} of {bus}: parent {parent:?} {overrides:?}")
         });
-        let order = Order { kind, parent, permit: None, overrides };
+        let order = Order { kind, parent, by: None, permit: None, overrides };
         let (now, key, id) = (self.now(), self.keys.buses[bus], event as u32);
         let spec = self.spec(&order);
         // An event without listeners completes at once, before its key is known.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use busway::{Cause, DispatchError, Event, EventHandle, EventStatus, HandlerError};
+use busway::{Cause, DispatchError, Event, EventHandle, EventStatus, HandlerError, WaitError};
 
 use futures_util::future::join;
 
@@ -11,6 +11,8 @@ use crate::support::{Gate, Log};
 
 scenarios!(
     r32_buses_stopped_together_finish_what_they_give_each_other,
+    r32_what_handlers_dispatch_detached_is_finished_too,
+    r31_a_hub_is_idle_when_all_its_buses_are,
     r32_what_a_hub_has_not_finished_in_time_is_ended,
     r32_a_hub_is_stopped_from_inside_a_handler,
     r32_a_handler_that_stops_its_hub_waits_for_nothing_that_comes_behind_it,
@@ -64,6 +66,80 @@ async fn r32_buses_stopped_together_finish_what_they_give_each_other<E: Env>(env
     assert_eq!(log.items(), [1, 2]);
     assert_eq!([&orders, &stock, &audit].map(|bus| bus.handler_count()), [0; 3], "cleared");
     hub.stop(None, false).await;
+    Ok(())
+}
+
+/// A graceful stop must not lose what the end of the process would not.
+async fn r32_what_handlers_dispatch_detached_is_finished_too<E: Env>(env: E) -> Outcome {
+    let hub = env.hub();
+    let (orders, mails) = (hub.bus("orders").build(), hub.bus("mails").build());
+    let (gate, log) = (Gate::closed(), Log::<u32>::new());
+    let (opens, sends) = (gate.clone(), mails.clone());
+    orders.on(move |order: EventHandle<Order>| {
+        let (gate, mails) = (opens.clone(), sends.clone());
+        async move {
+            gate.pass().await;
+            mails.event(Take(1)).detached().dispatch()?;
+            order.event(Take(2)).detached().dispatch()?;
+            busway::ok(7)
+        }
+    });
+    for bus in [&orders, &mails] {
+        let seen = log.clone();
+        bus.on(move |take: EventHandle<Take>| {
+            seen.push(take.0);
+            take.0
+        });
+    }
+    let order = orders.dispatch(Order(1))?;
+    let stopping = hub.clone();
+    let stops = env.task(async move { stopping.stop(env.ticks(1_000), true).await });
+    let opens = async {
+        while !mails.is_stopped() {
+            env.sleep(1).await;
+        }
+        gate.open();
+    };
+    join(stops, opens).await;
+    assert_eq!(order.await?.result()?, 7);
+    let mut seen = log.items();
+    seen.sort_unstable();
+    assert_eq!(seen, [1, 2]);
+    Ok(())
+}
+
+/// They send something to and fro: after each step, the bus that was looked at is busy again.
+async fn r31_a_hub_is_idle_when_all_its_buses_are<E: Env>(env: E) -> Outcome {
+    let hub = env.hub();
+    let (ping, pong) = (hub.bus("ping").build(), hub.bus("pong").build());
+    let log = Log::<u32>::new();
+    for (bus, other) in [(&ping, &pong), (&pong, &ping)] {
+        let (seen, other) = (log.clone(), other.downgrade());
+        bus.on(move |take: EventHandle<Take>| {
+            let (seen, other) = (seen.clone(), other.upgrade());
+            async move {
+                env.sleep(1).await;
+                seen.push(take.0);
+                if let Some(bus) = other.filter(|_| take.0 < 6) {
+                    bus.event(Take(take.0 + 1)).detached().dispatch()?;
+                }
+                busway::ok(take.0)
+            }
+        });
+    }
+    ping.dispatch(Take(1))?;
+    assert!(!hub.wait_until_idle(env.ticks(2)).await?);
+    assert!(hub.wait_until_idle(None).await?);
+    assert_eq!(log.items(), [1, 2, 3, 4, 5, 6]);
+
+    let of_handler = hub.clone();
+    pong.on(move |_: EventHandle<Stop>| {
+        let hub = of_handler.clone();
+        async move {
+            assert!(matches!(hub.wait_until_idle(None).await, Err(WaitError::Deadlock { .. })))
+        }
+    });
+    pong.run(Stop).await?.check()?;
     Ok(())
 }
 
