@@ -1,5 +1,6 @@
-//! The line for the hub's slot (R10). When the slot is free, one bus is called; a bus that does not use
-//! it calls the next. So nothing is scanned and no bus is forgotten.
+//! The line for the hub's slot (R10). When the slot is free, one bus is called, and the others wait for
+//! it, the one that had the slot too; a bus that does not use it calls the next. So nothing is scanned,
+//! no bus is forgotten, and none is kept waiting by another that always has more.
 
 use super::Machine;
 use super::state::{BusIx, Line, Phase};
@@ -31,9 +32,19 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if self.hub_slot.busy == 0 {
             self.call(Line::Raised);
         }
-        if self.hub_slot.occupied == 0 {
+        if self.hub_slot.occupied == 0 && self.called().is_none() {
             self.call(Line::Queued);
         }
+    }
+
+    /// The bus that the free slot was given to, until it uses it or passes it on.
+    fn called(&self) -> Option<BusIx> {
+        self.hub_called.and_then(|bus| self.bus(bus)).filter(|bus| self.buses[*bus].called_to_hub)
+    }
+
+    /// Whether a bus has to wait until a queued visit of its can have the hub's slot.
+    pub(super) fn awaits_hub(&self, bus: BusIx) -> bool {
+        self.hub_slot.occupied > 0 || self.called().is_some_and(|called| called != bus)
     }
 
     /// A bus that was called and has nothing to start calls the next, even when it stands in line
@@ -54,6 +65,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 continue;
             }
             self.buses[bus].called_to_hub = true;
+            if line == Line::Queued {
+                self.hub_called = Some(key);
+            }
             self.kick(bus);
             if self.buses[bus].ready {
                 return;

@@ -167,9 +167,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         match event.concurrency(&state.config) {
             Concurrency::Parallel => unless_held,
             _ if state.slot.occupied > 0 => Candidate::None,
-            Concurrency::HubSerial if self.hub_slot.occupied > 0 => {
-                Candidate::AwaitsHub(Line::Queued)
-            }
+            Concurrency::HubSerial if self.awaits_hub(bus) => Candidate::AwaitsHub(Line::Queued),
             _ => unless_held,
         }
     }

@@ -662,3 +662,28 @@ fn r32_a_handler_that_has_stopped_one_bus_is_still_told_of_another() {
     assert_eq!(desk.idle, [c]);
     assert!(desk.input(|machine| machine.is_idle_but(&[c], by)));
 }
+
+#[test]
+fn r32_each_of_two_handlers_that_stop_one_bus_waits_for_it() {
+    let mut desk = Desk::new();
+    let [a, b, c] = ["a", "b", "c"].map(|name| bus(&mut desk, name));
+    for (bus, label) in [(a, "e1"), (b, "e2"), (c, "e3")] {
+        desk.send(bus, label);
+    }
+    desk.run();
+    let [one, other, third] = ["e1", "e2", "e3"].map(|event| desk.invocation(event, 1));
+    for by in [one, other] {
+        assert!(!desk.input(|machine| machine.is_idle_but(&[c], by)), "e3 runs");
+    }
+    for bus in [a, b] {
+        let is_idle = desk.input(|machine| machine.is_idle_but(&[bus], third));
+        assert!(is_idle, "its handler waits for e3's");
+    }
+}
+
+#[test]
+fn r40_a_bus_shows_the_settings_it_was_made_with() {
+    let mut desk = Desk::new();
+    let bus = desk.bus_of("a", |bus| bus.max_history = Some(7));
+    assert_eq!(desk.machine.bus_config(bus).map(|config| config.max_history), Some(Some(7)));
+}

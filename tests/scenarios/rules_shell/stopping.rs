@@ -136,7 +136,7 @@ async fn r31_a_hub_is_idle_when_all_its_buses_are<E: Env>(env: E) -> Outcome {
     pong.on(move |_: EventHandle<Stop>| {
         let hub = of_handler.clone();
         async move {
-            assert!(matches!(hub.wait_until_idle(None).await, Err(WaitError::Deadlock { .. })))
+            assert!(matches!(hub.wait_until_idle(None).await, Err(WaitError::Deadlock { .. })));
         }
     });
     pong.run(Stop).await?.check()?;
