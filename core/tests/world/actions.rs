@@ -10,8 +10,9 @@ use crate::model::{EventId, Invocation, InvocationId, Order};
 type Action = fn(&mut World) -> Checked;
 
 /// Actions, and how often each is taken relative to the others.
-const ACTIONS: [(usize, Action); 14] = [
+const ACTIONS: [(usize, Action); 15] = [
     (8, World::dispatch_root),
+    (4, World::dispatch_then_next),
     (18, World::dispatch_child),
     (12, World::finish_one),
     (18, World::wait_for_one),
@@ -69,17 +70,8 @@ impl World {
     }
 
     fn dispatch(&mut self, parent: Option<EventId>, by: Option<EventId>) -> Checked {
-        let bus = self.rng.below(self.keys.buses.len());
-        let reservations: Vec<_> = (0..self.keys.reservations.len()).collect();
-        let permit = self.rng.pick(&reservations).filter(|_| self.rng.chance(50));
-        let (kind, overrides) = (self.kind(), self.overrides());
-        let event = self.keys.events.len();
-        self.begin(|| {
-            let links = format!("parent {parent:?} by {by:?} permit {permit:?}");
-            format!("dispatch {event} on {bus}: {kind:?} {links} {overrides:?}")
-        });
-        let order = Order { kind, parent, by, permit, overrides };
-        let (now, key, id) = (self.now(), self.keys.buses[bus], event as u32);
+        let (bus, order) = self.order(parent, by, "");
+        let (now, key, id) = (self.now(), self.keys.buses[bus], self.keys.events.len() as u32);
         let spec = self.spec(&order);
         let answer = self.dispatch_input(|hub| hub.dispatch(key, id, spec, now));
         self.model.advance(now);
@@ -87,6 +79,49 @@ impl World {
             self.model.accept(bus, order);
         }
         self.check()
+    }
+
+    /// As a shell does whose caller waits for the event: all of it before any output is taken.
+    fn dispatch_then_next(&mut self) -> Checked {
+        let parent = self.some_running().map(|(_, event)| event).filter(|_| self.rng.chance(50));
+        let (bus, order) = self.order(parent, None, ", and what is next?");
+        let (now, key, id) = (self.now(), self.keys.buses[bus], self.keys.events.len() as u32);
+        let spec = self.spec(&order);
+        let mut next = Next::Idle;
+        let answer = self.dispatch_input(|hub| {
+            hub.attend(key);
+            let answer = hub.dispatch(key, id, spec, now);
+            hub.timed_out(key, now);
+            let mut answers = iter::repeat_with(|| hub.next(key, now));
+            next = answers.find(|next| !matches!(next, Next::Again)).unwrap_or(Next::Idle);
+            answer
+        });
+        self.model.advance(now);
+        if self.is_accepted(answer, &self.model.refusals(bus, &order), id)? {
+            self.model.accept(bus, order);
+        }
+        self.model.timed_out(bus);
+        self.check_started(bus, next)?;
+        self.check()
+    }
+
+    /// A bus, and an event to dispatch on it.
+    fn order(
+        &mut self,
+        parent: Option<EventId>,
+        by: Option<EventId>,
+        then: &str,
+    ) -> (usize, Order) {
+        let bus = self.rng.below(self.keys.buses.len());
+        let reservations: Vec<_> = (0..self.keys.reservations.len()).collect();
+        let permit = self.rng.pick(&reservations).filter(|_| self.rng.chance(50));
+        let (kind, overrides) = (self.kind(), self.overrides());
+        let event = self.keys.events.len();
+        self.begin(|| {
+            let links = format!("parent {parent:?} by {by:?} permit {permit:?}");
+            format!("dispatch {event} on {bus}: {kind:?} {links} {overrides:?}{then}")
+        });
+        (bus, Order { kind, parent, by, permit, overrides })
     }
 
     /// Turns an order into the machine's input.
