@@ -49,6 +49,9 @@ pub struct EventBus {
     pub(crate) shared: Arc<BusShared>,
 }
 
+/// Odd, so that suffixes repeat after 2³² buses only, and large, so that they look unlike each other.
+const NEXT_SUFFIX: u64 = 0x9e37_79b9;
+
 impl EventBus {
     /// Returns a builder for a new bus with a hub of its own.
     ///
@@ -67,7 +70,7 @@ impl EventBus {
         prepare: impl FnOnce(&Arc<BusShared>),
     ) -> Self {
         lineage::note(&hub.0);
-        let suffix = hub.0.suffixes.fetch_add(0x9e37_79b9, Ordering::Relaxed);
+        let suffix = hub.0.suffixes.fetch_add(NEXT_SUFFIX, Ordering::Relaxed);
         let shared = hub.0.input(|state| {
             let key = state.books.add_bus(config, suffix as u32);
             let shared = Arc::new(BusShared::new(hub.0.clone(), key, spawns));

@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
@@ -435,9 +434,4 @@ impl fmt::Debug for Answer {
             Self::OtherType(other) => write!(f, "OtherType({})", other.found),
         }
     }
-}
-
-/// The names of the buses an event was on.
-pub(crate) fn names<'a>(path: impl IntoIterator<Item = &'a Arc<str>>) -> Vec<String> {
-    path.into_iter().map(|name| String::from(&**name)).collect()
 }

@@ -15,7 +15,7 @@ use super::retried::HandlerRetry;
 use super::shared::BusShared;
 use super::watch::Wanted;
 use crate::event::Event;
-use crate::machine::{Action, HandlerInfo, HandlerKey, Limit, Pattern};
+use crate::machine::{Action, HandlerInfo, HandlerKey, Limit};
 use crate::retry::{RetryOn, RetryPolicy};
 
 impl EventBus {
@@ -341,10 +341,10 @@ pub(crate) fn forward(
     target: &BusShared,
 ) -> Result<Subscription, ForwardError> {
     check_hubs(bus, target)?;
-    let pattern = if name == "*" { Pattern::Any } else { Pattern::Name(name) };
+    let wanted = Wanted::named(name);
     let registered = bus.hub.input(|hub| {
         let named = hub.books.bus_name(target.key).cloned().unwrap_or_default();
-        hub.books.on(bus.key, pattern, &named, Limit::Inherit, Action::Forward(target.key))
+        hub.books.on(bus.key, wanted.pattern(), &named, Limit::Inherit, Action::Forward(target.key))
     });
     Ok(Subscription::of(bus, registered.ok(), ""))
 }

@@ -9,7 +9,7 @@ use core::time::Duration;
 use super::EventBus;
 use super::any::AnyEvent;
 use super::record::{Erased, Head};
-use super::results::{EventResult, names};
+use super::results::EventResult;
 use super::vantage::Vantage;
 use crate::machine::{EventStatus, HandlerKey};
 use crate::time::Timestamp;
@@ -86,4 +86,9 @@ pub(crate) fn results(head: &Head) -> Vec<EventResult> {
     }
     let frozen = head.frozen().into_iter().flat_map(|frozen| frozen.rows.iter());
     frozen.cloned().map(result).collect()
+}
+
+/// The names of the buses an event was on.
+fn names<'a>(path: impl IntoIterator<Item = &'a Arc<str>>) -> Vec<String> {
+    path.into_iter().map(|name| String::from(&**name)).collect()
 }

@@ -9,9 +9,10 @@ use super::config::BusConfig;
 use super::error::{BusGone, Refusal};
 use super::event_state::VisitState;
 use super::list::Links;
-use super::output::{Dropped, Output, Warning};
+use super::output::{Dropped, Output};
 use super::results::Cause;
 use super::state::{BusIx, BusState, Phase, Reservation};
+use super::warning::Warning;
 use super::{BusKey, EventKey, Machine, ReservationKey};
 use crate::time::Instant;
 

@@ -4,8 +4,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Machine;
-use super::output::Warning;
 use super::state::BusState;
+use super::warning::Warning;
 
 /// The events of one bus in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@
 //! 1. **Inputs** are methods with `&mut self`: [`on`](Machine::on), [`dispatch`](Machine::dispatch),
 //!    [`wait`](Machine::wait), [`finished`](Machine::finished), [`timed_out`](Machine::timed_out), …
 //!    Inputs about time take `now`; a `now` that goes back is clamped.
-//! 2. **Outputs** are data: after every input, call [`outputs`](Machine::outputs) and act on all of
-//!    them. Spurious inputs (an invocation that has ended, a timeout that is not due, a stale key) do
+//! 2. **Outputs** are data: after every input, or after several that nothing comes between, call
+//!    [`outputs`](Machine::outputs) and act on all of them. Spurious inputs (an invocation that has ended, a timeout that is not due, a stale key) do
 //!    nothing.
 //! 3. **Work** is pulled: when [`Output::Ready`] names a bus, call [`next`](Machine::next) for it until
 //!    it returns [`Next::Idle`], run what it returns, and report [`finished`](Machine::finished); or do
@@ -119,6 +119,7 @@ mod timeouts;
 mod timers;
 mod tries;
 mod waits;
+mod warning;
 mod watch;
 mod work;
 
@@ -139,10 +140,11 @@ pub use self::dispatch::{Dispatch, Parent};
 pub use self::error::{BusGone, Deadlock, NotSentOn, Refusal, Refused};
 pub use self::kinds::Kind;
 pub use self::memory::BusMemory;
-pub use self::output::{Beside, Completed, Dropped, Next, Output, Path, Run, Warning};
+pub use self::output::{Beside, Completed, Dropped, Next, Output, Path, Run};
 pub use self::registry::{Action, Handler, HandlerList, Pattern};
 pub use self::results::{Cause, EventStatus, HandlerInfo, Outcome, ResultStatus, Row, Rows};
 pub use self::waits::Waiting;
+pub use self::warning::Warning;
 pub use self::watch::Overflow;
 
 use self::arena::Arena;

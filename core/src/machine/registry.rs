@@ -13,9 +13,9 @@ use super::addresses::Address;
 use super::config::Limit;
 use super::kinds::{Kind, NameIx};
 use super::names::Names;
-use super::output::Warning;
 use super::results::HandlerInfo;
 use super::state::BusIx;
+use super::warning::Warning;
 use super::{BusKey, HandlerKey, Machine};
 
 /// What a handler is registered for (R1).

@@ -3,8 +3,9 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
-use super::output::{Done, Dropped, Ended, Note, Output, Warning, WideNote};
+use super::output::{Done, Dropped, Ended, Note, Output, WideNote};
 use super::short_queue::ShortQueue;
+use super::warning::Warning;
 use super::{BusKey, InvocationKey, Machine};
 
 /// Outputs not taken yet.

@@ -4,11 +4,11 @@ use alloc::vec::Vec;
 
 use super::arena::Arena;
 use super::entries::Entries;
-use super::output::Warning;
 use super::registry::Place;
 use super::results::{Cause, HandlerInfo, Outcome};
 use super::state::{BusIx, EventIx, InvocationIx, Timer};
 use super::timers::NOWHERE;
+use super::warning::Warning;
 use super::work::Invocation;
 use super::{BusKey, InvocationKey, InvocationTag, Machine};
 use crate::time::Instant;
