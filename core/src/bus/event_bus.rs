@@ -1,7 +1,7 @@
 //! The bus as its users hold it.
 
 use alloc::string::String;
-use alloc::sync::{Arc, Weak};
+use alloc::sync::Arc;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::sync::atomic::Ordering;
@@ -17,6 +17,7 @@ use super::lineage;
 use super::send::{Options, Parentage};
 use super::shared::BusShared;
 use super::subscription::{HandlerBuilder, Subscription};
+use super::weak::WeakEventBus;
 use crate::event::Event;
 use crate::machine::{BusConfig, BusKey};
 
@@ -290,7 +291,7 @@ impl EventBus {
     /// Returns a handle that does not keep the bus alive.
     #[must_use]
     pub fn downgrade(&self) -> WeakEventBus {
-        WeakEventBus(Arc::downgrade(&self.shared))
+        WeakEventBus::new(Arc::downgrade(&self.shared))
     }
 }
 
@@ -325,46 +326,5 @@ impl Drop for EventBus {
 impl fmt::Debug for EventBus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventBus").field("name", &self.name()).finish_non_exhaustive()
-    }
-}
-
-/// A handle to a bus that does not keep it alive: for handlers that use their own bus.
-///
-/// ```
-/// use busway::{Event, EventHandle};
-///
-/// #[derive(Event)]
-/// struct Tick;
-///
-/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-/// # async fn main() -> Result<(), busway::BoxError> {
-/// let bus = busway::bus("main");
-/// let weak = bus.downgrade();
-/// bus.on(move |_: EventHandle<Tick>| {
-///     let bus = weak.upgrade().ok_or("nobody holds the bus any more")?;
-///     println!("{} events are on their way", bus.pending());
-///     busway::ok(())
-/// });
-/// bus.run(Tick).await?.check()?;
-///
-/// let weak = bus.downgrade();
-/// drop(bus);
-/// assert!(weak.upgrade().is_none());
-/// # Ok(()) }
-/// ```
-#[derive(Clone)]
-pub struct WeakEventBus(Weak<BusShared>);
-
-impl WeakEventBus {
-    /// Returns the bus, unless it has ended, or is about to end because nobody holds it.
-    #[must_use]
-    pub fn upgrade(&self) -> Option<EventBus> {
-        EventBus::of_owned(self.0.upgrade()?)
-    }
-}
-
-impl fmt::Debug for WeakEventBus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WeakEventBus")
     }
 }

@@ -58,6 +58,7 @@ mod view;
 mod waiter;
 mod wakers;
 mod watch;
+mod weak;
 
 pub use self::address::{Address, ConsumerError, IntoResponse};
 pub use self::any::{AnyEvent, AnyWait};
@@ -67,7 +68,7 @@ pub use self::error::{
     DispatchError, ForwardError, HandlerError, ResultError, RunError, WaitError,
 };
 pub use self::event_builder::EventBuilder;
-pub use self::event_bus::{EventBus, WeakEventBus};
+pub use self::event_bus::EventBus;
 pub use self::expect::{Expect, ExpectError};
 pub use self::find::Find;
 pub use self::handle::{EventHandle, Wait};
@@ -85,6 +86,7 @@ pub use self::stream::{EventStream, NextEvent};
 pub use self::subscription::{HandlerBuilder, Subscription, SubscriptionGuard};
 pub use self::tree::LogTree;
 pub use self::value::{AnyValue, BoxError, Reply, Verdict, ok};
+pub use self::weak::WeakEventBus;
 
 pub(crate) use self::lending::{Lender, lending};
 pub(crate) use self::lineage::{Caller, InvocationId, inside_of};

@@ -85,7 +85,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let key = entries.key_of(visit);
         let (&Visit { bus, .. }, event) = entries.pair(visit);
         // It has something to do now.
-        buses[bus].called_to_hub = false;
+        buses[bus].called_to_hub = [false; 2];
         let of_event = event.overrides.as_ref().map_or(Limit::Inherit, |own| own.limit);
         let limit = Limit::resolve(handler.limit, of_event, buses[bus].limit);
         let (invocation, info) = (invocations.foretell(), handler.info.clone());

@@ -12,7 +12,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         if core::mem::replace(&mut state.in_line[line as usize], true) {
             return;
         }
-        match state.called_to_hub {
+        match state.called_to_hub.contains(&true) {
             true => self.hub_lines[line as usize].push_front(key),
             false => self.hub_lines[line as usize].push_back(key),
         }
@@ -39,7 +39,8 @@ impl<P: Clone, R, H> Machine<P, R, H> {
 
     /// The bus that the free slot was given to, until it uses it or passes it on.
     fn called(&self) -> Option<BusIx> {
-        self.hub_called.and_then(|bus| self.bus(bus)).filter(|bus| self.buses[*bus].called_to_hub)
+        let called = self.hub_called.and_then(|bus| self.bus(bus))?;
+        self.buses[called].called_to_hub[Line::Queued as usize].then_some(called)
     }
 
     /// Whether a bus has to wait until a queued visit of its can have the hub's slot.
@@ -51,7 +52,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// again: that may be the other line.
     #[inline]
     pub(super) fn pass_hub_slot_on(&mut self, bus: BusIx) {
-        if core::mem::take(&mut self.buses[bus].called_to_hub) {
+        if core::mem::take(&mut self.buses[bus].called_to_hub).contains(&true) {
             self.call_lines();
         }
     }
@@ -64,7 +65,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
                 // It starts nothing, and may be asked no more, even if it is ready.
                 continue;
             }
-            self.buses[bus].called_to_hub = true;
+            self.buses[bus].called_to_hub[line as usize] = true;
             if line == Line::Queued {
                 self.hub_called = Some(key);
             }
@@ -72,7 +73,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             if self.buses[bus].ready {
                 return;
             }
-            self.buses[bus].called_to_hub = false;
+            self.buses[bus].called_to_hub[line as usize] = false;
             if self.buses[bus].in_line[line as usize] {
                 // It still waits for the same, and is first in line again.
                 return;

@@ -354,7 +354,7 @@ pub(super) fn begin_work<P, R, H>(
         slot.busy += usize::from(handlers > 0);
     });
     if work.concurrency == Concurrency::HubSerial {
-        bus.called_to_hub = false;
+        bus.called_to_hub = [false; 2];
     }
     stay.work = Some(ix);
 }
