@@ -45,10 +45,10 @@ impl<T> OnceLock<T> {
     }
 }
 
-/// A value for each thread of the model, written like `std`'s.
+/// Values for each thread of the model, written like `std`'s.
 macro_rules! of_thread {
-    ($(#[$attr:meta])* static $name:ident: $type:ty = const $init:block;) => {
-        loom::thread_local! { $(#[$attr])* static $name: $type = $init; }
+    ($($(#[$attr:meta])* static $name:ident: $type:ty = const $init:block;)*) => {
+        loom::thread_local! { $($(#[$attr])* static $name: $type = $init;)* }
     };
 }
 
