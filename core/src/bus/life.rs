@@ -58,9 +58,10 @@ impl EventBus {
     /// Stops the bus (R32).
     ///
     /// With a timeout, the bus accepts no new events except those that handlers of incomplete ones
-    /// dispatch, children or not, and has until then to finish its work. What is left then, or everything if there is no timeout
-    /// (`None`), is ended as in [`stop_now`](Self::stop_now), which says when its futures are
-    /// dropped. `clear` also drops the bus's handlers and history and frees its name.
+    /// dispatch, children or not, and has until then to finish its work. What is left then, or
+    /// everything if there is no timeout (`None`), is ended as in [`stop_now`](Self::stop_now), which
+    /// says when its futures are dropped. `clear` also drops the bus's handlers and history and frees
+    /// its name.
     ///
     /// Inside a handler, the stop does not wait for events that cannot complete before that handler:
     /// its own, those that depend on it, and those queued behind it. They are ended too, and the
