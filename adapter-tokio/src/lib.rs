@@ -17,8 +17,10 @@
 //! panics in its caller as soon as it would wait: for a slot, for a try that has a timeout, or between
 //! two tries.
 //!
-//! When the runtime shuts down, its buses stop. A wait with a limit that is polled in another tokio
-//! runtime then goes on with that one's timer. Outside of all runtimes, its limit counts as passed.
+//! A wait with a limit ([`wait_for`](busway_core::EventHandle::wait_for)) that is polled outside of the
+//! bus's runtime sleeps in a task of that runtime: while nobody polls a current-thread runtime, no limit
+//! passes. When the runtime shuts down, its buses stop. A wait with a limit that is polled in another
+//! tokio runtime then goes on with that one's timer. Outside of all runtimes, its limit counts as passed.
 //!
 //! The clock is the system's ([`SystemClock`]). Where tokio is built with its `test-util`, it is
 //! tokio's, and follows a paused clock (`start_paused`).
