@@ -261,9 +261,9 @@ impl EventBus {
     ///
     /// The future is usually ready at its first poll. But once a thread has run a few hundred handler
     /// steps in such waits, the next wait is pending once, even if its event is done, so that other tasks
-    /// get a turn. Up to eight waits in a row yield like this, until one of them is polled again. A run
-    /// that is refused counts as a step; and after some tasks were spawned, for drivers and handlers, every
-    /// kind of wait yields, so that the runtime ends tasks as fast as they are made.
+    /// get a turn. Up to eight waits in a row yield like this, until one of them is polled again. Outside of
+    /// handlers a wait also yields after 16 tasks were spawned on its thread, for drivers and handlers, so
+    /// that the runtime ends tasks as fast as they are made.
     ///
     /// # Errors
     /// The event is not accepted, or the wait could never end.

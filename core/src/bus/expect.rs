@@ -8,7 +8,7 @@ use core::fmt;
 use core::future::poll_fn;
 use core::mem;
 use core::pin::Pin;
-use core::task::{Context, Poll, Waker, ready};
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 
 use futures_core::future::FusedFuture;
@@ -321,7 +321,6 @@ impl<In: Send + 'static> Future for Expect<In> {
     type Output = Result<In, ExpectError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        ready!(share::poll_tasks_first(cx));
         let mut waker = Some(cx.waker().clone());
         let answer = {
             let mut state = self.expectation.state.lock();

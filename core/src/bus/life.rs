@@ -69,7 +69,7 @@ impl EventBus {
     ///
     /// # Cancel safety
     /// Dropping it before it is ready leaves a bus that accepts no new events and goes on with those
-    /// it has.
+    /// it has, unless it was stopped by then.
     ///
     /// # Examples
     ///
@@ -245,7 +245,8 @@ impl HubShared {
         }
         let keys: Vec<_> = buses.iter().map(|bus| bus.key).collect();
         self.stop_now(&keys, clear);
-        share::give_way().await;
+        // The buses' tasks end. Not in a handler, which may have been ended with them.
+        poll_fn(|cx| share::yield_for_tasks(cx)).await;
     }
 
     fn stop_now(&self, buses: &[BusKey], clear: bool) {

@@ -10,7 +10,6 @@ use super::context::{self, Poller};
 use super::error::DispatchError;
 use super::handle::EventHandle;
 use super::send::Options;
-use super::share;
 use super::shared::BusShared;
 use crate::event::Event;
 use crate::machine::{EventStatus, Refusal, ReservationKey};
@@ -163,7 +162,6 @@ impl fmt::Debug for Permit<'_> {
 }
 
 pub(crate) async fn reserve(bus: &Arc<BusShared>) -> Result<Permit<'_>, ReserveError> {
-    share::give_way().await;
     let reserved = bus.hub.input(|hub| hub.books.reserve(bus.key));
     let reservation = reserved.map_err(|refusal| match refusal {
         Refusal::Full { .. } => ReserveError::NoCapacity,

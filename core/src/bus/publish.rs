@@ -10,7 +10,6 @@ use super::error::{HandlerError, WaitError};
 use super::message::{Envelope, Headers};
 use super::results::EventResult;
 use super::send::{NotSent, Options};
-use super::share;
 use super::shared::BusShared;
 use super::vantage::BusRef;
 use crate::machine::{Address as To, Refusal};
@@ -93,24 +92,13 @@ async fn publish<B: Send + Sync + 'static>(
     let sent = bus.send_and_help(envelope, options, |hub, offer, now| {
         hub.books.offer_to(bus.key, To::Topic(&address), offer, now)
     });
-    match sent {
-        Ok(handle) => {
-            let handle = handle.helped().await.map_err(PublishError::Deadlock)?;
-            Ok(Published::new(&handle.results()))
-        }
-        Err((_, reason)) => {
-            share::give_way().await;
-            Err(not_sent(reason))
-        }
-    }
-}
-
-fn not_sent(reason: NotSent) -> PublishError {
-    match reason {
+    let handle = sent.map_err(|(_, reason)| match reason {
         NotSent::NoRuntime(source) => PublishError::NoRuntime(source),
         NotSent::Refused(Refusal::TooDeep { limit, .. }) => PublishError::TooDeep { limit },
         _ => PublishError::Stopped,
-    }
+    })?;
+    let handle = handle.helped().await.map_err(PublishError::Deadlock)?;
+    Ok(Published::new(&handle.results()))
 }
 
 /// What became of a published value.

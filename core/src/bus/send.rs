@@ -11,7 +11,6 @@ use super::handle::EventHandle;
 use super::leftovers;
 use super::notices::Notices;
 use super::record::{Erased, Head, ParentLink, Record};
-use super::share;
 use super::shared::{BusShared, HubState};
 use super::turn::Holder;
 use super::vantage::Vantage;
@@ -110,11 +109,8 @@ impl BusShared {
             .send_and_help(event, options, |hub, offer, now| hub.books.offer(self.key, offer, now));
         match sent {
             Ok(handle) => Ok(handle.helped().await?),
-            Err((event, reason)) => {
-                // The caller may try again at once.
-                share::give_way().await;
-                Err(refusal(event, reason).into())
-            }
+            // At once: the event would be lost with a caller that is dropped while it yields.
+            Err((event, reason)) => Err(refusal(event, reason).into()),
         }
     }
 

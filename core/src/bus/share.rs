@@ -5,6 +5,8 @@
 use core::future::poll_fn;
 use core::task::{Context, Poll, ready};
 
+use super::context;
+
 /// Steps in a row before a wait yields.
 const ENOUGH: u32 = if cfg!(loom) { 3 } else { 256 };
 
@@ -107,23 +109,24 @@ pub(crate) fn renew() {
 }
 
 /// Pending, and woken, if so many tasks were spawned here that the runtime is to poll some of them first.
+/// Not inside a handler: whoever polls that would only poll it again.
 #[inline]
-pub(crate) fn poll_tasks_first(cx: &Context<'_>) -> Poll<()> {
-    match imp::spawned() {
-        few if few < TASKS => Poll::Ready(()),
-        many => {
-            imp::set_spawned(many - TASKS);
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        }
+pub(crate) fn yield_for_tasks(cx: &Context<'_>) -> Poll<()> {
+    let spawned = imp::spawned();
+    if spawned < TASKS || context::is_in_handler() {
+        return Poll::Ready(());
     }
+    imp::set_spawned(spawned - TASKS);
+    cx.waker().wake_by_ref();
+    Poll::Pending
 }
 
 /// A part of a wait that may be ready at once, and yet is to yield now and then. It counts as a step.
+/// Nothing may be lost if the wait is dropped here.
 pub(crate) async fn give_way() {
     let mut has_given_way = false;
     poll_fn(|cx| {
-        ready!(poll_tasks_first(cx));
+        ready!(yield_for_tasks(cx));
         if core::mem::take(&mut has_given_way) {
             renew();
             return Poll::Ready(());
@@ -139,9 +142,11 @@ pub(crate) async fn give_way() {
     .await;
 }
 
-/// Does work that is not counted, because its task yields by itself.
+/// Does work that counts nothing and does not yield: its task yields by itself, or may not.
 pub(crate) fn uncounted<T>(work: impl FnOnce() -> T) -> T {
     let (made, spawned) = (imp::made(), imp::spawned());
+    imp::set_made(0);
+    imp::set_spawned(0);
     let done = work();
     imp::set_made(made);
     imp::set_spawned(spawned);

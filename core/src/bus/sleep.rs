@@ -1,5 +1,8 @@
 //! A time limit around a future, by the hub's own runtime.
 
+use core::future::poll_fn;
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll};
 use core::time::Duration;
 
 use super::error::WaitError;
@@ -15,13 +18,24 @@ pub(crate) async fn with_timeout<F: Future>(
     limit: Option<Duration>,
     future: F,
 ) -> Result<F::Output, Elapsed> {
-    match limit.and_then(|_| hub.timekeeper().ok()) {
-        Some(runtime) => {
-            // Before the future is polled: it cannot yield once the time is up.
-            share::give_way().await;
-            Clock::new(runtime).within(limit, future).await
-        }
-        None => Ok(future.await),
+    let Some((limit, runtime)) = limit.zip(limit.and_then(|_| hub.timekeeper().ok())) else {
+        return Ok(future.await);
+    };
+    let mut clock = Clock::new(runtime);
+    let (deadline, mut future) = (clock.now() + limit, pin!(future));
+    // Before the future is polled: once the time is up, it may not yield.
+    share::give_way().await;
+    match clock.until(Some(deadline), future.as_mut()).await {
+        // Unless it was only yielding.
+        Err(Elapsed) => poll_fn(|cx| Poll::Ready(last_look(future.as_mut(), cx))).await,
+        done => done,
+    }
+}
+
+fn last_look<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Result<F::Output, Elapsed> {
+    match share::uncounted(|| future.poll(cx)) {
+        Poll::Ready(output) => Ok(output),
+        Poll::Pending => Err(Elapsed),
     }
 }
 

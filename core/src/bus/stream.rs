@@ -15,7 +15,6 @@ use super::any::AnyEvent;
 use super::guard;
 use super::handle::EventHandle;
 use super::record::Erased;
-use super::share;
 use super::shared::BusShared;
 use super::watch::{Select, Watcher};
 use crate::event::Event;
@@ -181,7 +180,6 @@ impl<In> Stream for EventStream<In> {
     type Item = In;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<In>> {
-        ready!(share::poll_tasks_first(cx));
         loop {
             let mut next = self.take();
             if next.is_pending() {

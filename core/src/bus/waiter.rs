@@ -106,7 +106,7 @@ impl<T: Awaited> Drop for Waiter<T> {
 impl Registered {
     /// Ready when the wait is over. If not, our waker is registered, or our poller is polled again.
     fn poll(&mut self, head: &Head, claim: Claim, cx: &Context<'_>) -> Poll<Result<(), WaitError>> {
-        ready!(share::poll_tasks_first(cx));
+        ready!(share::yield_for_tasks(cx));
         let bus = &head.bus;
         match self.manner {
             Manner::GivesWay => {

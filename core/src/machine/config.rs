@@ -59,8 +59,8 @@ pub enum Concurrency {
     /// One after the other on each bus.
     #[default]
     BusSerial,
-    /// As `BusSerial`, and such events exclude each other over the whole hub. Buses that wait for each
-    /// other take turns, one event at a time.
+    /// As `BusSerial`, and such events exclude each other over the whole hub. The first bus that asks has
+    /// the slot: one that always has such events queued may keep others waiting.
     HubSerial,
     /// Takes no slot: starts as soon as it is at the head of its queue.
     Parallel,

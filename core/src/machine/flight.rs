@@ -84,8 +84,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         let Self { buses, entries, invocations, now, .. } = self;
         let key = entries.key_of(visit);
         let (&Visit { bus, .. }, event) = entries.pair(visit);
-        // Others may have the hub's slot that it was called for.
-        buses[bus].called_to_hub = [false; 2];
         let of_event = event.overrides.as_ref().map_or(Limit::Inherit, |own| own.limit);
         let limit = Limit::resolve(handler.limit, of_event, buses[bus].limit);
         let (invocation, info) = (invocations.foretell(), handler.info.clone());

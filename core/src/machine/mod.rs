@@ -253,8 +253,6 @@ pub struct Machine<P, R, H = ()> {
     said: Said<P, R, H>,
     hub_slot: Slot,
     hub_lines: [VecDeque<BusKey>; 2],
-    /// The bus that was last called to use the slot for a queued visit.
-    hub_called: Option<BusKey>,
     handler_count: u64,
     event_count: u64,
     wait_count: u64,
@@ -289,7 +287,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             said: Said::default(),
             hub_slot: Slot::default(),
             hub_lines: [VecDeque::new(), VecDeque::new()],
-            hub_called: None,
             handler_count: 0,
             event_count: 0,
             wait_count: 0,

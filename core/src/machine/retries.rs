@@ -69,7 +69,6 @@ impl<P: Clone, R, H> Machine<P, R, H> {
             state.started_at = now;
             self.arm(ix);
             // Its bus may have been called for the hub's slot, which other buses may now have.
-            self.buses[bus].called_to_hub = [false; 2];
             self.call_lines();
             let Invocation { work, event, handler, .. } = self.invocations[ix];
             let handlers = self.works[work].handlers.as_ref()?;

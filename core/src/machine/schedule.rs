@@ -167,7 +167,9 @@ impl<P: Clone, R, H> Machine<P, R, H> {
         match event.concurrency(&state.config) {
             Concurrency::Parallel => unless_held,
             _ if state.slot.occupied > 0 => Candidate::None,
-            Concurrency::HubSerial if self.awaits_hub(bus) => Candidate::AwaitsHub(Line::Queued),
+            Concurrency::HubSerial if self.hub_slot.occupied > 0 => {
+                Candidate::AwaitsHub(Line::Queued)
+            }
             _ => unless_held,
         }
     }
@@ -354,7 +356,7 @@ pub(super) fn begin_work<P, R, H>(
         slot.busy += usize::from(handlers > 0);
     });
     if work.concurrency == Concurrency::HubSerial {
-        bus.called_to_hub = [false; 2];
+        bus.called_to_hub = false;
     }
     stay.work = Some(ix);
 }

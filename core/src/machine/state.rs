@@ -55,9 +55,8 @@ pub(super) struct BusState<H> {
     pub(super) ready: bool,
     /// Whether it stands in each [`Line`].
     pub(super) in_line: [bool; 2],
-    /// Whether it was called out of each [`Line`], as the hub's slot is free. It passes that on if it does
-    /// not use the slot.
-    pub(super) called_to_hub: [bool; 2],
+    /// It was told that the hub's slot is free, and passes that on if it does not use it.
+    pub(super) called_to_hub: bool,
 
     pub(super) roots: usize,
     pub(super) children: usize,
@@ -138,7 +137,7 @@ impl<H> BusState<H> {
             slot: Slot::default(),
             ready: false,
             in_line: [false; 2],
-            called_to_hub: [false; 2],
+            called_to_hub: false,
             roots: 0,
             children: 0,
             incomplete: 0,

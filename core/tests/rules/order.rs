@@ -410,51 +410,14 @@ fn peer_buses_overlap_without_a_global_lock() {
 }
 
 #[test]
-fn r10_who_asks_out_of_turn_stays_in_line() {
+fn r10_who_asks_without_being_told_is_not_told_either_until_the_bus_is_idle() {
     let (mut desk, [.., c]) = three_for_the_hub();
     assert_eq!(desk.run(), [("e1", 1)]);
     desk.ends("e1", 1);
-    assert!(matches!(desk.machine.next(c, desk.now), Next::Idle), "the slot is for another bus");
-    assert_eq!(desk.run(), [("e2", 1)]);
-    desk.ends("e2", 1);
-    assert_eq!(desk.run(), [("e3", 1)]);
-}
-
-#[test]
-fn r10_buses_that_need_the_hubs_slot_take_turns() {
-    let mut desk = Desk::new();
-    let buses = ["a", "b", "c"].map(|name| {
-        let bus = desk.bus_of(name, |bus| bus.concurrency = Concurrency::HubSerial);
-        desk.on(bus, "e", 1);
-        bus
-    });
-    let labels = [["e1", "e4", "e7"], ["e2", "e5", "e8"], ["e3", "e6", "e9"]];
-    for (bus, labels) in buses.into_iter().zip(labels) {
-        for label in labels {
-            desk.send(bus, label);
-        }
-    }
-    let order: Vec<_> = desk.run_to_end().into_iter().map(|(event, _)| event).collect();
-    assert_eq!(order, ["e1", "e2", "e3", "e4", "e5", "e6", "e7", "e8", "e9"]);
-}
-
-#[test]
-fn r10_a_bus_that_is_asked_again_at_once_does_not_take_the_hubs_slot_again() {
-    let mut desk = Desk::new();
-    let [a, b] = ["a", "b"].map(|name| {
-        let bus = desk.bus_of(name, |bus| bus.concurrency = Concurrency::HubSerial);
-        desk.on(bus, "e", 1);
-        bus
-    });
-    for (bus, label) in [(a, "e1"), (b, "e2"), (a, "e3"), (b, "e4")] {
-        desk.send(bus, label);
-    }
-    desk.run();
-    assert_eq!(desk.running(), [("e1", 1)]);
-    assert_eq!(desk.ends_then_next(("e1", 1), a), None, "it is the other one's turn");
-    desk.run();
-    assert_eq!(desk.running(), [("e2", 1)]);
-    // The one in line is gone: the slot goes to who is left.
-    desk.stop(a);
-    assert_eq!(desk.ends_then_next(("e2", 1), b), Some(("e4", 1)));
+    let Next::Run(run) = desk.machine.next(c, desk.now) else { panic!("the slot is free") };
+    assert_eq!(run.payload, "e3");
+    send_as(&mut desk, c, "e4", Concurrency::Parallel);
+    assert_eq!(desk.run(), [], "nobody is told of what will be asked for");
+    let Next::Run(run) = desk.machine.next(c, desk.now) else { panic!("it takes no slot") };
+    assert_eq!(run.payload, "e4");
 }
