@@ -65,9 +65,9 @@ impl Hub {
         shells.into_iter().filter_map(EventBus::of_owned).collect()
     }
 
-    /// Waits until nothing is queued, running or incomplete on any bus of the hub (R31). Returns `false` if
-    /// `timeout` passes first. Waiting for one bus after the other is not the same: the last one may have
-    /// sent something to the first meanwhile.
+    /// Waits until nothing is queued, running or incomplete on any of the hub's present buses (R31). Returns
+    /// `false` if `timeout` passes first. Waiting for one bus after the other is not the same: the last one
+    /// may have sent something to the first meanwhile.
     ///
     /// # Errors
     /// Inside a handler of the hub: its own event is incomplete.

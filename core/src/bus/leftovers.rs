@@ -93,6 +93,7 @@ mod imp {
         }
     }
 
+    /// Lets go of a value with `now`. It is only made one of what is `left` if it has to wait.
     #[inline]
     pub(super) fn nested<T>(value: T, left: impl FnOnce(T) -> Leftover, now: impl FnOnce(T)) {
         let chain = Chain::get();

@@ -58,7 +58,8 @@ pub(crate) enum Parentage {
     #[default]
     Ambient,
     Of(ParentRef),
-    /// A root, wherever it is dispatched; by a handler of this event, as far as its builder knows.
+    /// A root, wherever it is dispatched: by a handler of this event; if `None`, by that being polled, if
+    /// there is one.
     Detached(Option<EventKey>),
 }
 
