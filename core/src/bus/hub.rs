@@ -104,9 +104,10 @@ impl Hub {
     /// Stops all buses of the hub together (R32).
     ///
     /// With a timeout, none of them accepts new events, but all accept what handlers still dispatch and
-    /// what one bus sends on to another, and have until then to finish their work. What is left then, or everything if there is no timeout (`None`), is ended. `clear` also drops their
-    /// handlers and histories and frees their names. Buses stopped one after the other would refuse
-    /// each other's events meanwhile.
+    /// what one bus sends on to another, and have until then to finish their work. What is left then, or
+    /// everything if there is no timeout (`None`), is ended. `clear` also drops their handlers and
+    /// histories and frees their names. Buses stopped one after the other would refuse each other's
+    /// events meanwhile.
     ///
     /// Inside a handler, it does not wait for what cannot complete before that handler. Buses that are
     /// made meanwhile, or later, are not stopped.
