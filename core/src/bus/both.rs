@@ -382,7 +382,7 @@ macro_rules! for_both_handles {
                 let Some(bus) = self.place() else {
                     return Err(DispatchError::Stopped { event: child }.into());
                 };
-                bus.run(child, self.as_parent()).await
+                Ok(bus.dispatch_and_help(child, self.as_parent())?.helped().await?)
             }
 
             /// Returns a builder for a child with options of its own.

@@ -273,7 +273,7 @@ impl<'a, E: Event> EventBuilder<'a, E> {
     pub async fn run(self) -> Result<EventHandle<E>, RunError<E>> {
         let Self { bus, event, options } = self;
         match bus {
-            Some(bus) => bus.run(event, options).await,
+            Some(bus) => Ok(bus.dispatch_and_help(event, options)?.helped().await?),
             None => Err(DispatchError::Stopped { event }.into()),
         }
     }

@@ -272,7 +272,7 @@ impl EventBus {
     /// Nothing is dispatched before the first poll. Once it is, dropping the future ends the wait,
     /// not the event.
     pub async fn run<E: Event>(&self, event: E) -> Result<EventHandle<E>, RunError<E>> {
-        self.shared.run(event, Options::default()).await
+        Ok(self.shared.dispatch_and_help(event, Options::default())?.helped().await?)
     }
 
     /// Returns a builder for an event with options, to be dispatched or run.

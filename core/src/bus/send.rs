@@ -6,7 +6,7 @@ use core::any::TypeId;
 use core::time::Duration;
 
 use super::context::{self, Claim};
-use super::error::{DispatchError, RunError};
+use super::error::DispatchError;
 use super::handle::EventHandle;
 use super::leftovers;
 use super::notices::Notices;
@@ -92,27 +92,21 @@ impl BusShared {
         event: E,
         options: Options,
     ) -> Result<EventHandle<E>, DispatchError<E>> {
-        let mut left = Left::default();
         let input =
             |hub: &mut HubState, offer: &mut Offer<_>, now| hub.books.offer(self.key, offer, now);
-        let sent = self.send(event, options, None, &mut left, input);
-        left.let_go();
+        let sent = self.send(event, options, None, None, input);
         sent.map_err(|(event, refused)| refusal(event, refused))
     }
 
-    /// Dispatches an event and waits for its end.
-    pub(crate) async fn run<E: Event>(
+    /// The same for a caller that waits for the event now.
+    pub(crate) fn dispatch_and_help<E: Event>(
         self: &Arc<Self>,
         event: E,
         options: Options,
-    ) -> Result<EventHandle<E>, RunError<E>> {
+    ) -> Result<EventHandle<E>, DispatchError<E>> {
         let sent = self
             .send_and_help(event, options, |hub, offer, now| hub.books.offer(self.key, offer, now));
-        match sent {
-            Ok(handle) => Ok(handle.helped().await?),
-            // At once: the event would be lost with a caller that is dropped while it yields.
-            Err((event, reason)) => Err(refusal(event, reason).into()),
-        }
+        sent.map_err(|(event, refused)| refusal(event, refused))
     }
 
     /// Hands an event to the machine through `input`, for a caller that waits for it now.
@@ -129,7 +123,7 @@ impl BusShared {
         let helper = self.helper();
         let now = helper.map(|latched| latched.runtime.now_here());
         let (mut holder, mut left) = (None, Left::default());
-        let sent = self.send(event, options, now, &mut left, |hub, offer, now| {
+        let sent = self.send(event, options, now, Some(&mut left), |hub, offer, now| {
             holder = helper.and_then(|latched| Holder::attending(self, latched, hub));
             let accepted = input(hub, offer, now);
             if let Some(holder) = &mut holder {
@@ -150,14 +144,14 @@ impl BusShared {
     }
 
     /// Makes a record of an event and hands it to the machine through `input`. The time may be known.
-    /// What is `left` is for the caller to let go of.
+    /// What is to be dropped goes to `left`, if the caller has to do something before.
     #[inline(always)]
     fn send<E: Event>(
         self: &Arc<Self>,
         event: E,
         options: Options,
         now: Option<Instant>,
-        left: &mut Left,
+        left: Option<&mut Left>,
         input: impl FnOnce(&mut HubState, &mut Offer<Arc<dyn Erased>>, Instant) -> Accepted,
     ) -> Result<EventHandle<E>, (E, NotSent)> {
         let latched = match self.hub.runtime() {
@@ -211,10 +205,13 @@ impl BusShared {
         (name, of_type): (&'static str, TypeId),
         offer: &mut Offer<Arc<dyn Erased>>,
         now: Instant,
-        Left { forgotten, notices }: &mut Left,
+        left: Option<&mut Left>,
         input: impl FnOnce(&mut HubState, &mut Offer<Arc<dyn Erased>>, Instant) -> Accepted,
     ) -> Accepted {
         let has_deadline = offer.spec.deadline().is_some();
+        // Declared outside the block: returned from it, they would be moved.
+        let forgotten;
+        let mut notices = None;
         let accepted = {
             let mut hub = self.hub.lock();
             offer.spec.kind = hub.books.kind_of(name, of_type);
@@ -227,9 +224,9 @@ impl BusShared {
                 head.set_key(key);
             }
             // Most inputs leave one forgotten event, and nothing else.
-            *forgotten = hub.books.next_forgotten();
+            forgotten = hub.books.next_forgotten();
             if hub.books.has_outputs() {
-                *notices = Some(Notices::of(&mut hub, Some(self)));
+                notices = Some(Notices::of(&mut hub, Some(self)));
             }
             accepted
         };
@@ -237,8 +234,12 @@ impl BusShared {
         if own_ready || (has_deadline && accepted.is_ok()) {
             self.notify();
         }
-        if let Some(notices) = notices {
+        if let Some(notices) = &mut notices {
             notices.tell(&self.hub);
+        }
+        match left {
+            Some(left) => *left = Left { forgotten, notices },
+            None => Left { forgotten, notices }.let_go(),
         }
         accepted
     }
