@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::any::{Any, TypeId};
+use core::mem::needs_drop;
 use core::task::Waker;
 
 use super::guard;
@@ -102,6 +103,8 @@ pub(crate) trait Erased: Any + Send + Sync {
     fn of_type(&self) -> TypeId;
     /// Whether it carries a message to an address.
     fn is_message(&self) -> bool;
+    /// Whether its payload and its results have no drop of the user's.
+    fn is_plain(&self) -> bool;
     /// The type that this event's handlers answer with.
     fn output(&self) -> (TypeId, &'static str);
     #[cfg(feature = "serde")]
@@ -121,6 +124,11 @@ impl Frozen {
         Self { rows, path: done.path.take(), started_at, completed_at }
     }
 
+    /// Whether a value or an error among its results has a drop of the user's.
+    fn owns_something(&self) -> bool {
+        self.rows.iter().any(owns_something)
+    }
+
     /// The names of the buses the event was on, in order of arrival.
     pub(crate) fn path(&self) -> impl Iterator<Item = &Arc<str>> {
         let named = self.rows.bus_name().filter(|_| self.path.is_none());
@@ -131,7 +139,7 @@ impl Frozen {
 impl Drop for Frozen {
     /// Drops the user's values one by one: two panics in one drop would end the process.
     fn drop(&mut self) {
-        if self.rows.iter().any(owns_something) {
+        if self.owns_something() {
             self.rows.take().into_iter().for_each(guard::discard);
         }
     }
@@ -172,6 +180,10 @@ impl<E: Event> Erased for Record<E> {
 
     fn is_message(&self) -> bool {
         E::__IS_MESSAGE
+    }
+
+    fn is_plain(&self) -> bool {
+        !needs_drop::<E>() && !self.head.frozen().is_some_and(Frozen::owns_something)
     }
 
     fn output(&self) -> (TypeId, &'static str) {
