@@ -153,6 +153,15 @@ async fn nor_do_those_of_handlers_that_lost() {
     assert!(most_tasks(async || drop(bus.run(Drain(0)).await.unwrap())).await <= 100);
 }
 
+/// A bus with room for one event, and that one, which does not end by itself.
+fn full() -> (EventBus, EventHandle<Drain>) {
+    let settings = EventBus::builder("main").runtime(Tokio::current().unwrap());
+    let bus = settings.max_pending(1).build();
+    bus.on(|_: EventHandle<Drain>| std::future::pending::<u32>());
+    let event = bus.dispatch(Drain(0)).unwrap();
+    (bus, event)
+}
+
 /// Repeats what may be ready at once, until another task of this thread has run.
 async fn starves_nobody(mut once: impl AsyncFnMut()) {
     let other = tokio::spawn(async {});
@@ -167,10 +176,7 @@ async fn starves_nobody(mut once: impl AsyncFnMut()) {
 
 #[tokio::test]
 async fn what_fails_at_once_starves_nobody() {
-    let settings = EventBus::builder("main").runtime(Tokio::current().unwrap());
-    let bus = settings.max_pending(1).build();
-    bus.on(|_: EventHandle<Drain>| std::future::pending::<u32>());
-    let event = bus.dispatch(Drain(0)).unwrap();
+    let (bus, event) = full();
     starves_nobody(async || drop(event.wait_for(Duration::ZERO).await.unwrap_err())).await;
     starves_nobody(async || assert!(!bus.wait_until_idle(Duration::ZERO).await.unwrap())).await;
     starves_nobody(async || {
@@ -213,9 +219,7 @@ async fn many_buses_get_on_by_themselves() {
 
 #[tokio::test(start_paused = true)]
 async fn what_came_in_time_is_not_too_late_because_the_wait_yields() {
-    let bus = bus();
-    bus.on(|_: EventHandle<Drain>| std::future::pending::<u32>());
-    let event = bus.dispatch(Drain(0)).unwrap();
+    let (_bus, event) = full();
     let mut wait = pin!(event.wait_for(Duration::from_millis(100)));
     assert!(poll_fn(|cx| Poll::Ready(wait.as_mut().poll(cx).is_pending())).await);
     event.cancel();
@@ -245,10 +249,7 @@ async fn a_handler_that_stops_its_bus_goes_on_to_its_next_await() {
 
 #[tokio::test]
 async fn waits_that_hold_an_event_or_stand_in_line_do_not_yield() {
-    let settings = EventBus::builder("main").runtime(Tokio::current().unwrap());
-    let bus = settings.max_pending(1).build();
-    bus.on(|_: EventHandle<Drain>| std::future::pending::<u32>());
-    let first = bus.dispatch(Drain(0)).unwrap();
+    let (bus, first) = full();
     let spawned = spawn_many();
     for _ in 0..1_000 {
         let mut refused = pin!(bus.run(Drain(0)));

@@ -88,8 +88,8 @@ fn r33_a_bus_that_a_handler_holds_ends_while_that_is_dropped() {
     watched(move || drop(outer));
 }
 
-#[test]
-fn r5_dispatch_tells_the_bus_before_it_drops_what_is_forgotten() {
+/// A bus that remembers one event, whose drop waits for another event of the bus.
+fn with_last_words() -> (tokio::runtime::Runtime, EventBus) {
     let tokio = tokio::runtime::Builder::new_multi_thread().build().unwrap();
     let runtime = busway::tokio::Tokio::new(tokio.handle().clone());
     let bus = EventBus::builder("main").runtime(runtime).max_history(Some(1)).build();
@@ -99,21 +99,19 @@ fn r5_dispatch_tells_the_bus_before_it_drops_what_is_forgotten() {
         smol::block_on(asks.run(Ask)).unwrap();
     });
     smol::block_on(bus.run(Holds(Mutex::new(last_words)))).unwrap();
+    (tokio, bus)
+}
+
+#[test]
+fn r5_dispatch_tells_the_bus_before_it_drops_what_is_forgotten() {
+    let (tokio, bus) = with_last_words();
     watched(move || drop(bus.dispatch(Ask).unwrap()));
     tokio.shutdown_background();
 }
 
 #[test]
 fn r5_nor_does_a_run_hold_the_bus_up_while_it_drops_what_is_forgotten() {
-    let tokio = tokio::runtime::Builder::new_multi_thread().build().unwrap();
-    let runtime = busway::tokio::Tokio::new(tokio.handle().clone());
-    let bus = EventBus::builder("main").runtime(runtime).max_history(Some(1)).build();
-    let asks = bus.clone();
-    let last_words = Worker::new(None, move |told| {
-        let _ = told.recv();
-        smol::block_on(asks.run(Ask)).unwrap();
-    });
-    smol::block_on(bus.run(Holds(Mutex::new(last_words)))).unwrap();
+    let (tokio, bus) = with_last_words();
     watched(move || {
         tokio.block_on(bus.run(Ask)).unwrap();
         tokio.shutdown_background();

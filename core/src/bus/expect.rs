@@ -19,12 +19,11 @@ use super::guard;
 use super::handle::EventHandle;
 use super::offers::{Decided, Offers};
 use super::record::Erased;
-use super::share;
 use super::shared::BusShared;
+use super::sleep::{self, Elapsed};
 use super::watch::{Select, Watcher};
 use crate::event::Event;
 use crate::machine::{EventKey, Key, Overflow};
-use crate::retry::{Clock, Elapsed};
 use crate::runtime::NoRuntime;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -218,9 +217,7 @@ impl<In: Send + 'static> Expect<In> {
                 return at_once.await;
             }
         };
-        // An expectation cannot yield once its time is up.
-        share::give_way().await;
-        match Clock::new(runtime).within(Some(limit), self).await {
+        match sleep::within(runtime, limit, self).await {
             Ok(answer) => answer,
             Err(Elapsed) => Err(ExpectError::TimedOut { limit }),
         }

@@ -92,9 +92,9 @@ impl BusShared {
         event: E,
         options: Options,
     ) -> Result<EventHandle<E>, DispatchError<E>> {
-        let input =
-            |hub: &mut HubState, offer: &mut Offer<_>, now| hub.books.offer(self.key, offer, now);
-        let sent = self.send(event, options, None, None, input);
+        let sent = self.send(event, options, None, None, |hub, offer, now| {
+            hub.books.offer(self.key, offer, now)
+        });
         sent.map_err(|(event, refused)| refusal(event, refused))
     }
 

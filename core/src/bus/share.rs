@@ -15,60 +15,54 @@ const ENOUGH: u32 = if cfg!(loom) { 3 } else { 256 };
 /// they would pile up.
 const TASKS: u32 = if cfg!(loom) { 3 } else { 16 };
 
+#[derive(Clone, Copy)]
+struct Counts {
+    /// Steps.
+    made: u32,
+    /// Tasks.
+    spawned: u32,
+}
+
+impl Counts {
+    const NONE: Self = Self { made: 0, spawned: 0 };
+}
+
 #[cfg(feature = "std")]
 mod imp {
+    use super::Counts;
     use crate::sync::thread_local;
     use core::cell::Cell;
 
     thread_local! {
-        static MADE: Cell<u32> = const { Cell::new(0) };
-        static SPAWNED: Cell<u32> = const { Cell::new(0) };
+        static COUNTS: Cell<Counts> = const { Cell::new(Counts::NONE) };
     }
 
     // A thread that is ending has no other tasks to yield to.
     #[inline]
-    pub(super) fn made() -> u32 {
-        MADE.try_with(Cell::get).unwrap_or(0)
+    pub(super) fn get() -> Counts {
+        COUNTS.try_with(Cell::get).unwrap_or(Counts::NONE)
     }
 
     #[inline]
-    pub(super) fn set_made(made: u32) {
-        let _ = MADE.try_with(|at| at.set(made));
-    }
-
-    #[inline]
-    pub(super) fn spawned() -> u32 {
-        SPAWNED.try_with(Cell::get).unwrap_or(0)
-    }
-
-    #[inline]
-    pub(super) fn set_spawned(spawned: u32) {
-        let _ = SPAWNED.try_with(|at| at.set(spawned));
+    pub(super) fn set(counts: Counts) {
+        let _ = COUNTS.try_with(|at| at.set(counts));
     }
 }
 
 #[cfg(not(feature = "std"))]
 mod imp {
-    use core::sync::atomic::{AtomicU32, Ordering};
+    use super::Counts;
+    use crate::sync::StaticMutex;
 
-    static MADE: AtomicU32 = AtomicU32::new(0);
-    static SPAWNED: AtomicU32 = AtomicU32::new(0);
+    // It does not matter if some are lost between a look and a change.
+    static COUNTS: StaticMutex<Counts> = StaticMutex::new(Counts::NONE);
 
-    pub(super) fn made() -> u32 {
-        MADE.load(Ordering::Relaxed)
+    pub(super) fn get() -> Counts {
+        *COUNTS.lock()
     }
 
-    // It does not matter if some are lost.
-    pub(super) fn set_made(made: u32) {
-        MADE.store(made, Ordering::Relaxed);
-    }
-
-    pub(super) fn spawned() -> u32 {
-        SPAWNED.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn set_spawned(spawned: u32) {
-        SPAWNED.store(spawned, Ordering::Relaxed);
+    pub(super) fn set(counts: Counts) {
+        *COUNTS.lock() = counts;
     }
 }
 
@@ -79,44 +73,45 @@ const PATIENCE: u32 = 8;
 /// Counts steps that were made here.
 #[inline]
 pub(crate) fn count(steps: u32) {
-    let made = imp::made();
-    if made < ENOUGH {
-        imp::set_made(made.saturating_add(steps).min(ENOUGH));
+    let counts = imp::get();
+    if counts.made < ENOUGH {
+        imp::set(Counts { made: counts.made.saturating_add(steps).min(ENOUGH), ..counts });
     }
 }
 
 /// Counts a task that was spawned here.
 pub(crate) fn count_task() {
-    imp::set_spawned(imp::spawned().saturating_add(1));
+    let counts = imp::get();
+    imp::set(Counts { spawned: counts.spawned.saturating_add(1), ..counts });
 }
 
 /// Whether so many steps were made that a wait has to yield. From then on every wait yields, until
 /// one of them is polled again: of several waits in a task, one cannot yield for the others.
 #[inline]
 pub(crate) fn gives_way() -> bool {
-    let made = imp::made();
-    if made < ENOUGH {
+    let counts = imp::get();
+    if counts.made < ENOUGH {
         return false;
     }
-    let with_this = made + 1;
-    imp::set_made(if with_this < ENOUGH + PATIENCE { with_this } else { 0 });
+    let with_this = counts.made + 1;
+    imp::set(Counts { made: if with_this < ENOUGH + PATIENCE { with_this } else { 0 }, ..counts });
     true
 }
 
 /// Starts counting steps anew, as a wait that yielded is polled again.
 pub(crate) fn renew() {
-    imp::set_made(0);
+    imp::set(Counts { made: 0, ..imp::get() });
 }
 
 /// Pending, and woken, if so many tasks were spawned here that the runtime is to poll some of them first.
 /// Not inside a handler: whoever polls that would only poll it again.
 #[inline]
 pub(crate) fn yield_for_tasks(cx: &Context<'_>) -> Poll<()> {
-    let spawned = imp::spawned();
-    if spawned < TASKS || context::is_in_handler() {
+    let counts = imp::get();
+    if counts.spawned < TASKS || context::is_in_handler() {
         return Poll::Ready(());
     }
-    imp::set_spawned(spawned - TASKS);
+    imp::set(Counts { spawned: counts.spawned - TASKS, ..counts });
     cx.waker().wake_by_ref();
     Poll::Pending
 }
@@ -144,11 +139,9 @@ pub(crate) async fn give_way() {
 
 /// Does work that counts nothing and does not yield: its task yields by itself, or may not.
 pub(crate) fn uncounted<T>(work: impl FnOnce() -> T) -> T {
-    let (made, spawned) = (imp::made(), imp::spawned());
-    imp::set_made(0);
-    imp::set_spawned(0);
+    let counts = imp::get();
+    imp::set(Counts::NONE);
     let done = work();
-    imp::set_made(made);
-    imp::set_spawned(spawned);
+    imp::set(counts);
     done
 }

@@ -1,5 +1,6 @@
 //! A time limit around a future, by the hub's own runtime.
 
+use alloc::sync::Arc;
 use core::future::poll_fn;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
@@ -10,6 +11,7 @@ use super::share;
 use super::shared::HubShared;
 use crate::retry::Clock;
 pub(crate) use crate::retry::Elapsed;
+use crate::runtime::Runtime;
 
 /// Runs `future` for at most `limit`. If nothing was dispatched yet, a runtime that is available now
 /// measures the time, without becoming the hub's. If there is none, no time is measured.
@@ -18,9 +20,18 @@ pub(crate) async fn with_timeout<F: Future>(
     limit: Option<Duration>,
     future: F,
 ) -> Result<F::Output, Elapsed> {
-    let Some((limit, runtime)) = limit.zip(limit.and_then(|_| hub.timekeeper().ok())) else {
-        return Ok(future.await);
-    };
+    match limit.zip(limit.and_then(|_| hub.timekeeper().ok())) {
+        Some((limit, runtime)) => within(runtime, limit, future).await,
+        None => Ok(future.await),
+    }
+}
+
+/// The same, by this runtime.
+pub(crate) async fn within<F: Future>(
+    runtime: Arc<dyn Runtime>,
+    limit: Duration,
+    future: F,
+) -> Result<F::Output, Elapsed> {
     let mut clock = Clock::new(runtime);
     let (deadline, mut future) = (clock.now() + limit, pin!(future));
     // Before the future is polled: once the time is up, it may not yield.

@@ -115,16 +115,15 @@ impl BusShared {
 
     fn drop_what_is_left(&self) {
         loop {
-            while self.gate.enter() {
+            if self.gate.enter() {
                 self.drop_all();
                 self.gate.take_more();
                 if self.gate.leave() {
                     return;
                 }
                 self.gate.leave_with_more();
-            }
-            // Whoever has the turn looks, unless it was given back just now.
-            if self.gate.mark() == Marked::SomebodyLooks {
+            } else if self.gate.mark() == Marked::SomebodyLooks {
+                // Whoever has the turn looks, unless it was given back just now.
                 return;
             }
         }

@@ -300,7 +300,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     /// Whether the invocation in flight has run for so long that somebody has to be told.
     #[inline]
     fn is_slow(&self, flight: &Flight) -> bool {
-        flight.started_at + self.buses[flight.bus].slow_after < self.now
+        self.buses[flight.bus].is_slow(flight.started_at, self.now)
     }
 
     /// When the invocation in flight has to be checked.

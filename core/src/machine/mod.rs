@@ -7,8 +7,8 @@
 //!    [`wait`](Machine::wait), [`finished`](Machine::finished), [`timed_out`](Machine::timed_out), …
 //!    Inputs about time take `now`; a `now` that goes back is clamped.
 //! 2. **Outputs** are data: after every input, or after several that nothing comes between, call
-//!    [`outputs`](Machine::outputs) and act on all of them. Spurious inputs (an invocation that has ended, a timeout that is not due, a stale key) do
-//!    nothing.
+//!    [`outputs`](Machine::outputs) and act on all of them. Spurious inputs (an invocation that has
+//!    ended, a timeout that is not due, a stale key) do nothing.
 //! 3. **Work** is pulled: when [`Output::Ready`] names a bus, call [`next`](Machine::next) for it until
 //!    it returns [`Next::Idle`], run what it returns, and report [`finished`](Machine::finished); or do
 //!    both in one step, with [`finished_then_next`](Machine::finished_then_next). A caller that is

@@ -161,6 +161,12 @@ impl<H> BusState<H> {
         }
     }
 
+    /// Returns whether a handler that started then has run for so long that somebody has to be told.
+    #[inline]
+    pub(super) fn is_slow(&self, started_at: Instant, now: Instant) -> bool {
+        started_at + self.slow_after < now
+    }
+
     /// Returns whether a visit whose handler in flight has ended starts its next one: no other visit is
     /// before it, and nothing is over its limit.
     #[inline]

@@ -132,7 +132,7 @@ impl<P: Clone, R, H> Machine<P, R, H> {
     #[inline]
     pub(super) fn tell_if_slow(&mut self, ix: InvocationIx) {
         let Invocation { bus, started_at, slow_told, rests, .. } = self.invocations[ix];
-        if !slow_told && !rests && started_at + self.buses[bus].slow_after < self.now {
+        if !slow_told && !rests && self.buses[bus].is_slow(started_at, self.now) {
             self.tell_slow(ix);
         }
     }
